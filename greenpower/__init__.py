@@ -1,0 +1,6 @@
+"""Green Power: collects, keeps, summarises and serves the telemetry of energy meters.
+
+The packages below this one import each other one way only; `setup.cfg` has the contract.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The dashboard page: its source and what it builds to."""

@@ -1,0 +1,39 @@
+"""The plugin API: all that the author of a data type imports.
+
+What belongs here: declarations, frames and readings, parsers and the checks that every type shares; pure, no input or
+output. Besides the standard library it uses orjson (docs/decisions/0001). It imports nothing of greenpower.
+"""
+
+from greenpower.datatype.claim import Dialogue, Mqtt, Tcp, is_device_id
+from greenpower.datatype.declaration import DataType, Parser
+from greenpower.datatype.error import DeclarationError, FrameError
+from greenpower.datatype.field import Field, normalise
+from greenpower.datatype.frame import Frame, Reading
+from greenpower.datatype.json import decode_object, json_parser, parse_stamp
+from greenpower.datatype.kind import Kind
+from greenpower.datatype.tier import ENERGY_TIERS, NO_TIERS, STANDARD_TIERS, Tier
+from greenpower.datatype.unit import UNITS
+
+__all__ = [
+    "ENERGY_TIERS",
+    "NO_TIERS",
+    "STANDARD_TIERS",
+    "UNITS",
+    "DataType",
+    "DeclarationError",
+    "Dialogue",
+    "Field",
+    "Frame",
+    "FrameError",
+    "Kind",
+    "Mqtt",
+    "Parser",
+    "Reading",
+    "Tcp",
+    "Tier",
+    "decode_object",
+    "is_device_id",
+    "json_parser",
+    "normalise",
+    "parse_stamp",
+]

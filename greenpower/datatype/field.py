@@ -1,0 +1,67 @@
+"""One measured value of a data type: its stored name, unit, kind and limits."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import KW_ONLY, dataclass
+
+from greenpower.datatype.error import DeclarationError
+from greenpower.datatype.kind import Kind
+from greenpower.datatype.unit import UNITS
+
+NAME = re.compile(r"[a-z0-9_]{1,64}")
+RESERVED = frozenset({"id", "device_id", "timestamp", "topic"})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A measured value.
+
+    name: the stored key, lower case. unit: one of `UNITS`. source: the keys under which devices send it, if
+    normalising them does not give `name` (`normalise`). low, high: plausible range in `unit`; a value outside is
+    left out and noted. modulus: the value at which a counter rolls over. greatest_rate: the steepest plausible rise of
+    a counter, in `unit` per hour (for kWh that is kW). Raises DeclarationError.
+    """
+
+    name: str
+    _: KW_ONLY
+    unit: str
+    title: str = ""
+    kind: Kind = Kind.GAUGE
+    source: tuple[str, ...] | str = ()
+    low: float | None = None
+    high: float | None = None
+    modulus: float | None = None
+    greatest_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name) or self.name in RESERVED:
+            raise DeclarationError(f"field {self.name!r}: a name is 1 to 64 of a-z, 0-9 and _, and not a reserved word")
+        if self.unit not in UNITS:
+            raise DeclarationError(f"field {self.name!r}: unknown unit {self.unit!r}; known are {', '.join(UNITS)}")
+        if not isinstance(self.kind, Kind):
+            raise DeclarationError(f"field {self.name!r}: kind {self.kind!r} is none of {', '.join(Kind)}")
+        for limit in (self.low, self.high, self.modulus, self.greatest_rate):
+            if limit is not None and not math.isfinite(limit):
+                raise DeclarationError(f"field {self.name!r}: a limit must be a finite number, not {limit!r}")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise DeclarationError(f"field {self.name!r}: low {self.low} is not below high {self.high}")
+        if (self.modulus is not None or self.greatest_rate is not None) and self.kind is not Kind.COUNTER:
+            raise DeclarationError(f"field {self.name!r}: modulus and greatest_rate are for counters")
+        if any(limit is not None and limit <= 0 for limit in (self.modulus, self.greatest_rate)):
+            raise DeclarationError(f"field {self.name!r}: modulus and greatest_rate must be above 0")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The keys as sent that become this field, the name itself included."""
+        given = (self.source,) if isinstance(self.source, str) else self.source
+        return (self.name, *(key for key in given if key != self.name))
+
+
+_REPLACED = str.maketrans({"+": "plus", "-": "minus", "(": "_", "/": "_", ")": None, "*": None, "%": "percent"})
+
+
+def normalise(key: str) -> str:
+    """The stored key for a key as sent: lower case, `+` plus, `-` minus, `(` and `/` an underscore, `%` percent."""
+    return key.lower().translate(_REPLACED)

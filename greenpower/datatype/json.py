@@ -1,0 +1,151 @@
+"""JSON frames: decoding that never surprises, device stamps, and the parser for flat objects.
+
+What belongs here: from bytes to values as sent. What does not: which values are plausible (`check`) and what time a
+stamp means (the core's clock).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from greenpower.datatype.claim import is_device_id
+from greenpower.datatype.error import FrameError
+from greenpower.datatype.frame import Frame, Reading
+
+MAX_DEPTH = 8
+MAX_KEYS = 2_000
+MAX_DIGITS = 400
+ESCAPED_COLON = b"\\u003"
+COMPACT = re.compile(r"\d{14}")
+
+
+def decode_object(payload: bytes) -> dict[str, Any]:
+    """The JSON object in a payload.
+
+    Numbers that JSON does not have (NaN, Infinity) or that no float holds come as such floats, so that only they are
+    left out later. Raises FrameError: not-utf8, not-json, not-object, duplicate-keys, too-many-keys, too-deep.
+    """
+    try:
+        decoded = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        decoded = _decode_slowly(payload)
+    if type(decoded) is not dict:
+        raise FrameError("not-object", f"a JSON {type(decoded).__name__}")
+    if len(decoded) > MAX_KEYS:
+        raise FrameError("too-many-keys", f"{len(decoded)} keys")
+    # Every member has one colon. Where the count differs, a string holds some, or a key came twice and one is left.
+    colons = payload.count(b":")
+    if colons != len(decoded) and (colons != _colons(decoded) or ESCAPED_COLON in payload):
+        _decode_slowly(payload)
+    return decoded
+
+
+def _colons(top: dict[str, Any]) -> int:
+    """How many colons an object without repeated keys is written with. Raises FrameError too-many-keys, too-deep."""
+    colons = members = 0
+    level: list[Any] = [top]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                members += len(value)
+                colons += len(value) + sum(key.count(":") for key in value)
+                below.extend(value.values())
+            elif isinstance(value, list):
+                below.extend(value)
+            elif isinstance(value, str):
+                colons += value.count(":")
+        if members > MAX_KEYS * 5:
+            raise FrameError("too-many-keys", f"more than {MAX_KEYS * 5} keys")
+        if not below:
+            return colons
+        level = below
+    raise FrameError("too-deep", f"nested more than {MAX_DEPTH} levels")
+
+
+def _decode_slowly(payload: bytes) -> Any:
+    """What the strict decoder refused or cannot see: NaN, numbers too large, repeated keys."""
+    try:
+        text = payload.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FrameError("not-utf8", str(error)) from None
+    try:
+        return json.loads(text, parse_int=_integer, object_pairs_hook=_unique)
+    except RecursionError:
+        raise FrameError("too-deep", "nested beyond all measure") from None
+    except ValueError as error:
+        raise FrameError("not-json", str(error)) from None
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < MAX_DIGITS else float("inf")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise FrameError("duplicate-keys", "a key comes more than once, and which is meant cannot be known")
+    return found
+
+
+@lru_cache(maxsize=4096)
+def parse_stamp(text: str) -> datetime:
+    """A device stamp: `YYYYMMDDhhmmss` (naive) or ISO 8601 (aware if it has an offset). Raises FrameError bad-time."""
+    try:
+        if COMPACT.fullmatch(text):
+            parts = (text[:4], text[4:6], text[6:8], text[8:10], text[10:12], text[12:])
+            return datetime(*map(int, parts))  # type: ignore[arg-type]
+        stamp = datetime.fromisoformat(text)
+        stamp.timestamp()
+        return stamp
+    except (ValueError, OverflowError, OSError) as error:
+        raise FrameError("bad-time", f"{text[:40]!a}: {error}") from None
+
+
+class JsonParser:
+    """Parser of flat JSON objects. Made by `json_parser`."""
+
+    def __init__(self, device: str | None, time: str | None, complete: str | None, ignore: Iterable[str]) -> None:
+        self.device_key = device
+        self.time_key = time
+        self.complete_key = complete
+        self.ignored = tuple(ignore)
+
+    def __call__(self, frame: Frame) -> tuple[Reading, ...]:
+        values = decode_object(frame.payload)
+        device = frame.device
+        if self.device_key is not None:
+            given = values.pop(self.device_key, None)
+            if given is not None and given != "":
+                if not is_device_id(given):
+                    raise FrameError("bad-id", f"{given!a}"[:80])
+                device = given
+        if device is None:
+            raise FrameError("no-id", f"no key {self.device_key!r}")
+        stamp = None
+        if self.time_key is not None:
+            text = values.pop(self.time_key, None)
+            if text is not None and text != "":
+                stamp = parse_stamp(text if isinstance(text, str) else str(text)[:40])
+        complete = self.complete_key is None or str(values.pop(self.complete_key, "1")) == "1"
+        for key in self.ignored:
+            values.pop(key, None)
+        return (Reading(device_id=device, values=values, stamp=stamp, complete=complete),)
+
+
+def json_parser(
+    *, device: str | None = None, time: str | None = None, complete: str | None = None, ignore: Iterable[str] = ()
+) -> JsonParser:
+    """A parser for frames that are one flat JSON object.
+
+    device, time, complete: the keys that hold the device id, its stamp, and "1" on a reading's last packet; None where
+    devices send none. ignore: keys that are no values. All other keys are values.
+    """
+    return JsonParser(device, time, complete, ignore)

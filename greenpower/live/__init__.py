@@ -1,0 +1,1 @@
+"""Pushing values to dashboards: publisher, Socket.IO gateway, presence."""

@@ -1,0 +1,1 @@
+"""SQLAlchemy models: users, roles, devices, service zones. Imported by api and jobs."""

@@ -1,0 +1,151 @@
+"""Discovery: which data types there are.
+
+What belongs here: finding plugins (the `plugins` package beside greenpower, then the entry points of the group
+`greenpower.plugins`), reading their declarations, refusing conflicts. What does not: what is derived from a
+declaration (`greenpower.binding`).
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module, metadata
+from itertools import combinations
+from types import ModuleType
+
+from greenpower.datatype import DataType, DeclarationError, Mqtt, Tcp
+from greenpower.datatype.claim import topics_overlap
+
+PACKAGE = "plugins"
+GROUP = "greenpower.plugins"
+
+
+class RegistryError(Exception):
+    """The plugins that are there cannot be used together. The text has one line a problem."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A data type and where it came from (a module's name)."""
+
+    datatype: DataType
+    origin: str
+
+
+class Registry:
+    """The data types in force, in order of discovery. Raises RegistryError where two cannot live together."""
+
+    def __init__(self, loaded: Iterable[Loaded]) -> None:
+        self.loaded = tuple(loaded)
+        if problems := list(_conflicts(self.loaded)):
+            raise RegistryError("\n".join(problems))
+        self._by_name = {item.datatype.name: item.datatype for item in self.loaded}
+        self._exact: dict[str, tuple[DataType, Mqtt]] = {}
+        self._wild: list[tuple[DataType, Mqtt]] = []
+        for datatype in self:
+            for claim in datatype.topics:
+                if claim.is_exact:
+                    self._exact[claim.topic] = (datatype, claim)
+                else:
+                    self._wild.append((datatype, claim))
+
+    @classmethod
+    def of(cls, *datatypes: DataType) -> Registry:
+        """A registry of just these."""
+        return cls(Loaded(datatype=datatype, origin="given") for datatype in datatypes)
+
+    def __iter__(self) -> Iterator[DataType]:
+        return (item.datatype for item in self.loaded)
+
+    def __len__(self) -> int:
+        return len(self.loaded)
+
+    def __getitem__(self, name: str) -> DataType:
+        """The data type of a name. Raises KeyError."""
+        return self._by_name[name]
+
+    def get(self, name: str) -> DataType | None:
+        """The data type of a name, if there is one."""
+        return self._by_name.get(name)
+
+    def match_topic(self, topic: str) -> tuple[DataType, Mqtt] | None:
+        """The one claim that a topic falls under."""
+        if found := self._exact.get(topic):
+            return found
+        return next((pair for pair in self._wild if pair[1].matches(topic)), None)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All claimed topic filters."""
+        return tuple(claim.topic for datatype in self for claim in datatype.topics)
+
+    @property
+    def gateways(self) -> tuple[tuple[DataType, Tcp], ...]:
+        """All claims on TCP gateways."""
+        return tuple((datatype, claim) for datatype in self for claim in datatype.gateways)
+
+
+def _conflicts(loaded: tuple[Loaded, ...]) -> Iterator[str]:
+    for one, other in combinations(loaded, 2):
+        a, b = one.datatype, other.datatype
+        both = f"{a.name!r} ({one.origin}) and {b.name!r} ({other.origin})"
+        if a.name == b.name:
+            yield f"two data types are named {a.name!r}: {one.origin} and {other.origin}"
+        if a.endpoint is not None and a.endpoint == b.endpoint:
+            yield f"{both} claim the endpoint {a.endpoint!r}"
+        for name in sorted({*a.collections} & {*b.collections}):
+            yield f"{both} claim the collection {name!r}"
+    claims = [(item, claim) for item in loaded for claim in item.datatype.match]
+    for (one, left), (other, right) in combinations(claims, 2):
+        both = f"{one.datatype.name!r} ({one.origin}) and {other.datatype.name!r} ({other.origin})"
+        if isinstance(left, Mqtt) and isinstance(right, Mqtt) and topics_overlap(left.topic, right.topic):
+            yield f"{both} claim the topic {left.topic!r}" + (f" = {right.topic!r}" if left != right else "")
+        if isinstance(left, Tcp) and isinstance(right, Tcp) and left.overlaps(right):
+            yield f"{both} claim the registration packet {left.registration!r} = {right.registration!r}"
+
+
+def declared_in(module: ModuleType) -> tuple[DataType, ...]:
+    """The data types that a plugin module exports as `DATATYPE` or `DATATYPES`. Raises RegistryError."""
+    found = getattr(module, "DATATYPES", None)
+    if found is None:
+        found = (getattr(module, "DATATYPE", None),)
+    if not isinstance(found, tuple) or not found or not all(isinstance(item, DataType) for item in found):
+        raise RegistryError(f"plugin {module.__name__}: it must export DATATYPE, or DATATYPES, a tuple of DataType")
+    return found
+
+
+def discover() -> Registry:
+    """All plugins that are installed. Raises RegistryError with every problem that was found."""
+    loaded: list[Loaded] = []
+    problems: list[str] = []
+    for name in _module_names():
+        try:
+            module = import_module(name)
+            loaded.extend(Loaded(datatype=datatype, origin=name) for datatype in declared_in(module))
+        except (RegistryError, DeclarationError) as error:
+            problems.append(f"plugin {name}: {error}")
+        except Exception as error:  # a plugin is foreign code: whatever it raises must name it
+            problems.append(f"plugin {name} does not import: {type(error).__name__}: {error}")
+    if problems:
+        raise RegistryError("\n".join(problems))
+    return Registry(loaded)
+
+
+def _module_names() -> Iterator[str]:
+    try:
+        package = import_module(PACKAGE)
+    except ModuleNotFoundError:
+        package = None
+    if package is not None:
+        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+            yield f"{PACKAGE}.{info.name}"
+    for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
+        yield point.value.partition(":")[0]
+
+
+@cache
+def get_registry() -> Registry:
+    """The registry of this process, discovered once."""
+    return discover()

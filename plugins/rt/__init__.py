@@ -1,0 +1,90 @@
+"""Instantaneous electrical values of COMPERE power meters (KPM31, KPM33, KPM37, DDS666, R12) over MQTT.
+
+Source: COMPERE "MQTT communication protocol" V1.9, topic `MQTT_RT_DATA`. Tags come in either case. A reading may be
+split over packets with the same `id` and `time`.
+"""
+
+from functools import partial
+
+from greenpower.datatype import DataType, Field, Kind, Mqtt, json_parser
+
+volts = partial(Field, unit="V", low=0, high=1_000_000)
+amperes = partial(Field, unit="A", low=0, high=100_000)
+kilowatts = partial(Field, unit="kW", low=-1_000_000, high=1_000_000)
+kilovars = partial(Field, unit="kvar", low=-1_000_000, high=1_000_000)
+kilovolt_amperes = partial(Field, unit="kVA", low=0, high=1_000_000)
+factor = partial(Field, unit="1", low=-1, high=1)
+hertz = partial(Field, unit="Hz", low=0, high=100)
+degrees = partial(Field, unit="°", kind=Kind.ANGLE, low=-360, high=360)
+celsius = partial(Field, unit="°C", low=-60, high=200)
+percent = partial(Field, unit="%", low=0, high=1_000)
+
+FIELDS = (
+    volts("ua", title="voltage, phase A"),
+    volts("ub", title="voltage, phase B"),
+    volts("uc", title="voltage, phase C"),
+    volts("uab", title="line voltage A-B"),
+    volts("ubc", title="line voltage B-C"),
+    volts("uca", title="line voltage C-A"),
+    amperes("ia", title="current, phase A"),
+    amperes("ib", title="current, phase B"),
+    amperes("ic", title="current, phase C"),
+    amperes("ig", title="residual current"),
+    kilowatts("pa", title="active power, phase A"),
+    kilowatts("pb", title="active power, phase B"),
+    kilowatts("pc", title="active power, phase C"),
+    kilowatts("zyggl", title="active power, total"),
+    kilovars("qa", title="reactive power, phase A"),
+    kilovars("qb", title="reactive power, phase B"),
+    kilovars("qc", title="reactive power, phase C"),
+    kilovars("zwggl", title="reactive power, total"),
+    kilovolt_amperes("sa", title="apparent power, phase A"),
+    kilovolt_amperes("sb", title="apparent power, phase B"),
+    kilovolt_amperes("sc", title="apparent power, phase C"),
+    kilovolt_amperes("zszgl", title="apparent power, total"),
+    factor("pfa", title="power factor, phase A"),
+    factor("pfb", title="power factor, phase B"),
+    factor("pfc", title="power factor, phase C"),
+    factor("zglys", title="power factor, total"),
+    hertz("f", title="frequency"),
+    volts("u0", title="zero sequence voltage"),
+    volts("uplus", title="positive sequence voltage"),
+    volts("uminus", title="negative sequence voltage"),
+    amperes("i0", title="zero sequence current"),
+    amperes("iplus", title="positive sequence current"),
+    amperes("iminus", title="negative sequence current"),
+    degrees("uxja", title="voltage phase angle A"),
+    degrees("uxjb", title="voltage phase angle B"),
+    degrees("uxjc", title="voltage phase angle C"),
+    degrees("ixja", title="current phase angle A"),
+    degrees("ixjb", title="current phase angle B"),
+    degrees("ixjc", title="current phase angle C"),
+    percent("unb", title="voltage unbalance"),
+    percent("inb", title="current unbalance"),
+    kilowatts("pdm", title="active power demand"),
+    kilovars("qdm", title="reactive power demand"),
+    kilovolt_amperes("sdm", title="apparent power demand"),
+    amperes("iadm", title="current demand, phase A"),
+    amperes("ibdm", title="current demand, phase B"),
+    amperes("icdm", title="current demand, phase C"),
+    celsius("ta", title="temperature, phase A"),
+    celsius("tb", title="temperature, phase B"),
+    celsius("tc", title="temperature, phase C"),
+    celsius("tn", title="temperature, neutral"),
+    celsius("temp", title="board temperature"),
+)
+
+DATATYPE = DataType(
+    name="rt",
+    title="Grid power, instantaneous",
+    endpoint="rt-data",
+    collection="grid_rt_data",
+    match=(
+        Mqtt("MQTT_RT_DATA"),
+        Mqtt("MQTT_TELEIND", noted="digital inputs and outputs"),
+    ),
+    fields=FIELDS,
+    parse=json_parser(device="id", time="time", complete="isend"),
+    anchors=("ua", "ub", "uc"),
+    stale_after=60,
+)
