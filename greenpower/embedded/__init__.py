@@ -2,3 +2,11 @@
 
 Knows processes and ports, nothing of readings. Imported by `greenpower.commands` and by the tests.
 """
+
+from greenpower.embedded.error import EmbeddedError
+from greenpower.embedded.mongod import Mongod
+from greenpower.embedded.mosquitto import Mosquitto
+from greenpower.embedded.part import Part
+from greenpower.embedded.valkey import Valkey
+
+__all__ = ["EmbeddedError", "Mongod", "Mosquitto", "Part", "Valkey"]

@@ -1,0 +1,37 @@
+"""Starting a child process so that it never outlives us and never hears the terminal's Ctrl-C."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Callable
+from functools import cache
+
+PR_SET_PDEATHSIG = 1
+
+
+@cache
+def _prctl() -> Callable[[int, int], int] | None:
+    """The C library's prctl; None where there is none (macOS)."""
+    try:
+        return ctypes.CDLL(None, use_errno=True).prctl
+    except (OSError, AttributeError):
+        return None
+
+
+def die_with_parent() -> Callable[[], None]:
+    """A `preexec_fn`: the child gets SIGTERM when its parent dies, however the parent dies.
+
+    SIGTERM, not SIGKILL, because the broker writes its sessions on the way out. The kernel watches the *thread* that
+    forks: start children from a thread that lives as long as they shall.
+    """
+    parent, prctl = os.getpid(), _prctl()
+
+    def in_child() -> None:
+        if prctl is not None:
+            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it died between fork and prctl
+                os._exit(1)
+
+    return in_child

@@ -1,0 +1,1 @@
+"""The tests. Modules mirror those of `greenpower` and `plugins`."""
