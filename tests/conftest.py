@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -47,8 +48,7 @@ def mongo_name(mongod: Mongod) -> Iterator[str]:
     """MONGO_DB_NAME of this test alone, dropped after it."""
     name = f"test_{uuid4().hex[:12]}"
     yield name
-    client: MongoClient[dict[str, object]]
-    with MongoClient(mongod.uri) as client:
+    with MongoClient[dict[str, Any]](mongod.uri) as client:
         client.drop_database(name)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
@@ -66,9 +67,8 @@ class Mongod(Part):
         (self.home / "data").mkdir(parents=True, exist_ok=True)
 
     def answers(self) -> bool:
-        client: MongoClient[dict[str, object]]
         try:
-            with MongoClient(self.uri, serverSelectionTimeoutMS=500, socketTimeoutMS=1000) as client:
+            with MongoClient[dict[str, Any]](self.uri, serverSelectionTimeoutMS=500, socketTimeoutMS=1000) as client:
                 client.admin.command("ping")
         except PyMongoError:
             return False

@@ -43,14 +43,12 @@ def test_a_paused_part_is_silent_and_still_stops(make: Callable[[Path], Part], t
 
 
 def test_mongod_keeps_what_it_journaled(tmp_path: Path) -> None:
-    client: MongoClient[dict[str, Any]]
     with Mongod(tmp_path) as part:
-        with MongoClient(part.uri, journal=True) as client:
-            frame: dict[str, Any] = {"_id": 1}
-            client.test.frames.insert_one(frame)
+        with MongoClient[dict[str, Any]](part.uri, journal=True) as client:
+            client.test.frames.insert_one({"_id": 1})
         part.kill()
         part.start()
-        with MongoClient(part.uri) as client:
+        with MongoClient[dict[str, Any]](part.uri) as client:
             assert client.test.frames.count_documents({}) == 1
 
 
@@ -73,8 +71,7 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_settings_fixture_points_at_real_servers(settings: Settings) -> None:
-    client: MongoClient[dict[str, object]]
-    with MongoClient(settings.need("MONGO_DB_URI")) as client:
+    with MongoClient[dict[str, Any]](settings.need("MONGO_DB_URI")) as client:
         assert client.admin.command("ping")["ok"] == 1
     with redis.Redis.from_url(settings.need("REDIS_URL")) as connection:
         assert connection.ping()
