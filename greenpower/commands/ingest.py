@@ -1,0 +1,23 @@
+"""`greenpower ingest`: the process that stores what devices send."""
+
+from __future__ import annotations
+
+import click
+import uvloop
+
+from greenpower.config import load_settings
+from greenpower.ingest.runner import Runner
+from greenpower.log import set_up_logging
+from greenpower.registry import get_registry
+
+
+@click.command()
+@click.option("--mqtt", is_flag=True, help="Take frames from the MQTT broker.")
+def ingest(mqtt: bool) -> None:
+    """Store the frames of devices."""
+    if not mqtt:
+        raise click.UsageError("nothing to take frames from: give --mqtt")
+    settings = load_settings()
+    settings.check_production()
+    set_up_logging(settings.log_level)
+    uvloop.run(Runner(settings=settings, registry=get_registry(), mqtt=mqtt).run())

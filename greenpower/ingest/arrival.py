@@ -1,0 +1,62 @@
+"""One frame on its way through ingest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from greenpower.datatype import DataType
+from greenpower.store.client import Document
+from greenpower.store.readings import Number, Part
+
+
+@dataclass(slots=True, eq=False)
+class Found:
+    """A reading in a frame before its time is settled.
+
+    stamp: as the parser gave it. time: the settled timestamp, UTC. undated: whether that is the time of arrival.
+    clock: `offset` or `stuck` where the stamp was not taken as it is.
+    """
+
+    arrival: Arrival
+    device_id: str | None
+    stamp: datetime | None
+    payload: dict[str, Number]
+    complete: bool
+    time: datetime | None = None
+    undated: bool = False
+    clock: str = ""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Arrival:
+    """A frame as it came, and what is found out about it.
+
+    source: `mqtt`, `tcp` or `lines`. dup: whether the sender says that it may have come before. retained: whether the
+    broker kept it from before we asked. device: the id for frames that name none, later the one that was found.
+    datatype: given where the source knows it (a gateway's registration), else found by topic. raw: what its event
+    keeps. rejected, noted, duplicate: the reason where the frame added nothing for that reason. left_out: {field: why}.
+    clock: as of `Found`.
+    """
+
+    topic: str
+    payload: bytes
+    received_at: datetime
+    source: str
+    dup: bool = False
+    retained: bool = False
+    device: str | None = None
+    datatype: DataType | None = None
+    raw: Document = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    rejected: str = ""
+    noted: str = ""
+    duplicate: str = ""
+    detail: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
+    clock: str = ""
+
+    @property
+    def type_name(self) -> str | None:
+        """The name of its data type, None where none claims it."""
+        return None if self.datatype is None else self.datatype.name

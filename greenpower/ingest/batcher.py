@@ -1,0 +1,97 @@
+"""Batching: frames gather until there are many or the first has waited long enough; several batches at once.
+
+What belongs here: when a batch closes, how many are in flight, how much is held. What does not: what is done with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from greenpower.ingest.arrival import Arrival
+
+log = logging.getLogger(__name__)
+
+MOST_FRAMES = 1_000
+MOST_BYTES = 8 * 1024 * 1024
+LONGEST_WAIT = 0.05
+IN_FLIGHT = 3
+
+
+class Batch:
+    """Frames that are stored together. `done` ends when all of them are, and so may be acknowledged."""
+
+    __slots__ = ("arrivals", "done", "size")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.arrivals: list[Arrival] = []
+        self.size = 0
+        self.done: asyncio.Future[None] = loop.create_future()
+
+
+class Batcher:
+    """Gathers frames and hands batches to `process`, oldest first, at most `IN_FLIGHT` at once.
+
+    `process` must not end before its frames are stored; it never gives up.
+    """
+
+    def __init__(self, process: Callable[[list[Arrival]], Awaitable[None]]) -> None:
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open: Batch | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.pending = 0
+        self.pending_bytes = 0
+
+    def add(self, arrival: Arrival) -> asyncio.Future[None]:
+        """Take a frame; the answer ends when it is stored."""
+        batch = self._open
+        if batch is None:
+            batch = self._open = Batch(self._loop)
+            self._timer = self._loop.call_later(LONGEST_WAIT, self._close)
+        size = len(arrival.payload)
+        batch.arrivals.append(arrival)
+        batch.size += size
+        self.pending += 1
+        self.pending_bytes += size
+        if len(batch.arrivals) >= MOST_FRAMES or batch.size >= MOST_BYTES:
+            self._close()
+        return batch.done
+
+    def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batch, self._open = self._open, None
+        if batch is not None:
+            task = self._loop.create_task(self._run(batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, batch: Batch) -> None:
+        async with self._slots:
+            try:
+                await self._process(batch.arrivals)
+            except asyncio.CancelledError:
+                batch.done.cancel()
+                raise
+            except BaseException as error:
+                # A fault of ours. Nothing of the batch is acknowledged: the broker sends it again to the next process.
+                log.exception("a batch of %d frames could not be processed", len(batch.arrivals))
+                batch.done.set_exception(error)
+                batch.done.exception()  # seen here, should nobody wait
+            else:
+                batch.done.set_result(None)
+            finally:
+                self.pending -= len(batch.arrivals)
+                self.pending_bytes -= batch.size
+
+    async def drain(self) -> None:
+        """Store what is held. Frames added meanwhile are stored too."""
+        while self._open is not None or self._tasks:
+            self._close()
+            if self._tasks:
+                await asyncio.wait(self._tasks)

@@ -1,0 +1,58 @@
+"""What time a device's stamp means. Pure: what is known of a device's clock comes in, a verdict goes out.
+
+A stamp between `backlog` before arrival and `tolerance` after it is taken as it is. Another one is a wrong clock: it is
+moved by the device's offset, so that the spacing of its readings stays. No stamp, or a stuck one: the time of arrival.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from greenpower.config import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockRule:
+    """How far a stamp may lie from its arrival, and the zone of stamps that name none."""
+
+    backlog: timedelta
+    tolerance: timedelta
+    zone: tzinfo
+
+    @classmethod
+    def of(cls, settings: Settings) -> ClockRule:
+        """The rule that the settings give."""
+        return cls(
+            backlog=timedelta(days=settings.backlog_max_days),
+            tolerance=timedelta(seconds=settings.clock_tolerance_seconds),
+            zone=settings.device_zone,
+        )
+
+    def measured(self, stamp: datetime, arrival: datetime, zone: tzinfo | None = None) -> datetime:
+        """A stamp in UTC. A naive one is in `zone`; of the two times that a repeated hour gives, the one nearer to
+        arrival.
+        """
+        if stamp.tzinfo is not None:
+            return _milliseconds(stamp.astimezone(UTC))
+        local = stamp.replace(tzinfo=zone or self.zone)
+        first = local.astimezone(UTC)
+        second = local.replace(fold=1).astimezone(UTC)
+        # Where clocks are put forward the two differ as well, but for a time that no clock shows: keep the first.
+        if second > first and abs(second - arrival) < abs(first - arrival):
+            return _milliseconds(second)
+        return _milliseconds(first)
+
+    def plausible(self, time: datetime, arrival: datetime) -> bool:
+        """Whether a time in UTC can be the measurement of what arrived then."""
+        return arrival - self.backlog <= time <= arrival + self.tolerance
+
+
+def _milliseconds(time: datetime) -> datetime:
+    """To the precision of a BSON date, so that what is compared is what is stored."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def arrival_time(arrival: datetime) -> datetime:
+    """The timestamp of a reading whose device has no usable clock."""
+    return _milliseconds(arrival)

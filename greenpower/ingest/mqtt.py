@@ -1,0 +1,242 @@
+"""MQTT: one persistent session, a fresh client for each connection, acknowledgements held until frames are stored.
+
+A gmqtt client that reconnects by itself would acknowledge a frame of the old connection on the new one, under a packet
+id that may by then name another frame. So each connection has a client of its own, which only ever speaks to the
+connection that it was made with, and reconnecting is done here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from gmqtt import Client, Subscription
+from gmqtt.mqtt.constants import MQTTv50, MQTTv311
+from gmqtt.mqtt.handler import MQTTConnectError
+
+from greenpower.config import Settings
+from greenpower.ingest.arrival import Arrival
+from greenpower.ingest.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+NEVER = 0xFFFFFFFF
+KEEPALIVE = 30
+CONNECT_SECONDS = 10.0
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 15.0
+# Refusals that name the protocol version: 3.1.1's code and MQTT 5's.
+VERSION_REFUSED = frozenset({1, 132})
+DO_NOT_SEND_RETAINED = 2
+GROUP = "$share/greenpower/"
+# Frames of lost connections are still being written while the next connection brings its own. Up to this many windows
+# may be held before we stay away from the broker until there is room.
+WINDOWS_HELD = 4
+SUCCESS = 0
+UNSPECIFIED_ERROR = 128
+SESSION_TAKEN_OVER = 0x8E
+
+
+class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
+    """A client for one connection: where gmqtt would reconnect, it says that the connection is lost."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.lost = asyncio.Event()
+        super().__init__(*args, **kwargs)
+
+    async def reconnect(self, delay: bool = False) -> None:
+        """Called by gmqtt when the connection ended or was refused."""
+        self.lost.set()
+
+
+class MqttSource:
+    """Feeds a pipeline from a broker until it is stopped."""
+
+    def __init__(self, *, settings: Settings, topics: Sequence[str], pipeline: Pipeline) -> None:
+        self.host = settings.need("MQTT_BROKER")
+        self.settings = settings
+        self.pipeline = pipeline
+        self.metrics = pipeline.metrics
+        prefix = GROUP if settings.mqtt_shared else ""
+        self.topics = tuple(prefix + topic for topic in topics)
+        self.window = settings.mqtt_receive_maximum
+        self.connected = False
+        self.problem = "not connected yet"
+        self._version: int = MQTTv50
+        self._client: Connection | None = None
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    async def run(self) -> None:
+        """Stay connected until `stop`."""
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            await self._room()
+            if await self._connection():
+                pause = FIRST_PAUSE
+            if self._stopping.is_set():
+                break
+            # Jitter, so that many processes do not come back at once.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def stop(self) -> None:
+        """End intake: what comes from now on is not acknowledged. Call `disconnect` once the pipeline is drained."""
+        self._stopping.set()
+
+    async def disconnect(self) -> None:
+        """Leave the broker, keeping the session."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(OSError, TimeoutError):
+                await asyncio.wait_for(client.disconnect(), CONNECT_SECONDS)
+        self._ended.set()
+        self._set_connected(False, "stopped")
+
+    async def _room(self) -> None:
+        while self.pipeline.batcher.pending > WINDOWS_HELD * self.window and not self._stopping.is_set():
+            await asyncio.sleep(0.05)
+
+    async def _connection(self) -> bool:
+        """One connection from beginning to end. Returns whether the broker accepted it."""
+        client = self._new_client()
+        self._client = client
+        try:
+            await self._connect(client)
+        except (OSError, TimeoutError, MQTTConnectError) as error:
+            self._give_up(client, error)
+            with suppress(OSError, TimeoutError):
+                await asyncio.wait_for(client.disconnect(), CONNECT_SECONDS)
+            return False
+        self._set_connected(True, "")
+        log.info("connected to %s:%d, MQTT %s", self.host, self.settings.mqtt_port, _name(self._version))
+        lost = asyncio.create_task(client.lost.wait())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({lost, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        lost.cancel()
+        stopping.cancel()
+        if client.lost.is_set():
+            self.metrics.disconnects.inc()
+            self._set_connected(False, "connection lost")
+            log.warning("the broker %s:%d is gone, connecting again", self.host, self.settings.mqtt_port)
+            self._client = None
+        return True
+
+    def _new_client(self) -> Connection:
+        properties: dict[str, Any] = {}
+        if self._version == MQTTv50:
+            properties = {"session_expiry_interval": NEVER, "receive_maximum": self.window}
+        client = Connection(
+            self.settings.mqtt_client_id, clean_session=False, optimistic_acknowledgement=False, **properties
+        )
+        if self.settings.mqtt_username:
+            client.set_auth_credentials(
+                self.settings.mqtt_username, self.settings.mqtt_password.get_secret_value() or None
+            )
+        client.on_message = self._on_message
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        return client
+
+    async def _connect(self, client: Connection) -> None:
+        connecting = asyncio.ensure_future(
+            client.connect(
+                self.host,
+                self.settings.mqtt_port,
+                ssl=_tls(self.settings) or False,
+                keepalive=KEEPALIVE,
+                version=self._version,
+            )
+        )
+        lost = asyncio.ensure_future(client.lost.wait())
+        try:
+            await asyncio.wait({connecting, lost}, timeout=CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if connecting.done():
+                await connecting
+                return
+            if not client.lost.is_set():
+                raise TimeoutError(f"no answer in {CONNECT_SECONDS:.0f} s")
+            raise ConnectionRefusedError("the broker closed the connection")
+        finally:
+            for task in (connecting, lost):
+                task.cancel()
+                with suppress(asyncio.CancelledError, OSError, MQTTConnectError):
+                    await task
+
+    def _give_up(self, client: Connection, error: Exception) -> None:
+        """Note why a connection failed, and try the other version next where that may be the cause."""
+        self._client = None
+        self._set_connected(False, str(error))
+        refused = isinstance(error, MQTTConnectError) and error._code in VERSION_REFUSED
+        closed = isinstance(error, ConnectionRefusedError) and client.lost.is_set()
+        log.warning("cannot connect to %s:%d: %s", self.host, self.settings.mqtt_port, error)
+        if self._version == MQTTv50 and (refused or closed):
+            log.warning("trying MQTT 3.1.1")
+            self._version = MQTTv311
+        elif self._version == MQTTv311:
+            self._version = MQTTv50
+
+    def _on_connect(self, client: Connection, flags: int, rc: int, properties: dict[str, Any]) -> None:
+        # Also on a session that is there already: the claims may have changed since.
+        retained = DO_NOT_SEND_RETAINED if self._version == MQTTv50 else 0
+        client.subscribe([Subscription(topic, qos=1, retain_handling_options=retained) for topic in self.topics])
+
+    def _on_subscribe(self, client: Connection, mid: int, granted: Sequence[int], properties: dict[str, Any]) -> None:
+        refused = [topic for topic, qos in zip(self.topics, granted, strict=False) if qos >= UNSPECIFIED_ERROR]
+        if refused:
+            self.problem = f"the broker refuses the subscription to {', '.join(refused)}"
+            log.error("%s", self.problem)
+
+    def _on_disconnect(self, client: Connection, packet: bytes, exc: Exception | None = None) -> None:
+        if packet and packet[0] == SESSION_TAKEN_OVER:
+            log.error("another process connected as %s: each needs an MQTT_CLIENT_ID of its own", client._client_id)
+
+    async def _on_message(
+        self, client: Connection, topic: str | bytes, payload: bytes, qos: int, properties: dict[str, Any]
+    ) -> int:
+        """Take a frame. gmqtt acknowledges when this returns, on the connection of `client`."""
+        if self._stopping.is_set():
+            # Unacknowledged, it comes again to the next process: nothing can be sent once the connection is closed.
+            await self._ended.wait()
+            return SUCCESS
+        if qos == 0 and self.pipeline.batcher.pending > WINDOWS_HELD * self.window:
+            self.metrics.overflow.inc()
+            return SUCCESS
+        arrival = Arrival(
+            topic=topic if isinstance(topic, str) else ascii(topic),
+            payload=payload,
+            received_at=datetime.now(UTC),
+            source="mqtt",
+            dup=bool(properties["dup"]),
+            retained=bool(properties["retain"]),
+        )
+        await self.pipeline.submit(arrival)
+        # Of a lost connection gmqtt sends nothing: the broker delivers the frame again, and it is a duplicate then.
+        (self.metrics.unacknowledged if client.lost.is_set() else self.metrics.acknowledged).inc()
+        return SUCCESS
+
+    def _set_connected(self, connected: bool, problem: str) -> None:
+        self.connected = connected
+        self.problem = problem
+        self.metrics.connected.set(connected)
+
+
+def _name(version: int) -> str:
+    return "5" if version == MQTTv50 else "3.1.1"
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.mqtt_tls:
+        return None
+    context = ssl.create_default_context(cafile=settings.mqtt_tls_ca)
+    if settings.mqtt_tls_cert is not None:
+        context.load_cert_chain(settings.mqtt_tls_cert, settings.mqtt_tls_key)
+    return context

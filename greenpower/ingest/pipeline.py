@@ -1,0 +1,141 @@
+"""The pipeline: match, parse, check, settle the time, store readings, then events, then count.
+
+What belongs here: the order of the steps and each frame's outcome. What does not: how a step is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from time import perf_counter
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from greenpower.config import Settings
+from greenpower.ingest.arrival import Arrival, Found
+from greenpower.ingest.batcher import Batcher
+from greenpower.ingest.clock import ClockRule
+from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.reader import Reader
+from greenpower.ingest.redelivery import drop_redelivered
+from greenpower.ingest.timekeeper import Timekeeper
+from greenpower.registry import Registry
+from greenpower.store.client import Document
+from greenpower.store.events import Outcome, event_document, raw_document, store_events
+from greenpower.store.failure import until_written
+from greenpower.store.layout import CLOCKS, EVENTS
+from greenpower.store.readings import Draft, Part, group_parts, store_readings
+
+log = logging.getLogger(__name__)
+
+Settled = tuple[Arrival, Outcome, str]
+
+
+class Pipeline:
+    """Takes frames from every source and stores them. One an ingest process, on its event loop."""
+
+    def __init__(
+        self, *, registry: Registry, settings: Settings, db: AsyncDatabase[Document], metrics: Metrics
+    ) -> None:
+        self.db = db
+        self.metrics = metrics
+        self.reader = Reader(registry, settings.max_frame_bytes)
+        self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry)
+        self.batcher = Batcher(self._process)
+        self._limit = settings.max_frame_bytes
+
+    def submit(self, arrival: Arrival) -> asyncio.Future[None]:
+        """Take a frame. The answer ends when its reading and its event are stored for good; until then it must not be
+        acknowledged."""
+        self.reader.shorten(arrival)
+        return self.batcher.add(arrival)
+
+    async def drain(self) -> None:
+        """Store all that was submitted."""
+        await self.batcher.drain()
+
+    def _on_retry(self, _: Exception) -> None:
+        self.metrics.retries.inc()
+
+    async def _process(self, arrivals: list[Arrival]) -> None:
+        began = perf_counter()
+        found = [item for arrival in arrivals for item in self.reader.read(arrival)]
+        self.metrics.count_received(arrivals)
+        try:
+            settled = await self._settle(arrivals, found)
+        except Exception:
+            log.exception("a batch of %d frames failed, trying each alone", len(arrivals))
+            settled = [await self._settle_alone(arrival, found) for arrival in arrivals]
+        self.metrics.count_outcomes(settled)
+        self.metrics.batch_frames.observe(len(arrivals))
+        self.metrics.write_seconds.observe(perf_counter() - began)
+
+    async def _settle(self, arrivals: list[Arrival], found: list[Found]) -> list[Settled]:
+        """Store readings and events of a batch. Safe to call again."""
+        await self.clock.settle(found)
+        await self._store(await drop_redelivered(self.db, found, self._on_retry))
+        settled = [(arrival, *_outcome(arrival)) for arrival in arrivals]
+        events = [self._event(*item) for item in settled]
+        await until_written(lambda: store_events(self.db[EVENTS], events), on_retry=self._on_retry)
+        return settled
+
+    async def _settle_alone(self, arrival: Arrival, found: list[Found]) -> Settled:
+        """One frame of a batch in which something unforeseen failed: if it is this one, it is rejected."""
+        arrival.parts = []
+        try:
+            [settled] = await self._settle([arrival], [item for item in found if item.arrival is arrival])
+        except Exception as error:
+            log.exception("a frame on %a failed", arrival.topic)
+            arrival.parts = []
+            arrival.rejected, arrival.detail = "internal-error", f"{type(error).__name__}: {error}"[:200]
+            [settled] = await self._settle([arrival], [])
+        return settled
+
+    async def _store(self, found: Iterable[Found]) -> None:
+        parts: defaultdict[str, list[Part]] = defaultdict(list)
+        for item in found:
+            arrival = item.arrival
+            assert item.device_id is not None and item.time is not None and arrival.datatype is not None
+            part = Part(item.device_id, arrival.topic, item.time, arrival.received_at, item.payload, item.complete)
+            arrival.parts.append(part)
+            arrival.clock = item.clock
+            parts[arrival.datatype.collection].append(part)
+        for collection, several in parts.items():
+            await self._store_drafts(collection, group_parts(several))
+
+    async def _store_drafts(self, collection: str, drafts: list[Draft]) -> None:
+        await until_written(lambda: store_readings(self.db[collection], drafts), on_retry=self._on_retry)
+
+    def _event(self, arrival: Arrival, outcome: Outcome, reason: str) -> Document:
+        parts = arrival.parts
+        return event_document(
+            type_name=arrival.type_name,
+            topic=arrival.topic,
+            device_id=parts[0].device_id if parts else arrival.device,
+            received_at=arrival.received_at,
+            outcome=outcome,
+            raw=arrival.raw or raw_document(arrival.payload, self._limit),
+            reason=reason,
+            detail=arrival.detail,
+            left_out=arrival.left_out,
+            conflicts=[name for part in parts for name in part.conflicts],
+            timestamps=[part.timestamp for part in parts],
+            clock=arrival.clock,
+        )
+
+
+def _outcome(arrival: Arrival) -> tuple[Outcome, str]:
+    """What became of a frame, and why where it did not add anything."""
+    if arrival.rejected:
+        return Outcome.REJECTED, arrival.rejected
+    if arrival.noted:
+        return Outcome.NOTED, arrival.noted
+    if any(part.new for part in arrival.parts):
+        return Outcome.STORED, ""
+    faults = [part.fault for part in arrival.parts if part.fault]
+    if faults:
+        arrival.detail = faults[0]
+        return Outcome.REJECTED, "unstorable"
+    return Outcome.DUPLICATE, arrival.duplicate

@@ -1,0 +1,56 @@
+"""Frames that the broker delivers again, of devices whose readings have the time of arrival.
+
+A stamped reading finds itself by its stamp. One without a stamp would be stored twice: its frame is compared with the
+frames of that device that were stored before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from greenpower.ingest.arrival import Found
+from greenpower.store.client import Document
+from greenpower.store.events import recent_frames
+from greenpower.store.failure import until_written
+from greenpower.store.layout import EVENTS
+from greenpower.store.readings import recent_payloads
+
+
+async def drop_redelivered(
+    db: AsyncDatabase[Document], batch: list[Found], on_retry: Callable[[Exception], None]
+) -> list[Found]:
+    """The batch without what was stored before; the frames dropped are marked as duplicates."""
+    doubtful: defaultdict[str, list[Found]] = defaultdict(list)
+    for found in batch:
+        if found.arrival.dup and found.undated and found.device_id is not None:
+            doubtful[found.device_id].append(found)
+    if not doubtful:
+        return batch
+    dropped: set[int] = set()
+    for device, several in doubtful.items():
+        for found in await until_written(lambda d=device, s=several: _stored(db, d, s), on_retry=on_retry):  # type: ignore[misc]
+            found.arrival.duplicate = "redelivered"
+            dropped.add(id(found))
+    return [found for found in batch if id(found) not in dropped]
+
+
+async def _stored(db: AsyncDatabase[Document], device: str, doubtful: list[Found]) -> list[Found]:
+    """Which of these were stored before: by their events, or, where the event was not written any more, by the reading
+    that has none."""
+    frames = await recent_frames(db[EVENTS], device)
+    stored = []
+    by_collection: defaultdict[str, list[Found]] = defaultdict(list)
+    for found in doubtful:
+        assert found.arrival.datatype is not None
+        if found.arrival.payload in frames.payloads:
+            stored.append(found)
+        else:
+            by_collection[found.arrival.datatype.collection].append(found)
+    for collection, several in by_collection.items():
+        payloads = await recent_payloads(db[collection], device)
+        orphans = [payload for timestamp, payload in payloads if timestamp not in frames.timestamps]
+        stored.extend(found for found in several if found.payload in orphans)
+    return stored

@@ -1,0 +1,147 @@
+"""The ingest process: puts the sources, the pipeline and its own HTTP port together, and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from contextlib import suppress
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from greenpower.config import Settings
+from greenpower.ingest.http import Health, HttpServer
+from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.mqtt import MqttSource
+from greenpower.ingest.pipeline import Pipeline
+from greenpower.registry import Registry
+from greenpower.store.client import async_client, sync_client
+from greenpower.store.layout import ensure_indexes
+
+log = logging.getLogger(__name__)
+
+SAVE_SECONDS = 5.0
+DRAIN_SECONDS = 8.0
+
+
+class Runner:
+    """One ingest process."""
+
+    def __init__(self, *, settings: Settings, registry: Registry, mqtt: bool) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.with_mqtt = mqtt
+        self.metrics = Metrics()
+        self._mongo_failing_since: float | None = None
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT. Raises ConfigError for what the operator has to mend."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        client = async_client(self.settings)
+        db = client[self.settings.mongo_db_name]
+        self.pipeline = Pipeline(registry=self.registry, settings=self.settings, db=db, metrics=self.metrics)
+        self.mqtt: MqttSource | None = None
+        if self.with_mqtt:
+            self.mqtt = MqttSource(settings=self.settings, topics=self.registry.topics, pipeline=self.pipeline)
+        health = Health(self._parts)
+        server = HttpServer(
+            self.settings.ingest_http_host, self.settings.ingest_http_port, health, self.metrics.registry
+        )
+        tasks = [asyncio.create_task(self._beat(health)), asyncio.create_task(self._keep())]
+        try:
+            await self._until(stop, self._prepare())
+            if self.mqtt is not None and not stop.is_set():
+                tasks.append(asyncio.create_task(self.mqtt.run()))
+            await self._until(stop, *tasks)
+            await self._stop()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            server.close()
+            await client.close()
+
+    async def _until(self, stop: asyncio.Event, *work: Any) -> None:
+        """Wait for the first of the work to end (or fail), or for the signal."""
+        waiting = asyncio.ensure_future(stop.wait())
+        tasks = {asyncio.ensure_future(item) for item in work}
+        done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        for task in done - {waiting}:
+            task.result()
+
+    async def _prepare(self) -> None:
+        """Make the indexes before the first write: without them a duplicate would be stored twice."""
+        pause = 0.2
+        while True:
+            try:
+                changes = await asyncio.to_thread(self._ensure_indexes)
+                break
+            except PyMongoError as error:
+                log.warning("MongoDB cannot be reached, trying again: %.200s", error)
+                self._mongo_failing_since = self._mongo_failing_since or time.monotonic()
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+        self._mongo_failing_since = None
+        for change in changes:
+            log.info("%s", change)
+        await self.pipeline.clock.load()
+
+    def _ensure_indexes(self) -> list[str]:
+        with sync_client(self.settings) as client:
+            return ensure_indexes(client[self.settings.mongo_db_name], self.registry, self.settings)
+
+    async def _beat(self, health: Health) -> None:
+        while True:
+            health.beat = time.monotonic()
+            batcher = self.pipeline.batcher
+            self.metrics.pending.set(batcher.pending)
+            self.metrics.pending_bytes.set(batcher.pending_bytes)
+            await asyncio.sleep(0.5)
+
+    async def _keep(self) -> None:
+        """Write down now and then what is known of clocks, and notice when MongoDB is away."""
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            try:
+                await self.pipeline.db.command("ping")
+                await self.pipeline.clock.save()
+                self._mongo_failing_since = None
+            except PyMongoError:
+                self._mongo_failing_since = self._mongo_failing_since or time.monotonic()
+
+    def _parts(self) -> dict[str, dict[str, Any]]:
+        batcher = self.pipeline.batcher
+        failing = self._mongo_failing_since
+        parts: dict[str, dict[str, Any]] = {
+            "mongo": {"ok": failing is None},
+            "pipeline": {"ok": True, "pending": batcher.pending, "pending_bytes": batcher.pending_bytes},
+        }
+        if failing is not None:
+            parts["mongo"]["failing_seconds"] = round(time.monotonic() - failing)
+        if self.mqtt is not None:
+            parts["mqtt"] = {"ok": self.mqtt.connected}
+            if self.mqtt.problem:
+                parts["mqtt"]["problem"] = self.mqtt.problem
+        return parts
+
+    async def _stop(self) -> None:
+        """Take nothing more, store what is held, acknowledge it, leave."""
+        log.info("stopping, %d frames held", self.pipeline.batcher.pending)
+        if self.mqtt is not None:
+            await self.mqtt.stop()
+        try:
+            await asyncio.wait_for(self.pipeline.drain(), DRAIN_SECONDS)
+            await asyncio.sleep(0)  # let the handlers acknowledge what was stored last
+        except TimeoutError:
+            log.warning("%d frames could not be stored in time; the broker keeps them", self.pipeline.batcher.pending)
+        if self.mqtt is not None:
+            await self.mqtt.disconnect()
+        with suppress(PyMongoError, TimeoutError):
+            await asyncio.wait_for(self.pipeline.clock.save(), 1.0)
+        log.info("stopped")

@@ -1,0 +1,139 @@
+"""Settling the timestamps of a batch: the clock rule with what is known of each device's clock.
+
+What belongs here: reading and writing clock knowledge, stuck clocks, the usual lag. What does not: the rule itself
+(`clock`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from statistics import median
+
+from pymongo.asynchronous.collection import AsyncCollection
+
+from greenpower.ingest.arrival import Found
+from greenpower.ingest.clock import ClockRule, arrival_time
+from greenpower.store import clocks
+from greenpower.store.client import Document
+from greenpower.store.failure import until_written
+from greenpower.store.readings import Number
+
+# A meter repeats a frame two or three times and may differ in a last digit; more than this at one stamp is no accident.
+ODD_CONFLICTS = 3
+LAGS_KEPT = 15
+MOST_DEVICES = 200_000
+
+Key = tuple[str, str]  # type name, device id
+Wrong = tuple[Found, str, datetime]
+
+
+class _Last:
+    """The newest stamp of one device and type, what was seen at it, and how often it came with other values."""
+
+    __slots__ = ("conflicts", "time", "values")
+
+    def __init__(self, time: datetime, values: dict[str, Number]) -> None:
+        self.time = time
+        self.values = values
+        self.conflicts = 0
+
+
+class Timekeeper:
+    """Settles timestamps. One an ingest process."""
+
+    def __init__(
+        self,
+        collection: AsyncCollection[Document],
+        rule: ClockRule,
+        on_retry: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self.collection = collection
+        self.rule = rule
+        self._on_retry = on_retry
+        self._last: dict[Key, _Last] = {}
+        self._stuck: dict[Key, datetime] = {}
+        self._stuck_changed: dict[Key, datetime | None] = {}
+        self._lags: dict[str, deque[float]] = {}
+
+    async def load(self) -> None:
+        """Learn which clocks stand."""
+        self._stuck = await until_written(lambda: clocks.stuck_stamps(self.collection), on_retry=self._on_retry)
+
+    async def settle(self, batch: Iterable[Found]) -> None:
+        """Give each reading of a batch its time, waiting for MongoDB as long as it takes."""
+        wrong: list[Wrong] = []
+        for found in batch:
+            arrival = found.arrival.received_at
+            device = found.device_id
+            if found.stamp is None or device is None:
+                if found.stamp is None:
+                    found.time, found.undated = arrival_time(arrival), True
+                continue
+            time = self.rule.measured(found.stamp, arrival)
+            if self._stands(found, device, time):
+                found.time, found.undated, found.clock = arrival_time(arrival), True, "stuck"
+            elif self.rule.plausible(time, arrival):
+                found.time = time
+                self._note_lag(device, (arrival - time).total_seconds())
+            else:
+                wrong.append((found, device, time))
+        if wrong:
+            await until_written(lambda: self._move(wrong), on_retry=self._on_retry)
+        if self._stuck_changed:
+            await until_written(self._save_stuck, on_retry=self._on_retry)
+
+    def _stands(self, found: Found, device: str, time: datetime) -> bool:
+        """Whether this device's clock has stopped at this time."""
+        key = (found.arrival.type_name or "", device)
+        last = self._last.get(key)
+        if last is None or last.time != time:
+            if last is None and len(self._last) >= MOST_DEVICES:
+                del self._last[next(iter(self._last))]
+            self._last[key] = _Last(time, found.payload)
+            if key in self._stuck and self._stuck[key] != time:
+                del self._stuck[key]
+                self._stuck_changed[key] = None
+        else:
+            known = last.values
+            if any(known.get(name, value) != value for name, value in found.payload.items()):
+                last.conflicts += 1
+            last.values = {**found.payload, **known}
+            if last.conflicts > ODD_CONFLICTS and key not in self._stuck:
+                self._stuck[key] = self._stuck_changed[key] = time
+        return bool(self._stuck) and self._stuck.get(key) == time
+
+    async def _save_stuck(self) -> None:
+        for (type_name, device), stamp in list(self._stuck_changed.items()):
+            await clocks.set_stuck(self.collection, type_name, device, stamp)
+            self._stuck_changed.pop((type_name, device), None)
+
+    async def _move(self, wrong: list[Wrong]) -> None:
+        """Move stamps of wrong clocks by their device's offset, agreeing on one where there is none that fits."""
+        known = await clocks.offsets(self.collection, {device for _, device, _ in wrong})
+        for found, device, time in wrong:
+            arrival = found.arrival.received_at
+            offset = known.get(device)
+            if offset is None or not self.rule.plausible(time + offset, arrival):
+                wanted = arrival_time(arrival) - time
+                offset = known[device] = await clocks.agree_offset(self.collection, device, wanted, offset)
+            moved = time + offset
+            found.clock = "offset"
+            if self.rule.plausible(moved, arrival):
+                found.time = moved
+            else:  # another process agreed meanwhile on one that fits only its own frames
+                found.time, found.undated = arrival_time(arrival), True
+
+    def _note_lag(self, device: str, lag: float) -> None:
+        lags = self._lags.get(device)
+        if lags is None:
+            if len(self._lags) >= MOST_DEVICES:
+                return
+            lags = self._lags[device] = deque(maxlen=LAGS_KEPT)
+        lags.append(lag)
+
+    async def save(self) -> None:
+        """Keep the usual lags seen since the last call. Raises PyMongoError."""
+        lags, self._lags = self._lags, {}
+        await clocks.save_lags(self.collection, {device: median(seen) for device, seen in lags.items()})

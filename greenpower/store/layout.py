@@ -1,0 +1,109 @@
+"""Layout: which collections there are, their indexes and their retention.
+
+What belongs here: names, index declarations and the one function that brings a database up to them. What does not:
+queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pymongo import ASCENDING
+from pymongo.database import Database
+
+from greenpower.config import Settings
+from greenpower.datatype import DataType
+from greenpower.store.client import Document
+
+EVENTS = "telemetry_events"
+CLOCKS = "device_clocks"
+PARTS = "reading_parts"
+SEEN = "devices_seen"
+
+# The longest expiry that MongoDB takes, 68 years: a TTL index cannot be turned back into a plain one in place.
+FOREVER = 2**31 - 1
+PARTS_TTL = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """One index: keys in order, all ascending. ttl: seconds after which documents go, 0 never; None no TTL index."""
+
+    keys: tuple[str, ...]
+    unique: bool = False
+    ttl: int | None = None
+    partial: Document = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return "_".join(self.keys)
+
+
+def reading_indexes(ttl: int) -> tuple[Index, ...]:
+    """The indexes of a raw collection: dedupe and the query of one device; time and retention; the changes feed."""
+    return (
+        Index(keys=("device_id", "timestamp"), unique=True),
+        Index(keys=("timestamp",), ttl=ttl),
+        Index(keys=("updated_at",)),
+    )
+
+
+def event_indexes(ttl: int) -> tuple[Index, ...]:
+    """The indexes of the events: retention; one device's; all of a reading for replay; the few that are no readings."""
+    return (
+        Index(keys=("received_at",), ttl=ttl),
+        Index(keys=("device_id", "received_at")),
+        Index(keys=("type", "timestamp"), partial={"timestamp": {"$exists": True}}),
+        Index(keys=("outcome", "received_at"), partial={"outcome": {"$in": ["rejected", "noted"]}}),
+    )
+
+
+def retention(settings: Settings, setting: str) -> int:
+    """Seconds of a retention setting, given by its public name; 0 is for ever."""
+    value = getattr(settings, setting.lower())
+    assert isinstance(value, int)
+    return value
+
+
+def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[str, tuple[Index, ...]]]:
+    """Each collection with its indexes."""
+    for datatype in datatypes:
+        yield datatype.collection, reading_indexes(settings.mongo_raw_ttl_seconds)
+        for tier in datatype.tiers:
+            yield tier.prefix + datatype.collection, reading_indexes(retention(settings, tier.retention))
+    yield EVENTS, event_indexes(settings.mongo_events_ttl_seconds)
+    yield CLOCKS, ()
+    yield SEEN, (Index(keys=("type", "last_reading")),)
+    yield PARTS, (Index(keys=("key",)), Index(keys=("received_at",), ttl=PARTS_TTL))
+
+
+def ensure_indexes(db: Database[Document], datatypes: Iterable[DataType], settings: Settings) -> list[str]:
+    """Make the indexes that are missing and change TTLs that differ, in place. Returns a line for each change.
+
+    Safe to run again and from several processes at once.
+    """
+    changes = []
+    for collection, indexes in layout(datatypes, settings):
+        existing = {info["name"]: info for info in db[collection].list_indexes()}
+        for index in indexes:
+            ttl = FOREVER if index.ttl == 0 else index.ttl
+            found = existing.get(index.name)
+            if found is None:
+                _create(db, collection, index, ttl)
+                changes.append(f"{collection}: index {index.name} made")
+            elif ttl is not None and found.get("expireAfterSeconds") != ttl:
+                db.command("collMod", collection, index={"name": index.name, "expireAfterSeconds": ttl})
+                changes.append(f"{collection}: kept for {'ever' if ttl == FOREVER else f'{ttl} s'}")
+    return changes
+
+
+def _create(db: Database[Document], collection: str, index: Index, ttl: int | None) -> None:
+    options: Document = {"name": index.name}
+    if index.unique:
+        options["unique"] = True
+    if ttl is not None:
+        options["expireAfterSeconds"] = ttl
+    if index.partial:
+        options["partialFilterExpression"] = index.partial
+    db[collection].create_index([(key, ASCENDING) for key in index.keys], **options)
