@@ -47,7 +47,7 @@ class Registry:
         for datatype in self:
             for claim in datatype.topics:
                 if claim.is_exact:
-                    self._exact[claim.topic] = (datatype, claim)
+                    self._exact[claim.topic] = (datatype, claim.at(claim.topic))
                 else:
                     self._wild.append((datatype, claim))
 
@@ -71,10 +71,10 @@ class Registry:
         return self._by_name.get(name)
 
     def match_topic(self, topic: str) -> tuple[DataType, Mqtt] | None:
-        """The one claim that a topic falls under."""
+        """The one claim that a topic falls under, its `device` the one of this topic."""
         if found := self._exact.get(topic):
             return found
-        return next((pair for pair in self._wild if pair[1].matches(topic)), None)
+        return next(((datatype, claim.at(topic)) for datatype, claim in self._wild if claim.matches(topic)), None)
 
     @property
     def topics(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import sys
+from contextlib import suppress
 from typing import Any
 
 from greenpower.datatype.declaration import DataType
@@ -12,12 +12,16 @@ from greenpower.datatype.error import FrameError
 from greenpower.datatype.field import normalise
 
 Number = int | float
-MAX = sys.float_info.max
-INT64 = 2**63
+Limits = tuple[str, float, float]
+NUMBERS = frozenset({int, float})
+#: the numbers within, whole or not, are what a document can hold: 64-bit integers and finite floats
+LARGEST = math.nextafter(2.0**63, 0)
+#: limits that nothing lies between, for keys that a closed type does not declare
+NOTHING = (math.inf, -math.inf)
 LEARNED = 10_000
-NUMERAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?\s*")
+NUMERAL = re.compile(r"\s*([+-]?[0-9]+)(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?\s*|\s*[+-]?\.[0-9]+([eE][+-]?[0-9]{1,3})?\s*")
 MAX_NUMERAL = 64
-UNSTORABLE_KEY = re.compile(r"[$.\x00-\x1f\x7f\ud800-\udfff]")
+UNSTORABLE_KEY = re.compile(r"[$.]")
 MAX_KEY = 64
 
 NOT_A_NUMBER = "not-a-number"
@@ -33,77 +37,84 @@ class Checker:
 
     def __init__(self, datatype: DataType) -> None:
         self.datatype = datatype
-        self._anchors = frozenset(datatype.anchors)
-        self._limits: dict[str, tuple[str, float, float]] = {}
+        self._anchors = datatype.anchors
+        self._undeclared = (-LARGEST, LARGEST) if datatype.open else NOTHING
+        self._limits: dict[str, Limits] = {}
         for field in datatype.fields:
-            low = -MAX if field.low is None else field.low
-            high = MAX if field.high is None else field.high
+            low = -LARGEST if field.low is None else max(field.low, -LARGEST)
+            high = LARGEST if field.high is None else min(field.high, LARGEST)
             for key in field.sources:
                 self._limits[key] = self._limits[normalise(key)] = (field.name, low, high)
-        self._known: dict[str, tuple[str, float, float]] = dict(self._limits)
+        self._known: dict[str, Limits] = dict(self._limits)
 
     def check(self, values: dict[str, Any]) -> tuple[dict[str, Number], dict[str, str]]:
         """Split values as sent into the payload and what is left out: {field: number}, {field: why}.
 
+        Every number is a 64-bit integer or a finite float, every key is storable.
         Raises FrameError: bad-key (a key that no database should hold), zero-frame, no-values.
         """
         payload: dict[str, Number] = {}
         left_out: dict[str, str] = {}
         known = self._known
-        for key, value in values.items():
-            name, low, high = known.get(key) or self._learn(key)
-            kind = type(value)
-            if (kind is float or (kind is int and -INT64 <= value < INT64)) and low <= value <= high:
-                if name not in payload:
-                    payload[name] = value
-                elif payload[name] != value:
-                    left_out[name] = TWICE
-                continue
-            self._judge(name, value, low, high, payload, left_out)
-        if self._anchors and self._is_zero(values, payload):
-            raise FrameError("zero-frame", "every value is 0")
+        if NUMBERS.issuperset(map(type, values.values())):
+            with suppress(KeyError):
+                for key, value in values.items():
+                    name, low, high = known[key]
+                    if low <= value <= high:
+                        payload[name] = value
+        if len(payload) < len(values):  # something is odd about this one
+            payload, left_out = self._sort_out(values)
+        for anchor in self._anchors:
+            # One value that is not 0 settles it, and the anchor mostly is one.
+            if payload.get(anchor) == 0 and _is_zero(values, payload):
+                raise FrameError("zero-frame", "every value is 0")
         if not payload:
             raise FrameError("no-values", ", ".join(f"{name} {why}" for name, why in left_out.items()))
         return payload, left_out
 
-    def _learn(self, key: str) -> tuple[str, float, float]:
+    def _learn(self, key: str) -> Limits:
         """The limits for a key not seen before: another spelling of a known one, or an undeclared one."""
-        if len(key) > MAX_KEY or not key or UNSTORABLE_KEY.search(key):
-            raise FrameError("bad-key", f"{key[:40]!a}, {len(key)} characters")
         name = normalise(key)
-        limits = self._limits.get(name) or (name, *((-MAX, MAX) if self.datatype.open else (math.inf, -math.inf)))
-        if len(self._known) < LEARNED:
+        if not 0 < len(name) <= MAX_KEY or UNSTORABLE_KEY.search(name) or not name.isprintable():
+            raise FrameError("bad-key", f"{key[:40]!a}, {len(key)} characters")
+        limits = self._limits.get(name) or (name, *self._undeclared)
+        if len(self._known) < LEARNED and len(key) <= MAX_KEY:
             self._known[key] = limits
         return limits
 
-    def _judge(
-        self, name: str, value: Any, low: float, high: float, payload: dict[str, Number], left_out: dict[str, str]
-    ) -> None:
-        """The rare cases: a numeral in a string is a number; everything else is left out, and why."""
-        if isinstance(value, str) and len(value) <= MAX_NUMERAL and NUMERAL.fullmatch(value):
-            value = float(value) if not value.strip().lstrip("+-").isdecimal() else int(value)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            left_out.setdefault(name, NOT_A_NUMBER)
-        elif isinstance(value, float) and not math.isfinite(value):
-            left_out.setdefault(name, NOT_FINITE)
-        elif isinstance(value, int) and not -INT64 <= value < INT64:
-            left_out.setdefault(name, TOO_LARGE)
-        elif low > high:
-            left_out.setdefault(name, UNDECLARED)
-        elif not low <= value <= high:
-            left_out.setdefault(name, OUT_OF_RANGE)
-        elif payload.setdefault(name, value) != value:
-            left_out[name] = TWICE
+    def _sort_out(self, values: dict[str, Any]) -> tuple[dict[str, Number], dict[str, str]]:
+        """The same as the loop of `check`, for all cases: numerals in strings count, and what is left out is named."""
+        payload: dict[str, Number] = {}
+        left_out: dict[str, str] = {}
+        for key, value in values.items():
+            name, low, high = self._known.get(key) or self._learn(key)
+            number = _number(value)
+            if number is None:
+                why = NOT_A_NUMBER
+            elif not -LARGEST <= number <= LARGEST:
+                why = NOT_FINITE if isinstance(number, float) and not math.isfinite(number) else TOO_LARGE
+            elif low > high:
+                why = UNDECLARED
+            elif not low <= number <= high:
+                why = OUT_OF_RANGE
+            elif payload.setdefault(name, number) != number:
+                why = TWICE
+            else:
+                continue
+            left_out.setdefault(name, why)
+        return payload, left_out
 
-    def _is_zero(self, values: dict[str, Any], payload: dict[str, Number]) -> bool:
-        """Whether an anchor is there and every measured value, plausible or not, is 0."""
-        for anchor in self._anchors:
-            if anchor in payload:
-                return payload[anchor] == 0 and not any(payload.values()) and not any(map(_is_nonzero, values.values()))
+
+def _number(value: Any) -> Number | None:
+    """The number that a value as sent is, if it is one; plain numerals in strings are."""
+    if isinstance(value, str) and len(value) <= MAX_NUMERAL and (numeral := NUMERAL.fullmatch(value)):
+        whole, fraction, exponent, _ = numeral.groups()
+        return int(whole) if whole and fraction is None and exponent is None else float(value)
+    return value if type(value) is int or type(value) is float else None
+
+
+def _is_zero(values: dict[str, Any], payload: dict[str, Number]) -> bool:
+    """Whether every measured value, plausible or not, is 0. Text and NaN measure nothing."""
+    if any(payload.values()):
         return False
-
-
-def _is_nonzero(value: Any) -> bool:
-    if isinstance(value, str) and NUMERAL.fullmatch(value[:MAX_NUMERAL]):
-        return float(value[:MAX_NUMERAL]) != 0
-    return isinstance(value, int | float) and not isinstance(value, bool) and value != 0
+    return not any(number for value in values.values() if (number := _number(value)) == number)

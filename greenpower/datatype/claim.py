@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Protocol
 
 from greenpower.datatype.error import DeclarationError
@@ -21,13 +21,15 @@ def is_device_id(value: object) -> bool:
 class Mqtt:
     """A claim on an MQTT topic; `+` and a last `#` match as in MQTT.
 
-    device: the device id of frames that name none. noted: why the frames on this topic are no readings; they are
-    kept as events with the outcome `noted` and never reach the parser.
+    device: the device id of frames that name none. device_level: the level of the topic, counted from 0, that is this
+    id. noted: why the frames on this topic are no readings; they are kept as events with the outcome `noted` and never
+    reach the parser.
     """
 
     topic: str
     _: KW_ONLY
     device: str | None = None
+    device_level: int | None = None
     noted: str = ""
 
     def __post_init__(self) -> None:
@@ -37,6 +39,11 @@ class Mqtt:
             raise DeclarationError(f"topic {self.topic!r} is not an MQTT topic filter that can be claimed")
         if self.device is not None and not is_device_id(self.device):
             raise DeclarationError(f"topic {self.topic!r}: {self.device!r} cannot name a device")
+        if self.device_level is not None:
+            if self.device is not None:
+                raise DeclarationError(f"topic {self.topic!r}: either device or device_level")
+            if not 0 <= self.device_level < len(levels) - ("#" in levels):
+                raise DeclarationError(f"topic {self.topic!r} has no level {self.device_level}")
 
     @property
     def is_exact(self) -> bool:
@@ -46,6 +53,13 @@ class Mqtt:
     def matches(self, topic: str) -> bool:
         """Whether a topic falls under this claim."""
         return topics_overlap(self.topic, topic)
+
+    def at(self, topic: str) -> Mqtt:
+        """The claim as it is for one topic that it matches: `device` is filled in where a level of the topic is it."""
+        if self.device_level is None:
+            return self
+        level = topic.split("/")[self.device_level]
+        return replace(self, device_level=None, device=level if is_device_id(level) else None)
 
 
 def topics_overlap(one: str, other: str) -> bool:

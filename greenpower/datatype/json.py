@@ -1,16 +1,12 @@
-"""JSON frames: decoding that never surprises, device stamps, and the parser for flat objects.
+"""JSON frames: decoding that never surprises, and the parser for flat objects.
 
-What belongs here: from bytes to values as sent. What does not: which values are plausible (`check`) and what time a
-stamp means (the core's clock).
+What belongs here: from bytes to values as sent. What does not: stamps (`stamp`), which values are plausible (`check`).
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -18,12 +14,13 @@ import orjson
 from greenpower.datatype.claim import is_device_id
 from greenpower.datatype.error import FrameError
 from greenpower.datatype.frame import Frame, Reading
+from greenpower.datatype.stamp import parse_stamp
 
 MAX_DEPTH = 8
 MAX_KEYS = 2_000
-MAX_DIGITS = 400
+MAX_MEMBERS = 10_000
+MAX_DIGITS = 300
 ESCAPED_COLON = b"\\u003"
-COMPACT = re.compile(r"\d{14}")
 
 
 def decode_object(payload: bytes) -> dict[str, Any]:
@@ -40,15 +37,15 @@ def decode_object(payload: bytes) -> dict[str, Any]:
         raise FrameError("not-object", f"a JSON {type(decoded).__name__}")
     if len(decoded) > MAX_KEYS:
         raise FrameError("too-many-keys", f"{len(decoded)} keys")
-    # Every member has one colon. Where the count differs, a string holds some, or a key came twice and one is left.
-    colons = payload.count(b":")
-    if colons != len(decoded) and (colons != _colons(decoded) or ESCAPED_COLON in payload):
-        _decode_slowly(payload)
+    # A member is written with one colon: with no more colons than members, no brackets but the outer pair, nothing is
+    # nested and nothing came twice. All else is looked at closely.
+    if payload.count(b":") != len(decoded) or payload.count(b"{") != 1 or b"[" in payload:
+        _audit(decoded, payload)
     return decoded
 
 
-def _colons(top: dict[str, Any]) -> int:
-    """How many colons an object without repeated keys is written with. Raises FrameError too-many-keys, too-deep."""
+def _audit(top: dict[str, Any], payload: bytes) -> None:
+    """Raise FrameError duplicate-keys, too-many-keys or too-deep where that is what an object is."""
     colons = members = 0
     level: list[Any] = [top]
     for _ in range(MAX_DEPTH):
@@ -62,12 +59,13 @@ def _colons(top: dict[str, Any]) -> int:
                 below.extend(value)
             elif isinstance(value, str):
                 colons += value.count(":")
-        if members > MAX_KEYS * 5:
-            raise FrameError("too-many-keys", f"more than {MAX_KEYS * 5} keys")
-        if not below:
-            return colons
+        if members > MAX_MEMBERS:
+            raise FrameError("too-many-keys", f"more than {MAX_MEMBERS} keys")
         level = below
-    raise FrameError("too-deep", f"nested more than {MAX_DEPTH} levels")
+    if level:
+        raise FrameError("too-deep", f"nested more than {MAX_DEPTH} levels")
+    if colons != payload.count(b":") or ESCAPED_COLON in payload:
+        _decode_slowly(payload)
 
 
 def _decode_slowly(payload: bytes) -> Any:
@@ -95,20 +93,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-@lru_cache(maxsize=4096)
-def parse_stamp(text: str) -> datetime:
-    """A device stamp: `YYYYMMDDhhmmss` (naive) or ISO 8601 (aware if it has an offset). Raises FrameError bad-time."""
-    try:
-        if COMPACT.fullmatch(text):
-            parts = (text[:4], text[4:6], text[6:8], text[8:10], text[10:12], text[12:])
-            return datetime(*map(int, parts))  # type: ignore[arg-type]
-        stamp = datetime.fromisoformat(text)
-        stamp.timestamp()
-        return stamp
-    except (ValueError, OverflowError, OSError) as error:
-        raise FrameError("bad-time", f"{text[:40]!a}: {error}") from None
-
-
 class JsonParser:
     """Parser of flat JSON objects. Made by `json_parser`."""
 
@@ -128,12 +112,12 @@ class JsonParser:
                     raise FrameError("bad-id", f"{given!a}"[:80])
                 device = given
         if device is None:
-            raise FrameError("no-id", f"no key {self.device_key!r}")
+            raise FrameError("no-id", f"no key {self.device_key!r}, and the topic stands for no device")
         stamp = None
         if self.time_key is not None:
             text = values.pop(self.time_key, None)
             if text is not None and text != "":
-                stamp = parse_stamp(text if isinstance(text, str) else str(text)[:40])
+                stamp = parse_stamp(text if isinstance(text, str) else str(text))
         complete = self.complete_key is None or str(values.pop(self.complete_key, "1")) == "1"
         for key in self.ignored:
             values.pop(key, None)

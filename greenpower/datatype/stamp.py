@@ -1,0 +1,53 @@
+"""Device stamps: from what a device writes as its time to a datetime. What a stamp means is the core's clock to judge."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from greenpower.datatype.error import FrameError
+
+COMPACT = re.compile(r"[0-9]{14}")
+ISO_8601 = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T ][0-9:.,]{4,20}(Z|[+-][0-9:]{2,9})?", re.IGNORECASE)
+#: longer texts are no stamps; it also bounds what the cache holds
+LONGEST = 40
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: outside these years a stamp cannot be moved between zones, or is no calendar date a meter can mean
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+LAST_MILLISECOND = (datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1) - 1
+
+
+def parse_stamp(text: str) -> datetime:
+    """A device stamp: `YYYYMMDDhhmmss` (naive) or ISO 8601 (aware if it has an offset). Raises FrameError bad-time."""
+    if len(text) > LONGEST:
+        raise FrameError("bad-time", f"{text[:LONGEST]!a} …, {len(text)} characters")
+    return _parse(text)
+
+
+def parse_epoch(milliseconds: object) -> datetime:
+    """A stamp in milliseconds since 1970, as a whole number or its numeral; aware. Raises FrameError bad-time."""
+    if isinstance(milliseconds, str) and re.fullmatch("[0-9]{1,15}", milliseconds):
+        milliseconds = int(milliseconds)
+    if isinstance(milliseconds, float) and milliseconds.is_integer():
+        milliseconds = int(milliseconds)
+    if type(milliseconds) is not int or not 0 <= milliseconds <= LAST_MILLISECOND:
+        raise FrameError("bad-time", f"{milliseconds!a:.40} is no time in epoch milliseconds")
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> datetime:
+    try:
+        if COMPACT.fullmatch(text):
+            parts = (text[:4], text[4:6], text[6:8], text[8:10], text[10:12], text[12:])
+            stamp = datetime(*map(int, parts))  # type: ignore[arg-type]
+        elif ISO_8601.fullmatch(text):
+            stamp = datetime.fromisoformat(text.upper())
+        else:
+            raise ValueError("neither YYYYMMDDhhmmss nor ISO 8601")
+        if not FIRST_YEAR <= stamp.year <= LAST_YEAR:
+            raise ValueError(f"no meter counts from year {stamp.year}")
+    except ValueError as error:
+        raise FrameError("bad-time", f"{text!a}: {error}") from None
+    return stamp.replace(microsecond=stamp.microsecond // 1000 * 1000)  # what a BSON date holds
