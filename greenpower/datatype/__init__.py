@@ -13,6 +13,7 @@ from greenpower.datatype.json import decode_object, json_parser, parse_stamp
 from greenpower.datatype.kind import Kind
 from greenpower.datatype.tier import ENERGY_TIERS, NO_TIERS, STANDARD_TIERS, Tier
 from greenpower.datatype.unit import UNITS
+from greenpower.datatype.wire import Model, Sample, Wire, json_wire
 
 __all__ = [
     "ENERGY_TIERS",
@@ -26,14 +27,18 @@ __all__ = [
     "Frame",
     "FrameError",
     "Kind",
+    "Model",
     "Mqtt",
     "Parser",
     "Reading",
+    "Sample",
     "Tcp",
     "Tier",
+    "Wire",
     "decode_object",
     "is_device_id",
     "json_parser",
+    "json_wire",
     "normalise",
     "parse_stamp",
 ]

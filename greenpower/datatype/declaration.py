@@ -12,6 +12,7 @@ from greenpower.datatype.error import DeclarationError
 from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.frame import Frame, Reading
 from greenpower.datatype.tier import STANDARD_TIERS, Tier, check_tiers
+from greenpower.datatype.wire import Wire
 
 Parser = Callable[[Frame], tuple[Reading, ...]]
 
@@ -24,7 +25,8 @@ class DataType:
     `/api/telemetry/<endpoint>/`; None serves none. match: claims on topics and gateways. fields: the declared values.
     parse: pure and total, readings or FrameError. tiers: rollup collections, finest first. stale_after: seconds without
     a sign of life after which a device is offline. anchors: a frame that carries one of these fields and in which every
-    number is 0 is a zero frame, rejected. open: whether undeclared numeric keys are kept.
+    number is 0 is a zero frame, rejected. open: whether undeclared numeric keys are kept. wire: how devices send a
+    reading, the inverse of parse, for simulated ones; None derives it where parse reads flat JSON.
     Raises DeclarationError.
     """
 
@@ -39,6 +41,7 @@ class DataType:
     stale_after: int = 60
     anchors: tuple[str, ...] = ()
     open: bool = True
+    wire: Wire | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", self.name):

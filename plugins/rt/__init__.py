@@ -6,7 +6,8 @@ split over packets with the same `id` and `time`.
 
 from functools import partial
 
-from greenpower.datatype import DataType, Field, Kind, Mqtt, json_parser
+from greenpower.datatype import DataType, Field, Kind, Mqtt, json_parser, json_wire
+from plugins.rt.device import IDS, MODELS
 
 volts = partial(Field, unit="V", low=0, high=1_000_000)
 amperes = partial(Field, unit="A", low=0, high=100_000)
@@ -87,4 +88,5 @@ DATATYPE = DataType(
     parse=json_parser(device="id", time="time", complete="isend"),
     anchors=("ua", "ub", "uc"),
     stale_after=60,
+    wire=json_wire(FIELDS, device="id", time="time", complete="isend", ids=IDS, models=MODELS),
 )

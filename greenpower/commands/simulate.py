@@ -1,0 +1,90 @@
+"""`greenpower simulate`: devices that send the real wire formats to the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from datetime import tzinfo
+
+import click
+
+from greenpower.config import load_settings
+from greenpower.log import set_up_logging
+from greenpower.registry import get_registry
+from greenpower.simulator.device import CannotSimulate, Device, make_fleet
+from greenpower.simulator.fault import FAULTS, Sender
+from greenpower.simulator.run import Plan, Totals
+from greenpower.simulator.run import simulate as run_simulation
+
+log = logging.getLogger("greenpower.simulator")
+
+SECONDS_BETWEEN_READINGS = 5.0
+POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+def _listed(value: str, known: list[str], what: str) -> list[str]:
+    chosen = [part.strip() for part in value.split(",") if part.strip()]
+    if unknown := [name for name in chosen if name not in known]:
+        raise click.UsageError(f"no {what} is called {', '.join(unknown)}; there are {', '.join(known)}")
+    return chosen
+
+
+@click.command()
+@click.option("--devices", type=click.IntRange(1, 100_000), default=5, show_default=True, help="Devices of each type.")
+@click.option("--rate", type=POSITIVE, help="Readings a second in all; else one of each device every 5 s.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same devices.")
+@click.option("--type", "types", default="", metavar="NAME,…", help="Data types; else all that can be simulated.")
+@click.option("--faults", default="", metavar="NAME,…", help=f"What goes wrong: {', '.join(FAULTS)}.")
+@click.option("--count", type=click.IntRange(1), help="Stop after so many readings.")
+@click.option("--duration", type=POSITIVE, help="Stop after so many seconds.")
+def simulate(
+    devices: int, rate: float | None, seed: int, types: str, faults: str, count: int | None, duration: float | None
+) -> None:
+    """Send readings of simulated devices to MQTT_BROKER, in their real wire formats.
+
+    A reading is stamped with the time at which it is sent; stamps have whole seconds, so a device sends at most one
+    reading a second. Readings that the broker or the machine cannot take in time are left out, not sent late.
+    """
+    settings = load_settings()
+    settings.need("MQTT_BROKER")
+    set_up_logging(settings.log_level)
+    wrong = _listed(faults, list(FAULTS), "fault")
+    fleet = _fleet(types, devices, seed, settings.device_zone)
+    rate = rate or len(fleet) / SECONDS_BETWEEN_READINGS
+    if rate > len(fleet):
+        raise click.UsageError(f"--rate {rate:g} needs at least so many devices, and there are {len(fleet)}")
+    names = ", ".join(dict.fromkeys(device.datatype.name for device in fleet))
+    log.info("%d devices (%s), %g readings/s, seed %d", len(fleet), names, rate, seed)
+    sender = Sender(wrong, seed)
+
+    async def go() -> Totals:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        return await run_simulation(fleet, Plan(rate=rate, count=count, seconds=duration), sender, settings, stop)
+
+    totals = asyncio.run(go())
+    befell = "".join(f", {name} {number}" for name, number in sorted(sender.counts.items()) if number)
+    log.info(
+        "%d readings in %d packets, %d packets not acknowledged, %d readings left out%s",
+        totals.readings, totals.packets, totals.open, totals.skipped, befell,
+    )  # fmt: skip
+
+
+def _fleet(types: str, count: int, seed: int, zone: tzinfo) -> list[Device]:
+    """The devices asked for. A type that cannot be simulated is an error if it was named, else it is left out."""
+    registry = get_registry()
+    names = _listed(types, [datatype.name for datatype in registry], "data type")
+    fleet: list[Device] = []
+    for name in names or [datatype.name for datatype in registry]:
+        try:
+            fleet += make_fleet([registry[name]], count, seed, zone)
+        except CannotSimulate as error:
+            if names:
+                raise click.UsageError(str(error)) from None
+            log.info("not simulated: %s", error)
+    if not fleet:
+        raise click.UsageError("there is no data type that can be simulated")
+    return fleet

@@ -1,0 +1,96 @@
+"""What goes wrong between a device's reading and the broker, as it was seen on real meters.
+
+What belongs here: the faults by name, and a sender that applies them. What does not: sockets.
+Each reading's luck is drawn from the seed, the device and the time, so a run can be repeated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+
+from greenpower.datatype import Sample
+from greenpower.simulator.device import Device, Packet
+from greenpower.simulator.garbage import garbage
+
+FAULTS = {
+    "duplicates": "a frame comes two or three times, byte for byte",
+    "zero": "a frame has an all-zero twin with the same id and time",
+    "clock": "every fourth device thinks that it is 2005, another fourth is ten minutes slow",
+    "split": "a device that sends one packet sends several",
+    "reorder": "packets of a reading come in any order, some between those of other devices",
+    "drop": "a packet never comes",
+    "garbage": "frames that are no reading come between",
+}
+#: the share of readings that a fault befalls; `clock` befalls devices instead
+SHARE = 0.15
+RESET = timedelta(days=7670)  # 2026-01-01 becomes 2005-01-01
+SLOW = timedelta(minutes=10)
+
+
+class Sender:
+    """Makes the packets that are sent for readings, some of them spoiled.
+
+    `counts` tells how often each fault befell. With `reorder` some packets are held back until the next readings or
+    `flush`.
+    """
+
+    def __init__(self, faults: Iterable[str] = (), seed: int = 0) -> None:
+        self.faults = frozenset(faults)
+        self.counts: Counter[str] = Counter()
+        self._seed = seed
+        self._held: list[Packet] = []
+
+    def send(self, device: Device, at: datetime) -> list[Packet]:
+        """The packets to send now, in order, for the reading of a device at a time (aware)."""
+        sample = device.sample(at)
+        if not self.faults:
+            return device.send(sample)
+        random = Random(f"{self._seed}/{device.datatype.name}/{device.device_id}/{at.timestamp()}")
+        good = device.send(self._spoiled(device, sample, random))
+        if self._befalls("drop", random):
+            del good[random.randrange(len(good))]
+        if self._befalls("duplicates", random) and good:
+            place = random.randrange(len(good))
+            good[place:place] = [good[place]] * random.choice((1, 1, 2))
+        if device.datatype.anchors and self._befalls("zero", random):
+            zeros = replace(sample, values=dict.fromkeys(sample.values, 0.0), packets=1)
+            place = random.randint(0, len(good))
+            good[place:place] = device.send(zeros)
+        if self._befalls("garbage", random):
+            good.insert(random.randint(0, len(good)), (device.claim.topic, garbage(random, device.datatype)))
+        if "reorder" in self.faults:
+            return self._reordered(good, random)
+        return good
+
+    def flush(self) -> list[Packet]:
+        """The packets that were held back."""
+        held, self._held = self._held, []
+        return held
+
+    def _befalls(self, fault: str, random: Random) -> bool:
+        """Whether a fault befalls this reading. Draws even for a fault that is off: the others stay as they are."""
+        struck = random.random() < SHARE and fault in self.faults
+        self.counts[fault] += struck
+        return struck
+
+    def _spoiled(self, device: Device, sample: Sample, random: Random) -> Sample:
+        if "clock" in self.faults and device.number % 4 in (1, 3):
+            self.counts["clock"] += 1
+            sample = replace(sample, stamp=sample.stamp - (RESET if device.number % 4 == 1 else SLOW))
+        packets = random.randint(2, 5)
+        if device.model.packets == 1 and self._befalls("split", random):
+            sample = replace(sample, packets=packets)
+        return sample
+
+    def _reordered(self, packets: list[Packet], random: Random) -> list[Packet]:
+        """Shuffle what comes now with what was held back, and hold some of it back."""
+        mixed = [*self.flush(), *packets]
+        if self._befalls("reorder", random):
+            random.shuffle(mixed)
+            keep = random.randint(0, len(packets) // 2)
+            mixed, self._held = mixed[: len(mixed) - keep], mixed[len(mixed) - keep :]
+        return mixed
