@@ -1,4 +1,4 @@
-"""TCP ports on loopback: which are free, and one that is."""
+"""TCP ports: whether one can be listened on, and one on loopback that can."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ FIRST, LAST = 20_000, 32_000
 TRIES = 200
 
 
-def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a listener could bind `port` on `host` now. False too where `host` is no address of this machine."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
+def bind_trouble(port: int, host: str = LOOPBACK) -> str:
+    """Why nothing can listen on `host`:`port` now; empty where it can."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
             probe.listen(1)
-        except OSError:
-            return False
-    return True
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return ""
+
+
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether something can listen on `host`:`port` now."""
+    return not bind_trouble(port, host)
 
 
 def free_port() -> int:

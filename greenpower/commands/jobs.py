@@ -1,0 +1,98 @@
+"""`greenpower worker` and `greenpower scheduler`: the processes that run and that enqueue background jobs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+from uuid import uuid4
+
+import click
+import redis
+from rq import Queue, Worker
+from rq_scheduler import Scheduler
+
+from greenpower.config import load_settings
+from greenpower.log import set_up_logging
+
+QUEUE = "greenpower"
+SCHEDULER_SECONDS = 5  # the finest cron is a minute; a job is enqueued at most so late
+RETRY_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+def worker() -> None:
+    """Run background jobs. SIGTERM lets the job that runs come to its end."""
+    connection, stop = _connect(), threading.Event()
+
+    def work() -> None:
+        # A new one each time: it registers itself under its name when it starts, and cannot twice.
+        queue = Queue(QUEUE, connection=connection)
+        _Worker([queue], connection=connection, name=_name(), stop=stop).work(logging_level=None)
+
+    _until(stop, work)
+
+
+@click.command()
+def scheduler() -> None:
+    """Put periodic jobs into the queue when they are due. Several may run; one at a time does the work."""
+    connection, stop = _connect(), threading.Event()
+
+    def schedule() -> None:
+        _Scheduler(QUEUE, connection=connection, interval=SCHEDULER_SECONDS, name=_name()).run()
+
+    _until(stop, schedule)
+
+
+class _Worker(Worker):
+    """An RQ worker that tells us when it was asked to stop; else it only returns, as it does when it lost Redis."""
+
+    def __init__(self, *arguments: Any, stop: threading.Event, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._stop = stop
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self._stop.set()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+
+class _Scheduler(Scheduler):  # type: ignore[misc]
+    """rq-scheduler with our signal handlers: its own talk to Redis, which may be what is away."""
+
+    def _install_signal_handlers(self) -> None:
+        pass
+
+
+def _name() -> str:
+    """A name that is never used twice; the supervisor finds a process's heartbeat by the number at its start."""
+    return f"{os.getpid()}-{uuid4().hex}"
+
+
+def _connect() -> redis.Redis:
+    settings = load_settings()
+    set_up_logging(settings.log_level)
+    return redis.Redis.from_url(settings.need("REDIS_URL"))
+
+
+def _until(stop: threading.Event, work: Callable[[], None]) -> None:
+    """Call `work` until `stop` is set or a signal comes, after a pause whenever it returned or Redis failed it."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        raise SystemExit(0)
+
+    while not stop.is_set():
+        for number in (signal.SIGTERM, signal.SIGINT):  # each time: a worker installs its own and leaves them
+            signal.signal(number, on_signal)
+        try:
+            work()
+        except redis.RedisError as error:
+            log.warning("Redis: %s; trying again in %g s", error, RETRY_SECONDS)
+        if not stop.is_set():
+            stop.wait(RETRY_SECONDS)

@@ -1,0 +1,129 @@
+"""`greenpower up`: the whole stack on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import click
+
+from greenpower.config import Settings, load_settings, run_file
+from greenpower.embedded.child import Child, part_child
+from greenpower.embedded.error import EmbeddedError
+from greenpower.embedded.home import env_text, generated_keys, locked, write_private
+from greenpower.embedded.leftover import end_leftovers, forget_children, note_children
+from greenpower.embedded.output import Output
+from greenpower.embedded.probe import reach
+from greenpower.embedded.process import run_once
+from greenpower.embedded.stack import (
+    INIT,
+    PORTS,
+    SERVICES,
+    SIMULATOR,
+    choose_parts,
+    choose_ports,
+    service_child,
+)
+from greenpower.embedded.supervisor import Supervisor
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ME = "up"
+
+
+@click.command()
+@click.option(
+    "--simulator/--no-simulator",
+    default=None,
+    help="Send what simulated devices measure (default: yes, in production no).",
+)
+def up(simulator: bool | None) -> None:
+    """Run the whole stack, with an embedded server for everything that has no address set."""
+    home = load_settings().greenpower_home
+    output = Output()
+    with locked(home):
+        for name in end_leftovers(home):
+            output.say(ME, f"ended {name}, left over from a run that was killed")
+        run_file(home).unlink(missing_ok=True)
+        settings = choose_ports(load_settings())
+        if simulator is None:
+            simulator = settings.environment != "prod"
+        try:
+            asyncio.run(_run(settings, output, simulator))
+        finally:
+            run_file(home).unlink(missing_ok=True)
+            forget_children(home)
+    output.say(ME, "stopped")
+
+
+async def _run(settings: Settings, output: Output, simulator: bool) -> None:
+    """Bring the stack up and keep it until a signal comes; a second signal kills what has not ended yet."""
+    home = settings.greenpower_home
+    stop = asyncio.Event()
+    async with Supervisor(output.say, lambda pids: note_children(home, pids)) as supervisor:
+
+        def on_signal() -> None:
+            if stop.is_set():
+                supervisor.kill()
+            stop.set()
+
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        rising = asyncio.create_task(_bring_up(supervisor, settings, output, simulator))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({rising, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if rising.done():
+            rising.result()
+        await stopping
+        if rising.cancel():
+            await asyncio.wait({rising})
+        output.say(ME, "stopping")
+
+
+async def _bring_up(supervisor: Supervisor, settings: Settings, output: Output, simulator: bool) -> None:
+    home = settings.greenpower_home
+    parts, addresses = choose_parts(settings, lambda text: output.say(ME, f"warning: {text}"))
+    keys = {name: key for name, key in generated_keys(home).items() if not _given(settings, name)}
+    ports = {name: str(getattr(settings, name.lower())) for name, _, _ in PORTS}
+    environment = {**ports, **addresses, **keys, "GREENPOWER_HOME": str(home.resolve())}
+    settings = settings.model_copy(update=_typed(settings, environment))
+
+    await supervisor.start(*(part_child(part) for part in parts))
+    await _init(service_child(INIT, settings, environment), output)
+    write_private(run_file(home), env_text(environment))
+    await supervisor.start(*(service_child(service, settings, environment) for service in SERVICES))
+    if simulator:
+        await supervisor.start(service_child(SIMULATOR, settings, environment))
+    for line in _ready_lines(settings, made_up="ADMIN_PASSWORD" in keys):
+        output.plain(line)
+
+
+async def _init(init: Child, output: Output) -> None:
+    """Migrations, the first administrator, indexes: before anything reads them."""
+    code = await run_once(init, output.say)
+    if code != os.EX_OK:
+        raise EmbeddedError(f"the databases could not be set up (`greenpower init` ended with {code}, see above)")
+
+
+def _given(settings: Settings, name: str) -> bool:
+    return bool(getattr(settings, name.lower()).get_secret_value())
+
+
+def _typed(settings: Settings, environment: dict[str, str]) -> dict[str, object]:
+    """The values of `environment` as the settings' own types, by attribute name."""
+    by_name = {name.lower(): value for name, value in environment.items()}
+    validated = Settings.model_validate({**settings.model_dump(), **by_name})
+    return {name: getattr(validated, name) for name in by_name}
+
+
+def _ready_lines(settings: Settings, *, made_up: bool) -> list[str]:
+    api = f"http://{reach(settings.api_host)}:{settings.api_port}/api"
+    lines = [
+        f"ready  API {api}/  docs {api}/docs/  MQTT {settings.mqtt_broker}:{settings.mqtt_port}  "
+        f"TCP {reach(settings.tcp_host)}:{settings.tcp_port}  "
+        f"ingest http://{reach(settings.ingest_http_host)}:{settings.ingest_http_port}/health"
+    ]
+    if made_up:
+        password = settings.admin_password.get_secret_value()
+        lines.append(f"login  {settings.admin_username}  password {password}  (made up at the first start)")
+    return lines

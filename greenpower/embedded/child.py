@@ -1,0 +1,43 @@
+"""A child of the supervisor, as data: what to run and how to see that it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from greenpower.embedded.part import Part
+
+
+def _always_answers(pid: int) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """One process that the supervisor keeps alive.
+
+    `trouble` gets the process id and returns why it does not answer yet, empty when it does; it runs in a thread and
+    takes a few seconds at most. `show` turns a line of output into what the operator sees, empty to hide it.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    trouble: Callable[[int], str] = _always_answers
+    show: Callable[[str], str] = str
+
+
+def part_child(part: Part) -> Child:
+    """A part as a child of the supervisor; makes its home. Raises EmbeddedError where its binary cannot be had."""
+    part.prepare()
+
+    def trouble(pid: int) -> str:
+        return "" if part.answers() else f"no answer on {part.host}:{part.port}"
+
+    return Child(
+        name=part.name,
+        command=tuple(part.command()),
+        environment=part.environment(),
+        trouble=trouble,
+        show=part.show,
+    )
