@@ -1,4 +1,4 @@
-"""Device stamps: from what a device writes as its time to a datetime. What a stamp means is the core's clock to judge."""
+"""Device stamps: from what a device writes as its time to a datetime. What it means is the core's clock to judge."""
 
 from __future__ import annotations
 

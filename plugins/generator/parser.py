@@ -1,0 +1,52 @@
+"""`{"data":[{"tp":epoch milliseconds,"point":[{"id":0,"val":"DEVICE"},{"id":1,"val":229.8}, …]}, …]}` to readings."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from greenpower.datatype import Frame, FrameError, Reading, decode_object, is_device_id, parse_epoch
+
+DEVICE_POINT = "0"
+GREATEST_POINT = 999_999
+
+
+def parse(frame: Frame) -> tuple[Reading, ...]:
+    """One reading a sample. Raises FrameError: bad-shape, bad-time, bad-point, duplicate-point, bad-id, or as JSON."""
+    samples = _objects(decode_object(frame.payload).get("data"), "data")
+    readings = tuple(_reading(sample, frame.device) for sample in samples)
+    if not readings:
+        raise FrameError("no-values", "data is empty")
+    return readings
+
+
+def _reading(sample: dict[str, Any], device: str | None) -> Reading:
+    stamp = parse_epoch(sample.get("tp"))
+    values: dict[str, Any] = {}
+    for point in _objects(sample.get("point"), "point"):
+        key = _number(point.get("id"))
+        if key in values:
+            raise FrameError("duplicate-point", key)
+        values[key] = point.get("val")
+    given = values.pop(DEVICE_POINT, None)
+    if given is None or given == "":
+        given = device
+    elif not is_device_id(given):
+        raise FrameError("bad-id", f"{given!a}"[:80])
+    return Reading(device_id=given, values=values, stamp=stamp)
+
+
+def _objects(value: object, name: str) -> Iterator[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise FrameError("bad-shape", f"{name} is no list")
+    for item in value:
+        if not isinstance(item, dict):
+            raise FrameError("bad-shape", f"{name} holds what is no object")
+        yield item
+
+
+def _number(value: object) -> str:
+    """A point's number as its key, written one way. Raises FrameError bad-point."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 6:
+        value = int(value)
+    if type(value) is not int or not 0 <= value <= GREATEST_POINT:
+        raise FrameError("bad-point", f"{value!a}"[:80])
+    return str(value)
