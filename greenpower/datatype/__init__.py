@@ -9,8 +9,9 @@ from greenpower.datatype.declaration import DataType, Parser
 from greenpower.datatype.error import DeclarationError, FrameError
 from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.frame import Frame, Reading
-from greenpower.datatype.json import decode_object, json_parser, parse_stamp
+from greenpower.datatype.json import decode_object, json_parser
 from greenpower.datatype.kind import Kind
+from greenpower.datatype.stamp import parse_epoch, parse_stamp
 from greenpower.datatype.tier import ENERGY_TIERS, NO_TIERS, STANDARD_TIERS, Tier
 from greenpower.datatype.unit import UNITS
 from greenpower.datatype.wire import Model, Sample, Wire, json_wire
@@ -40,5 +41,6 @@ __all__ = [
     "json_parser",
     "json_wire",
     "normalise",
+    "parse_epoch",
     "parse_stamp",
 ]
