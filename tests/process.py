@@ -1,0 +1,98 @@
+"""Running greenpower's commands as processes, seen from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from greenpower.config import Settings
+from tests.wait import wait_until
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment that gives a process these settings."""
+    env = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if key in os.environ}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else "" if value is None else str(value)
+        env[name.upper()] = text
+    return env
+
+
+class Command:
+    """`greenpower ARGS` running with given settings; its log is in `log`."""
+
+    def __init__(self, settings: Settings, *args: str, folder: Path, env: dict[str, str] | None = None) -> None:
+        self.settings = settings
+        self.log = folder / f"{args[0]}-{os.urandom(3).hex()}.log"
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "greenpower", *args],
+                env={**environment(settings), **(env or {})},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        if kind is not None:
+            print(self.log.read_text()[-6000:])
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout: float = 15) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout)
+
+    def get(self, path: str) -> httpx.Response:
+        """GET from ingest's own HTTP port."""
+        return httpx.get(f"http://127.0.0.1:{self.settings.ingest_http_port}{path}", timeout=5)
+
+    def health(self) -> dict[str, Any]:
+        """Ingest's health, empty while it does not answer."""
+        try:
+            report: dict[str, Any] = self.get("/health").json()
+        except httpx.HTTPError:
+            return {}
+        return report
+
+    def wait_healthy(self, timeout: float = 20) -> Command:
+        """Wait until ingest says that all is well."""
+
+        def healthy() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            return self.health().get("status") == "ok"
+
+        wait_until(healthy, timeout)
+        return self
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels."""
+        from prometheus_client.parser import text_string_to_metric_families
+
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(self.get("/metrics").text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
