@@ -1,0 +1,28 @@
+"""Token families: one a login. All tokens that come from one login share it and end with it.
+
+A refresh token is good once: using it moves the family on by a generation. One of an earlier generation is therefore a
+copy in other hands, and the family is revoked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from greenpower.extensions import Base
+from greenpower.models.clock import UtcDateTime, now
+
+
+class TokenFamily(Base):
+    """The tokens of one login. generation: that of the refresh token that is good now."""
+
+    __tablename__ = "token_family"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
+    generation: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,39 @@
+"""Users: who may log in."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from greenpower.extensions import Base, db
+from greenpower.models.clock import UtcDateTime, now
+from greenpower.models.role import Role
+
+# No control characters, blanks or quotes: a name goes into logs and into databases that know no NUL.
+USERNAME = re.compile(r"[\w.@+-]{1,150}")
+
+
+class User(Base):
+    """A person or program with a password. The password itself is kept nowhere."""
+
+    __tablename__ = "user_account"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(String(150), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(200))
+    role_id: Mapped[int] = mapped_column(ForeignKey("role.id", ondelete="RESTRICT"), index=True)
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    role: Mapped[Role] = relationship(lazy="joined")
+
+
+def find_user(username: str) -> User | None:
+    """The user of a name, if there is one. Needs an app context."""
+    if not USERNAME.fullmatch(username):
+        return None
+    return db.session.scalar(select(User).where(User.username == username))

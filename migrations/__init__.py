@@ -1,0 +1,1 @@
+"""Migrations of the SQL database, applied by `greenpower init`. Installed beside `greenpower`, as `plugins` is."""
