@@ -13,6 +13,7 @@ from greenpower.registry import RegistryError
 
 COMMANDS = {
     "up": "greenpower.commands.up:up",
+    "init": "greenpower.commands.init:init",
     "api": "greenpower.commands.api:api",
     "ingest": "greenpower.commands.ingest:ingest",
     "worker": "greenpower.commands.jobs:worker",

@@ -60,15 +60,13 @@ def find_page(
     """Documents `skip` to `skip + limit` of those that match, ordered by the time `by` and, where times tie, by `_id`.
 
     An index on the time cannot give the order of ties, and sorting in memory would read all that match. So the page is
-    taken in the index's order, in which only ties are in doubt; if one lies across an edge of the page, its span of time
-    is read again and sorted. Raises PyMongoError; its `timeout` is true where the query took too long.
+    taken in the index's order, in which only ties are in doubt; if one lies across an edge of the page, the page's span
+    of time is read again and sorted. Raises PyMongoError; its `timeout` is true where the query took too long.
     """
     direction = ASCENDING if ascending else DESCENDING
     with pymongo.timeout(SECONDS):
         lead = 1 if skip else 0
-        found = list(
-            collection.find(where, projection).sort(by, direction).skip(skip - lead).limit(lead + limit + 1)
-        )
+        found = list(collection.find(where, projection).sort(by, direction).skip(skip - lead).limit(lead + limit + 1))
         documents = found[lead : lead + limit]
         more = len(found) > lead + limit
         if not documents:
@@ -89,7 +87,7 @@ def find_page(
 
 
 def count(collection: Collection[Document], where: Document) -> int:
-    """How many documents match, counted up to `COUNTED_AT_MOST`; of all documents, what the collection says it holds."""
+    """How many documents match, counted up to `COUNTED_AT_MOST`; of all, what the collection says it holds."""
     with pymongo.timeout(SECONDS):
         if not where:
             return collection.estimated_document_count()

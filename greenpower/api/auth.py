@@ -1,0 +1,81 @@
+"""Who is calling: the JWT callbacks and the check of roles. Tokens are made in `greenpower.api.token`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, abort
+from flask_jwt_extended import get_current_user, verify_jwt_in_request
+from jwt.exceptions import DecodeError
+from sqlalchemy import select
+
+from greenpower.api.error import problem
+from greenpower.extensions import db, jwt
+from greenpower.models import Role, RoleName, TokenFamily, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The user of a request, as the database has him now."""
+
+    id: int
+    username: str
+    role: RoleName
+
+
+def init_auth(app: Flask) -> None:
+    """Bind the JWT extension to an app, with errors in the API's shape."""
+    jwt.init_app(app)
+    jwt.user_lookup_loader(_find_caller)
+    jwt.user_lookup_error_loader(_gone)
+    jwt.unauthorized_loader(_missing)
+    jwt.invalid_token_loader(_invalid)
+    jwt.expired_token_loader(_expired)
+
+
+def check_caller(role: RoleName) -> Caller:
+    """The caller, if his token is good and his role at least this one. Aborts with 401 or 403."""
+    try:
+        verify_jwt_in_request()
+    except RecursionError:
+        raise DecodeError("nested beyond all measure") from None
+    caller = get_current_user()
+    assert isinstance(caller, Caller)
+    if not caller.role.includes(role):
+        abort(403, f"This needs the role {role}; {caller.username} is {caller.role}.")
+    return caller
+
+
+def _find_caller(_header: dict[str, Any], claims: dict[str, Any]) -> Caller | None:
+    """The user of a token, unless the login it came from was ended or the user was shut out."""
+    row = db.session.execute(
+        select(User.id, User.username, Role.name)
+        .join(Role, Role.id == User.role_id)
+        .join(TokenFamily, TokenFamily.user_id == User.id)
+        .where(
+            TokenFamily.id == str(claims.get("fam")),
+            TokenFamily.revoked_at.is_(None),
+            User.id == int(claims["sub"]),
+            User.active.is_(True),
+        )
+    ).one_or_none()
+    # The connection goes back to the pool before the view starts its own work.
+    db.session.rollback()
+    return None if row is None else Caller(id=row.id, username=row.username, role=RoleName(row.name))
+
+
+def _gone(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
+    return problem(401, "The token was revoked.")
+
+
+def _missing(_reason: str) -> Response:
+    return problem(401, "This needs a token: `Authorization: Bearer <access token>`.")
+
+
+def _invalid(_reason: str) -> Response:
+    return problem(401, "The token is not one of ours, or not one for this.")
+
+
+def _expired(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
+    return problem(401, "The token has expired.")

@@ -1,0 +1,31 @@
+"""`/api/docs/` and `/api/schema/`: the API's description, for people and for programs, all of it from here."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import flask
+from flask_swagger_ui import get_swaggerui_blueprint
+
+from greenpower.api.error import Api
+from greenpower.api.json import encode
+
+DOCS = "/api/docs"
+SCHEMA = "/api/schema/"
+# validatorUrl: the page would else ask a validator on the internet.
+OPTIONS = {"app_name": "Green Power API", "validatorUrl": None, "persistAuthorization": False, "docExpansion": "list"}
+
+
+def make_blueprints(api: Api) -> tuple[flask.Blueprint, ...]:
+    """The Swagger page with its assets, and the schema it shows."""
+    schema = flask.Blueprint("schema", __name__)
+
+    @cache
+    def text() -> bytes:
+        return encode(api.spec.to_dict())
+
+    @schema.route(SCHEMA)
+    def show_schema() -> flask.Response:
+        return flask.Response(text(), mimetype="application/json")
+
+    return schema, get_swaggerui_blueprint(DOCS, SCHEMA, config=OPTIONS)

@@ -1,0 +1,79 @@
+"""Pages of lists: parameters, bounds and links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import marshmallow as ma
+from flask import Response, request
+
+from greenpower.api.blueprint import describe
+from greenpower.api.json import answer
+from greenpower.store.client import Document
+from greenpower.store.query import COUNTED_AT_MOST, Page
+
+PAGE_SIZE = 50
+LARGEST_PAGE = 1000
+DEEPEST = COUNTED_AT_MOST
+
+
+class PageQuery(ma.Schema):
+    """Which page of a list."""
+
+    page = ma.fields.Integer(
+        load_default=1,
+        validate=ma.validate.Range(1),
+        metadata=describe(f"page number, from 1; a list is paged through to its {DEEPEST:,}th entry".replace(",", " ")),
+    )
+    page_size = ma.fields.Integer(
+        load_default=PAGE_SIZE, validate=ma.validate.Range(1, LARGEST_PAGE), metadata=describe("entries a page")
+    )
+
+    @ma.validates_schema
+    def _bounded(self, data: dict[str, Any], **_: Any) -> None:
+        if data["page"] * data["page_size"] > DEEPEST:
+            raise ma.ValidationError(
+                f"Page {data['page']} of {data['page_size']} ends beyond entry {DEEPEST}. Go on from the last "
+                "timestamp with start_time or end_time.",
+                "page",
+            )
+
+
+class PageSchema(ma.Schema):
+    """What all lists answer besides their results."""
+
+    count = ma.fields.Integer(
+        required=True, metadata=describe(f"how many entries match; with a filter, counted up to {DEEPEST}", example=1)
+    )
+    next = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the page after this one"))
+    previous = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the page before this one"))
+
+
+def skipped(query: dict[str, Any]) -> int:
+    """How many entries come before the page that was asked for."""
+    before: int = (query["page"] - 1) * query["page_size"]
+    return before
+
+
+def page_answer(
+    query: dict[str, Any], page: Page, count: int, present: Callable[[Document], Document], **more: Any
+) -> Response:
+    """The answer of a list: {"count", "next", "previous", "results"} and what `more` adds."""
+    number = query["page"]
+    return answer(
+        {
+            "count": count,
+            "next": _link(number + 1) if page.more else None,
+            "previous": _link(number - 1) if number > 1 else None,
+            **more,
+            "results": [present(document) for document in page.documents],
+        }
+    )
+
+
+def _link(page: int) -> str:
+    """This request's address with another page number."""
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name != "page"]
+    return f"{request.base_url}?{urlencode([*kept, ('page', page)])}"

@@ -1,0 +1,64 @@
+"""The schemas of a data type, for its answers and for the OpenAPI text: fields with title, unit and kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import marshmallow as ma
+
+from greenpower.api.blueprint import describe
+from greenpower.api.paging import PageSchema
+from greenpower.datatype import DataType, Field
+
+ID = "6743c1f2a1b2c3d4e5f60718"
+STAMP = "2026-11-23T15:04:05.000Z"
+DEVICE = "33B1225950027"
+EXAMPLES = {"V": 229.097, "A": 12.5, "kW": 6.6905, "kvar": 1.25, "kVA": 6.81, "kWh": 31.057, "Hz": 50.01, "°C": 31.5}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schemas:
+    """The schemas derived from a data type. example: an answer of its list."""
+
+    payload: type[ma.Schema]
+    reading: type[ma.Schema]
+    page: type[ma.Schema]
+    example: dict[str, Any]
+
+
+def make_schemas(datatype: DataType) -> Schemas:
+    """Derive the schemas of a data type."""
+    stem = "".join(part.capitalize() for part in datatype.name.split("_"))
+    fields: dict[str, ma.fields.Float] = {field.name: _number(field) for field in datatype.fields}
+    open_meta = {"Meta": type("Meta", (), {"unknown": ma.INCLUDE if datatype.open else ma.EXCLUDE, "ordered": True})}
+    payload = type(f"{stem}Payload", (ma.Schema,), {**open_meta, **fields, "__doc__": f"{datatype.title}: values."})
+    reading = type(
+        f"{stem}Reading",
+        (ma.Schema,),
+        {
+            "id": ma.fields.String(required=True, metadata=describe("the reading's own id", example=ID)),
+            "topic": ma.fields.String(required=True, metadata=describe("where its first frame came from")),
+            "device_id": ma.fields.String(required=True, metadata=describe("the device", example=DEVICE)),
+            "timestamp": ma.fields.DateTime(
+                required=True, metadata=describe("when it was measured, UTC, milliseconds", example=STAMP)
+            ),
+            "payload": ma.fields.Nested(payload, required=True, metadata=describe("the values that came, by field")),
+        },
+    )
+    page = type(f"{stem}Page", (PageSchema,), {"results": ma.fields.List(ma.fields.Nested(reading), required=True)})
+    return Schemas(payload=payload, reading=reading, page=page, example=_example(datatype))
+
+
+def _number(field: Field) -> ma.fields.Float:
+    words = [field.title or field.name, "no unit" if field.unit == "1" else field.unit]
+    if field.low is not None and field.high is not None:
+        words.append(f"{field.low:g} to {field.high:g}")
+    return ma.fields.Float(metadata=describe(", ".join(words), **{"x-unit": field.unit, "x-kind": field.kind.value}))
+
+
+def _example(datatype: DataType) -> dict[str, Any]:
+    payload = {field.name: EXAMPLES.get(field.unit, 1.5) for field in datatype.fields[:4]}
+    topic = datatype.topics[0].topic if datatype.topics else f"tcp/{datatype.name}/{DEVICE}"
+    result = {"id": ID, "topic": topic, "device_id": DEVICE, "timestamp": STAMP, "payload": payload}
+    return {"count": 1, "next": None, "previous": None, "results": [result]}

@@ -1,0 +1,92 @@
+"""The Flask app: the one place where the API is wired together. `create_app` connects to nothing, so it may run before
+a fork."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+
+from greenpower import __version__
+from greenpower.api import docs, events, health, login
+from greenpower.api.auth import init_auth
+from greenpower.api.context import Context, set_context
+from greenpower.api.error import Api, register_errors
+from greenpower.api.json import OrjsonProvider
+from greenpower.api.token import ACCESS, REFRESH
+from greenpower.binding import bind_all
+from greenpower.config import Settings
+from greenpower.extensions import db, engine_options, init_sql
+from greenpower.models.setup import newest_revision
+from greenpower.registry import Registry, get_registry
+from greenpower.store.mongo import Mongo
+
+LARGEST_BODY = 64 * 1024
+DESCRIPTION = """Telemetry of energy meters, stations, generators and gateways.
+
+Log in at `/api/users/token/` and send the access token with every request. Times are UTC. Lists come in pages; all
+errors have the shape `{"code", "status", "message", "errors"}`."""
+
+
+def flask_config(settings: Settings) -> dict[str, Any]:
+    """The configuration of Flask and of all its extensions."""
+    url = settings.sql_url
+    return {
+        "SECRET_KEY": settings.secret_key.get_secret_value() or None,
+        "MAX_CONTENT_LENGTH": LARGEST_BODY,
+        "PROPAGATE_EXCEPTIONS": False,
+        "SQLALCHEMY_DATABASE_URI": url,
+        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(url),
+        "JWT_SECRET_KEY": settings.jwt_signing_key.get_secret_value(),
+        "JWT_ACCESS_TOKEN_EXPIRES": ACCESS,
+        "JWT_REFRESH_TOKEN_EXPIRES": REFRESH,
+        "JWT_TOKEN_LOCATION": ["headers"],
+        "JWT_ENCODE_ISSUER": "greenpower",
+        "JWT_DECODE_ISSUER": "greenpower",
+        "JWT_ENCODE_NBF": False,
+        "API_TITLE": "Green Power",
+        "API_VERSION": __version__,
+        "OPENAPI_VERSION": "3.0.3",
+        "API_SPEC_OPTIONS": {
+            "info": {"description": DESCRIPTION, "license": {"name": "MIT"}},
+            "components": {
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            },
+        },
+    }
+
+
+def create_sql_app(settings: Settings) -> Flask:
+    """An app with the user database and nothing else, for commands."""
+    app = Flask("greenpower", static_folder=None)
+    app.config.from_mapping(flask_config(settings))
+    init_sql(app)
+    return app
+
+
+def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
+    """The API. registry: the data types it serves, all that are installed unless given.
+
+    Raises ConfigError where a setting is missing, RegistryError where the plugins cannot be used together.
+    """
+    for name in ("MONGO_DB_URI", "JWT_SIGNING_KEY"):
+        settings.need(name)
+    app = create_sql_app(settings)
+    app.json = OrjsonProvider(app)
+    context = Context(settings=settings, registry=registry or get_registry(), mongo=Mongo(settings))
+    set_context(app, context)
+    register_errors(app)
+    init_auth(app)
+
+    api = Api(app)
+    with app.app_context():
+        engine, revision = db.engine, newest_revision()
+    api.register_blueprint(health.make_blueprint(context, engine, revision))
+    api.register_blueprint(login.make_blueprint())
+    for binding in bind_all(context.registry):
+        if binding.blueprint is not None:
+            api.register_blueprint(binding.blueprint)
+    api.register_blueprint(events.make_blueprint())
+    for blueprint in docs.make_blueprints(api):
+        app.register_blueprint(blueprint)
+    return app
