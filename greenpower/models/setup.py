@@ -26,7 +26,8 @@ def current_revision(connection: Connection) -> str | None:
     """The revision that the database has; None before the first migration."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def upgrade() -> str | None:

@@ -1,0 +1,133 @@
+"""`greenpower plugins`: the data types that are loaded and all that was derived from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from greenpower.binding import Binding, bind_all
+from greenpower.config import Settings, load_settings
+from greenpower.datatype import Field
+from greenpower.registry import Loaded, get_registry
+from greenpower.store.layout import Index, retention
+
+WIDTH = 120
+DAY, HOUR, MINUTE = 86_400, 3_600, 60
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--fields/--no-fields", default=True, help="List the fields too.")
+def plugins(as_json: bool, fields: bool) -> None:
+    """List the data types that are loaded and all that was derived from them."""
+    settings, registry = load_settings(), get_registry()
+    bindings = bind_all(registry)
+    summaries = [summary(loaded, binding, settings) for loaded, binding in zip(registry.loaded, bindings, strict=True)]
+    if as_json:
+        click.echo(orjson.dumps(summaries, option=orjson.OPT_INDENT_2))
+        return
+    for item in summaries:
+        click.echo(_text(item))
+        if fields and item["fields"]:
+            click.echo(_field_table(item["fields"]))
+
+
+def summary(loaded: Loaded, binding: Binding, settings: Settings) -> dict[str, Any]:
+    """A data type and what was derived from it, as it is printed."""
+    datatype = binding.datatype
+    tiers = {tier.prefix + datatype.collection: tier for tier in datatype.tiers}
+    return {
+        "name": datatype.name,
+        "title": datatype.title,
+        "plugin": loaded.origin,
+        "topics": [claim.topic for claim in datatype.topics],
+        "noted_topics": {claim.topic: claim.noted for claim in datatype.topics if claim.noted},
+        "gateways": [claim.registration for claim in datatype.gateways],
+        "endpoint": binding.path,
+        "collections": [
+            {
+                "name": name,
+                "resolution": tiers[name].resolution if name in tiers else "raw",
+                "kept_seconds": retention(
+                    settings, tiers[name].retention if name in tiers else "MONGO_RAW_TTL_SECONDS"
+                ),
+            }
+            for name in binding.collections
+        ],
+        "indexes": [_index(index) for index in binding.indexes],
+        "schemas": [binding.schemas.page.__name__, binding.schemas.reading.__name__, binding.schemas.payload.__name__],
+        "room": binding.room,
+        "jobs": list(binding.jobs),
+        "stale_after_seconds": datatype.stale_after,
+        "undeclared_numbers": "kept" if datatype.open else "left out",
+        "fields": [_field(field) for field in datatype.fields],
+    }
+
+
+def _field(field: Field) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "sources": list(field.sources[1:]),
+        "unit": field.unit,
+        "kind": field.kind.value,
+        "low": field.low,
+        "high": field.high,
+        "title": field.title,
+    }
+
+
+def _index(index: Index) -> str:
+    return ", ".join(index.keys) + (" (unique)" if index.unique else "")
+
+
+def _text(item: dict[str, Any]) -> str:
+    notes = item["noted_topics"]
+    rows = {
+        "plugin": item["plugin"],
+        "topics": ", ".join(
+            f"{topic} (noted: {notes[topic]})" if topic in notes else topic for topic in item["topics"]
+        ),
+        "gateways": ", ".join(item["gateways"]),
+        "endpoint": item["endpoint"] or "none",
+        "collections": "\n".join(
+            f"{collection['name']}, {collection['resolution']}, kept {_duration(collection['kept_seconds'])}"
+            for collection in item["collections"]
+        ),
+        "indexes": "\n".join(item["indexes"]),
+        "schemas": ", ".join(item["schemas"]),
+        "room": item["room"],
+        "jobs": ", ".join(item["jobs"]) or "none",
+        "offline after": f"{item['stale_after_seconds']} s without a sign of life",
+        "undeclared": f"numbers are {item['undeclared_numbers']}",
+    }
+    lines = [f"{item['name']}: {item['title']}"]
+    for name, text in rows.items():
+        for number, line in enumerate(text.splitlines()):
+            lines.append(f"  {name if number == 0 else '':<14}{line}")
+    return "\n".join(lines)
+
+
+def _field_table(fields: list[dict[str, Any]]) -> str:
+    table = Table("field", "unit", "kind", "range", "what", "sent as", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for field in fields:
+        limits = "" if field["low"] is None and field["high"] is None else f"{field['low']} … {field['high']}"
+        sent = " ".join(field["sources"])
+        table.add_row(field["name"], field["unit"], field["kind"], limits, field["title"], sent)
+    console = Console(width=WIDTH, color_system=None, markup=False, emoji=False, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(f"  {line}".rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def _duration(seconds: int) -> str:
+    """A retention as people say it."""
+    if seconds == 0:
+        return "for ever"
+    for length, name in ((DAY, "days"), (HOUR, "hours"), (MINUTE, "minutes")):
+        if seconds % length == 0:
+            return f"{seconds // length} {name}"
+    return f"{seconds} s"
