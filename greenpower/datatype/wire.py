@@ -24,13 +24,14 @@ USUAL_DECIMALS = 3
 class Model:
     """A model of device, by what it sends.
 
-    fields: the names that it measures, () for all. packets: how many packets a reading is split over. complete: the
+    fields: the names that it measures, () for all. phases: of the feeder that it measures, 1 or 3. packets: how many packets a reading is split over. complete: the
     packets, counted from 1, that say "nothing more comes"; () for the last one. spelling: field name -> key as sent,
     where this model does not use the field's first source.
     """
 
     name: str = "any"
     fields: tuple[str, ...] = ()
+    phases: int = 3
     packets: int = 1
     complete: tuple[int, ...] = ()
     spelling: Mapping[str, str] = field(default_factory=dict)

@@ -93,6 +93,7 @@ def make_devices(datatype: DataType, count: int, seed: int, zone: tzinfo) -> lis
         measured = Measured(
             (fields[name] for name in model.fields or fields),
             f"{seed}/{device_id}",
+            phases=model.phases,
             idle=number % IDLE_EVERY == IDLE_EVERY - 1,
         )
         devices.append(

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from math import acos, degrees, hypot, sqrt
 from random import Random
 
-from greenpower.simulator.curve import LOAD, SUN, DayCurve, Ripple
+from greenpower.simulator.curve import DAY, LOAD, SUN, DayCurve, Ripple
 
+INSTALLED = 1_735_689_600.0  # 2025-01-01, local: registers started at 0
+IN_USE = 40 * DAY  # of a feeder that is idle now
 VOLTS = 230.0
 HERTZ = 50.0
 #: hours of the day of tariffs 1 … 4; 5 and 6 are not in use
@@ -71,7 +73,8 @@ class Feeder:
 
     def __init__(self, random: Random, *, phases: int = 3, solar: bool = False, idle: bool = False) -> None:
         self.curve: DayCurve = SUN if solar else LOAD
-        self.size = random.uniform(8.0, 40.0) * phases / 3 * (not idle)
+        self.size = random.uniform(8.0, 40.0) * phases / 3
+        self._idle = idle
         self._count = phases
         shares = [random.uniform(0.94, 1.06) for _ in range(phases)]
         self._shares = [share / sum(shares) for share in shares]
@@ -86,7 +89,7 @@ class Feeder:
 
     def at(self, second: float) -> State:
         """The state at a local second."""
-        load = self.curve.at(second)
+        load = 0.0 if self._idle else self.curve.at(second)
         phases = tuple(self._phase(number, second, load) for number in range(self._count))
         return State(phases=phases, frequency=HERTZ + 0.06 * self._hertz.at(second), load=load)
 
@@ -115,15 +118,16 @@ class Feeder:
         return State(phases=phases, frequency=steps[0].frequency, load=sum(step.load for step in steps) / len(steps))
 
     def energy(self, second: float, during: frozenset[int] = EVERY_HOUR) -> float:
-        """kWh delivered since local second 0 in the hours of the day `during`. Never falls."""
-        return self.size * self.curve.integral(second, during)
+        """kWh delivered since it was installed, in the hours of the day `during`. Never falls."""
+        second = max(INSTALLED, min(second, INSTALLED + IN_USE) if self._idle else second)
+        return self.size * (self.curve.integral(second, during) - self.curve.integral(INSTALLED, during))
 
     def reactive_energy(self, second: float) -> tuple[float, float]:
-        """kvarh since local second 0: (inductive, capacitive). Neither ever falls."""
+        """kvarh since it was installed: (inductive, capacitive). Neither ever falls."""
         ratio = sqrt(1 - self._factor**2) / self._factor
         energy = ratio * self.energy(second)
         return (energy, 0.0) if self._sign > 0 else (0.0, energy)
 
     def apparent_energy(self, second: float) -> float:
-        """kVAh since local second 0. Never falls."""
+        """kVAh since it was installed. Never falls."""
         return hypot(self.energy(second), sum(self.reactive_energy(second)))

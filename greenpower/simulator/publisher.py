@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
 KEEPALIVE_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 10.0
+#: so many failures in a row are worth one line; a broker that restarts is there sooner
+TOLD_AFTER = 3
 WINDOW = 1000
 #: packets that wait for the broker before the devices have to
 WAITING = 1000
@@ -72,20 +74,21 @@ class Publisher:
 
     async def run(self) -> None:
         """Keep the connection up until cancelled."""
-        pause = 0.2
+        failures = 0
         while True:
             try:
                 await self._connect()
                 log.info("connected to %s:%d", self._host, self._settings.mqtt_port)
-                pause = 0.2
+                failures = 0
                 await self._lost.wait()
                 log.warning("the broker is gone; trying again")
             except (OSError, MQTTError, TimeoutError) as error:
-                log.warning("no broker at %s:%d: %s", self._host, self._settings.mqtt_port, error or "no answer")
+                failures += 1
+                level = logging.WARNING if failures == TOLD_AFTER else logging.DEBUG
+                log.log(level, "no broker at %s:%d: %s", self._host, self._settings.mqtt_port, error or "no answer")
             finally:
                 await self._close()
-            await asyncio.sleep(pause * uniform(0.5, 1.0))
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(min(0.2 * 2 ** min(failures, 9), LONGEST_PAUSE_SECONDS) * uniform(0.5, 1.0))
 
     async def send(self, packet: Packet) -> None:
         """Take a packet; wait where too many wait already."""

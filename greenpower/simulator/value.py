@@ -15,9 +15,8 @@ from random import Random
 
 from greenpower.datatype import Field, Kind
 from greenpower.simulator.curve import DAY, HOUR, SMOKE, WARMTH, Ripple
-from greenpower.simulator.feeder import EVERY_HOUR, TARIFFS, Feeder, State
+from greenpower.simulator.feeder import EVERY_HOUR, INSTALLED, TARIFFS, Feeder, State
 
-INSTALLED = 1_735_689_600.0  # 2025-01-01: registers started at 0
 PEAK = 19 * HOUR
 PHASES = {"a": 0, "b": 1, "c": 2}
 EXPORT = re.compile(r"\b(export|received|reverse)")
@@ -78,14 +77,13 @@ Quantity = Callable[[Moment], float]
 class Measured:
     """A device that measures fields. All that it measures is a function of the seed and the time.
 
-    idle: nothing is connected to it: there is voltage, no current, and registers stand still.
+    phases: of its feeder. idle: nothing is connected any more: there is voltage, no current, registers stand still.
     """
 
-    def __init__(self, fields: Iterable[Field], seed: str, *, idle: bool = False) -> None:
+    def __init__(self, fields: Iterable[Field], seed: str, *, phases: int = 3, idle: bool = False) -> None:
         chosen = tuple(fields)
         words = " ".join(f"{field.name} {field.title}".lower() for field in chosen)
         clues = [Clue.of(field, Random(f"{seed}/{field.name}")) for field in chosen]
-        phases = 1 if {clue.phase for clue in clues} == {0, None} else 3
         self.feeder = Feeder(Random(seed), phases=phases, solar="solar" in words, idle=idle)
         self._quantities = {clue.field.name: (clue.field, quantity_of(clue)) for clue in clues}
 
@@ -219,7 +217,7 @@ def _register(clue: Clue) -> Quantity:
 
     def value(moment: Moment) -> float:
         now = moment.second - moment.second % DAY if frozen else moment.second
-        return share * max(0.0, reading(moment.device.feeder, now) - reading(moment.device.feeder, INSTALLED))
+        return share * reading(moment.device.feeder, now)
 
     def reading(feeder: Feeder, second: float) -> float:
         if unit == "kvarh":
@@ -228,7 +226,7 @@ def _register(clue: Clue) -> Quantity:
             return feeder.apparent_energy(second)
         if unit in ("kWh", "Wh"):
             return 0.0 if export else feeder.energy(second, hours) * (1000 if unit == "Wh" else 1)
-        return second / HOUR
+        return (second - INSTALLED) / HOUR
 
     return value
 

@@ -20,6 +20,8 @@ KPM37 = Model(
         **{"uxja": "UXJA", "uxjb": "UXJB", "uxjc": "UXJC", "ixja": "IXJA", "ixjb": "IXJB", "ixjc": "IXJC"},
     },
 )
-DDS666 = Model(name="DDS666", fields=("ua", "ia", "pa", "zyggl", "qa", "zwggl", "sa", "zszgl", "pfa", "zglys", "f"))
+DDS666 = Model(
+    name="DDS666", phases=1, fields=("ua", "ia", "pa", "zyggl", "qa", "zwggl", "sa", "zszgl", "pfa", "zglys", "f")
+)
 
 MODELS = (KPM33B, KPM37, DDS666)
