@@ -78,29 +78,40 @@ def topics_overlap(one: str, other: str) -> bool:
 class Dialogue(Protocol):
     """The sans-IO talk with one TCP gateway: bytes in, bytes and frames out. It never touches a socket or a clock.
 
-    Whoever runs it calls `receive` with what came and `tick` when `deadline` is reached, writes what `take_output`
-    gives, and takes each finished frame's payload from `take_frames`. Times are seconds of one monotonic clock.
+    Whoever runs it calls `receive` with what came, `tick` when `deadline` is reached and `close` at the end, and after
+    each of them writes what `take_output` gives and takes the frames and notes. Times are seconds of one monotonic
+    clock. After a FrameError the connection is to be closed; frames and notes may still be taken.
     """
 
-    #: the identity from the registration packet, None before it came
-    device_id: str | None
-    #: when `tick` wants to be called, None where nothing is awaited
-    deadline: float | None
+    @property
+    def device_id(self) -> str | None:
+        """The identity from the registration packet, None before it came."""
+
+    @property
+    def heard(self) -> float | None:
+        """When the gateway last gave a sign of life: a registration packet, a heartbeat or an answer."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` wants to be called, None where nothing is awaited."""
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes of the stream. Raises FrameError where the stream cannot go on."""
 
     def tick(self, now: float) -> None:
-        """Let time pass. Raises FrameError where the peer was silent for too long."""
+        """Let time pass; too early does no harm. Raises FrameError where the peer was silent for too long."""
+
+    def close(self) -> None:
+        """Note what was unfinished when the connection ended."""
 
     def take_output(self) -> bytes:
         """The bytes to write, once."""
 
-    def take_frames(self) -> list[bytes]:
-        """The payloads of the frames that were completed, each once."""
+    def take_frames(self) -> list[tuple[bytes, float]]:
+        """The frames that were completed, each once: (payload, when its last byte came)."""
 
     def take_notes(self) -> list[tuple[str, str, bytes]]:
-        """What was heard and is no reading, each once: (reason, detail, bytes)."""
+        """What was heard, or not heard, and is no reading, each once: (reason, detail, bytes)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +125,8 @@ class Tcp:
     dialogue: Callable[[Tcp], Dialogue]
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[!-~]{4,64}", self.registration) or not self.registration.strip("#"):
-            raise DeclarationError(f"registration {self.registration!r}: 4 to 64 printable ASCII, not digits alone")
+        if not re.fullmatch(r"[!-~]{4,48}", self.registration) or not self.registration.strip("#"):
+            raise DeclarationError(f"registration {self.registration!r}: 4 to 48 printable ASCII, not digits alone")
 
     @property
     def pattern(self) -> re.Pattern[bytes]:

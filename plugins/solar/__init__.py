@@ -1,0 +1,58 @@
+"""Solar meters (Schneider PM5xxx) behind dial-in gateways that pass Modbus TCP on, over TCP.
+
+Source: register list of the PM5xxx (numbers from 1), as read at the first site. The gateway's registration packet is
+the device id. A frame is one round: the answers to all requests, one after the other.
+"""
+
+from functools import partial
+
+from greenpower.datatype import DataType, Field, Kind, Tcp
+from greenpower.framing.poll import Block, ModbusPoll
+
+PHASES = ("a", "b", "c")
+GREATEST_POWER = 1e8  # W, since the registers count Wh: a large plant; the site file narrows it to what is installed
+
+amperes = partial(Field, unit="A", low=0, high=100_000)
+kilowatts = partial(Field, unit="kW", low=-1_000_000, high=1_000_000)
+register = partial(Field, unit="Wh", kind=Kind.COUNTER, low=0, high=1e15, greatest_rate=GREATEST_POWER)
+
+FIELDS = (
+    *(amperes(f"current_{phase}", title=f"current, phase {phase.upper()}") for phase in PHASES),
+    amperes("current_n", title="current, neutral"),
+    amperes("current_g", title="current, ground"),
+    *(kilowatts(f"active_power_{phase}", title=f"active power, phase {phase.upper()}") for phase in PHASES),
+    register("active_energy_delivered", title="active energy, delivered"),
+    register("active_energy_received", title="active energy, received"),
+)
+
+POLL = ModbusPoll(
+    Block(
+        transaction=0x0126,
+        register=3000,
+        layout="float32",
+        fields=("current_a", "current_b", "current_c", "current_n", "current_g"),
+    ),
+    Block(
+        transaction=0x016E,
+        register=3054,
+        layout="float32",
+        fields=("active_power_a", "active_power_b", "active_power_c"),
+    ),
+    Block(
+        transaction=0x01B6,
+        register=3204,
+        layout="int64",
+        fields=("active_energy_delivered", "active_energy_received"),
+    ),
+)
+
+DATATYPE = DataType(
+    name="solar",
+    title="Solar",
+    endpoint="solar-data",
+    collection="solar_data",
+    match=(Tcp(registration="GWCCCL####", dialogue=POLL.dialogue),),
+    fields=FIELDS,
+    parse=POLL,
+    stale_after=180,
+)
