@@ -82,7 +82,9 @@ async def _run(settings: Settings, output: Output, simulator: bool) -> None:
 
 async def _bring_up(supervisor: Supervisor, settings: Settings, output: Output, simulator: bool) -> None:
     home = settings.greenpower_home
-    parts, addresses = choose_parts(settings, lambda text: output.say(ME, f"warning: {text}"))
+    output.say(ME, f"starting in {home}")
+    # In a thread: it may have to fetch the broker, and a signal shall be heard meanwhile.
+    parts, addresses = await asyncio.to_thread(choose_parts, settings, lambda text: output.say(ME, f"warning: {text}"))
     keys = {name: key for name, key in generated_keys(home).items() if not _given(settings, name)}
     ports = {name: str(getattr(settings, name.lower())) for name, _, _ in PORTS}
     environment = {**ports, **addresses, **keys, "GREENPOWER_HOME": str(home.resolve())}

@@ -10,7 +10,7 @@ from asyncio.subprocess import Process
 from collections.abc import Callable
 
 from greenpower.embedded.child import Child
-from greenpower.embedded.process import Say, how_it_ended, relay, start_process
+from greenpower.embedded.process import Say, how_it_ended, start_process
 from greenpower.embedded.session import kill_session
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
@@ -79,11 +79,11 @@ class Keeper:
 
     async def _live(self) -> str:
         """One life, from start to end; how it ended."""
-        process = self._process = await start_process(self.child)
+        process, output = await start_process(self.child, self._say)
+        self._process = process
         self._changed()
         if self._stopping.is_set():  # `stop` came while it was starting and found nothing to signal
             self._terminate()
-        output = asyncio.create_task(relay(self.child, process, self._say))
         watch = asyncio.create_task(self._watch(process.pid))
         code = await process.wait()
         watch.cancel()

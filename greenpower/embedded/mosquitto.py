@@ -49,6 +49,8 @@ class Mosquitto(Part):
 
     name = "mosquitto"
     setting = "MQTT_BROKER"
+    # `max_packet_size`, which it recommends, would cut the connection; the meter would come back with the same frame.
+    noise = ("replace `message_size_limit`", "should not be run as root")
 
     def __init__(self, home: Path, port: int = 0, *, options: Mapping[str, str] | None = None) -> None:
         super().__init__(home, port)

@@ -31,6 +31,7 @@ class Part:
 
     name: ClassVar[str]
     setting: ClassVar[str]  # what the operator sets to use a server of his own instead
+    noise: ClassVar[tuple[str, ...]] = ()  # pieces of lines that say nothing to the operator of an embedded part
 
     def __init__(self, home: Path, port: int = 0) -> None:
         self.home = home
@@ -56,7 +57,7 @@ class Part:
 
     def show(self, line: str) -> str:
         """A line of its output as the operator should see it; empty to hide it."""
-        return line
+        return "" if any(piece in line for piece in self.noise) else line
 
     @property
     def log_file(self) -> Path:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Callable
 
 from greenpower.embedded.child import Child
@@ -16,29 +17,46 @@ Say = Callable[[str, str], None]  # (who, line)
 LONGEST_LINE = 8192
 
 
-async def start_process(child: Child) -> Process:
-    """Start it in a session of its own. Raises OSError. Call from the main thread (see `die_with_parent`)."""
-    return await asyncio.create_subprocess_exec(
-        *child.command,
-        env={**os.environ, **child.environment},
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=STDOUT,
-        start_new_session=True,
-        preexec_fn=die_with_parent(),
+async def start_process(child: Child, say: Say) -> tuple[Process, asyncio.Task[None]]:
+    """Start it in a session of its own; the process, and the task that says its output until that ends.
+
+    Raises OSError. Call from the main thread (see `die_with_parent`).
+    """
+    # A pipe of our own: with asyncio's, `process.wait()` would wait for its end too, and what the process forked may
+    # hold it open.
+    reading, writing = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *child.command,
+            env={**os.environ, **child.environment},
+            stdin=DEVNULL,
+            stdout=writing,
+            stderr=STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent(),
+        )
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    return process, asyncio.create_task(_relay(child, reading, say))
+
+
+async def _relay(child: Child, reading: int, say: Say) -> None:
+    """Say the child's output until it ends; an endless line comes in pieces."""
+    stream = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb", buffering=0)
     )
-
-
-async def relay(child: Child, process: Process, say: Say) -> None:
-    """Say its output until it ends; an endless line comes in pieces."""
-    assert process.stdout is not None
     rest = b""
-    while chunk := await process.stdout.read(65536):
-        *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > LONGEST_LINE:
-            lines, rest = [*lines, rest], b""
-        for line in lines:
-            _say_line(child, line, say)
+    with contextlib.closing(transport):
+        while chunk := await stream.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > LONGEST_LINE:
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                _say_line(child, line, say)
     _say_line(child, rest, say)
 
 
@@ -54,8 +72,7 @@ def how_it_ended(code: int) -> str:
 
 async def run_once(child: Child, say: Say) -> int:
     """Run a child to its end, its output said; its exit code. Cancelled, it ends the child first."""
-    process = await start_process(child)
-    output = asyncio.create_task(relay(child, process, say))
+    process, output = await start_process(child, say)
     try:
         code = await process.wait()
         await output

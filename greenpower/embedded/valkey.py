@@ -31,6 +31,7 @@ class Valkey(Part):
 
     name = "valkey"
     setting = "REDIS_URL"
+    noise = ("Memory overcommit must be enabled", "Received SIGTERM", "ready to exit")
 
     @property
     def url(self) -> str:
