@@ -18,6 +18,7 @@ from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.batcher import Batcher
 from greenpower.ingest.clock import ClockRule
 from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.pairing import Pairing
 from greenpower.ingest.reader import Reader
 from greenpower.ingest.redelivery import drop_redelivered
 from greenpower.ingest.timekeeper import Timekeeper
@@ -25,7 +26,7 @@ from greenpower.registry import Registry
 from greenpower.store.client import Document
 from greenpower.store.events import Outcome, event_document, raw_document, store_events
 from greenpower.store.failure import until_written
-from greenpower.store.layout import CLOCKS, EVENTS
+from greenpower.store.layout import CLOCKS, EVENTS, PARTS
 from greenpower.store.readings import Draft, Part, group_parts, store_readings
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Pipeline:
         self.metrics = metrics
         self.reader = Reader(registry, settings.max_frame_bytes)
         self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry)
+        self.pairing = Pairing(db[PARTS], self._on_retry)
         self.batcher = Batcher(self._process)
         self._limit = settings.max_frame_bytes
 
@@ -74,8 +76,10 @@ class Pipeline:
 
     async def _settle(self, arrivals: list[Arrival], found: list[Found]) -> list[Settled]:
         """Store readings and events of a batch. Safe to call again."""
-        await self.clock.settle(found)
-        await self._store(await drop_redelivered(self.db, found, self._on_retry))
+        paired, waited = await self.pairing.pair(found)
+        await self.clock.settle(paired)
+        await self._store(await drop_redelivered(self.db, paired, self._on_retry))
+        await self.pairing.forget(waited)
         settled = [(arrival, *_outcome(arrival)) for arrival in arrivals]
         events = [self._event(*item) for item in settled]
         await until_written(lambda: store_events(self.db[EVENTS], events), on_retry=self._on_retry)
@@ -121,19 +125,19 @@ class Pipeline:
             detail=arrival.detail,
             left_out=arrival.left_out,
             conflicts=[name for part in parts for name in part.conflicts],
-            timestamps=[part.timestamp for part in parts],
+            timestamps=[*(part.timestamp for part in parts), *arrival.times],
             clock=arrival.clock,
         )
 
 
 def _outcome(arrival: Arrival) -> tuple[Outcome, str]:
     """What became of a frame, and why where it did not add anything."""
+    if any(part.new for part in arrival.parts):
+        return Outcome.STORED, ""
     if arrival.rejected:
         return Outcome.REJECTED, arrival.rejected
     if arrival.noted:
         return Outcome.NOTED, arrival.noted
-    if any(part.new for part in arrival.parts):
-        return Outcome.STORED, ""
     faults = [part.fault for part in arrival.parts if part.fault]
     if faults:
         arrival.detail = faults[0]

@@ -73,6 +73,9 @@ class Reader:
         found = []
         failed: FrameError | None = None
         for reading in readings:
+            if not reading.values and datatype.id_in_one_part and reading.device_id is not None:
+                found.append(Found(arrival, reading.device_id, reading.stamp, {}, False))
+                continue
             try:
                 payload, left_out = check(reading.values)
             except FrameError as error:

@@ -16,4 +16,5 @@ DATATYPE = DataType(
     fields=(),
     parse=parse,
     stale_after=300,
+    id_in_one_part=True,
 )

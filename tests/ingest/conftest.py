@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 from pymongo import MongoClient
 from pymongo.database import Database
 
@@ -27,7 +28,7 @@ class Publisher:
     """A device that publishes with QoS 1 and knows what the broker took."""
 
     def __init__(self, host: str, port: int, client_id: str = "") -> None:
-        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5)
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5)
         self.client.max_queued_messages_set(0)
         self.client.max_inflight_messages_set(1000)
         self.client.connect(host, port)
