@@ -1,0 +1,144 @@
+"""Declarations: what they derive, and the errors for bad ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from greenpower.datatype import (
+    ENERGY_TIERS,
+    NO_TIERS,
+    STANDARD_TIERS,
+    DataType,
+    DeclarationError,
+    Field,
+    Kind,
+    Mqtt,
+    Tier,
+    json_parser,
+    normalise,
+)
+
+VOLTS = Field("ua", unit="V")
+
+
+def declare(**changes: Any) -> DataType:
+    given: dict[str, Any] = {
+        "name": "test",
+        "title": "Test",
+        "collection": "test_data",
+        "endpoint": "test-data",
+        "match": (Mqtt("test"),),
+        "fields": (VOLTS,),
+        "parse": json_parser(device="id"),
+    }
+    return DataType(**{**given, **changes})
+
+
+def test_collections_follow_from_the_tiers() -> None:
+    assert declare(tiers=NO_TIERS).collections == ("test_data",)
+    assert declare().collections == (
+        "test_data",
+        "today_test_data",
+        "last_7_days_test_data",
+        "last_30_days_test_data",
+        "last_6_months_test_data",
+        "this_year_test_data",
+    )
+
+
+def test_the_tiers_of_the_design() -> None:
+    assert [tier.window for tier in STANDARD_TIERS] == [60, 600, 1800, 10_800, 21_600]
+    assert [tier.window for tier in ENERGY_TIERS] == [None, None, 1800, 10_800, 21_600]
+    assert [tier.resolution for tier in ENERGY_TIERS] == ["raw", "raw", "30m", "3h", "6h"]
+    assert {tier.retention for tier in STANDARD_TIERS} == {
+        f"MONGO_{name}_TTL_SECONDS" for name in ("TODAY", "LAST_7_DAYS", "LAST_30_DAYS", "LAST_6_MONTHS", "THIS_YEAR")
+    }
+
+
+def tier(prefix: str, window: int | None) -> Tier:
+    return Tier(prefix=prefix, window=window, retention="MONGO_TODAY_TTL_SECONDS")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"name": "Test"}, "a name is"),
+        ({"name": ""}, "a name is"),
+        ({"title": ""}, "title is empty"),
+        ({"collection": "a.b"}, "collection 'a.b'"),
+        ({"collection": "system$"}, "collection"),
+        ({"endpoint": "a/b"}, "endpoint 'a/b'"),
+        ({"match": ()}, "match is empty"),
+        ({"parse": None}, "parse is not callable"),
+        ({"stale_after": 0}, "stale_after"),
+        ({"fields": (VOLTS, VOLTS)}, "duplicate field ua"),
+        ({"fields": (VOLTS, Field("ub", unit="V", source="UA"))}, "two fields claim the key ua"),
+        ({"anchors": ("ub",)}, "anchor ub is not a field"),
+        ({"tiers": (tier("a_", 60), tier("b_", 96))}, "no multiple of 60 s"),
+        ({"tiers": (tier("a_", 60), tier("b_", 60))}, "no multiple"),
+        ({"tiers": (tier("a_", 600), tier("b_", 60))}, "no multiple"),
+        ({"tiers": (tier("a_", 60), tier("b_", None))}, "raw copies come before"),
+        ({"tiers": (tier("a_", 60), tier("a_", 600))}, "prefix of its own"),
+        ({"tiers": (tier("", 60),)}, "prefix of its own"),
+    ],
+)
+def test_bad_declarations_say_what_is_wrong(changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(DeclarationError, match=text) as caught:
+        declare(**changes)
+    assert str(caught.value).startswith("data type ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("window", [7, 0, -60, 86_400 * 2])
+def test_a_window_divides_the_day(window: int) -> None:
+    with pytest.raises(DeclarationError, match="a day is no whole number"):
+        tier("a_", window)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "text"),
+    [
+        ("Ua", {}, "a name is"),
+        ("", {}, "a name is"),
+        ("a.b", {}, "a name is"),
+        ("x" * 65, {}, "a name is"),
+        ("device_id", {}, "reserved"),
+        ("ua", {"unit": "volts"}, "unknown unit 'volts'; known are V, A"),
+        ("ua", {"kind": "gauge-ish"}, "kind 'gauge-ish' is none of gauge, counter, angle, state"),
+        ("ua", {"low": 5, "high": 5}, "low 5 is not below high 5"),
+        ("ua", {"low": float("nan")}, "finite"),
+        ("ua", {"high": float("inf")}, "finite"),
+        ("ua", {"modulus": 10}, "for counters"),
+        ("ua", {"greatest_rate": 10}, "for counters"),
+        ("ua", {"kind": Kind.COUNTER, "greatest_rate": 0}, "above 0"),
+        ("ua", {"kind": Kind.COUNTER, "modulus": -1}, "above 0"),
+    ],
+)
+def test_bad_fields_say_what_is_wrong(name: str, changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(DeclarationError, match=text) as caught:
+        Field(name, **{"unit": "V", **changes})
+    assert f"field {name!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "stored"),
+    [
+        ("UXJA", "uxja"),
+        ("U+", "uplus"),
+        ("U-", "uminus"),
+        ("pm2_5(ug/m3)", "pm2_5_ug_m3"),
+        ("hum(%)", "hum_percent"),
+        ("temp_1(*C)", "temp_1_c"),
+        ("dp(*C)", "dp_c"),
+        ("1", "1"),
+    ],
+)
+def test_keys_are_stored_one_way(key: str, stored: str) -> None:
+    assert normalise(key) == stored
+    assert normalise(stored) == stored
+
+
+def test_a_field_may_be_named_by_a_number() -> None:
+    assert Field("1", unit="V", source="17").sources == ("1", "17")
