@@ -3,9 +3,12 @@ a fork."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask
+from sqlalchemy.exc import ArgumentError
 
 from greenpower import __version__
 from greenpower.api import docs, events, health, login
@@ -15,11 +18,11 @@ from greenpower.api.error import Api, register_errors
 from greenpower.api.json import OrjsonProvider
 from greenpower.api.token import ACCESS, REFRESH
 from greenpower.binding import bind_all
-from greenpower.config import Settings
+from greenpower.config import ConfigError, Settings
 from greenpower.extensions import db, engine_options, init_sql
 from greenpower.models.setup import newest_revision
 from greenpower.registry import Registry, get_registry
-from greenpower.store.mongo import Mongo
+from greenpower.store.mongo import Mongo, check_address
 
 LARGEST_BODY = 64 * 1024
 DESCRIPTION = """Telemetry of energy meters, stations, generators and gateways.
@@ -57,11 +60,28 @@ def flask_config(settings: Settings) -> dict[str, Any]:
 
 
 def create_sql_app(settings: Settings) -> Flask:
-    """An app with the user database and nothing else, for commands."""
+    """An app with the user database and nothing else, for commands. Raises ConfigError for an unusable address."""
     app = Flask("greenpower", static_folder=None)
     app.config.from_mapping(flask_config(settings))
-    init_sql(app)
+    try:
+        init_sql(app)
+    except ArgumentError:
+        raise ConfigError("DATABASE_URL is not the address of a database that SQLAlchemy knows") from None
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"DATABASE_URL needs a driver that is not installed: {error.name}") from None
     return app
+
+
+@contextmanager
+def sql_context(settings: Settings) -> Iterator[Flask]:
+    """Within it, the user database is at hand. Leaves no connection behind. Raises ConfigError as `create_sql_app`."""
+    app = create_sql_app(settings)
+    with app.app_context():
+        try:
+            yield app
+        finally:
+            db.session.remove()
+            db.engine.dispose()
 
 
 def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
@@ -71,6 +91,7 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     """
     for name in ("MONGO_DB_URI", "JWT_SIGNING_KEY"):
         settings.need(name)
+    check_address(settings)
     app = create_sql_app(settings)
     app.json = OrjsonProvider(app)
     context = Context(settings=settings, registry=registry or get_registry(), mongo=Mongo(settings))

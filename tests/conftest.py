@@ -15,6 +15,8 @@ from greenpower.config import Settings
 from greenpower.embedded import Mongod, Mosquitto, Valkey
 from greenpower.embedded.port import free_port
 
+pytest_plugins = ("tests.sql",)
+
 
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:

@@ -7,15 +7,17 @@ from pymongo.errors import PyMongoError
 from sqlalchemy import make_url, select
 from sqlalchemy.exc import DBAPIError
 
-from greenpower.app import create_sql_app
+from greenpower.app import sql_context
 from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.extensions import db
 from greenpower.log import set_up_logging
 from greenpower.models import Role, RoleName, User
 from greenpower.models.setup import make_roles, make_user, upgrade
+from greenpower.models.user import find_user
 from greenpower.registry import get_registry
 from greenpower.store.client import sync_client
 from greenpower.store.layout import ensure_indexes
+from greenpower.store.mongo import check_address
 
 SHORTEST_PASSWORD = 12
 
@@ -34,26 +36,25 @@ def init() -> None:
 
 def init_sql(settings: Settings) -> list[str]:
     """Bring the user database up to date. Returns a line for each change. Raises ConfigError."""
-    url = make_url(settings.sql_url)
-    if url.get_backend_name() == "sqlite":
-        settings.greenpower_home.mkdir(parents=True, exist_ok=True)
+    settings.greenpower_home.mkdir(parents=True, exist_ok=True)
     done = []
     try:
-        with create_sql_app(settings).app_context():
+        with sql_context(settings):
             if revision := upgrade():
                 done.append(f"SQL: migrated to {revision}")
             done.extend(f"SQL: role {name} made" for name in make_roles())
-            if not _has_admin() and make_user(settings.admin_username, _admin_password(settings), RoleName.ADMIN):
+            if not _has_admin() and _make_admin(settings):
                 done.append(f"SQL: user {settings.admin_username} made, an administrator")
-            db.engine.dispose()
     except DBAPIError as error:
         # The driver's own text, one line; SQLAlchemy's has the statement and a link.
-        raise ConfigError(f"SQL at {url.render_as_string()}: {' '.join(str(error.orig).split())}") from None
+        where = make_url(settings.sql_url).render_as_string()
+        raise ConfigError(f"SQL at {where}: {' '.join(str(error.orig).split())}") from None
     return done
 
 
 def init_mongo(settings: Settings) -> list[str]:
     """Bring the telemetry database's indexes up to date. Returns a line if any changed. Raises ConfigError."""
+    check_address(settings)
     try:
         with sync_client(settings) as client:
             changes = ensure_indexes(client[settings.mongo_db_name], get_registry(), settings)
@@ -65,6 +66,17 @@ def init_mongo(settings: Settings) -> list[str]:
 def _has_admin() -> bool:
     query = select(User.id).join(Role).where(Role.name == RoleName.ADMIN).limit(1)
     return db.session.scalar(query) is not None
+
+
+def _make_admin(settings: Settings) -> bool:
+    """Make the first administrator; False where another process was faster."""
+    made = make_user(settings.admin_username, _admin_password(settings), RoleName.ADMIN)
+    user = find_user(settings.admin_username)
+    if user is None or user.role.name != RoleName.ADMIN:
+        raise ConfigError(
+            f"ADMIN_USERNAME: {settings.admin_username!r} is there and is {user and user.role.name}, no administrator"
+        )
+    return made
 
 
 def _admin_password(settings: Settings) -> str:

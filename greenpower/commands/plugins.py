@@ -114,7 +114,8 @@ def _text(item: dict[str, Any]) -> str:
 def _field_table(fields: list[dict[str, Any]]) -> str:
     table = Table("field", "unit", "kind", "range", "what", "sent as", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for field in fields:
-        limits = "" if field["low"] is None and field["high"] is None else f"{field['low']} … {field['high']}"
+        low, high = ("" if limit is None else f"{limit:g}" for limit in (field["low"], field["high"]))
+        limits = f"{low} … {high}" if low or high else ""
         sent = " ".join(field["sources"])
         table.add_row(field["name"], field["unit"], field["kind"], limits, field["title"], sent)
     console = Console(width=WIDTH, color_system=None, markup=False, emoji=False, highlight=False)
@@ -129,5 +130,5 @@ def _duration(seconds: int) -> str:
         return "for ever"
     for length, name in ((DAY, "days"), (HOUR, "hours"), (MINUTE, "minutes")):
         if seconds % length == 0:
-            return f"{seconds // length} {name}"
+            return f"{seconds // length} {name if seconds > length else name.removesuffix('s')}"
     return f"{seconds} s"

@@ -10,12 +10,21 @@ from threading import Lock
 
 from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
-from greenpower.config import Settings
+from greenpower.config import ConfigError, Settings
 from greenpower.store.client import Document, sync_client
 
 # Shorter than ingest's patience: a reader is better told soon that the database is away.
 SELECTION_MS = 2_000
+
+
+def check_address(settings: Settings) -> None:
+    """Raise ConfigError where MONGO_DB_URI is none that a client could use. Connects to nothing."""
+    try:
+        sync_client(settings, connect=False).close()
+    except PyMongoError as error:
+        raise ConfigError(f"MONGO_DB_URI: {error}") from None
 
 
 class Mongo:

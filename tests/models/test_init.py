@@ -1,0 +1,102 @@
+"""`greenpower init`: repeated, at once, and with what it cannot do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from pymongo import MongoClient
+from sqlalchemy import func, select
+
+from greenpower.app import sql_context
+from greenpower.commands.init import init_sql
+from greenpower.config import ConfigError, Settings
+from greenpower.extensions import db
+from greenpower.models import Role, RoleName, User
+from greenpower.models.setup import make_roles, make_user, upgrade
+from greenpower.models.user import find_user
+from tests.process import environment
+
+
+def start(settings: Settings, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "greenpower", "init"],
+        env=environment(settings),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def counts(settings: Settings) -> tuple[int | None, int | None]:
+    with sql_context(settings):
+        return db.session.scalar(select(func.count(User.id))), db.session.scalar(select(func.count(Role.id)))
+
+
+def test_several_at_once_do_the_work_once(settings: Settings, sql_url: str, tmp_path: Path) -> None:
+    settings = settings.model_copy(update={"database_url": SecretStr(sql_url)})
+    runs = [start(settings, tmp_path) for _ in range(3)]
+    outputs = [run.communicate(timeout=60)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], outputs
+    made = "".join(outputs)
+    assert made.count("migrated to") >= 1 and made.count("an administrator") == 1 and made.count("role admin") == 1
+    assert counts(settings) == (1, 3)
+    with MongoClient(settings.need("MONGO_DB_URI")) as client:
+        assert "device_id_timestamp" in client[settings.mongo_db_name].grid_rt_data.index_information()
+    again = start(settings, tmp_path)
+    assert again.communicate(timeout=60)[0] == "nothing to do\n"
+
+
+def test_the_administrator_is_made_from_the_settings_once(sql_settings: Settings) -> None:
+    assert any("admin made, an administrator" in line for line in init_sql(sql_settings))
+    changed = sql_settings.model_copy(update={"admin_username": "other", "admin_password": SecretStr("another one")})
+    assert init_sql(changed) == []
+    assert counts(sql_settings) == (1, 3)
+
+
+def test_another_user_of_that_name_is_not_promoted(sql_settings: Settings) -> None:
+    with sql_context(sql_settings):
+        upgrade()
+        make_roles()
+        make_user("admin", "password", RoleName.VIEWER)
+    with pytest.raises(ConfigError, match="'admin' is there and is viewer"):
+        init_sql(sql_settings)
+    with sql_context(sql_settings):
+        user = find_user("admin")
+        assert user is not None and user.role.name == "viewer"
+
+
+def test_production_refuses_a_short_password(sql_settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="ADMIN_PASSWORD is shorter than 12"):
+        init_sql(sql_settings.model_copy(update={"environment": "prod", "admin_password": SecretStr("short")}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"database_url": "postgresql://u:hunter2@127.0.0.1:9/x"}, "SQL at postgresql+psycopg://u:***@127.0.0.1:9/x"),
+        ({"database_url": "sqlite:////dev/null/x.sqlite3"}, "SQL at sqlite:////dev/null/x.sqlite3: unable to open"),
+        ({"database_url": "nonsense"}, "DATABASE_URL"),
+        ({"mongo_db_uri": "mongodb://u:hunter2@127.0.0.1:9/?serverSelectionTimeoutMS=200"}, "MONGO_DB_URI"),
+        ({"mongo_db_uri": "http://x"}, "MONGO_DB_URI"),
+        ({"mongo_db_uri": ""}, "MONGO_DB_URI is not set"),
+        ({"admin_password": ""}, "ADMIN_PASSWORD is not set"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(tmp_path: Path, changes: dict[str, str], line: str) -> None:
+    settings = Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        greenpower_home=tmp_path / "home",
+        admin_password=SecretStr("correct horse"),
+        mongo_db_uri=SecretStr("mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200"),
+    ).model_copy(update={name: SecretStr(value) for name, value in changes.items()})
+    run = start(settings, tmp_path)
+    output = run.communicate(timeout=60)[0]
+    assert run.returncode == 2, output
+    told = output.strip().splitlines()[-1]
+    assert told.startswith("greenpower: ") and line in told
+    assert "Traceback" not in output and "hunter2" not in output

@@ -1,0 +1,71 @@
+"""Migrations give what the models say, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+from sqlalchemy import inspect, text
+
+from greenpower.app import sql_context
+from greenpower.config import ConfigError, Settings
+from greenpower.extensions import Base, db, migrate
+from greenpower.models.setup import current_revision, newest_revision, upgrade
+
+
+@pytest.fixture
+def app(sql_settings: Settings) -> Iterator[Flask]:
+    with sql_context(sql_settings) as app:
+        yield app
+
+
+def test_migrations_make_what_the_models_declare(app: Flask) -> None:
+    assert upgrade() == newest_revision()
+    with db.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_a_second_run_changes_nothing(app: Flask) -> None:
+    upgrade()
+    assert upgrade() is None
+
+
+def test_what_goes_up_comes_down(app: Flask) -> None:
+    upgrade()
+    command.downgrade(migrate.get_config(), "base")
+    assert inspect(db.engine).get_table_names() == ["alembic_version"]
+    assert upgrade() == newest_revision()
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(app: Flask) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE token_family (id integer)"))
+    with pytest.raises(Exception, match="token_family"):
+        upgrade()
+    with db.engine.begin() as connection:
+        assert current_revision(connection) is None
+        assert inspect(connection).get_table_names() == ["token_family"]
+        connection.execute(text("DROP TABLE token_family"))
+    assert upgrade() == newest_revision()
+
+
+def test_a_database_newer_than_the_code_is_refused(app: Flask) -> None:
+    upgrade()
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'ffff'"))
+    with pytest.raises(ConfigError, match="cannot be migrated.*ffff"):
+        upgrade()
+
+
+@pytest.mark.parametrize("sql_url", ["sqlite"], indirect=True)
+def test_sqlite_is_set_up_for_several_processes(app: Flask) -> None:
+    with db.engine.connect() as connection:
+        pragmas = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "foreign_keys")
+        }
+        assert pragmas == {"journal_mode": "wal", "foreign_keys": 1}
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 5000

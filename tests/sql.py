@@ -1,0 +1,59 @@
+"""Fixtures of SQL databases: each test that asks for `sql_url` runs on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from greenpower.config import Settings
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of the session's PostgreSQL."""
+    with pytest.MonkeyPatch.context() as environment:
+        # Where it keeps its lock and, if paths are long, its socket; it looks when it is imported.
+        environment.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        import pgserver
+
+        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """DATABASE_URL of an empty PostgreSQL database of this test alone."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield postgres.replace("/postgres?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def sql_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """DATABASE_URL of an empty database, one test for each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.sqlite3'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def sql_settings(sql_url: str, tmp_path: Path) -> Settings:
+    """Settings for `sql_url`, and nothing that needs another server."""
+    return Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        greenpower_home=tmp_path,
+        database_url=SecretStr(sql_url),
+        secret_key=SecretStr("s" * 40),
+        jwt_signing_key=SecretStr("j" * 40),
+        admin_password=SecretStr("correct horse"),
+        mongo_db_uri=SecretStr("mongodb://127.0.0.1:9/"),
+    )
