@@ -38,7 +38,7 @@ SERVICES = (
     ),
     Service(
         name="ingest",
-        arguments=("ingest", "--mqtt", "--tcp"),
+        arguments=("ingest", "--mqtt"),
         trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, settings.ingest_http_port, "/health"),
     ),
     Service(
@@ -53,7 +53,7 @@ SERVICES = (
     ),
 )
 INIT = Service(name="init", arguments=("init",))
-SIMULATOR = Service(name="simulate", arguments=("simulate", "--devices", "3", "--rate", "1", "--seed", "1"))
+SIMULATOR = Service(name="simulate", arguments=("simulate",))
 
 # Settings of ports that we listen on: (port, host, whether it is ours to open)
 PORTS: tuple[tuple[str, Callable[[Settings], str], Callable[[Settings], bool]], ...] = (

@@ -1,0 +1,202 @@
+"""`greenpower up` as its operator sees it: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import httpx
+import psutil
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from greenpower.config import run_file
+from greenpower.embedded.home import locked
+from greenpower.embedded.port import LOOPBACK, free_port
+from greenpower.embedded.stack import PORTS
+from tests.wait import wait_until
+
+READY_SECONDS = 60
+
+
+class Up:
+    """A `greenpower up` on free ports in a home of its own."""
+
+    def __init__(self, home: Path, *arguments: str, **settings: str) -> None:
+        names = {"MONGO_DB_URI", "REDIS_URL", "REDIS_HOST", "MQTT_BROKER", "DATABASE_URL", "ADMIN_PASSWORD"}
+        environment = {name: value for name, value in os.environ.items() if name not in names}
+        environment |= {name: str(free_port()) for name, _, _ in PORTS}
+        environment |= {"GREENPOWER_HOME": str(home), "DEVICE_TIMEZONE": "Asia/Dhaka"} | settings
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "greenpower", "up", *arguments],
+            cwd=home.parent,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def line(self, start: str) -> str:
+        """The first line that starts so; waits for it."""
+
+        def found() -> str | None:
+            line = next((line for line in self.lines if line.startswith(start)), None)
+            assert line or self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.text}"
+            return line
+
+        try:
+            return str(wait_until(found, READY_SECONDS))
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text}") from None
+
+    def interrupt(self) -> int:
+        """Ctrl-C, and the exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(60)
+
+    def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if self.process.poll() is None:
+                self.process.terminate()
+        self.process.wait(60)
+        self._reader.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def running(home: Path, *arguments: str, **settings: str) -> Iterator[Up]:
+    up = Up(home, *arguments, **settings)
+    try:
+        yield up
+    finally:
+        up.end()
+
+
+def refused(home: Path, **settings: str) -> str:
+    """The one line of an `up` that must not start."""
+    with running(home, **settings) as up:
+        assert up.process.wait(30) == 2
+        up.end()
+        assert len(up.lines) == 1, up.text
+    assert not (home / "mongod").exists()
+    return up.lines[0]
+
+
+def test_a_home_in_use_is_one_line(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with locked(home):
+        assert f"is in use by another run (process {os.getpid()})" in refused(home)
+
+
+def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot be used" in refused(tmp_path / "file")
+
+
+def test_a_taken_port_is_one_line(tmp_path: Path, broker: tuple[str, int]) -> None:
+    assert "MQTT_PORT" in refused(tmp_path / "home", MQTT_PORT=str(broker[1]))
+
+
+def frame(device: str) -> dict[str, Any]:
+    stamp = datetime.now(UTC).astimezone(ZoneInfo("Asia/Dhaka"))
+    return {"id": device, "ua": 229.097, "zyggl": 6.6905, "time": f"{stamp:%Y%m%d%H%M%S}", "isend": "1"}
+
+
+def publish(host: str, port: int, payload: bytes, times: int) -> None:
+    client = Client(CallbackAPIVersion.VERSION2, client_id=f"meter-{uuid4().hex[:8]}")
+    client.connect(host, port)
+    client.loop_start()
+    for _ in range(times):
+        client.publish("MQTT_RT_DATA", payload, qos=1).wait_for_publish(10)
+    client.disconnect()
+    client.loop_stop()
+
+
+class Operator:
+    """What is printed, used: login and a look at the readings."""
+
+    def __init__(self, up: Up) -> None:
+        ready = up.line("ready")
+        login = re.match(r"login +(\S+) +password (\S+)", up.line("login"))
+        mqtt = re.search(r"MQTT (\S+):(\d+)", ready)
+        api = re.search(r"API (\S+)/ ", ready)
+        assert login and mqtt and api
+        self.broker = (mqtt[1], int(mqtt[2]))
+        self.api = api[1]
+        self.user, self.password = login[1], login[2]
+
+    def readings(self, device: str) -> list[dict[str, Any]]:
+        with httpx.Client(trust_env=False) as http:
+            answer = http.post(
+                f"{self.api}/users/token/", json={"username": self.user, "password": self.password}
+            ).raise_for_status()
+            found = http.get(
+                f"{self.api}/telemetry/rt-data/",
+                params={"device_id": device},
+                headers={"Authorization": f"Bearer {answer.json()['access']}"},
+            ).raise_for_status()
+        results: list[dict[str, Any]] = found.json()["results"]
+        return results
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_the_whole_stack_from_a_frame_to_an_answer_and_again_after_a_restart(tmp_path: Path) -> None:
+    home, device = tmp_path / "home", "33B1225950027"
+    sent = frame(device)
+    payload = httpx.Request("POST", "http://x", json=sent).content
+    with running(home, "--no-simulator") as up:
+        operator = Operator(up)
+        first_password = operator.password
+        children = psutil.Process(up.process.pid).children(recursive=True)
+        assert len(children) >= 7
+        publish(*operator.broker, payload, times=3)
+        (reading,) = wait_until(lambda: operator.readings(device), 5)
+        assert reading["payload"] == {"ua": 229.097, "zyggl": 6.6905}
+        assert run_file(home).stat().st_mode & 0o777 == 0o600
+        assert up.interrupt() == 0, up.text
+        assert not run_file(home).exists()
+        assert not [process for process in children if process.is_running()]
+    with running(home) as up:
+        operator = Operator(up)
+        assert operator.password == first_password
+        assert operator.readings(device) == [reading]
+        # What the simulator sends arrives; and a child that is killed comes back without the others.
+        wait_until(lambda: re.search(r"^simulate", up.text, re.MULTILINE))
+        before = {child.pid for child in psutil.Process(up.process.pid).children()}
+        ingest = next(
+            child for child in psutil.Process(up.process.pid).children() if "ingest" in " ".join(child.cmdline())
+        )
+        ingest.kill()
+        publish(*operator.broker, httpx.Request("POST", "http://x", json=frame("33B1225950028")).content, times=1)
+        wait_until(lambda: operator.readings("33B1225950028"), 20)
+        after = {child.pid for child in psutil.Process(up.process.pid).children()}
+        assert before - after == {ingest.pid}
+        assert up.interrupt() == 0, up.text
+    assert LOOPBACK in operator.broker
