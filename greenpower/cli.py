@@ -21,6 +21,8 @@ COMMANDS = {
     "simulate": "greenpower.commands.simulate:simulate",
     "plugins": "greenpower.commands.plugins:plugins",
     "config": "greenpower.commands.config:config",
+    "replay": "greenpower.commands.replay:replay",
+    "devices": "greenpower.commands.devices:devices",
     "ensure-indexes": "greenpower.commands.store:ensure_indexes",
 }
 

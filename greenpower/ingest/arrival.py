@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from greenpower.datatype import DataType
 from greenpower.store.client import Document
@@ -15,7 +15,7 @@ class Found:
     """A reading in a frame before its time is settled.
 
     stamp: as the parser gave it. time: the settled timestamp, UTC. undated: whether that is the time of arrival.
-    clock: `offset` or `stuck` where the stamp was not taken as it is.
+    clock: `offset` or `stuck` where the stamp was not taken as it is. offset: what was added to it then.
     """
 
     arrival: Arrival
@@ -26,6 +26,7 @@ class Found:
     time: datetime | None = None
     undated: bool = False
     clock: str = ""
+    offset: timedelta | None = None
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -36,7 +37,7 @@ class Arrival:
     broker kept it from before we asked. device: the id for frames that name none, later the one that was found.
     datatype: given where the source knows it (a gateway's registration), else found by topic. raw: what its event
     keeps. rejected, noted, duplicate: the reason where the frame added nothing for that reason. left_out: {field: why}.
-    times: of its readings that are not stored yet. clock: as of `Found`.
+    times: of its readings that are not stored yet. clock, offset: as of `Found`.
     """
 
     topic: str
@@ -56,6 +57,7 @@ class Arrival:
     left_out: dict[str, str] = field(default_factory=dict)
     times: list[datetime] = field(default_factory=list)
     clock: str = ""
+    offset: timedelta | None = None
 
     @property
     def type_name(self) -> str | None:

@@ -19,6 +19,7 @@ from greenpower.ingest.batcher import Batcher
 from greenpower.ingest.clock import ClockRule
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pairing import Pairing
+from greenpower.ingest.presence import Presence
 from greenpower.ingest.reader import Reader
 from greenpower.ingest.redelivery import drop_redelivered
 from greenpower.ingest.timekeeper import Timekeeper
@@ -26,7 +27,7 @@ from greenpower.registry import Registry
 from greenpower.store.client import Document
 from greenpower.store.events import Outcome, event_document, raw_document, store_events
 from greenpower.store.failure import until_written
-from greenpower.store.layout import CLOCKS, EVENTS, PARTS
+from greenpower.store.layout import CLOCKS, EVENTS, PARTS, SEEN
 from greenpower.store.readings import Draft, Part, group_parts, store_readings
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Pipeline:
         self.metrics = metrics
         self.reader = Reader(registry, settings.max_frame_bytes)
         self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry)
+        self.presence = Presence(db[SEEN])
         self.pairing = Pairing(db[PARTS], self._on_retry)
         self.batcher = Batcher(self._process)
         self._limit = settings.max_frame_bytes
@@ -71,6 +73,7 @@ class Pipeline:
             log.exception("a batch of %d frames failed, trying each alone", len(arrivals))
             settled = [await self._settle_alone(arrival, found) for arrival in arrivals]
         self.metrics.count_outcomes(settled)
+        self.presence.note(arrivals)
         self.metrics.batch_frames.observe(len(arrivals))
         self.metrics.write_seconds.observe(perf_counter() - began)
 
@@ -104,7 +107,7 @@ class Pipeline:
             assert item.device_id is not None and item.time is not None and arrival.datatype is not None
             part = Part(item.device_id, arrival.topic, item.time, arrival.received_at, item.payload, item.complete)
             arrival.parts.append(part)
-            arrival.clock = item.clock
+            arrival.clock, arrival.offset = item.clock, item.offset
             parts[arrival.datatype.collection].append(part)
         for collection, several in parts.items():
             await self._store_drafts(collection, group_parts(several))
@@ -127,6 +130,7 @@ class Pipeline:
             conflicts=[name for part in parts for name in part.conflicts],
             timestamps=[*(part.timestamp for part in parts), *arrival.times],
             clock=arrival.clock,
+            offset=arrival.offset,
         )
 
 

@@ -22,7 +22,7 @@ from greenpower.store.layout import ensure_indexes
 
 log = logging.getLogger(__name__)
 
-SAVE_SECONDS = 5.0
+SAVE_SECONDS = 2.0
 DRAIN_SECONDS = 8.0
 
 
@@ -105,15 +105,19 @@ class Runner:
             await asyncio.sleep(0.5)
 
     async def _keep(self) -> None:
-        """Write down now and then what is known of clocks, and notice when MongoDB is away."""
+        """Write down now and then what is known of clocks and devices, and notice when MongoDB is away."""
         while True:
             await asyncio.sleep(SAVE_SECONDS)
             try:
                 await self.pipeline.db.command("ping")
-                await self.pipeline.clock.save()
+                await self._save()
                 self._mongo_failing_since = None
             except PyMongoError:
                 self._mongo_failing_since = self._mongo_failing_since or time.monotonic()
+
+    async def _save(self) -> None:
+        await self.pipeline.clock.save()
+        await self.pipeline.presence.save()
 
     def _parts(self) -> dict[str, dict[str, Any]]:
         batcher = self.pipeline.batcher
@@ -143,5 +147,5 @@ class Runner:
         if self.mqtt is not None:
             await self.mqtt.disconnect()
         with suppress(PyMongoError, TimeoutError):
-            await asyncio.wait_for(self.pipeline.clock.save(), 1.0)
+            await asyncio.wait_for(self._save(), 1.0)
         log.info("stopped")

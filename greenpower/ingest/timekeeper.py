@@ -119,7 +119,7 @@ class Timekeeper:
                 wanted = arrival_time(arrival) - time
                 offset = known[device] = await clocks.agree_offset(self.collection, device, wanted, offset)
             moved = time + offset
-            found.clock = "offset"
+            found.clock, found.offset = "offset", offset
             if self.rule.plausible(moved, arrival):
                 found.time = moved
             else:  # another process agreed meanwhile on one that fits only its own frames

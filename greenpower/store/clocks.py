@@ -70,3 +70,10 @@ async def save_lags(collection: AsyncCollection[Document], lags: dict[str, float
     ]
     if updates:
         await collection.bulk_write(updates, ordered=False)
+
+
+async def set_offset(collection: AsyncCollection[Document], device: str, offset: timedelta) -> None:
+    """Set a device's offset, whatever it was: a replay has read its stamps anew."""
+    now = datetime.now(UTC)
+    change = {"$set": {"offset_ms": offset // MILLISECOND, "offset_since": now, "updated_at": now}}
+    await collection.update_one({"_id": device}, change, upsert=True)

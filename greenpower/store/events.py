@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
@@ -68,6 +68,7 @@ def event_document(
     conflicts: Sequence[str] = (),
     timestamps: Sequence[datetime] = (),
     clock: str = "",
+    offset: timedelta | None = None,
 ) -> Document:
     """An event as it is stored; what does not apply is not there."""
     document: Document = {
@@ -91,6 +92,8 @@ def event_document(
         document["timestamp"] = timestamps[0] if len(timestamps) == 1 else list(timestamps)
     if clock:
         document["clock"] = clock
+    if offset is not None:
+        document["offset_ms"] = offset // timedelta(milliseconds=1)
     document.update(raw)
     return document
 

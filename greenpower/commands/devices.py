@@ -1,0 +1,67 @@
+"""`greenpower devices`: what is known of the devices from what they sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import click
+
+from greenpower.config import load_settings
+from greenpower.store.client import Document, sync_client
+from greenpower.store.layout import CLOCKS, SEEN
+from greenpower.store.seen import read_seen
+
+CLOCK_HEADINGS = ("device", "offset", "usual lag", "stuck")
+SEEN_HEADINGS = ("type", "device", "first seen", "last heard", "last reading")
+
+
+@click.group()
+def devices() -> None:
+    """What is known of the devices from what they sent."""
+
+
+@devices.command()
+def clocks() -> None:
+    """Each device's clock: the offset of a wrong one, its usual lag, the stamp at which it stands."""
+    settings = load_settings()
+    with sync_client(settings) as client:
+        rows = [_clock_row(document) for document in client[settings.mongo_db_name][CLOCKS].find().sort("_id")]
+    _print_table(CLOCK_HEADINGS, rows)
+
+
+@devices.command("list")
+@click.option("--type", "name", default=None, help="Of one data type only.")
+def list_(name: str | None) -> None:
+    """When each device was first and last heard, and the time of its newest reading."""
+    settings = load_settings()
+    with sync_client(settings) as client:
+        rows = [
+            (
+                seen["type"],
+                seen["device_id"],
+                *(_time(seen.get(key)) for key in ("first_seen", "last_heard", "last_reading")),
+            )
+            for seen in read_seen(client[settings.mongo_db_name][SEEN], name)
+        ]
+    _print_table(SEEN_HEADINGS, rows)
+
+
+def _clock_row(document: Document) -> tuple[str, ...]:
+    stuck = ", ".join(f"{name} at {_time(stamp)}" for name, stamp in document.get("stuck", {}).items())
+    return document["_id"], _seconds(document.get("offset_ms")), _seconds(document.get("lag_ms")), stuck
+
+
+def _seconds(milliseconds: int | None) -> str:
+    return "" if milliseconds is None else f"{milliseconds / 1000:+.1f} s"
+
+
+def _time(time: datetime | None) -> str:
+    return "" if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _print_table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    table = [headings, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headings))]
+    for row in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

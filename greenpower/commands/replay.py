@@ -1,0 +1,80 @@
+"""`greenpower replay`: rebuild readings from their events."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from greenpower.config import Settings, load_settings
+from greenpower.datatype import DataType
+from greenpower.ingest.replay import Replay, Summary
+from greenpower.registry import Registry, get_registry
+from greenpower.store.client import async_client
+
+
+class Moment(click.ParamType):
+    """An ISO 8601 time; UTC where it has no offset."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            time = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not an ISO 8601 time", param, ctx)
+        return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+@click.command()
+@click.option("--type", "name", required=True, help="The data type whose readings are rebuilt.")
+@click.option("--since", type=Moment(), required=True, help="First timestamp, ISO 8601.")
+@click.option("--until", type=Moment(), default=None, help="First timestamp after the span; default now.")
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+def replay(name: str, since: datetime, until: datetime | None, dry_run: bool) -> None:
+    """Rebuild the readings of a span from all their events with today's parser."""
+    registry = get_registry()
+    datatype = registry.get(name)
+    if datatype is None:
+        raise click.BadParameter(f"no data type {name!r}; there are {', '.join(item.name for item in registry)}")
+    until = until or datetime.now(UTC)
+    if since >= until:
+        raise click.BadParameter("--since must be before --until")
+    summary = asyncio.run(_run(load_settings(), registry, datatype, since, until, dry_run))
+    _print(summary, dry_run)
+
+
+async def _run(
+    settings: Settings, registry: Registry, datatype: DataType, since: datetime, until: datetime, dry_run: bool
+) -> Summary:
+    async with async_client(settings) as client:
+        job = Replay(
+            registry=registry,
+            settings=settings,
+            db=client[settings.mongo_db_name],
+            datatype=datatype,
+            since=since,
+            until=until,
+        )
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, transient=True) as progress:
+            task = progress.add_task("events", total=await job.count())
+            return await job.run(dry_run=dry_run, progress=lambda count: progress.advance(task, count))
+
+
+def _print(summary: Summary, dry_run: bool) -> None:
+    changes = summary.changes
+    click.echo(f"{summary.events} events read, {summary.readings} parts of readings in the span")
+    for reason, count in sorted(summary.rejected.items()):
+        click.echo(f"{count} events rejected: {reason}")
+    would = "would be " if dry_run else ""
+    click.echo(
+        f"readings: {changes.added} {would}added, {changes.changed} {would}changed, "
+        f"{changes.removed} {would}removed, {changes.same} the same"
+    )
+    if changes.expired:
+        click.echo(f"{changes.expired} left as they are: some of their events have expired")
+    if changes.touched:
+        click.echo(f"{changes.touched} left as they are: written meanwhile, replay again")
