@@ -13,7 +13,6 @@ from greenpower.datatype.field import normalise
 
 Number = int | float
 Limits = tuple[str, float, float]
-NUMBERS = frozenset({int, float})
 #: the numbers within, whole or not, are what a document can hold: 64-bit integers and finite floats
 LARGEST = math.nextafter(2.0**63, 0)
 #: limits that nothing lies between, for keys that a closed type does not declare
@@ -41,8 +40,9 @@ class Checker:
         self._undeclared = (-LARGEST, LARGEST) if datatype.open else NOTHING
         self._limits: dict[str, Limits] = {}
         for field in datatype.fields:
-            low = -LARGEST if field.low is None else max(field.low, -LARGEST)
-            high = LARGEST if field.high is None else min(field.high, LARGEST)
+            # Floats, whatever was declared: comparing them with the floats that come is half the price.
+            low = -LARGEST if field.low is None else max(float(field.low), -LARGEST)
+            high = LARGEST if field.high is None else min(float(field.high), LARGEST)
             for key in field.sources:
                 self._limits[key] = self._limits[normalise(key)] = (field.name, low, high)
         self._known: dict[str, Limits] = dict(self._limits)
@@ -56,12 +56,12 @@ class Checker:
         payload: dict[str, Number] = {}
         left_out: dict[str, str] = {}
         known = self._known
-        if NUMBERS.issuperset(map(type, values.values())):
-            with suppress(KeyError):
-                for key, value in values.items():
-                    name, low, high = known[key]
-                    if low <= value <= high:
-                        payload[name] = value
+        with suppress(KeyError):
+            for key, value in values.items():
+                name, low, high = known[key]
+                kind = type(value)
+                if (kind is float or kind is int) and low <= value <= high:
+                    payload[name] = value
         if len(payload) < len(values):  # something is odd about this one
             payload, left_out = self._sort_out(values)
         for anchor in self._anchors:

@@ -37,9 +37,9 @@ def decode_object(payload: bytes) -> dict[str, Any]:
         raise FrameError("not-object", f"a JSON {type(decoded).__name__}")
     if len(decoded) > MAX_KEYS:
         raise FrameError("too-many-keys", f"{len(decoded)} keys")
-    # A member is written with one colon: with no more colons than members, no brackets but the outer pair, nothing is
-    # nested and nothing came twice. All else is looked at closely.
-    if payload.count(b":") != len(decoded) or payload.count(b"{") != 1 or b"[" in payload:
+    # A member is written with one colon: with as many colons as members and no bracket but the first, nothing came
+    # twice and nothing is nested. All else is looked at closely.
+    if payload.count(b":") != len(decoded) or payload.rfind(b"{") > 0 or payload.rfind(b"[") >= 0:
         _audit(decoded, payload)
     return decoded
 
