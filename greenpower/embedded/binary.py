@@ -82,16 +82,14 @@ def fetch(name: str, *packages: str) -> Path:
 
 
 def _unpack(scratch: Path, packages: tuple[str, ...]) -> Path:
-    options: list[str] = []
     try:
-        wanted = _missing(options, packages)
-    except subprocess.CalledProcessError:  # no package lists, or stale ones: fetch our own
+        _download(scratch, packages)
+    except subprocess.CalledProcessError:  # no package lists, or stale ones: fetch our own, which needs no root
         for folder in ("lists/partial", "cache/archives/partial"):
             (scratch / folder).mkdir(parents=True)
-        options = ["-o", f"Dir::State::lists={scratch / 'lists'}", "-o", f"Dir::Cache={scratch / 'cache'}"]
-        _apt(scratch, *options, "update")
-        wanted = _missing(options, packages)
-    _apt(scratch, *options, "download", *wanted)
+        own = ("-o", f"Dir::State::lists={scratch / 'lists'}", "-o", f"Dir::Cache={scratch / 'cache'}")
+        _apt(scratch, *own, "update")
+        _download(scratch, packages, *own)
     tree = scratch / "tree"
     tree.mkdir()
     for package in sorted(scratch.glob("*.deb")):
@@ -99,13 +97,14 @@ def _unpack(scratch: Path, packages: tuple[str, ...]) -> Path:
     return tree
 
 
-def _missing(options: list[str], packages: tuple[str, ...]) -> list[str]:
-    """The packages that an installation would add, found by simulating one: those asked for, and libraries."""
-    plan = _apt(None, *options, "--simulate", "--no-install-recommends", "install", *packages)
-    return [name for name in NEW_PACKAGE.findall(plan) if name in packages or name.startswith("lib")]
+def _download(scratch: Path, packages: tuple[str, ...], *options: str) -> None:
+    """Download what an installation would add, found by simulating one: the packages, and libraries."""
+    plan = _apt(scratch, *options, "--simulate", "--no-install-recommends", "install", *packages)
+    wanted = [name for name in NEW_PACKAGE.findall(plan) if name in packages or name.startswith("lib")]
+    _apt(scratch, *options, "download", *wanted)
 
 
-def _apt(folder: Path | None, *arguments: str) -> str:
+def _apt(folder: Path, *arguments: str) -> str:
     # A sandbox user could not read our directory; apt would warn and go on as us anyway.
     command = ["apt-get", "-q", "-o", "APT::Sandbox::User=", *arguments]
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
