@@ -12,10 +12,9 @@ import click
 from greenpower.config import load_settings
 from greenpower.log import set_up_logging
 from greenpower.registry import get_registry
-from greenpower.simulator.device import CannotSimulate, Device, make_fleet
 from greenpower.simulator.fault import FAULTS, Sender
-from greenpower.simulator.run import Plan, Totals
-from greenpower.simulator.run import simulate as run_simulation
+from greenpower.simulator.fleet import Fleet, can_simulate, make_fleet
+from greenpower.simulator.run import Plan, Simulation, Totals
 
 log = logging.getLogger("greenpower.simulator")
 
@@ -41,21 +40,21 @@ def _listed(value: str, known: list[str], what: str) -> list[str]:
 def simulate(
     devices: int, rate: float | None, seed: int, types: str, faults: str, count: int | None, duration: float | None
 ) -> None:
-    """Send readings of simulated devices to MQTT_BROKER, in their real wire formats.
+    """Send readings of simulated devices, in their real wire formats: to MQTT_BROKER, and as gateways to TCP_HOST.
 
     A reading is stamped with the time at which it is sent; stamps have whole seconds, so a device sends at most one
     reading a second. Readings that the broker or the machine cannot take in time are left out, not sent late.
     """
     settings = load_settings()
-    settings.need("MQTT_BROKER")
     set_up_logging(settings.log_level)
     wrong = _listed(faults, list(FAULTS), "fault")
     fleet = _fleet(types, devices, seed, settings.device_zone)
     rate = rate or len(fleet) / SECONDS_BETWEEN_READINGS
     if rate > len(fleet):
         raise click.UsageError(f"--rate {rate:g} needs at least so many devices, and there are {len(fleet)}")
-    names = ", ".join(dict.fromkeys(device.datatype.name for device in fleet))
-    log.info("%d devices (%s), %g readings/s, seed %d", len(fleet), names, rate, seed)
+    if fleet.devices:
+        settings.need("MQTT_BROKER")
+    log.info("%d devices (%s), %g readings/s, seed %d", len(fleet), ", ".join(fleet.names), rate, seed)
     sender = Sender(wrong, seed)
 
     async def go() -> Totals:
@@ -63,7 +62,7 @@ def simulate(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        return await run_simulation(fleet, Plan(rate=rate, count=count, seconds=duration), sender, settings, stop)
+        return await Simulation(fleet, Plan(rate=rate, count=count, seconds=duration), sender, settings).run(stop)
 
     totals = asyncio.run(go())
     befell = "".join(f", {name} {number}" for name, number in sorted(sender.counts.items()) if number)
@@ -73,18 +72,24 @@ def simulate(
     )  # fmt: skip
 
 
-def _fleet(types: str, count: int, seed: int, zone: tzinfo) -> list[Device]:
-    """The devices asked for. A type that cannot be simulated is an error if it was named, else it is left out."""
+def _fleet(types: str, count: int, seed: int, zone: tzinfo) -> Fleet:
+    """The devices asked for. A type that cannot be simulated is an error if it was named, else it is left out.
+
+    Types without tiers send once a day or less, so they too are left out unless they are named.
+    """
     registry = get_registry()
     names = _listed(types, [datatype.name for datatype in registry], "data type")
-    fleet: list[Device] = []
-    for name in names or [datatype.name for datatype in registry]:
-        try:
-            fleet += make_fleet([registry[name]], count, seed, zone)
-        except CannotSimulate as error:
-            if names:
-                raise click.UsageError(str(error)) from None
-            log.info("not simulated: %s", error)
-    if not fleet:
+    chosen = [registry[name] for name in names] or [datatype for datatype in registry if datatype.tiers]
+    able = []
+    for datatype in chosen:
+        problem = can_simulate(datatype, zone)
+        if problem and names:
+            raise click.UsageError(problem)
+        if problem:
+            log.info("not simulated: %s", problem)
+        else:
+            able.append(datatype)
+    fleet = make_fleet(able, count, seed, zone)
+    if not len(fleet):
         raise click.UsageError("there is no data type that can be simulated")
     return fleet

@@ -14,7 +14,7 @@ from greenpower.datatype.kind import Kind
 from greenpower.datatype.stamp import parse_epoch, parse_stamp
 from greenpower.datatype.tier import ENERGY_TIERS, NO_TIERS, STANDARD_TIERS, Tier
 from greenpower.datatype.unit import UNITS
-from greenpower.datatype.wire import Model, Sample, Wire, json_wire
+from greenpower.datatype.wire import Model, Sample, Wire, decimals_of, json_wire
 
 __all__ = [
     "ENERGY_TIERS",
@@ -36,6 +36,7 @@ __all__ = [
     "Tcp",
     "Tier",
     "Wire",
+    "decimals_of",
     "decode_object",
     "is_device_id",
     "json_parser",

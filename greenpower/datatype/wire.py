@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from greenpower.datatype.error import DeclarationError
-from greenpower.datatype.field import Field
+from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.kind import Kind
 
 DECIMALS = {"kW": 4, "kvar": 4, "kVA": 4, "s": 0, "rpm": 0}
@@ -24,9 +24,10 @@ USUAL_DECIMALS = 3
 class Model:
     """A model of device, by what it sends.
 
-    fields: the names that it measures, () for all. phases: of the feeder that it measures, 1 or 3. packets: how many packets a reading is split over. complete: the
-    packets, counted from 1, that say "nothing more comes"; () for the last one. spelling: field name -> key as sent,
-    where this model does not use the field's first source.
+    fields: the names that it measures, () for all. phases: of the feeder that it measures, 1 or 3. packets: how many
+    packets a reading is split over. complete: the packets, counted from 1, that say "nothing more comes"; () for the
+    last one. spelling: field name -> key as sent, where this model uses neither the field's name nor a source that is
+    the name in the device's own writing.
     """
 
     name: str = "any"
@@ -55,12 +56,19 @@ class Sample:
 class Wire(Protocol):
     """The wire format of a data type's devices. `encode` gives the payloads of one reading, in the order sent."""
 
+    #: what a device measures: the data type's fields, or more where the type leaves them open
+    fields: tuple[Field, ...]
     #: device ids, `#` for a digit; without `#`, there is one device
     ids: str
     models: tuple[Model, ...]
 
     def encode(self, sample: Sample) -> tuple[bytes, ...]:
         """The payloads of a reading. Pure: the same sample gives the same bytes."""
+
+
+def decimals_of(item: Field) -> int:
+    """How many decimals meters usually give of such a value."""
+    return 0 if item.kind is Kind.STATE else DECIMALS.get(item.unit, USUAL_DECIMALS)
 
 
 class JsonWire:
@@ -70,12 +78,13 @@ class JsonWire:
         self, fields: Iterable[Field], device: str | None, time: str | None, complete: str | None,
         ids: str, models: tuple[Model, ...],
     ) -> None:  # fmt: skip
+        self.fields = tuple(fields)
         self.ids = ids
         self.models = models
         self.device_key = device
         self.time_key = time
         self.complete_key = complete
-        self._fields = {item.name: item for item in fields}
+        self._fields = {item.name: item for item in self.fields}
         unknown = {name for model in models for name in (*model.fields, *model.spelling)} - self._fields.keys()
         if unknown:
             raise DeclarationError(f"wire: {', '.join(sorted(unknown))} is not a field")
@@ -86,9 +95,10 @@ class JsonWire:
         found = {}
         for name in model.fields or self._fields:
             item = self._fields[name]
-            key = model.spelling.get(name) or (item.sources[1] if len(item.sources) > 1 else name)
-            decimals = 0 if item.kind is Kind.STATE else DECIMALS.get(item.unit, USUAL_DECIMALS)
-            found[name] = (json.dumps(key, ensure_ascii=False), decimals)
+            # A source that gives the name is its spelling; any other is what some other model calls it.
+            spellings = (source for source in item.sources[1:] if normalise(source) == name)
+            key = model.spelling.get(name) or next(spellings, name)
+            found[name] = (json.dumps(key, ensure_ascii=False), decimals_of(item))
         return found
 
     def encode(self, sample: Sample) -> tuple[bytes, ...]:

@@ -6,7 +6,6 @@ they send (`schedule`), what goes wrong (`fault`), sockets (`publisher`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
@@ -41,11 +40,8 @@ class Device:
 
     def sample(self, at: datetime) -> Sample:
         """What it measures at a time (aware)."""
-        local = at.astimezone(self.zone)
-        # Days of the load follow standard time, so that registers do not fall when DST ends.
-        east = ((local.utcoffset() or timedelta()) - (local.dst() or timedelta())).total_seconds()
-        values = self.measured.at(at.timestamp() + east, east)
-        return Sample(device_id=self.device_id, model=self.model, stamp=local, values=values)
+        values = self.measured.at(*local_seconds(at, self.zone))
+        return Sample(device_id=self.device_id, model=self.model, stamp=at.astimezone(self.zone), values=values)
 
     def send(self, sample: Sample) -> list[Packet]:
         """The packets of a reading, in the order sent."""
@@ -55,6 +51,16 @@ class Device:
 def frames(device: Device, at: datetime) -> list[Packet]:
     """What a device sends at a time: (topic, payload), in order. The same device and time give the same bytes."""
     return device.send(device.sample(at))
+
+
+def local_seconds(at: datetime, zone: tzinfo) -> tuple[float, float]:
+    """Local seconds of a time, and how far they are ahead of UTC.
+
+    Days of the load follow standard time, so that registers do not fall when DST ends.
+    """
+    local = at.astimezone(zone)
+    east = ((local.utcoffset() or timedelta()) - (local.dst() or timedelta())).total_seconds()
+    return at.timestamp() + east, east
 
 
 def wire_of(datatype: DataType) -> Wire:
@@ -85,7 +91,7 @@ def make_devices(datatype: DataType, count: int, seed: int, zone: tzinfo) -> lis
     """Up to `count` devices of a data type: only one where the id is given by the topic. Raises CannotSimulate."""
     wire, claim = wire_of(datatype), topic_of(datatype)
     given = claim.device
-    fields = {field.name: field for field in datatype.fields}
+    fields = {field.name: field for field in wire.fields}
     devices = []
     for number in range(1 if given else count):
         device_id = given or device_name(wire.ids, seed, number)
@@ -93,6 +99,7 @@ def make_devices(datatype: DataType, count: int, seed: int, zone: tzinfo) -> lis
         measured = Measured(
             (fields[name] for name in model.fields or fields),
             f"{seed}/{device_id}",
+            about=datatype.title,
             phases=model.phases,
             idle=number % IDLE_EVERY == IDLE_EVERY - 1,
         )
@@ -107,14 +114,10 @@ def make_devices(datatype: DataType, count: int, seed: int, zone: tzinfo) -> lis
     return devices
 
 
-def device_name(pattern: str, seed: int, number: int) -> str:
-    """The id of the nth device (from 0) of a seed: the `#` of the pattern become digits."""
+def device_name(pattern: str, seed: int, number: int, first: int = 0) -> str:
+    """The id of the nth device (from 0) of a seed: the `#` of the pattern become digits, which count from `first`."""
     digits = pattern.count("#")
-    text = str((seed * 1000 + number + 1) % 10**digits).zfill(digits) if digits else ""
+    space = 10**digits - first
+    text = str(first + (seed * 1000 + number + 1) % space).zfill(digits) if digits else ""
     parts = iter(text)
     return "".join(next(parts) if char == "#" else char for char in pattern)
-
-
-def make_fleet(datatypes: Iterable[DataType], count: int, seed: int, zone: tzinfo) -> list[Device]:
-    """`count` devices of each type. Raises CannotSimulate."""
-    return [device for datatype in datatypes for device in make_devices(datatype, count, seed, zone)]

@@ -17,13 +17,14 @@ from greenpower.simulator.device import Device, Packet
 from greenpower.simulator.garbage import garbage
 
 FAULTS = {
-    "duplicates": "a frame comes two or three times, byte for byte",
+    "duplicates": "a frame, or a gateway's answer, comes two or three times, byte for byte",
     "zero": "a frame has an all-zero twin with the same id and time",
     "clock": "every fourth device thinks that it is 2005, another fourth is ten minutes slow",
-    "split": "a device that sends one packet sends several",
-    "reorder": "packets of a reading come in any order, some between those of other devices",
-    "drop": "a packet never comes",
-    "garbage": "frames that are no reading come between",
+    "split": "a device that sends one packet sends several; a gateway writes byte by byte",
+    "reorder": "packets of a reading come in any order, some between those of other devices; of a gateway the next "
+    "heartbeat is glued to the answer",
+    "drop": "a packet never comes; an answer never comes or breaks off, and some gateways then dial in anew",
+    "garbage": "frames that are no reading come between; a gateway sends noise, and exceptions for answers",
 }
 #: the share of readings that a fault befalls; `clock` befalls devices instead
 SHARE = 0.15
@@ -41,7 +42,7 @@ class Sender:
     def __init__(self, faults: Iterable[str] = (), seed: int = 0) -> None:
         self.faults = frozenset(faults)
         self.counts: Counter[str] = Counter()
-        self._seed = seed
+        self.seed = seed
         self._held: list[Packet] = []
 
     def send(self, device: Device, at: datetime) -> list[Packet]:
@@ -49,7 +50,7 @@ class Sender:
         sample = device.sample(at)
         if not self.faults:
             return device.send(sample)
-        random = Random(f"{self._seed}/{device.datatype.name}/{device.device_id}/{at.timestamp()}")
+        random = Random(f"{self.seed}/{device.datatype.name}/{device.device_id}/{at.timestamp()}")
         good = device.send(self._spoiled(device, sample, random))
         if self._befalls("drop", random):
             del good[random.randrange(len(good))]

@@ -1,21 +1,22 @@
 """A simulation under way: readings at their times, until told to stop.
 
-What belongs here: pacing, counting, the end. What does not: what is sent (`fault`, `device`) and how (`publisher`).
+What belongs here: pacing, counting, the end. What does not: what is sent (`fault`, `delivery`) and how (`publisher`,
+`dial`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from greenpower.config import Settings
-from greenpower.simulator.device import Device
+from greenpower.simulator.dial import Dialler
 from greenpower.simulator.fault import Sender
+from greenpower.simulator.fleet import Fleet
 from greenpower.simulator.publisher import Publisher
 
 log = logging.getLogger(__name__)
@@ -46,59 +47,88 @@ class Totals:
     open: int = 0
 
 
-async def simulate(
-    devices: Sequence[Device], plan: Plan, sender: Sender, settings: Settings, stop: asyncio.Event
-) -> Totals:
-    """Send readings by plan until it is done or `stop` is set; then wait a little for what is under way."""
-    totals = Totals()
-    publisher = Publisher(settings)
-    connection = asyncio.create_task(publisher.run())
-    making = asyncio.create_task(_make(devices, plan, sender, publisher, totals, stop))
-    stopping = asyncio.create_task(stop.wait())
-    tasks: list[asyncio.Task[Any]] = [connection, making, stopping]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-        making.cancel()
+class Simulation:
+    """One run of a fleet. A gateway's reading is a round that it answered to the end."""
+
+    def __init__(self, fleet: Fleet, plan: Plan, sender: Sender, settings: Settings) -> None:
+        self.totals = Totals()
+        self._fleet = fleet
+        self._plan = plan
+        self._sender = sender
+        self._enough = asyncio.Event()
+        self._publisher = Publisher(settings) if fleet.devices else None
+        seconds = len(fleet) / plan.rate
+        self._diallers = [
+            Dialler(
+                gateway=gateway, host=settings.tcp_host, port=settings.tcp_port,
+                heartbeat_seconds=seconds / len(gateway.poll.requests), on_round=self._count,
+                faults=sender.faults, seed=sender.seed, counts=sender.counts,
+            )
+            for gateway in fleet.gateways
+        ]  # fmt: skip
+
+    async def run(self, stop: asyncio.Event) -> Totals:
+        """Go on until the plan is done or `stop` is set; then wait a little for what is under way."""
+        work: list[asyncio.Task[Any]] = [asyncio.create_task(dialler.run()) for dialler in self._diallers]
+        making: list[asyncio.Task[Any]] = []
+        if self._publisher is not None:
+            work.append(asyncio.create_task(self._publisher.run()))
+            making.append(asyncio.create_task(self._make(self._publisher)))
+        work.append(asyncio.create_task(self._report()))
+        work += making
+        ends: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait()), asyncio.create_task(self._enough.wait())]
+        try:
+            done, _ = await asyncio.wait(
+                [*work, *ends], timeout=self._plan.seconds, return_when=asyncio.FIRST_COMPLETED
+            )  # fmt: skip
+            for task in done:
+                task.result()
+            for task in making:
+                task.cancel()
+            if self._publisher is not None:
+                await self._finish(self._publisher)
+        finally:
+            for task in (*work, *ends):
+                task.cancel()
+            await asyncio.gather(*work, *ends, return_exceptions=True)
+        return self.totals
+
+    async def _make(self, publisher: Publisher) -> None:
+        """Send the readings of the devices in turn, each when it is due."""
+        devices = self._fleet.devices
+        rate = self._plan.rate * len(devices) / len(self._fleet)
+        loop = asyncio.get_running_loop()
+        began, epoch = loop.time(), datetime.now(UTC)
+        slot = 0
+        while not self._enough.is_set():
+            due = slot / rate
+            late = loop.time() - began - due
+            if late > LATE_SECONDS:
+                self.totals.skipped += int(late * rate)
+                slot += int(late * rate)
+                continue
+            if late < 0:
+                await asyncio.sleep(-late)
+            for packet in self._sender.send(devices[slot % len(devices)], epoch + timedelta(seconds=due)):
+                await publisher.send(packet)
+            self._count()
+            slot += 1
+
+    async def _finish(self, publisher: Publisher) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
-                for packet in sender.flush():
+                for packet in self._sender.flush():
                     await publisher.send(packet)
                 await publisher.drain()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    totals.packets, totals.open = publisher.sent, publisher.open
-    return totals
+        self.totals.packets, self.totals.open = publisher.sent, publisher.open
 
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            connected = sum(dialler.connected for dialler in self._diallers)
+            log.info("%d readings, %d of %d gateways connected", self.totals.readings, connected, len(self._diallers))
 
-async def _make(
-    devices: Sequence[Device], plan: Plan, sender: Sender, publisher: Publisher, totals: Totals, stop: asyncio.Event
-) -> None:
-    loop = asyncio.get_running_loop()
-    began, epoch = loop.time(), datetime.now(UTC)
-    report = began + REPORT_SECONDS
-    slot = 0
-    while plan.count is None or totals.readings < plan.count:
-        due = slot / plan.rate
-        if plan.seconds is not None and due >= plan.seconds:
-            return
-        late = loop.time() - began - due
-        if late > LATE_SECONDS:
-            totals.skipped += int(late * plan.rate)
-            slot += int(late * plan.rate)
-            continue
-        if late < 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), -late)
-        if stop.is_set():
-            return
-        for packet in sender.send(devices[slot % len(devices)], epoch + timedelta(seconds=due)):
-            await publisher.send(packet)
-        totals.readings += 1
-        slot += 1
-        if loop.time() > report:
-            report += REPORT_SECONDS
-            log.info("%d readings, %d packets", totals.readings, publisher.sent)
+    def _count(self) -> None:
+        self.totals.readings += 1
+        if self.totals.readings == self._plan.count:
+            self._enough.set()

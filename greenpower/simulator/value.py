@@ -20,6 +20,7 @@ from greenpower.simulator.feeder import EVERY_HOUR, INSTALLED, TARIFFS, Feeder, 
 PEAK = 19 * HOUR
 PHASES = {"a": 0, "b": 1, "c": 2}
 EXPORT = re.compile(r"\b(export|received|reverse)")
+SUNNY = re.compile(r"\b(solar|photovoltaic|PV)\b", re.IGNORECASE)
 SUMMED = {"kW": "p", "kvar": "q", "kVA": "s"}
 
 
@@ -77,14 +78,15 @@ Quantity = Callable[[Moment], float]
 class Measured:
     """A device that measures fields. All that it measures is a function of the seed and the time.
 
-    phases: of its feeder. idle: nothing is connected any more: there is voltage, no current, registers stand still.
+    about: what the data type is called; a plant that lives by the sun says so. phases: of its feeder. idle: nothing is
+    connected any more: there is voltage, no current, registers stand still.
     """
 
-    def __init__(self, fields: Iterable[Field], seed: str, *, phases: int = 3, idle: bool = False) -> None:
-        chosen = tuple(fields)
-        words = " ".join(f"{field.name} {field.title}".lower() for field in chosen)
-        clues = [Clue.of(field, Random(f"{seed}/{field.name}")) for field in chosen]
-        self.feeder = Feeder(Random(seed), phases=phases, solar="solar" in words, idle=idle)
+    def __init__(
+        self, fields: Iterable[Field], seed: str, *, about: str = "", phases: int = 3, idle: bool = False
+    ) -> None:
+        clues = [Clue.of(field, Random(f"{seed}/{field.name}")) for field in fields]
+        self.feeder = Feeder(Random(seed), phases=phases, solar=SUNNY.search(about) is not None, idle=idle)
         self._quantities = {clue.field.name: (clue.field, quantity_of(clue)) for clue in clues}
 
     def at(self, second: float, east: float = 0.0) -> Mapping[str, float]:

@@ -6,7 +6,8 @@ at midnight) and `MQTT_ENY_FRZ` (frozen on a schedule). A reading may be split o
 
 from functools import partial
 
-from greenpower.datatype import ENERGY_TIERS, NO_TIERS, DataType, Field, Kind, Mqtt, json_parser
+from greenpower.datatype import ENERGY_TIERS, NO_TIERS, DataType, Field, Kind, Mqtt, json_parser, json_wire
+from plugins.eny_now.device import DAILY, IDS, ON_SCHEDULE, RUNNING
 
 GREATEST_POWER = 100_000  # kW: a large feeder; the site file narrows it to what is installed
 HOUR, DAY = 3_600, 86_400
@@ -68,6 +69,7 @@ DISTORTION = (
 )
 
 meter = partial(DataType, parse=json_parser(device="id", time="time", complete="isend"))
+wire = partial(json_wire, device="id", time="time", complete="isend", ids=IDS)
 
 DATATYPES = (
     meter(
@@ -80,6 +82,7 @@ DATATYPES = (
         tiers=ENERGY_TIERS,
         anchors=("zygsz",),
         stale_after=1_020,
+        wire=wire((*TOTALS, *DEMAND, *DISTORTION), models=RUNNING),
     ),
     # The anchor is the frozen import total, which stands where MQTT_ENY_NOW has the running one: a meter that ever
     # measured has it above 0, and packets of tariffs alone, which may be all 0 in good faith, do not carry it.
@@ -93,6 +96,7 @@ DATATYPES = (
         tiers=NO_TIERS,
         anchors=("zygdd",),
         stale_after=DAY + HOUR,
+        wire=wire((*FROZEN, *TOTALS), models=DAILY),
     ),
     meter(
         name="eny_frz",
@@ -104,5 +108,6 @@ DATATYPES = (
         tiers=NO_TIERS,
         anchors=("zygsz", "zygdd"),
         stale_after=32 * DAY,
+        wire=wire((*FROZEN, *TOTALS, *DEMAND, *DISTORTION), models=ON_SCHEDULE),
     ),
 )

@@ -5,6 +5,7 @@ points are the site's: without a map in the site file they are stored under thei
 """
 
 from greenpower.datatype import DataType, Mqtt
+from plugins.generator.device import GeneratorWire
 from plugins.generator.parser import parse
 
 DATATYPE = DataType(
@@ -17,4 +18,5 @@ DATATYPE = DataType(
     parse=parse,
     stale_after=300,
     id_in_one_part=True,
+    wire=GeneratorWire(),
 )

@@ -35,10 +35,16 @@ def read(datatype: DataType, packets: Iterable[Packet]) -> tuple[Read, dict[str,
     checker = Checker(datatype)
     found: Read = {}
     missing: dict[str, str] = {}
+    ids: dict[datetime | None, str] = {}
     for topic, payload in packets:
         matched = [claim for claim in datatype.topics if claim.matches(topic)]
         for reading in datatype.parse(Frame(topic=topic, payload=payload, device=matched[0].device)):
             values, left_out = checker.check(reading.values)
+            if reading.device_id is not None:
+                ids[reading.stamp] = reading.device_id
             found.setdefault((reading.device_id, reading.stamp), {}).update(values)
             missing |= left_out
+    if datatype.id_in_one_part:
+        for _, stamp in [key for key in found if key[0] is None]:
+            found.setdefault((ids[stamp], stamp), {}).update(found.pop((None, stamp)))
     return found, missing

@@ -1,0 +1,55 @@
+"""How a simulated gateway's answer goes out: as it is, or as the faults let it through. Pure, drawn from a source of
+chance."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from greenpower.simulator.gateway import Gateway, exception
+
+#: the share of answers that a fault befalls
+SHARE = 0.1
+#: the share of dropped answers after which the gateway dials in anew
+ANEW = 0.3
+DEVICE_BUSY = 6
+FAULTS = ("drop", "garbage", "duplicates", "reorder", "split")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What is written, one write each. round_ends: a round was answered to its end. anew: the gateway then leaves the
+    connection open and dials in again. befell: the faults."""
+
+    writes: tuple[bytes, ...] = ()
+    round_ends: bool = False
+    anew: bool = False
+    befell: tuple[str, ...] = ()
+
+
+def deliver(gateway: Gateway, request: bytes, at: datetime, faults: Set[str], random: Random) -> Delivery:
+    """The answer to a request (12 bytes) at a time (aware)."""
+    answer = gateway.answer(request, at)
+    struck = tuple(name for name in FAULTS if random.random() < SHARE and name in faults)
+    whole = True
+    if "drop" in struck:
+        whole = False
+        answer = random.choice((b"", answer[:7], answer[: len(answer) // 2]))
+    elif "garbage" in struck:
+        if random.random() < 0.5:
+            answer, whole = exception(request, DEVICE_BUSY), False
+        else:
+            answer = random.randbytes(random.randint(1, 40)) + answer
+    if "duplicates" in struck:
+        answer *= random.choice((2, 3))
+    if "reorder" in struck:
+        answer += gateway.heartbeat
+    pieces = (bytes([byte]) for byte in answer) if "split" in struck else (answer,)
+    return Delivery(
+        writes=tuple(piece for piece in pieces if piece),
+        round_ends=whole and gateway.is_last(request),
+        anew="drop" in struck and random.random() < ANEW,
+        befell=struck,
+    )
