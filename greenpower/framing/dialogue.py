@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from greenpower.datatype import FrameError
+from greenpower.datatype import FrameError, Tcp
 from greenpower.framing.gateway import Answer, GatewayFramer, Heartbeat, Message
 from greenpower.framing.modbus import ReadRequest, describe, exception_name
-from greenpower.framing.registration import starts_with
+from greenpower.framing.registration import identify
 
 #: bytes of noise between two good messages that are still put up with
 MOST_NOISE = 1024
@@ -27,7 +27,7 @@ class PollDialogue:
 
     def __init__(
         self,
-        registration: str,
+        claim: Tcp,
         requests: Sequence[ReadRequest],
         *,
         timeout: float,
@@ -37,10 +37,10 @@ class PollDialogue:
         self.device_id: str | None = None
         self.heard: float | None = None
         self.noise = 0
-        self._registration = registration
+        self._claim = claim
         self._requests = requests
         self._timeout, self._greatest_pause, self._silence = timeout, greatest_pause, silence
-        self._framer = GatewayFramer(registration, requests)
+        self._framer = GatewayFramer(claim.registration, requests)
         self._beginning = b""
         self._turn = 0
         self._answers: list[bytes] = []
@@ -72,10 +72,7 @@ class PollDialogue:
         self._came_at = now
         if self.device_id is None:
             data = self._beginning + data
-            fits = starts_with(data, self._registration)
-            if fits is False:
-                raise FrameError("not-registered", describe(data))
-            if fits is None:
+            if identify(data, (self._claim,)) is None:
                 self._beginning = data
                 return
             self._beginning = b""

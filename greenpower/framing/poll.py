@@ -105,7 +105,7 @@ class ModbusPoll:
     def dialogue(self, claim: Tcp) -> PollDialogue:
         """The talk with one connection."""
         return PollDialogue(
-            claim.registration,
+            claim,
             self.requests,
             timeout=self.timeout,
             greatest_pause=self.greatest_pause,
