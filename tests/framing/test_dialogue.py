@@ -205,7 +205,7 @@ def test_pauses_between_questions_that_get_no_answer_grow_and_end_with_one() -> 
             asked.append(now)
     waits = [later - earlier for earlier, later in pairwise(asked)]
     assert waits[:8] == [10 + pause for pause in (10, 20, 40, 80, 160, 300, 300, 300)]
-    while dialogue._turn != 0 or not dialogue.take_output():
+    while dialogue.take_output() != ASKED[0]:
         now += 1
         dialogue.receive(IDENTITY, now)
         dialogue.tick(now)
