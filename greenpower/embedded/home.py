@@ -15,7 +15,7 @@ from greenpower.config import run_file
 from greenpower.embedded.error import EmbeddedError
 
 KEY_BYTES = 32
-PASSWORD_BYTES = 12
+PASSWORD_BYTES = 8  # typed by hand, and guarded by a slow hash
 GENERATED = {"SECRET_KEY": KEY_BYTES, "JWT_SIGNING_KEY": KEY_BYTES, "ADMIN_PASSWORD": PASSWORD_BYTES}
 
 
@@ -62,7 +62,7 @@ def generated_keys(home: Path) -> dict[str, str]:
     """SECRET_KEY, JWT_SIGNING_KEY and ADMIN_PASSWORD of this home, made up when it has none yet."""
     path = home / "secrets.env"
     kept = {name: value for name, value in dotenv_values(path, interpolate=False).items() if value}
-    keys = {name: kept.get(name) or secrets.token_urlsafe(size) for name, size in GENERATED.items()}
+    keys = {name: kept.get(name) or secrets.token_hex(size) for name, size in GENERATED.items()}
     if keys != kept:
         write_private(path, env_text(keys))
     return keys

@@ -30,8 +30,9 @@ class Supervisor:
         """Start a group; returns when every child of it answers. One that dies meanwhile is started again."""
         group = [Keeper(child, self._say, self._changed) for child in children]
         self._groups.append(group)
-        for keeper in group:
-            await keeper.ready.wait()
+        while not all(keeper.ready.is_set() for keeper in group):  # one may end while we wait for another
+            for keeper in group:
+                await keeper.ready.wait()
 
     @property
     def pids(self) -> dict[str, int]:
