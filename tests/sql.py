@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from uuid import uuid4
 
 import psycopg
@@ -19,9 +20,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as environment:
         # Where it keeps its lock and, if paths are long, its socket; it looks when it is imported.
         environment.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        import pgserver
+        from pgserver.postgres_server import get_server
 
-        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+        # Not below pytest's own folder: started by root it runs as another user, and every other pytest that starts
+        # closes that folder to others again.
+        server = get_server(mkdtemp(prefix="greenpower-postgres-"), cleanup_mode="delete")
         yield server.get_uri()
         server.cleanup()
 

@@ -12,8 +12,14 @@ from greenpower.api.json import encode
 
 DOCS = "/api/docs"
 SCHEMA = "/api/schema/"
-# validatorUrl: the page would else ask a validator on the internet.
-OPTIONS = {"app_name": "Green Power API", "validatorUrl": None, "persistAuthorization": False, "docExpansion": "list"}
+OPTIONS = {
+    "app_name": "Green Power API",
+    "docExpansion": "list",
+    # The page would else ask a validator on the internet.
+    "validatorUrl": None,
+    # The page would else hold whatever Host the request named.
+    "oauth2RedirectUrl": f"{DOCS}/oauth2-redirect.html",
+}
 
 
 def make_blueprints(api: Api) -> tuple[flask.Blueprint, ...]:

@@ -24,6 +24,7 @@ from greenpower.store.query import between, count, find_page, one_of
 PREFIX = "/api/telemetry/"
 SHOWN = {"topic": 1, "device_id": 1, "timestamp": 1, "payload": 1}
 MOST_DEVICES = 100
+ORDER = "Readings as they were measured. Without a range of time the newest come first, with one the oldest."
 
 
 class ReadingQuery(PageQuery, RangeQuery):
@@ -60,6 +61,7 @@ def add_list(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> None
 
     @blueprint.route("/")
     @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.doc(summary=f"List readings: {datatype.title}", description=ORDER)
     @blueprint.errors(422, 503)
     @blueprint.arguments(ReadingQuery)
     @blueprint.response(200, schemas.page, example=schemas.example)
@@ -80,8 +82,6 @@ def add_list(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> None
             projection=SHOWN,
         )
         return page_answer(query, page, count(collection, where), _present)
-
-    list_readings.__doc__ = None
 
 
 def _present(document: Document) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from pymongo import MongoClient
 from sqlalchemy import func, select
 
 from greenpower.app import sql_context
+from greenpower.cli import main
 from greenpower.commands.init import init_sql
 from greenpower.config import ConfigError, Settings
 from greenpower.extensions import db
@@ -21,34 +23,51 @@ from greenpower.models.user import find_user
 from tests.process import environment
 
 
-def start(settings: Settings, folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "greenpower", "init"],
-        env=environment(settings),
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def counts(settings: Settings) -> tuple[int | None, int | None]:
     with sql_context(settings):
         return db.session.scalar(select(func.count(User.id))), db.session.scalar(select(func.count(Role.id)))
 
 
-def test_several_at_once_do_the_work_once(settings: Settings, sql_url: str, tmp_path: Path) -> None:
-    settings = settings.model_copy(update={"database_url": SecretStr(sql_url)})
-    runs = [start(settings, tmp_path) for _ in range(3)]
+def test_several_at_once_do_the_work_once(sql_settings: Settings, tmp_path: Path) -> None:
+    script = "from greenpower.commands.init import *; print(*init_sql(load_settings()), sep='\\n')"
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            env=environment(sql_settings),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(3)
+    ]
     outputs = [run.communicate(timeout=60)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], outputs
     made = "".join(outputs)
-    assert made.count("migrated to") >= 1 and made.count("an administrator") == 1 and made.count("role admin") == 1
+    assert made.count("an administrator") == made.count("role admin") == made.count("role viewer") == 1
+    assert counts(sql_settings) == (1, 3)
+
+
+def run_init(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    """`greenpower init` in this process."""
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["greenpower", "init", *arguments])
+    main()
+
+
+def test_init_makes_everything_and_then_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for told in ("6 changes", "nothing to do"):
+        with pytest.raises(SystemExit) as ended:
+            run_init(settings, monkeypatch)
+        assert not ended.value.code
+        assert capsys.readouterr().out.splitlines()[-1] == told
     assert counts(settings) == (1, 3)
-    with MongoClient(settings.need("MONGO_DB_URI")) as client:
+    with MongoClient[dict[str, Any]](settings.need("MONGO_DB_URI")) as client:
         assert "device_id_timestamp" in client[settings.mongo_db_name].grid_rt_data.index_information()
-    again = start(settings, tmp_path)
-    assert again.communicate(timeout=60)[0] == "nothing to do\n"
 
 
 def test_the_administrator_is_made_from_the_settings_once(sql_settings: Settings) -> None:
@@ -81,22 +100,32 @@ def test_production_refuses_a_short_password(sql_settings: Settings) -> None:
         ({"database_url": "postgresql://u:hunter2@127.0.0.1:9/x"}, "SQL at postgresql+psycopg://u:***@127.0.0.1:9/x"),
         ({"database_url": "sqlite:////dev/null/x.sqlite3"}, "SQL at sqlite:////dev/null/x.sqlite3: unable to open"),
         ({"database_url": "nonsense"}, "DATABASE_URL"),
-        ({"mongo_db_uri": "mongodb://u:hunter2@127.0.0.1:9/?serverSelectionTimeoutMS=200"}, "MONGO_DB_URI"),
+        ({"mongo_db_uri": "mongodb://u:hunter2@127.0.0.1:9/"}, "MONGO_DB_URI"),
         ({"mongo_db_uri": "http://x"}, "MONGO_DB_URI"),
         ({"mongo_db_uri": ""}, "MONGO_DB_URI is not set"),
         ({"admin_password": ""}, "ADMIN_PASSWORD is not set"),
+        ({"admin_username": "a b"}, "a user cannot be called 'a b'"),
     ],
 )
-def test_what_is_missing_is_said_in_one_line(tmp_path: Path, changes: dict[str, str], line: str) -> None:
+def test_what_is_missing_is_said_in_one_line(
+    tmp_path: Path,
+    changes: dict[str, str],
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("greenpower.store.client.SELECTION_MS", 200)
+    monkeypatch.chdir(tmp_path)
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
         greenpower_home=tmp_path / "home",
         admin_password=SecretStr("correct horse"),
-        mongo_db_uri=SecretStr("mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200"),
-    ).model_copy(update={name: SecretStr(value) for name, value in changes.items()})
-    run = start(settings, tmp_path)
-    output = run.communicate(timeout=60)[0]
-    assert run.returncode == 2, output
-    told = output.strip().splitlines()[-1]
-    assert told.startswith("greenpower: ") and line in told
-    assert "Traceback" not in output and "hunter2" not in output
+        mongo_db_uri=SecretStr("mongodb://127.0.0.1:9/"),
+    )
+    secret = {name: value if name == "admin_username" else SecretStr(value) for name, value in changes.items()}
+    with pytest.raises(SystemExit) as ended:
+        run_init(settings.model_copy(update=secret), monkeypatch)
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("greenpower: ") and line in told and told.count("\n") == 1
+    assert "hunter2" not in told
