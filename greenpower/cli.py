@@ -20,6 +20,7 @@ COMMANDS = {
     "scheduler": "greenpower.commands.jobs:scheduler",
     "simulate": "greenpower.commands.simulate:simulate",
     "plugins": "greenpower.commands.plugins:plugins",
+    "site": "greenpower.commands.site:site",
     "config": "greenpower.commands.config:config",
     "replay": "greenpower.commands.replay:replay",
     "devices": "greenpower.commands.devices:devices",

@@ -1,22 +1,26 @@
 """Discovery: which data types there are.
 
 What belongs here: finding plugins (the `plugins` package beside greenpower, then the entry points of the group
-`greenpower.plugins`), reading their declarations, refusing conflicts. What does not: what is derived from a
-declaration (`greenpower.binding`).
+`greenpower.plugins`), reading their declarations, having the site file applied, refusing conflicts. What does not: what
+is derived from a declaration (`greenpower.binding`).
 """
 
 from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module, metadata
 from itertools import combinations
+from pathlib import Path
 from types import ModuleType
 
+from greenpower.adaptation import apply_site
+from greenpower.config import load_settings
 from greenpower.datatype import DataType, DeclarationError, Mqtt, Tcp
 from greenpower.datatype.claim import topics_overlap
+from greenpower.site import Site, SiteError, read_site
 
 PACKAGE = "plugins"
 GROUP = "greenpower.plugins"
@@ -116,8 +120,8 @@ def declared_in(module: ModuleType) -> tuple[DataType, ...]:
     return found
 
 
-def discover() -> Registry:
-    """All plugins that are installed. Raises RegistryError with every problem that was found."""
+def discover(site: Site | None = None) -> Registry:
+    """All plugins that are installed, as a site has them. Raises RegistryError with every problem that was found."""
     loaded: list[Loaded] = []
     problems: list[str] = []
     for name in _module_names():
@@ -130,6 +134,9 @@ def discover() -> Registry:
             problems.append(f"plugin {name} does not import: {type(error).__name__}: {error}")
     if problems:
         raise RegistryError("\n".join(problems))
+    if site is not None:
+        adapted = apply_site([item.datatype for item in loaded], site)
+        loaded = [replace(item, datatype=datatype) for item, datatype in zip(loaded, adapted, strict=True)]
     return Registry(loaded)
 
 
@@ -145,7 +152,15 @@ def _module_names() -> Iterator[str]:
         yield point.value.partition(":")[0]
 
 
+def load_registry(path: Path | None) -> Registry:
+    """All plugins, with the site file at `path`. Raises RegistryError with every problem of either."""
+    try:
+        return discover(None if path is None else read_site(path))
+    except SiteError as error:
+        raise RegistryError("\n".join(f"{path}: {problem}" for problem in error.problems)) from None
+
+
 @cache
 def get_registry() -> Registry:
-    """The registry of this process, discovered once."""
-    return discover()
+    """The registry of this process, discovered once, with the site file of the settings in force."""
+    return load_registry(load_settings().greenpower_site)

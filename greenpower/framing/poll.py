@@ -76,6 +76,8 @@ class ModbusPoll:
     come. silence: seconds without a sign of life after which a connection is dead. Raises DeclarationError.
     """
 
+    TIMES = ("timeout", "greatest_pause", "silence")
+
     def __init__(self, *blocks: Block, timeout: float = 10, greatest_pause: float = 300, silence: float = 300) -> None:
         self.blocks = blocks
         self.timeout = timeout

@@ -1,0 +1,164 @@
+"""Data types as a site has them: the plugins' declarations with the site file's changes.
+
+What belongs here: how each part of a site file changes a declaration, and what contradicts it. What does not: the
+file's shape (`greenpower.site`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from greenpower.datatype import DataType, DeclarationError, Field, Kind, Mqtt, Tcp
+from greenpower.framing.poll import Block, ModbusPoll
+from greenpower.site import Site, SiteError, SiteType
+
+#: registers that a greatest power bounds, with what 1 kW (kvar, kVA) adds to them in an hour
+PER_KILOWATT = {"kWh": 1, "kvarh": 1, "kVAh": 1, "Wh": 1000}
+
+
+def apply_site(datatypes: Iterable[DataType], site: Site) -> tuple[DataType, ...]:
+    """The data types with what the site says, in the same order. Raises SiteError with every problem."""
+    datatypes = tuple(datatypes)
+    problems = [
+        f"types.{name}: there is no such data type; known are {', '.join(datatype.name for datatype in datatypes)}"
+        for name in site.types.keys() - {datatype.name for datatype in datatypes}
+    ]
+    adapted = tuple(
+        _Adaptation(datatype, site.types[datatype.name], problems).result() if datatype.name in site.types else datatype
+        for datatype in datatypes
+    )
+    if problems:
+        raise SiteError(sorted(problems))
+    return adapted
+
+
+class _Place:
+    """In a `with` statement: a DeclarationError becomes a problem of this place, and what follows goes on."""
+
+    def __init__(self, adaptation: _Adaptation, parts: tuple[object, ...]) -> None:
+        self.adaptation = adaptation
+        self.parts = parts
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, DeclarationError):
+            return False
+        self.adaptation.problem(*self.parts, text=str(error))
+        return True
+
+
+class _Adaptation:
+    """One data type and what is said about it. Every problem is added to a list, with its place."""
+
+    def __init__(self, datatype: DataType, given: SiteType, problems: list[str]) -> None:
+        self.datatype = datatype
+        self.given = given
+        self.problems = problems
+
+    def result(self) -> DataType:
+        """The data type as the site has it, or as it was where there were problems."""
+        known = len(self.problems)
+        fields = self._fields()
+        poll = self._poll(fields)
+        changes: dict[str, Any] = {"match": (*self._topics(), *self._gateways(poll))}
+        if poll is not None:
+            changes["parse"] = poll
+            fields = {name: field for name, field in fields.items() if name in poll.fields}
+        changes["fields"] = tuple(fields.values())
+        if self.given.stale_after is not None:
+            changes["stale_after"] = self.given.stale_after
+        if len(self.problems) > known:
+            return self.datatype
+        with self._place():
+            return replace(self.datatype, **changes)
+        return self.datatype
+
+    def _place(self, *parts: object) -> _Place:
+        return _Place(self, parts)
+
+    def problem(self, *parts: object, text: str) -> None:
+        self.problems.append(f"{'.'.join(['types', self.datatype.name, *map(str, parts)])}: {text}")
+
+    def _topics(self) -> tuple[Mqtt, ...]:
+        given = self.given.topics
+        if given is None:
+            return self.datatype.topics
+        before = self.datatype.topics
+        if not before:
+            self.problem("topics", text="this type does not come over MQTT")
+        nameless = any(claim.device or claim.device_level is not None for claim in before)
+        claims = []
+        for number, topic in enumerate(given):
+            with self._place("topics", number):
+                claims.append(Mqtt(**topic.model_dump()))
+            if nameless and not topic.noted and topic.device is None and topic.device_level is None:
+                self.problem("topics", number, text="device or device_level is missing: these frames name no device")
+        if not any(claim.noted for claim in claims):
+            claims += [claim for claim in before if claim.noted]
+        return tuple(claims)
+
+    def _gateways(self, poll: ModbusPoll | None) -> tuple[Tcp, ...]:
+        claims = self.datatype.gateways
+        if poll is not None:
+            claims = tuple(replace(claim, dialogue=poll.dialogue) for claim in claims)
+        if self.given.gateways is None:
+            return claims
+        if not claims:
+            self.problem("gateways", text="this type does not come over TCP gateways")
+            return ()
+        found = []
+        for number, registration in enumerate(self.given.gateways):
+            with self._place("gateways", number):
+                found.append(replace(claims[0], registration=registration))
+        return tuple(found)
+
+    def _fields(self) -> dict[str, Field]:
+        fields = {field.name: field for field in self.datatype.fields}
+        if (power := self.given.greatest_power) is not None:
+            bounded = [field for field in fields.values() if field.kind is Kind.COUNTER and field.unit in PER_KILOWATT]
+            for field in bounded:
+                fields[field.name] = replace(field, greatest_rate=power * PER_KILOWATT[field.unit])
+        for name, changes in self.given.fields.items():
+            with self._place("fields", name):
+                if name in fields:
+                    fields[name] = replace(fields[name], **changes.given)
+                elif changes.unit is None:
+                    self.problem("fields", name, text="unit is missing, and no such field is declared")
+                else:
+                    fields[name] = Field(name, **changes.given)
+        for key, point in self.given.points.items():
+            with self._place("points", key):
+                changed = {name: value for name, value in point.given.items() if name != "name"}
+                if point.name in fields:
+                    self.problem("points", key, text=f"there is a field {point.name!r} already")
+                else:
+                    fields[point.name] = Field(point.name, **{**changed, "source": (key, *(point.source or ()))})
+        return fields
+
+    def _poll(self, fields: dict[str, Field]) -> ModbusPoll | None:
+        given = self.given.modbus
+        if given is None:
+            return None
+        before = self.datatype.parse
+        if not isinstance(before, ModbusPoll):
+            self.problem("modbus", text="this type is not read over Modbus")
+            return None
+        blocks = []
+        for number, block in enumerate(given.blocks):
+            with self._place("modbus", "blocks", number):
+                blocks.append(Block(**block.given))
+                blocks[-1].request(1)
+            for name in filter(None, block.fields):
+                if name not in fields:
+                    text = f"{name!r} is no field: declare it in types.{self.datatype.name}.fields"
+                    self.problem("modbus", "blocks", number, "fields", text=text)
+        if len(blocks) < len(given.blocks):
+            return None
+        with self._place("modbus"):
+            times = {name: getattr(given, name) or getattr(before, name) for name in ModbusPoll.TIMES}
+            return ModbusPoll(*blocks, **times)
+        return None

@@ -1,0 +1,146 @@
+"""The site file: what differs from site to site, as one TOML document with a schema.
+
+What belongs here: the document's shape, and reading it. What does not: what it changes (`greenpower.adaptation`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from greenpower.datatype import UNITS, Kind
+from greenpower.framing.modbus import READS
+from greenpower.framing.poll import LAYOUTS
+
+
+class SiteError(Exception):
+    """A site file cannot be used. `problems` has one line for each thing to mend, with its place."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _one_of(known: Any, what: str) -> AfterValidator:
+    def check(value: Any) -> Any:
+        if value not in known:
+            raise ValueError(f"unknown {what} {value!r}; known are {', '.join(map(str, known))}")
+        return value
+
+    return AfterValidator(check)
+
+
+Unit = Annotated[str, _one_of(UNITS, "unit")]
+Layout = Annotated[str, _one_of(LAYOUTS, "layout")]
+Function = Annotated[int, _one_of(READS, "function")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the file says, without the defaults."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class SiteTopic(_Part):
+    """An MQTT topic of a data type."""
+
+    topic: str = Field(description="MQTT topic; `+` and a last `#` stand for levels")
+    device: str | None = Field(None, description="id of the device whose frames name none")
+    device_level: int | None = Field(None, description="level of the topic, from 0, that is the device id")
+    noted: str = Field("", description="why frames on this topic are kept as events only")
+
+
+class SiteField(_Part):
+    """A measured value: changes to a declared one, or one more (which needs a unit)."""
+
+    unit: Unit | None = Field(None, description="unit, one of the known ones")
+    title: str | None = Field(None, description="what it is, for people")
+    kind: Kind | None = Field(None, description="gauge, counter, angle or state: decides the statistics")
+    source: tuple[str, ...] | None = Field(None, description="keys under which devices send it")
+    low: float | None = Field(None, description="smallest plausible value")
+    high: float | None = Field(None, description="greatest plausible value")
+    modulus: float | None = Field(None, description="value at which a counter starts again at 0")
+    greatest_rate: float | None = Field(None, description="steepest plausible rise of a counter, unit per hour")
+
+
+class SitePoint(SiteField):
+    """A value that devices send under a number."""
+
+    name: str = Field(description="stored as")
+    unit: Unit = Field(description="unit, one of the known ones")
+
+
+class SiteBlock(_Part):
+    """Neighbouring registers that one Modbus request reads."""
+
+    register_: int = Field(alias="register", description="number of the first register, from 1")
+    layout: Layout = Field(description="how each value lies, big-endian")
+    fields: tuple[str, ...] = Field(description='name of each value; "" for one of no interest')
+    unit: int = Field(1, description="Modbus unit id")
+    function: Function = Field(3, description="3 holding registers, 4 input registers")
+    transaction: int | None = Field(None, description="transaction id of the request; numbered without it")
+    suffix: str = Field("", description="put behind the gateway's id where the values are a device of their own")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the file says, by the names of a poll's block."""
+        return {name.rstrip("_"): value for name, value in super().given.items()}
+
+
+class SiteModbus(_Part):
+    """What is asked of the meters behind a gateway."""
+
+    blocks: tuple[SiteBlock, ...] = Field(min_length=1, description="requests, in turn")
+    timeout: float | None = Field(None, gt=0, description="seconds an answer may take")
+    greatest_pause: float | None = Field(None, gt=0, description="longest pause after answers that did not come")
+    silence: float | None = Field(None, gt=0, description="seconds without a sign of life that end a connection")
+
+
+class SiteType(_Part):
+    """What the site changes about one data type."""
+
+    topics: tuple[SiteTopic, ...] | None = Field(None, min_length=1, description="in place of the plugin's topics")
+    gateways: tuple[str, ...] | None = Field(None, min_length=1, description="registration packets, `#` for a digit")
+    greatest_power: float | None = Field(None, gt=0, description="kW (kvar, kVA) that energy registers can rise by")
+    stale_after: int | None = Field(None, gt=0, description="seconds without a sign of life that mean offline")
+    fields: dict[str, SiteField] = Field({}, description="by stored name")
+    points: dict[str, SitePoint] = Field({}, description="by the number under which devices send them")
+    modbus: SiteModbus | None = Field(None, description="in place of the plugin's requests")
+
+
+class Site(_Part):
+    """A site file."""
+
+    types: dict[str, SiteType] = Field({}, description="by the data type's name")
+
+
+def read_site(path: Path) -> Site:
+    """Read a site file. Raises SiteError with every problem of its shape, each with its place in the file."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SiteError([f"cannot be read: {error.strerror}"]) from None
+    except ValueError as error:  # not UTF-8, or not TOML; the text names the line
+        raise SiteError([str(error)]) from None
+    try:
+        return Site.model_validate(document)
+    except ValidationError as error:
+        raise SiteError([f"{_place(item['loc'])}: {_text(item)}" for item in error.errors()]) from None
+
+
+def _place(parts: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, parts))
+
+
+def _text(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such key"
+    if error["type"] == "missing":
+        return "is missing"
+    return str(error["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,290 @@
+"""The site file: its shape, what it changes, and one clear line for every problem."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from greenpower.cli import group
+from greenpower.config import ConfigError
+from greenpower.datatype import DataType, Field, Frame, Kind, Mqtt, Tcp
+from greenpower.datatype.check import Checker
+from greenpower.framing.poll import ModbusPoll
+from greenpower.registry import Registry, RegistryError, discover, get_registry, load_registry
+
+EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "site.toml"
+
+
+def load(tmp_path: Path, text: str) -> Registry:
+    path = tmp_path / "site.toml"
+    path.write_text(text, "utf-8")
+    return load_registry(path)
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(group, ["site", *arguments], env=environment)
+
+
+def field(datatype: DataType, name: str) -> Field:
+    return next(field for field in datatype.fields if field.name == name)
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    assert tuple(load(tmp_path, "")) == tuple(discover())
+
+
+def test_topics_take_the_place_of_the_plugins(tmp_path: Path) -> None:
+    registry = load(
+        tmp_path,
+        """
+        [types.environment]
+        topics = [{ topic = "a/env", device = "ENV_A" }, { topic = "b/+/env", device_level = 1 }]
+        """,
+    )
+    environment = registry["environment"]
+    assert environment.topics == (Mqtt("a/env", device="ENV_A"), Mqtt("b/+/env", device_level=1))
+    assert registry.match_topic("CCCL/PURBACHAL/ENV_01") is None
+    for topic, device in (("a/env", "ENV_A"), ("b/ROOF/env", "ROOF")):
+        match = registry.match_topic(topic)
+        assert match is not None
+        assert match[0] is environment
+        assert match[1].device == device
+        (reading,) = environment.parse(Frame(topic=topic, payload=b'{"hum(%)":50}', device=match[1].device))
+        assert reading.device_id == device
+
+
+def test_noted_topics_stay_unless_the_site_gives_its_own(tmp_path: Path) -> None:
+    noted = Mqtt("MQTT_TELEIND", noted="digital inputs and outputs")
+    registry = load(tmp_path, '[types.rt]\ntopics = [{ topic = "x/RT" }]')
+    assert registry["rt"].topics == (Mqtt("x/RT"), noted)
+    registry = load(tmp_path, '[types.rt]\ntopics = [{ topic = "x/RT" }, { topic = "x/IO", noted = "switches" }]')
+    assert registry["rt"].topics == (Mqtt("x/RT"), Mqtt("x/IO", noted="switches"))
+
+
+def test_fields_are_changed_and_added(tmp_path: Path) -> None:
+    rt = load(
+        tmp_path,
+        """
+        [types.rt]
+        stale_after = 700
+        [types.rt.fields]
+        ua = { high = 300 }
+        door = { unit = "1", kind = "state", source = ["DI1"], title = "door" }
+        """,
+    )["rt"]
+    assert field(rt, "ua") == Field("ua", unit="V", low=0, high=300, title="voltage, phase A")
+    assert field(rt, "door") == Field("door", unit="1", kind=Kind.STATE, source=("DI1",), title="door")
+    assert rt.stale_after == 700
+    assert Checker(rt).check({"ua": 301, "ub": 301, "di1": 1}) == ({"ub": 301, "door": 1}, {"ua": "out-of-range"})
+
+
+def test_greatest_power_bounds_the_registers_of_energy_in_their_own_units(tmp_path: Path) -> None:
+    registry = load(
+        tmp_path,
+        """
+        [types.eny_now]
+        greatest_power = 2500
+        fields.fygsz = { greatest_rate = 10 }
+        [types.solar]
+        greatest_power = 2500
+        """,
+    )
+    rates = {item.name: item.greatest_rate for item in registry["eny_now"].fields}
+    assert (rates["zygsz"], rates["zwgsz"], rates["zszsz"], rates["fygsz"]) == (2500, 2500, 2500, 10)
+    assert rates["dmpmax"] is None
+    assert field(registry["solar"], "active_energy_delivered").greatest_rate == 2_500_000
+
+
+def test_points_get_names(tmp_path: Path) -> None:
+    generator = load(
+        tmp_path,
+        """
+        [types.generator.points]
+        1 = { name = "voltage_a", unit = "V", high = 300, title = "voltage" }
+        21 = { name = "active_energy", unit = "kWh", kind = "counter" }
+        """,
+    )["generator"]
+    payload = b'{"data":[{"tp":0,"point":[{"id":1,"val":229.8},{"id":21,"val":5},{"id":3,"val":7}]}]}'
+    (reading,) = generator.parse(Frame(topic="t", payload=payload))
+    assert Checker(generator).check(reading.values)[0] == {"voltage_a": 229.8, "active_energy": 5, "3": 7}
+    assert field(generator, "active_energy").kind is Kind.COUNTER
+
+
+def test_modbus_maps_take_the_place_of_the_plugins(tmp_path: Path) -> None:
+    solar = load(
+        tmp_path,
+        """
+        [types.solar]
+        gateways = ["PLANT##"]
+        fields.frequency = { unit = "Hz" }
+        [types.solar.modbus]
+        timeout = 5
+        [[types.solar.modbus.blocks]]
+        register = 3110
+        layout = "float32"
+        fields = ["frequency", "", "current_a"]
+        unit = 7
+        """,
+    )["solar"]
+    poll = solar.parse
+    assert isinstance(poll, ModbusPoll)
+    assert (poll.timeout, poll.silence) == (5, 300)
+    assert [item.name for item in solar.fields] == ["current_a", "frequency"]
+    (claim,) = solar.gateways
+    dialogue = claim.dialogue(claim)
+    dialogue.receive(b"PLANT07", 0)
+    asked = dialogue.take_output()
+    assert asked.hex(" ") == "00 01 00 00 00 06 07 03 0c 25 00 06"
+    dialogue.receive(poll.answer(asked, {"frequency": 50, "current_a": 2.5}), 1)
+    ((payload, _),) = dialogue.take_frames()
+    (reading,) = solar.parse(Frame(topic="tcp/solar/PLANT07", payload=payload, device="PLANT07"))
+    assert (reading.device_id, reading.values) == ("PLANT07", {"frequency": 50, "current_a": 2.5})
+
+
+def test_registrations_alone_keep_the_plugins_requests(tmp_path: Path) -> None:
+    before = discover()["solar"]
+    solar = load(tmp_path, '[types.solar]\ngateways = ["AB##", "CD##"]')["solar"]
+    assert [claim.registration for claim in solar.gateways] == ["AB##", "CD##"]
+    assert solar.parse is before.parse
+    assert isinstance(before.match[0], Tcp)
+
+
+PROBLEMS: list[tuple[str, str]] = [
+    ("[types", "Expected ']' at the end of a table declaration (at end of document)"),
+    ("type = 1", "type: there is no such key"),
+    ("types = 1", "types: Input should be"),
+    ("[types.genrator]", "types.genrator: there is no such data type; known are environment, eny_now"),
+    ("[types.rt]\ntopic = 'x'", "types.rt.topic: there is no such key"),
+    ("[types.rt]\ntopics = []", "types.rt.topics: Tuple should have at least 1 item"),
+    ("[types.rt]\ntopics = ['x']", "types.rt.topics.0: Input should be"),
+    ("[types.rt]\ntopics = [{ device = 'x' }]", "types.rt.topics.0.topic: is missing"),
+    ("[types.rt]\ntopics = [{ topic = 'a' }, { topic = 'a/#/b' }]", "types.rt.topics.1: topic 'a/#/b' is not"),
+    ("[types.rt]\ntopics = [{ topic = 'a', device_level = 3 }]", "types.rt.topics.0: topic 'a' has no level 3"),
+    (
+        "[types.environment]\ntopics = [{ topic = 'a' }]",
+        "types.environment.topics.0: device or device_level is missing",
+    ),
+    ("[types.solar]\ntopics = [{ topic = 'a' }]", "types.solar.topics: this type does not come over MQTT"),
+    ("[types.rt]\ngateways = ['GW##']", "types.rt.gateways: this type does not come over TCP"),
+    ("[types.solar]\ngateways = ['GW##', '##']", "types.solar.gateways.1: registration '##'"),
+    ("[types.rt.fields]\nua = { unit = 'volts' }", "types.rt.fields.ua.unit: unknown unit 'volts'; known are V, A"),
+    ("[types.rt.fields]\nua = { kind = 'x' }", "types.rt.fields.ua.kind: Input should be 'gauge', 'counter'"),
+    ("[types.rt.fields]\nua = { high = -5 }", "types.rt.fields.ua: field 'ua': low 0 is not below high -5"),
+    ("[types.rt.fields]\nua = { high = inf }", "types.rt.fields.ua.high: Input should be a finite number"),
+    ("[types.rt.fields]\nua = { greatest_rate = 5 }", "types.rt.fields.ua: field 'ua': modulus and greatest_rate"),
+    ("[types.rt.fields]\nnew = { low = 5 }", "types.rt.fields.new: unit is missing, and no such field is declared"),
+    ("[types.rt.fields]\nNew = { unit = 'V' }", "types.rt.fields.New: field 'New': a name is"),
+    (
+        "[types.rt.fields]\nnew = { unit = 'V', source = ['UA'] }",
+        "types.rt: data type 'rt': two fields claim the key ua",
+    ),
+    ("[types.generator.points]\n1 = { unit = 'V' }", "types.generator.points.1.name: is missing"),
+    ("[types.generator.points]\n1 = { name = 'a' }", "types.generator.points.1.unit: is missing"),
+    ("[types.generator.points]\n1 = { name = 'A', unit = 'V' }", "types.generator.points.1: field 'A': a name is"),
+    (
+        "[types.generator.points]\n1 = { name = 'a', unit = 'V' }\n2 = { name = 'a', unit = 'V' }",
+        "types.generator.points.2: there is a field 'a' already",
+    ),
+    ("[types.rt.modbus]\nblocks = [{ register = 1, layout = 'int16', fields = ['ua'] }]", "types.rt.modbus: this type"),
+    ("[types.solar.modbus]\nblocks = []", "types.solar.modbus.blocks: Tuple should have at least 1 item"),
+    ("[types.solar.modbus]\ntimeout = 0\nblocks = []", "types.solar.modbus.timeout: Input should be greater than 0"),
+    (
+        "[[types.solar.modbus.blocks]]\nregister = 1\nlayout = 'float16'\nfields = ['current_a']",
+        "types.solar.modbus.blocks.0.layout: unknown layout 'float16'; known are int16",
+    ),
+    (
+        "[[types.solar.modbus.blocks]]\nregister = 0\nlayout = 'int16'\nfields = ['current_a']",
+        "types.solar.modbus.blocks.0: registers 0 to 0 are not in 1 to 65536",
+    ),
+    (
+        "[[types.solar.modbus.blocks]]\nregister = 1\nlayout = 'int16'\nfields = ['volts']",
+        "types.solar.modbus.blocks.0.fields: 'volts' is no field: declare it in types.solar.fields",
+    ),
+    (
+        "[[types.solar.modbus.blocks]]\nregister = 1\nlayout = 'int16'\nfields = ['current_a', 'current_a']",
+        "types.solar.modbus: two registers are named current_a",
+    ),
+    (
+        "[types.rt]\ntopics = [{ topic = 'MQTT_ENY_NOW' }]",
+        "'eny_now' (plugins.eny_now) and 'rt' (plugins.rt) claim the topic 'MQTT_ENY_NOW'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), PROBLEMS, ids=[problem for _, problem in PROBLEMS])
+def test_every_problem_is_one_line_with_its_place(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(RegistryError) as caught:
+        load(tmp_path, text)
+    lines = str(caught.value).splitlines()
+    assert [line for line in lines if line.removeprefix(f"{tmp_path}/site.toml: ").startswith(problem)], lines
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError) as caught:
+        load(
+            tmp_path,
+            """
+            [types.x]
+            [types.rt.fields]
+            ua = { high = -1 }
+            ub = { high = -1 }
+            [types.environment]
+            topics = [{ topic = "a" }, { topic = "b" }]
+            """,
+        )
+    assert len(str(caught.value).splitlines()) == 5
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"\x00", None])
+def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "site.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RegistryError, match=str(path)) as caught:
+        load_registry(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_example_is_right_and_shows_every_key() -> None:
+    result = run("check", str(EXAMPLE))
+    assert result.exit_code == 0
+    assert result.output.endswith("no problem found\n")
+    text = EXAMPLE.read_text("utf-8")
+    for name in ("topics", "gateways", "greatest_power", "stale_after", "fields", "points", "modbus"):
+        assert name in text
+
+
+def test_check_ends_with_1_and_a_line_a_problem(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text("[types.x]\n[types.y]\n")
+    result = run("check", str(path))
+    assert result.exit_code == 1
+    assert [line.split(": ")[1] for line in result.output.splitlines()] == ["types.x", "types.y"]
+
+
+def test_check_takes_the_file_in_force() -> None:
+    assert run("check", GREENPOWER_SITE=str(EXAMPLE)).exit_code == 0
+    result = run("check")
+    assert isinstance(result.exception, ConfigError)
+
+
+def test_the_registry_of_a_process_has_the_site_file_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENPOWER_SITE", str(EXAMPLE))
+    get_registry.cache_clear()
+    try:
+        assert get_registry()["rt"].stale_after == 700
+    finally:
+        get_registry.cache_clear()
+
+
+def test_the_schema_says_what_every_key_is() -> None:
+    schema: dict[str, Any] = json.loads(run("schema").output)
+    for definition in [schema, *schema["$defs"].values()]:
+        assert definition["description"]
+        for name, item in definition.get("properties", {}).items():
+            assert item.get("description"), name
+    assert "register" in schema["$defs"]["SiteBlock"]["properties"]
