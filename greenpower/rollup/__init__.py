@@ -1,4 +1,5 @@
-"""Rollup arithmetic, pure: windows, the state of each kind, adding samples and merging states.
+"""Rollups: windows, the state of each kind, how states are made from samples and merged. Pure: no input, no output.
 
-Imports `greenpower.datatype` only; knows no database.
+What belongs here: everything that says what a bucket's numbers are. What does not: where readings come from and where
+buckets go (`greenpower.store`), when they are computed (`greenpower.jobs`).
 """

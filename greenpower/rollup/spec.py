@@ -1,0 +1,49 @@
+"""What a data type's buckets are made of: its fields by kind, and the limits of its counters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from greenpower.datatype import DataType, Kind
+from greenpower.rollup.judge import Judge, Limits, Word
+
+NO_WORDS: Mapping[str, Word] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """kinds: field -> kind; what is not in it is undeclared and, where it is let in, a gauge. limits: of the counters.
+
+    refused: fields that are left out, because the buckets there are hold them as another kind.
+    """
+
+    kinds: Mapping[str, Kind]
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, datatype: DataType, refused: Iterable[str] = ()) -> Spec:
+        """The spec that a declaration gives."""
+        return cls(
+            kinds={item.name: item.kind for item in datatype.fields},
+            limits={
+                item.name: Limits(modulus=item.modulus, rate=item.greatest_rate)
+                for item in datatype.fields
+                if item.kind is Kind.COUNTER
+            },
+            refused=frozenset(refused),
+        )
+
+    @property
+    def counters(self) -> frozenset[str]:
+        """The fields that need look-around."""
+        return frozenset(self.limits) - self.refused
+
+    def kind(self, name: str) -> Kind:
+        """The kind of a field, declared or not."""
+        return self.kinds.get(name, Kind.GAUGE)
+
+    def judge(self, name: str, words: Mapping[str, Word] = NO_WORDS) -> Judge:
+        """The judge of a counter. words: what the operator said of this device's counters, by field."""
+        return Judge(self.limits.get(name, Limits()), words.get(name, Word()))

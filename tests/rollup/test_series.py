@@ -1,0 +1,168 @@
+"""Buckets of all kinds against the plain recomputation, and the windows they lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenpower.datatype import Kind
+from greenpower.rollup.bucket import by_window, merge_buckets
+from greenpower.rollup.exact import join, split
+from greenpower.rollup.judge import Limits
+from greenpower.rollup.series import Rolled, roll
+from greenpower.rollup.spec import Spec
+from greenpower.rollup.state import angle_of, angle_value, gauge_of, gauge_value, merge_angles, merge_gauges
+from greenpower.rollup.window import ceil, floor, spans, starts
+from tests.rollup import plain
+
+T0 = datetime(2026, 11, 23, tzinfo=UTC)
+ALWAYS = datetime(2100, 1, 1, tzinfo=UTC)
+SPEC = Spec(
+    kinds={"g": Kind.GAUGE, "a": Kind.ANGLE, "s": Kind.STATE, "c": Kind.COUNTER},
+    limits={"c": Limits(rate=500, modulus=1000)},
+)
+
+numbers = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(-1e15, 1e15))
+values = st.fixed_dictionaries(
+    {},
+    optional={
+        "g": st.one_of(numbers, st.sampled_from([None, "7", True, float("nan"), float("inf")])),
+        "a": st.floats(-360, 360),
+        "s": st.integers(0, 2**33),
+        "c": st.one_of(st.integers(0, 99), st.floats(0, 999)),
+        "x": st.floats(-1, 1),
+    },
+)
+readings = st.lists(st.tuples(st.integers(1, 400), values), max_size=30).map(
+    lambda steps: [
+        (T0 + timedelta(seconds=sum(seconds for seconds, _ in steps[: index + 1])), payload)
+        for index, (_, payload) in enumerate(steps)
+    ]
+)
+
+
+def rolled(found: Sequence[plain.Reading], length: int) -> Rolled:
+    return roll(
+        [time for time, _ in found],
+        [payload for _, payload in found],
+        begin=T0,
+        end=T0 + timedelta(days=1),
+        length=length,
+        spec=SPEC,
+        settled_before=ALWAYS,
+        extra=frozenset({"x"}),
+    )
+
+
+def valid(found: list[plain.Reading], name: str) -> list[plain.Sample]:
+    return [
+        (time, payload[name])
+        for time, payload in found
+        if type(payload.get(name)) in (int, float) and abs(payload[name]) < 1e300
+    ]
+
+
+WANTED: dict[str, Any] = {
+    "g": ("gauge", plain.gauge),
+    "x": ("gauge", plain.gauge),
+    "a": ("angle", plain.angle),
+    "s": ("state", plain.last),
+    "c": ("counter", lambda samples, length: plain.counter(samples, length, 500, 1000)),
+}
+
+
+def check(stats: dict[datetime, dict[str, Any]], found: list[plain.Reading], length: int) -> None:
+    for name, (kind, compute) in WANTED.items():
+        wanted = compute(valid(found, name), length)
+        mine = {start: states[name] for start, states in stats.items() if name in states}
+        assert mine.keys() == wanted.keys()
+        assert all(plain.same(kind, mine[start], wanted[start]) for start in wanted), (name, mine, wanted)
+
+
+@given(readings, st.sampled_from([60, 600, 3600]))
+def test_buckets_equal_the_plain_recomputation(found: list[plain.Reading], length: int) -> None:
+    buckets = rolled(found, length).buckets
+    check({bucket.start: bucket.stats for bucket in buckets}, found, length)
+    for bucket in buckets:
+        inside = [time for time, _ in found if plain.window_of(time, length) == bucket.start]
+        assert (bucket.count, bucket.first, bucket.last) == (len(inside), inside[0], inside[-1])
+
+
+@given(readings, st.sampled_from([(60, 600), (60, 1800), (600, 3600)]))
+def test_merged_buckets_equal_the_plain_recomputation(found: list[plain.Reading], lengths: tuple[int, int]) -> None:
+    fine, coarse = lengths
+    stored = [
+        {
+            "timestamp": bucket.start,
+            "stats": bucket.stats,
+            "coverage": {"count": bucket.count, "first": bucket.first, "last": bucket.last},
+            "final": bucket.settled,
+        }
+        for bucket in rolled(found, fine).buckets
+    ]
+    merged = [merge_buckets(parts, start, SPEC) for start, parts in by_window(stored, coarse).items()]
+    check({bucket.start: bucket.stats for bucket in merged}, found, coarse)
+    direct = rolled(found, coarse).buckets
+    assert [(b.start, b.count, b.first, b.last) for b in merged] == [
+        (b.start, b.count, b.first, b.last) for b in direct
+    ]
+
+
+def test_only_what_was_let_in_is_rolled_up() -> None:
+    found = [(T0, {"g": 1, "new": 2}), (T0 + timedelta(seconds=1), {"new": 3})]
+    result = rolled(found, 60)
+    assert result.unknown == {"new"}
+    assert result.buckets[0].stats.keys() == {"g"}
+
+
+def test_a_state_of_another_kind_is_left_out() -> None:
+    bucket = {
+        "stats": {"c": gauge_of([1, 2]), "g": gauge_of([4])},
+        "coverage": {"count": 2, "first": T0, "last": T0},
+        "final": True,
+    }
+    assert merge_buckets([bucket], T0, SPEC).stats.keys() == {"g"}
+    refusing = Spec(kinds={"g": Kind.GAUGE}, refused=frozenset({"g"}))
+    assert merge_buckets([bucket], T0, refusing).stats.keys() == {"c"}
+
+
+def test_a_mean_is_of_readings_not_of_means() -> None:
+    assert gauge_value(merge_gauges([gauge_of([1, 1, 1]), gauge_of([5])])) == 2
+
+
+def test_angles_are_averaged_on_the_circle() -> None:
+    mean = angle_value(merge_angles([angle_of([350]), angle_of([10])]))
+    assert mean is not None and min(mean, 360 - mean) < 1e-9
+    assert angle_value(angle_of([0, 180])) is None
+
+
+@given(st.lists(st.floats(-360, 360), min_size=1))
+def test_a_circular_mean_lies_on_the_circle(angles: list[float]) -> None:
+    mean = angle_value(angle_of(angles))
+    assert mean is None or 0 <= mean < 360
+
+
+@given(st.lists(st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(-1e18, 1e18))))
+def test_totals_split_and_join_exactly(parts: list[Any]) -> None:
+    total = sum(map(Fraction, parts), Fraction())
+    nearest, rest = split(total)
+    assert join(nearest, rest) == total
+    assert nearest == total or nearest == float(total)
+
+
+def test_windows_are_aligned_to_utc() -> None:
+    time = datetime(2026, 11, 23, 5, 59, 59, 999_000, tzinfo=UTC)
+    assert floor(time, 21_600) == T0
+    assert ceil(time, 21_600) == T0 + timedelta(hours=6)
+    assert ceil(T0, 60) == T0
+    assert list(starts(time, time + timedelta(seconds=1), 1800)) == [
+        T0 + timedelta(hours=5.5),
+        T0 + timedelta(hours=6),
+    ]
+    hour = timedelta(hours=1)
+    assert spans([T0 + hour, T0, T0 + 3 * hour], 3600) == [(T0, T0 + 2 * hour), (T0 + 3 * hour, T0 + 4 * hour)]
