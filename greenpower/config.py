@@ -73,6 +73,12 @@ class Settings(BaseSettings):
 
     tcp_host: str = Field("127.0.0.1", description="address the TCP listener binds")
     tcp_port: int = Field(6000, ge=0, le=65535, description="port of the gateways' TCP listener")
+    tcp_max_connections: int = Field(10_000, ge=1, description="TCP connections at once; the oldest nameless one goes")
+    tcp_max_per_address: int = Field(0, ge=0, description="TCP connections of one address; 0 is no limit")
+    tcp_registration_seconds: float = Field(30, gt=0, description="until a TCP connection must have said who it is")
+    tcp_lines_port: int = Field(6001, ge=0, le=65535, description="port for frames as lines of JSON")
+    tcp_lines_token: SecretStr = Field(SecretStr(""), description="first line on that port; empty: port closed")
+    tcp_idle_seconds: float = Field(900, gt=0, description="a lines connection that is silent for longer is closed")
     api_host: str = Field("127.0.0.1", description="address the API binds")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API")
     api_workers: int = Field(2, ge=1, description="gunicorn worker processes of the API")

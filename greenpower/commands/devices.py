@@ -36,15 +36,13 @@ def list_(name: str | None) -> None:
     """When each device was first and last heard, and the time of its newest reading."""
     settings = load_settings()
     with sync_client(settings) as client:
-        rows = [
-            (
-                seen["type"],
-                seen["device_id"],
-                *(_time(seen.get(key)) for key in ("first_seen", "last_heard", "last_reading")),
-            )
-            for seen in read_seen(client[settings.mongo_db_name][SEEN], name)
-        ]
+        rows = [_seen_row(document) for document in read_seen(client[settings.mongo_db_name][SEEN], name)]
     _print_table(SEEN_HEADINGS, rows)
+
+
+def _seen_row(document: Document) -> tuple[str, ...]:
+    times = (_time(document.get(key)) for key in ("first_seen", "last_heard", "last_reading"))
+    return document["type"], document["device_id"], *times
 
 
 def _clock_row(document: Document) -> tuple[str, ...]:

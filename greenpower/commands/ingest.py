@@ -13,11 +13,12 @@ from greenpower.registry import get_registry
 
 @click.command()
 @click.option("--mqtt", is_flag=True, help="Take frames from the MQTT broker.")
-def ingest(mqtt: bool) -> None:
+@click.option("--tcp", is_flag=True, help="Take frames from gateways over TCP, and as lines of JSON.")
+def ingest(mqtt: bool, tcp: bool) -> None:
     """Store the frames of devices."""
-    if not mqtt:
-        raise click.UsageError("nothing to take frames from: give --mqtt")
+    if not mqtt and not tcp:
+        raise click.UsageError("nothing to take frames from: give --mqtt, --tcp or both")
     settings = load_settings()
     settings.check_production()
     set_up_logging(settings.log_level)
-    uvloop.run(Runner(settings=settings, registry=get_registry(), mqtt=mqtt).run())
+    uvloop.run(Runner(settings=settings, registry=get_registry(), mqtt=mqtt, tcp=tcp).run())

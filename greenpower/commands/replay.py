@@ -15,7 +15,7 @@ from greenpower.registry import Registry, get_registry
 from greenpower.store.client import async_client
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[datetime]):
     """An ISO 8601 time; UTC where it has no offset."""
 
     name = "time"

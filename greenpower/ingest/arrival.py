@@ -37,7 +37,8 @@ class Arrival:
     broker kept it from before we asked. device: the id for frames that name none, later the one that was found.
     datatype: given where the source knows it (a gateway's registration), else found by topic. raw: what its event
     keeps. rejected, noted, duplicate: the reason where the frame added nothing for that reason. left_out: {field: why}.
-    times: of its readings that are not stored yet. clock, offset: as of `Found`.
+    outcome, reason: set when it is settled. times: of its readings that are
+    not stored yet. clock, offset: as of `Found`.
     """
 
     topic: str
@@ -55,6 +56,8 @@ class Arrival:
     duplicate: str = ""
     detail: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
+    outcome: str = ""
+    reason: str = ""
     times: list[datetime] = field(default_factory=list)
     clock: str = ""
     offset: timedelta | None = None

@@ -17,6 +17,8 @@ MOST_FRAMES = 1_000
 MOST_BYTES = 8 * 1024 * 1024
 LONGEST_WAIT = 0.05
 IN_FLIGHT = 3
+# Bytes of frames held at most, more or less: sources that can hold their senders back do so from here on.
+MOST_BYTES_HELD = 128 * 1024 * 1024
 
 
 class Batch:
@@ -88,6 +90,11 @@ class Batcher:
             finally:
                 self.pending -= len(batch.arrivals)
                 self.pending_bytes -= batch.size
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is held that nobody should add to it without need."""
+        return self.pending_bytes > MOST_BYTES_HELD
 
     async def drain(self) -> None:
         """Store what is held. Frames added meanwhile are stored too."""

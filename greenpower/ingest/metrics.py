@@ -39,6 +39,8 @@ class Metrics:
         self.pending = gauge("frames_pending", "frames held, not yet stored")
         self.pending_bytes = gauge("frames_pending_bytes", "bytes of the frames held")
         self.connected = gauge("mqtt_connected", "1 while connected to the broker")
+        self.tcp_connections = gauge("tcp_connections", "TCP connections")
+        self.tcp_closed = counter("tcp_closed", "TCP connections that ended, by reason", "reason")
         self.write_seconds = Histogram(
             "greenpower_batch_write_seconds", "from a batch's closing to its last write", registry=self.registry
         )

@@ -101,7 +101,8 @@ class MqttSource:
         self._set_connected(False, "stopped")
 
     async def _room(self) -> None:
-        while self.pipeline.batcher.pending > WINDOWS_HELD * self.window and not self._stopping.is_set():
+        batcher = self.pipeline.batcher
+        while (batcher.pending > WINDOWS_HELD * self.window or batcher.is_full) and not self._stopping.is_set():
             await asyncio.sleep(0.05)
 
     async def _connection(self) -> bool:
@@ -210,6 +211,11 @@ class MqttSource:
         if qos == 0 and self.pipeline.batcher.pending > WINDOWS_HELD * self.window:
             self.metrics.overflow.inc()
             return SUCCESS
+        if self.pipeline.batcher.is_full and not client.lost.is_set():
+            # Long frames, and MongoDB away: leave the rest at the broker until there is room again.
+            log.warning("%d bytes held, leaving the broker for a while", self.pipeline.batcher.pending_bytes)
+            client.lost.set()
+            await client.disconnect()
         arrival = Arrival(
             topic=topic if isinstance(topic, str) else ascii(topic),
             payload=payload,

@@ -84,6 +84,8 @@ class Pipeline:
         await self._store(await drop_redelivered(self.db, paired, self._on_retry))
         await self.pairing.forget(waited)
         settled = [(arrival, *_outcome(arrival)) for arrival in arrivals]
+        for arrival, outcome, reason in settled:
+            arrival.outcome, arrival.reason = outcome, reason
         events = [self._event(*item) for item in settled]
         await until_written(lambda: store_events(self.db[EVENTS], events), on_retry=self._on_retry)
         return settled

@@ -31,6 +31,8 @@ class Reader:
 
     def read(self, arrival: Arrival) -> list[Found]:
         """The readings in a frame, times not yet settled. A frame that has none is marked with the reason."""
+        if arrival.noted:
+            return []
         noted = ""
         if arrival.datatype is None:
             match = self.registry.match_topic(arrival.topic)

@@ -8,6 +8,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.ingest.arrival import Found
 from greenpower.ingest.clock import ClockRule, arrival_time
+from greenpower.ingest.timekeeper import CLOSE
 from greenpower.store.client import Document
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -27,7 +28,7 @@ class ReplayClock:
             arrival = found.arrival.received_at
             event = recorded.get(id(found.arrival), {})
             if found.stamp is None or event.get("clock") == "stuck":
-                found.time, found.undated = arrival_time(arrival), True
+                found.time, found.undated = _arrived(arrival, event), True
                 continue
             time = self.rule.measured(found.stamp, arrival)
             if self.rule.plausible(time, arrival):
@@ -40,10 +41,21 @@ class ReplayClock:
         before = event.get("offset_ms")
         if before is not None:
             offset = timedelta(milliseconds=before)
-            stored = event.get("timestamp")
-            if time + offset in (stored if isinstance(stored, list) else [stored]):
+            if time + offset in _stored(event):
                 return offset  # the stamp means what it meant then
         known = self.agreed.get(device)
         if known is None or not self.rule.plausible(time + known, arrival):
             known = self.agreed[device] = arrival_time(arrival) - time
         return known
+
+
+def _arrived(arrival: datetime, event: Document) -> datetime:
+    """The time of arrival, as ingest moved it apart from that of another frame."""
+    time = arrival_time(arrival)
+    return next((stored for stored in _stored(event) if timedelta(0) <= stored - time < CLOSE), time)
+
+
+def _stored(event: Document) -> list[datetime]:
+    """The timestamps of the readings that an event gave."""
+    stored = event.get("timestamp", [])
+    return stored if isinstance(stored, list) else [stored]

@@ -12,10 +12,13 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from greenpower.config import Settings
+from greenpower.ingest.admission import Admission
 from greenpower.ingest.http import Health, HttpServer
+from greenpower.ingest.lines import LinesServer
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.mqtt import MqttSource
 from greenpower.ingest.pipeline import Pipeline
+from greenpower.ingest.tcp import Gateways
 from greenpower.registry import Registry
 from greenpower.store.client import async_client, sync_client
 from greenpower.store.layout import ensure_indexes
@@ -29,10 +32,11 @@ DRAIN_SECONDS = 8.0
 class Runner:
     """One ingest process."""
 
-    def __init__(self, *, settings: Settings, registry: Registry, mqtt: bool) -> None:
+    def __init__(self, *, settings: Settings, registry: Registry, mqtt: bool, tcp: bool) -> None:
         self.settings = settings
         self.registry = registry
         self.with_mqtt = mqtt
+        self.with_tcp = tcp
         self.metrics = Metrics()
         self._mongo_failing_since: float | None = None
 
@@ -48,6 +52,15 @@ class Runner:
         self.mqtt: MqttSource | None = None
         if self.with_mqtt:
             self.mqtt = MqttSource(settings=self.settings, topics=self.registry.topics, pipeline=self.pipeline)
+        self.gateways: Gateways | None = None
+        self.lines: LinesServer | None = None
+        if self.with_tcp:
+            admission = Admission(self.settings, self.metrics)
+            self.gateways = Gateways(
+                settings=self.settings, registry=self.registry, pipeline=self.pipeline, admission=admission
+            )
+            if self.settings.tcp_lines_token.get_secret_value():
+                self.lines = LinesServer(settings=self.settings, pipeline=self.pipeline, admission=admission)
         health = Health(self._parts)
         server = HttpServer(
             self.settings.ingest_http_host, self.settings.ingest_http_port, health, self.metrics.registry
@@ -57,6 +70,10 @@ class Runner:
             await self._until(stop, self._prepare())
             if self.mqtt is not None and not stop.is_set():
                 tasks.append(asyncio.create_task(self.mqtt.run()))
+            for listener in (self.gateways, self.lines):
+                if listener is not None and not stop.is_set():
+                    await listener.start()
+                    log.info("listening on %s:%d", listener.host, listener.port)
             await self._until(stop, *tasks)
             await self._stop()
         finally:
@@ -128,6 +145,8 @@ class Runner:
         }
         if failing is not None:
             parts["mongo"]["failing_seconds"] = round(time.monotonic() - failing)
+        if self.gateways is not None:
+            parts["tcp"] = {"ok": True, "gateways": len(self.gateways.by_device)}
         if self.mqtt is not None:
             parts["mqtt"] = {"ok": self.mqtt.connected}
             if self.mqtt.problem:
@@ -139,6 +158,9 @@ class Runner:
         log.info("stopping, %d frames held", self.pipeline.batcher.pending)
         if self.mqtt is not None:
             await self.mqtt.stop()
+        for listener in (self.gateways, self.lines):
+            if listener is not None:
+                listener.stop()
         try:
             await asyncio.wait_for(self.pipeline.drain(), DRAIN_SECONDS)
             await asyncio.sleep(0)  # let the handlers acknowledge what was stored last

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
 
 from pymongo.asynchronous.collection import AsyncCollection
@@ -24,6 +24,9 @@ from greenpower.store.readings import Number
 ODD_CONFLICTS = 3
 LAGS_KEPT = 15
 MOST_DEVICES = 200_000
+MILLISECOND = timedelta(milliseconds=1)
+# Frames of one device that come together are moved apart by up to this much.
+CLOSE = timedelta(seconds=1)
 
 Key = tuple[str, str]  # type name, device id
 Wrong = tuple[Found, str, datetime]
@@ -53,6 +56,7 @@ class Timekeeper:
         self.rule = rule
         self._on_retry = on_retry
         self._last: dict[Key, _Last] = {}
+        self._arrived: dict[Key, datetime] = {}
         self._stuck: dict[Key, datetime] = {}
         self._stuck_changed: dict[Key, datetime | None] = {}
         self._lags: dict[str, deque[float]] = {}
@@ -67,13 +71,15 @@ class Timekeeper:
         for found in batch:
             arrival = found.arrival.received_at
             device = found.device_id
-            if found.stamp is None or device is None:
-                if found.stamp is None:
-                    found.time, found.undated = arrival_time(arrival), True
+            if device is None or found.time is not None:
+                continue
+            if found.stamp is None:
+                self._set_arrival(found, device)
                 continue
             time = self.rule.measured(found.stamp, arrival)
             if self._stands(found, device, time):
-                found.time, found.undated, found.clock = arrival_time(arrival), True, "stuck"
+                found.clock = "stuck"
+                self._set_arrival(found, device)
             elif self.rule.plausible(time, arrival):
                 found.time = time
                 self._note_lag(device, (arrival - time).total_seconds())
@@ -83,6 +89,18 @@ class Timekeeper:
             await until_written(lambda: self._move(wrong), on_retry=self._on_retry)
         if self._stuck_changed:
             await until_written(self._save_stuck, on_retry=self._on_retry)
+
+    def _set_arrival(self, found: Found, device: str) -> None:
+        """The time of arrival, a millisecond apart from that of the frame before: both are readings."""
+        key = (found.arrival.type_name or "", device)
+        time = arrival_time(found.arrival.received_at)
+        last = self._arrived.get(key)
+        if last is not None and timedelta(0) <= last - time < CLOSE:
+            time = last + MILLISECOND
+        elif last is None and len(self._arrived) >= MOST_DEVICES:
+            del self._arrived[next(iter(self._arrived))]
+        self._arrived[key] = found.time = time
+        found.undated = True
 
     def _stands(self, found: Found, device: str, time: datetime) -> bool:
         """Whether this device's clock has stopped at this time."""
@@ -123,7 +141,7 @@ class Timekeeper:
             if self.rule.plausible(moved, arrival):
                 found.time = moved
             else:  # another process agreed meanwhile on one that fits only its own frames
-                found.time, found.undated = arrival_time(arrival), True
+                self._set_arrival(found, device)
 
     def _note_lag(self, device: str, lag: float) -> None:
         lags = self._lags.get(device)
