@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 LATE_SECONDS = 2.0
 REPORT_SECONDS = 600.0
 #: how long the end waits for the broker to acknowledge what is under way
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,7 @@ def summary(rounds: Rounds, parsed: dict[str, float], frames: int) -> dict[str, 
         "combined": combined,
         "ratio": medians["ingest"] / combined,
         "mix_ratio": medians["mix"] / combined,
+        "tcp_ratio": medians["tcp"] / combined,
         "parse": parsed,
         "lost": 0,
     }
@@ -81,7 +82,11 @@ def table(report: dict[str, Any]) -> str:
         ("    one after the other, 1/(1/a+1/b)", report["combined"], "frames/s"),
         ("(c) greenpower ingest --mqtt", medians["ingest"], f"frames/s, {report['ratio']:.2f} of that: goal {verdict}"),
         ("    the same, all types mixed, split too", medians["mix"], f"frames/s, {report['mix_ratio']:.2f} of that"),
-        (f"(d) greenpower ingest --tcp, {GATEWAYS} gateways", medians["tcp"], "readings/s, 3 answers each"),
+        (
+            f"(d) greenpower ingest --tcp, {GATEWAYS} gateways",
+            medians["tcp"],
+            f"readings/s, {report['tcp_ratio']:.2f} of that",
+        ),
         *((f"(e) read by parser and checks: {name}", rate, "frames/s") for name, rate in report["parse"].items()),
     ]
     head = (

@@ -23,12 +23,22 @@ SPOILED = {
 
 def simulated(settings: Settings, folder: Path, *args: str) -> tuple[int, int]:
     """Readings made and packets acknowledged by a run of the simulator."""
-    args = ("simulate", "--devices", "10", "--rate", "20", "--count", str(READINGS), *args)
+    args = ("simulate", "--devices", "20", "--rate", "60", "--count", str(READINGS), *args)
     with Command(settings, *args, folder=folder) as command:
         assert command.process.wait(60) == 0
         told = re.search(r"(\d+) readings in (\d+) packets, 0 packets not", command.log.read_text())
     assert told
     return int(told[1]), int(told[2])
+
+
+def rounds(settings: Settings, folder: Path, *args: str) -> int:
+    """Rounds answered by 20 simulated gateways."""
+    args = ("simulate", "--type", "solar", "--devices", "20", "--rate", "20", *args)
+    with Command(settings, *args, folder=folder) as command:
+        assert command.process.wait(60) == 0
+        told = re.search(r"(\d+) readings in", command.log.read_text())
+    assert told
+    return int(told[1])
 
 
 def stored(db: Any) -> dict[str, int]:
@@ -75,3 +85,38 @@ def test_the_books_balance_when_all_goes_wrong(settings: Settings, tmp_path: Pat
         assert not db.grid_rt_data.count_documents(
             {"timestamp": {"$lt": db.command("hello")["localTime"].replace(month=1)}}
         )
+
+
+def test_every_round_of_a_gateway_is_stored(settings: Settings, tmp_path: Path) -> None:
+    with (
+        Command(settings, "ingest", "--tcp", folder=tmp_path) as ingest,
+        MongoClient[dict[str, Any]](settings.mongo_db_uri.get_secret_value()) as client,
+    ):
+        ingest.wait_healthy()
+        db = client[settings.mongo_db_name]
+        answered = rounds(settings, tmp_path, "--count", "60")
+        wait_until(lambda: stored(db)["solar"] >= answered)
+        assert ingest.stop() == 0
+        assert stored(db)["solar"] == answered >= 60
+        # The run ends amid rounds, and that is all that there is to note.
+        assert set(db.telemetry_events.distinct("reason")) <= {"unfinished-round"}
+        assert len(db.solar_data.distinct("device_id")) == 20
+
+
+def test_gateways_that_misbehave_spoil_no_value(settings: Settings, tmp_path: Path) -> None:
+    faults = ("--faults", "duplicates,split,reorder,drop,garbage", "--duration", "4")
+    with (
+        Command(settings, "ingest", "--tcp", folder=tmp_path) as ingest,
+        MongoClient[dict[str, Any]](settings.mongo_db_uri.get_secret_value()) as client,
+    ):
+        ingest.wait_healthy()
+        db = client[settings.mongo_db_name]
+        rounds(settings, tmp_path, *faults)
+        wait_until(lambda: stored(db)["solar"] > 20)
+        assert ingest.stop() == 0
+        assert {"exception", "noise"} <= set(db.telemetry_events.distinct("reason"))
+        for reading in db.solar_data.find():
+            payload = reading["payload"]
+            assert all(0 <= payload[name] < 200 for name in payload if name.startswith(("current", "active_power")))
+            assert payload.get("active_energy_received", 0) == 0
+            assert payload.get("active_energy_delivered", 1e7) > 1e6
