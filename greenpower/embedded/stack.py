@@ -38,7 +38,7 @@ SERVICES = (
     ),
     Service(
         name="ingest",
-        arguments=("ingest", "--mqtt"),
+        arguments=("ingest", "--mqtt", "--tcp"),
         trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, settings.ingest_http_port, "/health"),
     ),
     Service(
@@ -59,6 +59,11 @@ SIMULATOR = Service(name="simulate", arguments=("simulate",))
 PORTS: tuple[tuple[str, Callable[[Settings], str], Callable[[Settings], bool]], ...] = (
     ("API_PORT", lambda settings: settings.api_host, lambda settings: True),
     ("TCP_PORT", lambda settings: settings.tcp_host, lambda settings: True),
+    (
+        "TCP_LINES_PORT",
+        lambda settings: settings.tcp_host,
+        lambda settings: bool(settings.tcp_lines_token.get_secret_value()),
+    ),
     ("INGEST_HTTP_PORT", lambda settings: settings.ingest_http_host, lambda settings: True),
     ("MQTT_PORT", lambda settings: LOOPBACK, lambda settings: not settings.mqtt_broker),
 )
