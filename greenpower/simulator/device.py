@@ -30,7 +30,7 @@ class Device:
     """A device of one data type. number counts the devices of its type from 0."""
 
     datatype: DataType
-    claim: Mqtt
+    topic: str
     wire: Wire
     device_id: str
     number: int
@@ -45,7 +45,7 @@ class Device:
 
     def send(self, sample: Sample) -> list[Packet]:
         """The packets of a reading, in the order sent."""
-        return [(self.claim.topic, payload) for payload in self.wire.encode(sample)]
+        return [(self.topic, payload) for payload in self.wire.encode(sample)]
 
 
 def frames(device: Device, at: datetime) -> list[Packet]:
@@ -79,22 +79,35 @@ def wire_of(datatype: DataType) -> Wire:
     )
 
 
-def topic_of(datatype: DataType) -> Mqtt:
-    """The claim that its readings come on. Raises CannotSimulate."""
-    for claim in datatype.topics:
-        if claim.is_exact and not claim.noted:
-            return claim
+def places_of(datatype: DataType, ids: str, count: int, seed: int) -> list[tuple[str, str]]:
+    """Topics with their devices' ids: those that claims give, else `count` made by a pattern. Raises CannotSimulate."""
+    claims = [claim for claim in datatype.topics if not claim.noted]
+    given = [(claim.topic, claim.device) for claim in claims if claim.is_exact and claim.device is not None]
+    if given:
+        return given
+    for claim in claims:
+        if claim.is_exact or claim.device_level is not None:
+            names = [device_name(ids, seed, number) for number in range(count if "#" in ids else 1)]
+            return [(topic_for(claim, name), name) for name in names]
     raise CannotSimulate(f"{datatype.name}: it claims no topic that a device could send to")
 
 
+def topic_for(claim: Mqtt, device_id: str) -> str:
+    """A topic that falls under a claim, with the device's id where the claim looks for it."""
+    levels = [level if level != "+" else "simulated" for level in claim.topic.split("/") if level != "#"]
+    if claim.device_level is not None:
+        levels[claim.device_level] = device_id
+    return "/".join(levels)
+
+
 def make_devices(datatype: DataType, count: int, seed: int, zone: tzinfo) -> list[Device]:
-    """Up to `count` devices of a data type: only one where the id is given by the topic. Raises CannotSimulate."""
-    wire, claim = wire_of(datatype), topic_of(datatype)
-    given = claim.device
-    fields = {field.name: field for field in wire.fields}
+    """`count` devices of a data type, or those that its topics name. Raises CannotSimulate."""
+    wire = wire_of(datatype)
+    # A site may have narrowed what is plausible of the fields that the wire format was declared with.
+    declared = {field.name: field for field in datatype.fields}
+    fields = {field.name: declared.get(field.name, field) for field in wire.fields}
     devices = []
-    for number in range(1 if given else count):
-        device_id = given or device_name(wire.ids, seed, number)
+    for number, (topic, device_id) in enumerate(places_of(datatype, wire.ids, count, seed)):
         model = wire.models[number % len(wire.models)]
         measured = Measured(
             (fields[name] for name in model.fields or fields),
@@ -105,12 +118,10 @@ def make_devices(datatype: DataType, count: int, seed: int, zone: tzinfo) -> lis
         )
         devices.append(
             Device(
-                datatype=datatype, claim=claim, wire=wire, device_id=device_id, number=number, model=model,
+                datatype=datatype, topic=topic, wire=wire, device_id=device_id, number=number, model=model,
                 measured=measured, zone=zone,
             )
         )  # fmt: skip
-        if "#" not in wire.ids:
-            break
     return devices
 
 

@@ -62,7 +62,7 @@ class Sender:
             place = random.randint(0, len(good))
             good[place:place] = device.send(zeros)
         if self._befalls("garbage", random):
-            good.insert(random.randint(0, len(good)), (device.claim.topic, garbage(random, device.datatype)))
+            good.insert(random.randint(0, len(good)), (device.topic, garbage(random, device.datatype)))
         if "reorder" in self.faults:
             return self._reordered(good, random)
         return good

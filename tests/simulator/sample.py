@@ -37,8 +37,8 @@ def read(datatype: DataType, packets: Iterable[Packet]) -> tuple[Read, dict[str,
     missing: dict[str, str] = {}
     ids: dict[datetime | None, str] = {}
     for topic, payload in packets:
-        matched = [claim for claim in datatype.topics if claim.matches(topic)]
-        for reading in datatype.parse(Frame(topic=topic, payload=payload, device=matched[0].device)):
+        (claim,) = (claim.at(topic) for claim in datatype.topics if claim.matches(topic))
+        for reading in datatype.parse(Frame(topic=topic, payload=payload, device=claim.device)):
             values, left_out = checker.check(reading.values)
             if reading.device_id is not None:
                 ids[reading.stamp] = reading.device_id

@@ -110,6 +110,31 @@ def test_a_type_that_says_too_little_is_refused() -> None:
         make_fleet([replace(_flat("wild", ()), match=(Mqtt("WILD/+"),))], 1, 0, ZONE)
 
 
+def test_devices_are_where_the_claims_look_for_them() -> None:
+    fields = (Field("level", unit="%"),)
+    named = replace(_flat("tank", fields), match=(Mqtt("A/1", device="ONE"), Mqtt("A/2", device="TWO")))
+    assert [(device.topic, device.device_id) for device in make_devices(named, 1, 0, ZONE)] == [
+        ("A/1", "ONE"),
+        ("A/2", "TWO"),
+    ]
+    level = replace(_flat("tank", fields), match=(Mqtt("SITE/+/+/#", device_level=1),), parse=json_parser())
+    device = make_devices(level, 2, 0, ZONE)[1]
+    assert device.topic == "SITE/SIMULATED-TANK-0002/simulated"
+    assert list(read(level, frames(device, EVENING))[0]) == [("SIMULATED-TANK-0002", None)]
+
+
+def test_a_narrower_range_is_kept() -> None:
+    narrow = replace(
+        get_registry()["rt"],
+        fields=tuple(
+            replace(field, high=300) if field.name.startswith("u") and field.unit == "V" else field
+            for field in get_registry()["rt"].fields
+        ),
+    )
+    for device in make_devices(narrow, 2, 0, ZONE):
+        assert not read(narrow, frames(device, EVENING))[1]
+
+
 def test_names_follow_seed_and_number() -> None:
     assert device_name("33B12260#####", 0, 0) == "33B1226000001"
     assert device_name("33B12260#####", 2, 4) == "33B1226002005"
