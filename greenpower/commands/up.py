@@ -120,11 +120,16 @@ def _typed(settings: Settings, environment: dict[str, str]) -> dict[str, object]
 
 def _ready_lines(settings: Settings, *, made_up: bool) -> list[str]:
     api = f"http://{reach(settings.api_host)}:{settings.api_port}/api"
-    lines = [
-        f"ready  API {api}/  docs {api}/docs/  MQTT {settings.mqtt_broker}:{settings.mqtt_port}  "
-        f"TCP {reach(settings.tcp_host)}:{settings.tcp_port}  "
-        f"ingest http://{reach(settings.ingest_http_host)}:{settings.ingest_http_port}/health"
-    ]
+    tcp = reach(settings.tcp_host)
+    addresses = {
+        "API": f"{api}/",
+        "docs": f"{api}/docs/",
+        "MQTT": f"{settings.mqtt_broker}:{settings.mqtt_port}",
+        "TCP": f"{tcp}:{settings.tcp_port}",
+        "lines": f"{tcp}:{settings.tcp_lines_port}" if _given(settings, "TCP_LINES_TOKEN") else "",
+        "ingest": f"http://{reach(settings.ingest_http_host)}:{settings.ingest_http_port}/health",
+    }
+    lines = ["ready  " + "  ".join(f"{what} {where}" for what, where in addresses.items() if where)]
     if made_up:
         password = settings.admin_password.get_secret_value()
         lines.append(f"login  {settings.admin_username}  password {password}  (made up at the first start)")

@@ -19,8 +19,8 @@ from greenpower.embedded.stack import PORTS, choose_parts, choose_ports
 
 
 def make_settings(home: Path, **values: object) -> Settings:
-    ports = {name.lower(): 0 for name, _, _ in PORTS}
-    return Settings(_env_file=None, greenpower_home=home, **{**ports, **values})  # type: ignore[arg-type, call-arg]
+    defaults = {name.lower(): 0 for name, _, _ in PORTS} | {"tcp_lines_token": "token"}
+    return Settings(_env_file=None, greenpower_home=home, **{**defaults, **values})  # type: ignore[arg-type, call-arg]
 
 
 def test_port_0_becomes_a_free_one(tmp_path: Path) -> None:

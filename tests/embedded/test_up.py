@@ -38,7 +38,11 @@ class Up:
         names = {"MONGO_DB_URI", "REDIS_URL", "REDIS_HOST", "MQTT_BROKER", "DATABASE_URL", "ADMIN_PASSWORD"}
         environment = {name: value for name, value in os.environ.items() if name not in names}
         environment |= {name: str(free_port()) for name, _, _ in PORTS}
-        environment |= {"GREENPOWER_HOME": str(home), "DEVICE_TIMEZONE": "Asia/Dhaka"} | settings
+        environment |= {
+            "TCP_LINES_TOKEN": "lines",
+            "GREENPOWER_HOME": str(home),
+            "DEVICE_TIMEZONE": "Asia/Dhaka",
+        } | settings
         self.process = subprocess.Popen(
             [sys.executable, "-m", "greenpower", "up", *arguments],
             cwd=home.parent,
