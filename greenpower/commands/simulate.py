@@ -29,7 +29,10 @@ def _listed(value: str, known: list[str], what: str) -> list[str]:
     return chosen
 
 
-@click.command()
+EPILOG = "Faults:\n\n" + "\n\n".join(f"{name}: {meaning}" for name, meaning in FAULTS.items())
+
+
+@click.command(epilog=EPILOG)
 @click.option("--devices", type=click.IntRange(1, 100_000), default=5, show_default=True, help="Devices of each type.")
 @click.option("--rate", type=POSITIVE, help="Readings a second in all; else one of each device every 5 s.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same devices.")
