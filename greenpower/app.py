@@ -21,7 +21,7 @@ from greenpower.binding import bind_all
 from greenpower.config import ConfigError, Settings
 from greenpower.extensions import db, engine_options, init_sql
 from greenpower.models.setup import newest_revision
-from greenpower.registry import Registry, get_registry
+from greenpower.registry import Registry, load_registry
 from greenpower.store.mongo import Mongo, check_address
 
 LARGEST_BODY = 64 * 1024
@@ -92,9 +92,11 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     for name in ("MONGO_DB_URI", "JWT_SIGNING_KEY"):
         settings.need(name)
     check_address(settings)
+    if registry is None:
+        registry = load_registry(settings.greenpower_site)
     app = create_sql_app(settings)
     app.json = OrjsonProvider(app)
-    context = Context(settings=settings, registry=registry or get_registry(), mongo=Mongo(settings))
+    context = Context(settings=settings, registry=registry, mongo=Mongo(settings))
     set_context(app, context)
     register_errors(app)
     init_auth(app)

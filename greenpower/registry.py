@@ -116,7 +116,7 @@ def declared_in(module: ModuleType) -> tuple[DataType, ...]:
     if found is None:
         found = (getattr(module, "DATATYPE", None),)
     if not isinstance(found, tuple) or not found or not all(isinstance(item, DataType) for item in found):
-        raise RegistryError(f"plugin {module.__name__}: it must export DATATYPE, or DATATYPES, a tuple of DataType")
+        raise RegistryError("it must export DATATYPE, or DATATYPES, a tuple of DataType")
     return found
 
 

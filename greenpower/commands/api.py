@@ -6,7 +6,8 @@ import click
 
 from greenpower.api.server import Server
 from greenpower.app import create_app
-from greenpower.config import load_settings
+from greenpower.config import ConfigError, load_settings
+from greenpower.embedded.port import bind_trouble
 from greenpower.log import set_up_logging
 
 
@@ -16,4 +17,7 @@ def api() -> None:
     settings = load_settings()
     settings.check_production()
     set_up_logging(settings.log_level)
-    Server(create_app(settings), settings).run()
+    app = create_app(settings)
+    if trouble := bind_trouble(settings.api_port, settings.api_host):
+        raise ConfigError(f"API_PORT {settings.api_port} cannot be used on {settings.api_host} ({trouble})")
+    Server(app, settings).run()

@@ -14,7 +14,7 @@ from greenpower.log import set_up_logging
 from greenpower.models import Role, RoleName, User
 from greenpower.models.setup import make_roles, make_user, upgrade
 from greenpower.models.user import find_user
-from greenpower.registry import get_registry
+from greenpower.registry import load_registry
 from greenpower.store.client import sync_client
 from greenpower.store.layout import ensure_indexes
 from greenpower.store.mongo import check_address
@@ -55,9 +55,10 @@ def init_sql(settings: Settings) -> list[str]:
 def init_mongo(settings: Settings) -> list[str]:
     """Bring the telemetry database's indexes up to date. Returns a line if any changed. Raises ConfigError."""
     check_address(settings)
+    registry = load_registry(settings.greenpower_site)
     try:
         with sync_client(settings) as client:
-            changes = ensure_indexes(client[settings.mongo_db_name], get_registry(), settings)
+            changes = ensure_indexes(client[settings.mongo_db_name], registry, settings)
     except PyMongoError as error:
         raise ConfigError(f"MONGO_DB_URI: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from None
     return [f"Mongo: {len(changes)} indexes made or retentions changed"] if changes else []

@@ -12,7 +12,7 @@ from rich.table import Table
 from greenpower.binding import Binding, bind_all
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import Field
-from greenpower.registry import Loaded, get_registry
+from greenpower.registry import Loaded, load_registry
 from greenpower.store.layout import Index, retention
 
 WIDTH = 120
@@ -24,7 +24,8 @@ DAY, HOUR, MINUTE = 86_400, 3_600, 60
 @click.option("--fields/--no-fields", default=True, help="List the fields too.")
 def plugins(as_json: bool, fields: bool) -> None:
     """List the data types that are loaded and all that was derived from them."""
-    settings, registry = load_settings(), get_registry()
+    settings = load_settings()
+    registry = load_registry(settings.greenpower_site)
     bindings = bind_all(registry)
     summaries = [summary(loaded, binding, settings) for loaded, binding in zip(registry.loaded, bindings, strict=True)]
     if as_json:

@@ -13,13 +13,13 @@ from pymongo import MongoClient
 from sqlalchemy import func, select
 
 from greenpower.app import sql_context
-from greenpower.cli import main
 from greenpower.commands.init import init_sql
 from greenpower.config import ConfigError, Settings
 from greenpower.extensions import db
 from greenpower.models import Role, RoleName, User
 from greenpower.models.setup import make_roles, make_user, upgrade
 from greenpower.models.user import find_user
+from tests.cli import run_cli
 from tests.process import environment
 
 
@@ -48,22 +48,11 @@ def test_several_at_once_do_the_work_once(sql_settings: Settings, tmp_path: Path
     assert counts(sql_settings) == (1, 3)
 
 
-def run_init(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    """`greenpower init` in this process."""
-    for name, value in environment(settings).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "argv", ["greenpower", "init", *arguments])
-    main()
-
-
 def test_init_makes_everything_and_then_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     for told in ("6 changes", "nothing to do"):
-        with pytest.raises(SystemExit) as ended:
-            run_init(settings, monkeypatch)
-        assert not ended.value.code
+        assert run_cli(monkeypatch, tmp_path, "init", settings=settings) == 0
         assert capsys.readouterr().out.splitlines()[-1] == told
     assert counts(settings) == (1, 3)
     with MongoClient[dict[str, Any]](settings.need("MONGO_DB_URI")) as client:
@@ -115,7 +104,6 @@ def test_what_is_missing_is_said_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("greenpower.store.client.SELECTION_MS", 200)
-    monkeypatch.chdir(tmp_path)
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
         greenpower_home=tmp_path / "home",
@@ -123,9 +111,7 @@ def test_what_is_missing_is_said_in_one_line(
         mongo_db_uri=SecretStr("mongodb://127.0.0.1:9/"),
     )
     secret = {name: value if name == "admin_username" else SecretStr(value) for name, value in changes.items()}
-    with pytest.raises(SystemExit) as ended:
-        run_init(settings.model_copy(update=secret), monkeypatch)
-    assert ended.value.code == 2
+    assert run_cli(monkeypatch, tmp_path, "init", settings=settings.model_copy(update=secret)) == 2
     told = capsys.readouterr().err
     assert told.startswith("greenpower: ") and line in told and told.count("\n") == 1
     assert "hunter2" not in told

@@ -1,0 +1,73 @@
+"""The app: wired from settings, without a connection, as often as one likes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from greenpower.app import create_app
+from greenpower.binding import bind_all
+from greenpower.config import ConfigError, Settings
+from greenpower.registry import Registry, load_registry
+from tests.api.conftest import PROBE, SILENT
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings whose servers are not there."""
+    return Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        greenpower_home=tmp_path / "never-made",
+        jwt_signing_key=SecretStr("j" * 40),
+        mongo_db_uri=SecretStr("mongodb://127.0.0.1:9/"),
+    )
+
+
+def test_it_is_made_without_a_server_or_a_file(settings: Settings) -> None:
+    app = create_app(settings)
+    rules = {rule.rule for rule in app.url_map.iter_rules()}
+    assert {binding.path for binding in bind_all(load_registry(None)) if binding.path} <= rules
+    assert {"/api/health/", "/api/ready/", "/api/docs/", "/api/schema/", "/api/telemetry/events/"} <= rules
+    assert not settings.greenpower_home.exists()
+
+
+def test_several_apps_live_side_by_side(settings: Settings) -> None:
+    one, other = create_app(settings, Registry.of(PROBE)), create_app(settings, Registry.of(SILENT))
+    assert "/api/telemetry/probe-data/" in one.test_client().get("/api/schema/").get_json()["paths"]
+    assert "/api/telemetry/probe-data/" not in other.test_client().get("/api/schema/").get_json()["paths"]
+
+
+def test_an_api_without_a_type_is_one(settings: Settings) -> None:
+    paths = create_app(settings, Registry.of()).test_client().get("/api/schema/").get_json()["paths"]
+    assert [path for path in paths if "telemetry" in path] == ["/api/telemetry/events/"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("mongo_db_uri", "", "MONGO_DB_URI is not set"),
+        ("mongo_db_uri", "http://x", "MONGO_DB_URI: "),
+        ("jwt_signing_key", "", "JWT_SIGNING_KEY is not set"),
+        ("database_url", "nonsense", "DATABASE_URL is not the address"),
+        ("database_url", "mysql+pymysql://u@h/d", "DATABASE_URL needs a driver that is not installed: pymysql"),
+    ],
+)
+def test_a_setting_that_is_missing_or_wrong_is_named(settings: Settings, name: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        create_app(settings.model_copy(update={name: SecretStr(value)}), Registry.of())
+
+
+def test_every_view_but_the_open_ones_needs_a_token(settings: Settings) -> None:
+    app = create_app(settings)
+    client = app.test_client()
+    open_places = ("/api/health/", "/api/ready/", "/api/docs/", "/api/schema/", "/api/users/token/")
+    asked = 0
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith(open_places):
+            continue
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            assert client.open(rule.rule, method=method).status_code == 401, rule
+            asked += 1
+    assert asked >= 6

@@ -1,0 +1,173 @@
+"""Settings: where they come from, what they become, what production refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from greenpower.config import ConfigError, Settings, load_settings, run_file
+
+KEY = "k" * 32
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty directory and no settings in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    settings = load_settings()
+    assert (settings.environment, settings.api_port, settings.tcp_port, settings.ingest_http_port) == (
+        "dev",
+        8000,
+        6000,
+        7002,
+    )
+    assert (settings.backlog_max_days, settings.clock_tolerance_seconds, settings.max_frame_bytes) == (35, 300, 262_144)
+    assert (settings.device_timezone, settings.mongo_events_ttl_seconds) == ("Asia/Dhaka", 30 * 86_400)
+    assert settings.greenpower_home == Path("var")
+
+
+def test_the_environment_wins_over_env_which_wins_over_a_running_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = run_file(tmp_path / "var")
+    running.parent.mkdir(parents=True)
+    running.write_text("MONGO_DB_URI=running\nREDIS_URL=running\nMQTT_BROKER=running\n")
+    (tmp_path / ".env").write_text("REDIS_URL=file\nMQTT_BROKER=file\nUNKNOWN=ignored\n")
+    monkeypatch.setenv("MQTT_BROKER", "environment")
+    settings = load_settings()
+    assert settings.mongo_db_uri.get_secret_value() == "running"
+    assert settings.redis_address == "file"
+    assert settings.mqtt_broker == "environment"
+    assert load_settings(mqtt_broker="given").mqtt_broker == "given"
+
+
+def test_a_running_stack_is_looked_for_in_its_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = run_file(tmp_path / "elsewhere")
+    running.parent.mkdir(parents=True)
+    running.write_text("MONGO_DB_URI=running\n")
+    assert not load_settings().mongo_db_uri.get_secret_value()
+    assert load_settings(greenpower_home=tmp_path / "elsewhere").mongo_db_uri.get_secret_value() == "running"
+    (tmp_path / ".env").write_text("GREENPOWER_HOME=elsewhere\n")
+    assert load_settings().mongo_db_uri.get_secret_value() == "running"
+
+
+def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "")
+    assert load_settings().api_port == 8000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_PORT", "http"),
+        ("API_PORT", "70000"),
+        ("ENVIRONMENT", "staging"),
+        ("DEVICE_TIMEZONE", "Asia/Nowhere"),
+        ("DEVICE_TIMEZONE", "../etc/passwd"),
+        ("LOG_LEVEL", "LOUD"),
+        ("MAX_FRAME_BYTES", "1"),
+        ("MONGO_TODAY_TTL_SECONDS", "-1"),
+        ("MQTT_TLS", "perhaps"),
+    ],
+)
+def test_a_bad_value_is_told_by_name_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"{name}: ") and "\n" not in str(caught.value)
+
+
+def test_several_bad_values_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "x")
+    monkeypatch.setenv("TCP_PORT", "x")
+    with pytest.raises(ConfigError, match=r"TCP_PORT.*API_PORT"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"database_url": "postgres://u:p@h/d"}, "postgresql+psycopg://u:p@h/d"),
+        ({"database_url": "postgresql://u:p@h/d?sslmode=require"}, "postgresql+psycopg://u:p@h/d?sslmode=require"),
+        ({"database_url": "sqlite:////x.db", "postgres_db_host": "h"}, "sqlite:////x.db"),
+        (
+            {"postgres_db_host": "h", "postgres_db_password": "p@/:%"},
+            "postgresql+psycopg://green_power_user:p%40%2F%3A%25@h:5432/green_power",
+        ),
+    ],
+)
+def test_the_sql_address(given: dict[str, Any], url: str) -> None:
+    assert load_settings(**given).sql_url == url
+
+
+def test_without_a_sql_address_it_is_sqlite_in_the_home(tmp_path: Path) -> None:
+    assert load_settings().sql_url == f"sqlite:///{tmp_path}/var/greenpower.sqlite3"
+
+
+def test_redis_may_be_given_by_host() -> None:
+    assert load_settings(redis_host="h").redis_address == "redis://h:6379/0"
+    assert load_settings(redis_host="h", redis_url="redis://other").need("REDIS_URL") == "redis://other"
+
+
+def test_what_is_needed_and_not_there_is_named() -> None:
+    settings = load_settings()
+    for name in ("MONGO_DB_URI", "REDIS_URL", "JWT_SIGNING_KEY", "MQTT_BROKER"):
+        with pytest.raises(ConfigError, match=f"^{name} is not set"):
+            settings.need(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"secret_key": ""}, "SECRET_KEY"),
+        ({"secret_key": "your-secret"}, "SECRET_KEY"),
+        ({"jwt_signing_key": "change-me"}, "JWT_SIGNING_KEY"),
+        ({"jwt_signing_key": "x" * 31}, "JWT_SIGNING_KEY"),
+        ({"cors_allowed_origins": "https://a.example, *"}, "CORS_ALLOWED_ORIGINS"),
+    ],
+)
+def test_production_refuses_what_is_not_safe(changes: dict[str, str], name: str) -> None:
+    good: dict[str, Any] = {"environment": "prod", "secret_key": KEY, "jwt_signing_key": KEY}
+    load_settings(**good).check_production()
+    load_settings(**{**good, **changes, "environment": "dev"}).check_production()
+    with pytest.raises(ConfigError, match=f"^{name}"):
+        load_settings(**{**good, **changes}).check_production()
+
+
+def test_the_table_names_every_setting_and_no_secret() -> None:
+    settings = load_settings(**{name: "hunter2" for name in secret_names()})
+    rows = settings.table()
+    assert [name.lower() for name, _, _ in rows] == list(Settings.model_fields)
+    assert all(description for _, _, description in rows)
+    assert "hunter2" not in str(rows) and "hunter2" not in repr(settings)
+
+
+def secret_names() -> list[str]:
+    return [name for name, info in Settings.model_fields.items() if info.annotation is SecretStr]
+
+
+def test_whatever_holds_a_secret_is_declared_as_one() -> None:
+    assert {"secret_key", "jwt_signing_key", "admin_password", "mqtt_password", "mongo_db_uri"} <= set(secret_names())
+    suspicious = [
+        name for name in Settings.model_fields if any(word in name for word in ("password", "secret", "_url"))
+    ]
+    assert set(suspicious) <= set(secret_names())
+
+
+def test_the_design_names_are_all_there() -> None:
+    names = """ENVIRONMENT SECRET_KEY JWT_SIGNING_KEY POSTGRES_DB_NAME POSTGRES_DB_USER POSTGRES_DB_PASSWORD
+        POSTGRES_DB_HOST POSTGRES_DB_PORT DATABASE_URL MONGO_DB_URI MONGO_DB_NAME REDIS_URL REDIS_HOST
+        MONGO_TODAY_TTL_SECONDS MONGO_LAST_7_DAYS_TTL_SECONDS MONGO_LAST_30_DAYS_TTL_SECONDS
+        MONGO_LAST_6_MONTHS_TTL_SECONDS MONGO_THIS_YEAR_TTL_SECONDS MONGO_EVENTS_TTL_SECONDS MQTT_BROKER MQTT_PORT
+        MQTT_USERNAME MQTT_PASSWORD MQTT_TLS MQTT_SHARED TCP_HOST TCP_PORT API_HOST API_PORT REALTIME_PORT
+        INGEST_HTTP_PORT GREENPOWER_HOME ADMIN_USERNAME ADMIN_PASSWORD DEVICE_TIMEZONE BACKLOG_MAX_DAYS
+        CLOCK_TOLERANCE_SECONDS CORS_ALLOWED_ORIGINS LOG_LEVEL MQTT_CLIENT_ID MAX_FRAME_BYTES GREENPOWER_SITE"""
+    assert {name.lower() for name in names.split()} <= set(Settings.model_fields)

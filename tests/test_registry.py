@@ -1,0 +1,193 @@
+"""Discovery: what is found, what is refused, and that a broken plugin is named."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenpower.datatype import NO_TIERS, STANDARD_TIERS, DataType, Dialogue, Field, Mqtt, Tcp, json_parser
+from greenpower.registry import Registry, RegistryError, discover
+
+
+def no_dialogue(claim: Tcp) -> Dialogue:
+    raise NotImplementedError
+
+
+def declare(name: str, **changes: Any) -> DataType:
+    given: dict[str, Any] = {
+        "name": name,
+        "title": name.title(),
+        "endpoint": f"{name}-data",
+        "collection": f"{name}_data",
+        "match": (Mqtt(f"TOPIC/{name}"),),
+        "fields": (Field("volts", unit="V"),),
+        "parse": json_parser(device="id"),
+        "tiers": NO_TIERS,
+    }
+    return DataType(**{**given, **changes})
+
+
+def tcp(registration: str) -> Tcp:
+    return Tcp(registration=registration, dialogue=no_dialogue)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ({"match": (Mqtt("A/B"),)}, {"match": (Mqtt("A/B"),)}, "'a' (given) and 'b' (given) claim the topic 'A/B'"),
+        ({"match": (Mqtt("A/+"),)}, {"match": (Mqtt("A/B"),)}, "claim the topic 'A/+' = 'A/B'"),
+        ({"match": (Mqtt("#"),)}, {"match": (Mqtt("A/B/C"),)}, "claim the topic '#' = 'A/B/C'"),
+        ({"match": (Mqtt("+/B"),)}, {"match": (Mqtt("A/+"),)}, "claim the topic '+/B' = 'A/+'"),
+        (
+            {"match": (tcp("GWCCCL####"),)},
+            {"match": (tcp("GWCCCL0001"),)},
+            "claim the registration packet 'GWCCCL####' = 'GWCCCL0001'",
+        ),
+        (
+            {"match": (tcp("GWCCCL##"),)},
+            {"match": (tcp("GWCCCL####"),)},
+            "claim the registration packet 'GWCCCL##' = 'GWCCCL####'",
+        ),
+        ({"collection": "same"}, {"collection": "same"}, "claim the collection 'same'"),
+        ({"tiers": STANDARD_TIERS}, {"collection": "today_a_data"}, "claim the collection 'today_a_data'"),
+        ({"endpoint": "same"}, {"endpoint": "same"}, "claim the endpoint 'same'"),
+    ],
+)
+def test_two_types_that_cannot_live_together(one: dict[str, Any], other: dict[str, Any], said: str) -> None:
+    with pytest.raises(RegistryError) as caught:
+        Registry.of(declare("a", **one), declare("b", **other))
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_two_types_of_one_name() -> None:
+    with pytest.raises(RegistryError, match="two data types are named 'a'"):
+        Registry.of(declare("a"), declare("a", endpoint=None, collection="x", match=(Mqtt("X"),)))
+
+
+def test_one_type_that_claims_a_topic_twice() -> None:
+    with pytest.raises(RegistryError, match=r"claim the topic 'A/\+' = 'A/B'"):
+        Registry.of(declare("a", match=(Mqtt("A/+"), Mqtt("A/B"))))
+
+
+def test_every_conflict_is_told() -> None:
+    with pytest.raises(RegistryError) as caught:
+        Registry.of(
+            declare("a", endpoint="same", collection="same"),
+            declare("b", endpoint="same", collection="same"),
+            declare("a"),
+        )
+    assert len(str(caught.value).splitlines()) >= 4
+
+
+def test_types_that_merely_look_alike_live_together() -> None:
+    registry = Registry.of(
+        declare("a", match=(Mqtt("A/B"), tcp("GWAAAA####")), endpoint=None),
+        declare("b", match=(Mqtt("A/B/C"), tcp("GWBBBB####")), endpoint=None),
+        declare("c", match=(Mqtt("A"),)),
+    )
+    assert len(registry) == 3 and [datatype.name for datatype in registry] == ["a", "b", "c"]
+    assert registry.topics == ("A/B", "A/B/C", "A")
+    assert [datatype.name for datatype, _ in registry.gateways] == ["a", "b"]
+    assert registry["b"].title == "B" and registry.get("z") is None
+    with pytest.raises(KeyError):
+        registry["z"]
+
+
+def test_a_topic_is_matched_to_its_one_claim() -> None:
+    registry = Registry.of(declare("a", match=(Mqtt("A/B", device="D"),)), declare("b", match=(Mqtt("C/+/E"),)))
+
+    def matched(topic: str) -> str | None:
+        found = registry.match_topic(topic)
+        return None if found is None else found[0].name
+
+    assert [matched(topic) for topic in ("A/B", "C/x/E", "C/x/F", "A/B/C", "", "$SYS/x")] == [
+        "a",
+        "b",
+        None,
+        None,
+        None,
+        None,
+    ]
+    found = registry.match_topic("A/B")
+    assert found is not None and found[1].device == "D"
+
+
+def test_the_shipped_plugins_are_found() -> None:
+    registry = discover()
+    assert {"rt", "eny_now", "environment", "generator", "solar"} <= {datatype.name for datatype in registry}
+    assert {item.origin for item in registry.loaded if item.datatype.name == "rt"} == {"plugins.rt"}
+
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Installs a distribution with an entry point: a module of this name and source."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(name: str, source: str, *, point: str | None = None) -> None:
+        (tmp_path / f"{name}.py").write_text(source)
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[greenpower.plugins]\n{name} = {point or name}\n")
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    return install
+
+
+GOOD = """
+from greenpower.datatype import DataType, Field, Mqtt, json_parser
+def declare(name):
+    return DataType(name=name, title=name, collection=name, match=(Mqtt(name),), fields=(Field("v", unit="V"),),
+                    parse=json_parser(device="id"))
+"""
+
+
+def test_an_installed_plugin_is_found_by_its_entry_point(install: Install) -> None:
+    install("gp_weather", GOOD + "DATATYPE = declare('gp_weather')")
+    install("gp_water", GOOD + "DATATYPES = (declare('gp_water'), declare('gp_water_2'))", point="gp_water:DATATYPES")
+    registry = discover()
+    origins = {item.datatype.name: item.origin for item in registry.loaded}
+    assert origins["gp_weather"] == "gp_weather" and origins["gp_water_2"] == "gp_water" and "rt" in origins
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("1 / 0", "plugin gp_broken does not import: ZeroDivisionError: division by zero"),
+        (
+            "import gp_missing_module",
+            "plugin gp_broken does not import: ModuleNotFoundError: No module named 'gp_missing",
+        ),
+        ("def", "plugin gp_broken does not import: SyntaxError"),
+        ("X = 1", "plugin gp_broken: it must export DATATYPE"),
+        ("DATATYPE = 1", "it must export DATATYPE"),
+        ("DATATYPES = []", "it must export DATATYPE"),
+        ("DATATYPES = ()", "it must export DATATYPE"),
+        (GOOD + "DATATYPE = declare('Bad Name')", "plugin gp_broken: data type 'Bad Name': a name is"),
+        (GOOD + "Field('x', unit='furlong')", "plugin gp_broken: field 'x': unknown unit 'furlong'"),
+        (GOOD + "DATATYPE = declare('rt')", "two data types are named 'rt': plugins.rt and gp_broken"),
+        (
+            GOOD.replace("Mqtt(name)", "Mqtt('MQTT_RT_DATA')") + "DATATYPE = declare('x')",
+            "'rt' (plugins.rt) and 'x' (gp_broken) claim the topic 'MQTT_RT_DATA'",
+        ),
+    ],
+)
+def test_a_broken_plugin_is_named(install: Install, source: str, said: str) -> None:
+    install("gp_broken", source)
+    with pytest.raises(RegistryError) as caught:
+        discover()
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_every_broken_plugin_is_named(install: Install) -> None:
+    install("gp_one", "1 / 0")
+    install("gp_two", "X = 1")
+    with pytest.raises(RegistryError, match=r"(?s)gp_one.*\n.*gp_two"):
+        discover()
