@@ -21,6 +21,7 @@ COMMANDS = {
     "simulate": "greenpower.commands.simulate:simulate",
     "plugins": "greenpower.commands.plugins:plugins",
     "site": "greenpower.commands.site:site",
+    "docs": "greenpower.commands.docs:docs",
     "config": "greenpower.commands.config:config",
     "replay": "greenpower.commands.replay:replay",
     "devices": "greenpower.commands.devices:devices",

@@ -25,9 +25,9 @@ class DataType:
     `/api/telemetry/<endpoint>/`; None serves none. match: claims on topics and gateways. fields: the declared values.
     parse: pure and total, readings or FrameError. tiers: rollup collections, finest first. stale_after: seconds without
     a sign of life after which a device is offline. anchors: a frame that carries one of these fields and in which every
-    number is 0 is a zero frame, rejected. open: whether undeclared numeric keys are kept.
-    id_in_one_part: whether of several messages with one stamp on a topic only one names the device. wire: how devices send a
-    reading, the inverse of parse, for simulated ones; None derives it where parse reads flat JSON.
+    number is 0 is a zero frame, rejected. open: whether undeclared numeric keys are kept. id_in_one_part: whether of
+    several messages with one stamp on a topic only one names the device. wire: how devices send a reading, the inverse
+    of parse, for simulated ones; None derives it where parse reads flat JSON.
     Raises DeclarationError.
     """
 

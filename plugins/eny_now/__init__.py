@@ -12,7 +12,7 @@ from plugins.eny_now.device import DAILY, IDS, ON_SCHEDULE, RUNNING
 GREATEST_POWER = 100_000  # kW: a large feeder; the site file narrows it to what is installed
 HOUR, DAY = 3_600, 86_400
 
-register = partial(Field, kind=Kind.COUNTER, low=0, high=1e10, greatest_rate=GREATEST_POWER)
+register = partial(Field, kind=Kind.COUNTER, low=0, high=10_000_000_000, greatest_rate=GREATEST_POWER)
 active = partial(register, unit="kWh")
 reactive = partial(register, unit="kvarh")
 apparent = partial(register, unit="kVAh")

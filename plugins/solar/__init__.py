@@ -10,11 +10,13 @@ from greenpower.datatype import DataType, Field, Kind, Tcp
 from greenpower.framing.poll import Block, ModbusPoll
 
 PHASES = ("a", "b", "c")
-GREATEST_POWER = 1e8  # W, since the registers count Wh: a large plant; the site file narrows it to what is installed
+GREATEST_POWER = (
+    100_000_000  # W, since the registers count Wh: a large plant; the site file narrows it to what is installed
+)
 
 amperes = partial(Field, unit="A", low=0, high=100_000)
 kilowatts = partial(Field, unit="kW", low=-1_000_000, high=1_000_000)
-register = partial(Field, unit="Wh", kind=Kind.COUNTER, low=0, high=1e15, greatest_rate=GREATEST_POWER)
+register = partial(Field, unit="Wh", kind=Kind.COUNTER, low=0, high=10**15, greatest_rate=GREATEST_POWER)
 
 FIELDS = (
     *(amperes(f"current_{phase}", title=f"current, phase {phase.upper()}") for phase in PHASES),
@@ -55,4 +57,5 @@ DATATYPE = DataType(
     fields=FIELDS,
     parse=POLL,
     stale_after=180,
+    open=False,
 )
