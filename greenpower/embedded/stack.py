@@ -64,11 +64,6 @@ PORTS: tuple[tuple[str, Callable[[Settings], str], Callable[[Settings], bool]], 
         lambda settings: settings.tcp_host,
         lambda settings: bool(settings.tcp_lines_token.get_secret_value()),
     ),
-    (
-        "TCP_LINES_PORT",
-        lambda settings: settings.tcp_host,
-        lambda settings: bool(settings.tcp_lines_token.get_secret_value()),
-    ),
     ("INGEST_HTTP_PORT", lambda settings: settings.ingest_http_host, lambda settings: True),
     ("MQTT_PORT", lambda settings: LOOPBACK, lambda settings: not settings.mqtt_broker),
 )
