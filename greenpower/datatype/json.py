@@ -46,6 +46,8 @@ def decode_object(payload: bytes) -> dict[str, Any]:
 
 def _audit(top: dict[str, Any], payload: bytes) -> None:
     """Raise FrameError duplicate-keys, too-many-keys or too-deep where that is what an object is."""
+    if payload.count(b"{") + payload.count(b"[") > MAX_MEMBERS:
+        raise FrameError("too-many-keys", f"more than {MAX_MEMBERS} objects and lists")
     colons = members = 0
     level: list[Any] = [top]
     for _ in range(MAX_DEPTH):

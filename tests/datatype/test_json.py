@@ -96,6 +96,7 @@ def test_any_bytes_give_an_object_or_a_frame_error(payload: bytes) -> None:
         (b'{"a":' + b"[" * 60_000 + b"]" * 60_000 + b"}", "too-deep"),
         (b"[" * 100_000, "too-deep"),
         (json.dumps({f"k{n}": n for n in range(100_000)}).encode(), "too-many-keys"),
+        (b'{"a":[' + b"{}," * 80_000 + b"{}]}", "too-many-keys"),
         (json.dumps({f"k{n}": {str(m): m for m in range(99)} for n in range(200)}).encode(), "too-many-keys"),
     ],
 )
