@@ -49,16 +49,16 @@ class Arrival:
     retained: bool = False
     device: str | None = None
     datatype: DataType | None = None
-    raw: Document = field(default_factory=dict)
+    raw: Document | None = None
     parts: list[Part] = field(default_factory=list)
     rejected: str = ""
     noted: str = ""
     duplicate: str = ""
     detail: str = ""
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] | None = None
     outcome: str = ""
     reason: str = ""
-    times: list[datetime] = field(default_factory=list)
+    times: tuple[datetime, ...] = ()
     clock: str = ""
     offset: timedelta | None = None
 

@@ -71,7 +71,7 @@ class Metrics:
                 rejected[name, self._bounded(reason)] += 1
             elif outcome == "noted":
                 noted[name, self._bounded(reason)] += 1
-            for why in arrival.left_out.values():
+            for why in (arrival.left_out or {}).values():
                 left_out[name, self._bounded(why)] += 1
             if count := sum(len(part.conflicts) for part in arrival.parts):
                 conflicts[name] += count

@@ -77,7 +77,7 @@ class Pairing:
                 if found.device_id is None:
                     found.arrival.noted = AWAITING
                     if found.stamp is not None and found.stamp not in found.arrival.times:
-                        found.arrival.times.append(found.stamp)
+                        found.arrival.times += (found.stamp,)
             found_again.extend(found for found in nameless if found.device_id is not None)
         return batch + found_again, ids
 

@@ -84,7 +84,7 @@ class Reader:
                 failed = error
                 continue
             if left_out:
-                arrival.left_out.update(left_out)
+                arrival.left_out = {**(arrival.left_out or {}), **left_out}
             found.append(Found(arrival, reading.device_id, reading.stamp, payload, reading.complete))
         if failed is not None:
             if not found:

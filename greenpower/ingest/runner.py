@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -46,6 +47,7 @@ class Runner:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        _calm_the_collector()
         client = async_client(self.settings)
         db = client[self.settings.mongo_db_name]
         self.pipeline = Pipeline(registry=self.registry, settings=self.settings, db=db, metrics=self.metrics)
@@ -171,3 +173,12 @@ class Runner:
         with suppress(PyMongoError, TimeoutError):
             await asyncio.wait_for(self._save(), 1.0)
         log.info("stopped")
+
+
+def _calm_the_collector() -> None:
+    """Let the cycle collector run seldom: thousands of frames wait at any time, and it would go through all of them
+    again and again. What they leave is freed by reference counts.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
