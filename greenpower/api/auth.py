@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask, Response, abort
 from flask_jwt_extended import get_current_user, verify_jwt_in_request
 from jwt.exceptions import DecodeError
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from greenpower.api.error import problem
 from greenpower.extensions import db, jwt
@@ -17,6 +17,18 @@ from greenpower.models import Role, RoleName, TokenFamily, User
 
 # The users' ids, as far as every database counts them.
 SUBJECT = re.compile(r"[1-9][0-9]{0,8}")
+# Asked with every request, so it is built once.
+CALLER = (
+    select(User.id, User.username, Role.name)
+    .join(Role, Role.id == User.role_id)
+    .join(TokenFamily, TokenFamily.user_id == User.id)
+    .where(
+        TokenFamily.id == bindparam("family"),
+        TokenFamily.revoked_at.is_(None),
+        User.id == bindparam("user"),
+        User.active.is_(True),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +67,7 @@ def _find_caller(_header: dict[str, Any], claims: dict[str, Any]) -> Caller | No
     """The user of a token, unless the login it came from was ended or the user was shut out."""
     if not SUBJECT.fullmatch(claims["sub"]):
         return None
-    row = db.session.execute(
-        select(User.id, User.username, Role.name)
-        .join(Role, Role.id == User.role_id)
-        .join(TokenFamily, TokenFamily.user_id == User.id)
-        .where(
-            TokenFamily.id == str(claims.get("fam")),
-            TokenFamily.revoked_at.is_(None),
-            User.id == int(claims["sub"]),
-            User.active.is_(True),
-        )
-    ).one_or_none()
+    row = db.session.execute(CALLER, {"family": str(claims.get("fam")), "user": int(claims["sub"])}).one_or_none()
     # The connection goes back to the pool before the view starts its own work.
     db.session.rollback()
     return None if row is None else Caller(id=row.id, username=row.username, role=RoleName(row.name))
