@@ -10,11 +10,23 @@ from greenpower.api.blueprint import Blueprint
 from greenpower.api.schema import Schemas, make_schemas
 from greenpower.datatype import DataType
 from greenpower.registry import RegistryError
-from greenpower.store.layout import CLOCKS, EVENTS, PARTS, SEEN, Index, reading_indexes
+from greenpower.store.layout import (
+    CATALOGUE,
+    CLOCKS,
+    EVENTS,
+    INCIDENTS,
+    MARKS,
+    PARTS,
+    SEEN,
+    TOMBSTONES,
+    WATERMARKS,
+    Index,
+    reading_indexes,
+)
 
 # What the core keeps for itself.
 ENDPOINTS = frozenset({events.ENDPOINT})
-COLLECTIONS = frozenset({EVENTS, CLOCKS, PARTS, SEEN})
+COLLECTIONS = frozenset({EVENTS, CLOCKS, PARTS, SEEN, MARKS, WATERMARKS, CATALOGUE, TOMBSTONES, INCIDENTS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

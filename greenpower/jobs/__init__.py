@@ -1,1 +1,5 @@
-"""Work that runs in RQ workers: rollups, device sync, presence. Uses store, models and rollup."""
+"""Background jobs: rollups, their schedule, and what RQ runs of them.
+
+What belongs here: when and from what buckets are computed. What does not: what their numbers are (`greenpower.rollup`),
+how they are stored (`greenpower.store`).
+"""

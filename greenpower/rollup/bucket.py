@@ -44,7 +44,7 @@ class Bucket:
     """A bucket.
 
     payload: {field: the number that stands for it}. stats: {field: state}. count, first, last: how many readings, and
-    the times of the first and the last. awaits: counters that later samples may still change.
+    the times of the first and the last. settled: no later sample can change a counter of it.
     """
 
     start: datetime
@@ -53,7 +53,6 @@ class Bucket:
     last: datetime
     payload: dict[str, Number] = field(default_factory=dict)
     stats: dict[str, State] = field(default_factory=dict)
-    awaits: list[str] = field(default_factory=list)
     settled: bool = True
 
     def put(self, name: str, kind: Kind, state: State) -> None:

@@ -37,7 +37,10 @@ class Befallen:
 
 
 class Register:
-    """The readings of a device: `low` to `high` are asked for, those around them are for judging."""
+    """The readings of a device: `low` to `high` are asked for, those around them are for judging.
+
+    revisit: times of samples before, whose fate was decided by samples among those asked for, or is still open.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Register:
         self.settled_before = settled_before
         self._shortest: float | None = None
         self._before: dict[str, int] = {}
+        self.revisit: set[datetime] = set()
 
     def before(self, name: str) -> int:
         """How many samples of a counter, seen already, lie before those asked for."""
@@ -154,6 +158,8 @@ class Register:
             ends = kept[:1] + kept[-1:]
             state = counter_of([values[i] for i in ends], [times[i] for i in ends], correction) if kept else None
             states.append(state and {**state, "n": len(kept)})
+        undecided = next((index for index, decided_by in sifted.drops if decided_by >= low), low)
+        self.revisit.update(times[undecided:low])
         return states, None if sifted.open_from is None else times[sifted.open_from]
 
     def _sift(self, values: list[Number], times: list[datetime], judge: Judge) -> Sifted:
@@ -165,6 +171,7 @@ class Register:
             found = sift(values[begin:end], max(0, settled - begin))
             joined.kept += [begin + index for index in found.kept]
             joined.dips += [begin + index for index in found.dips]
+            joined.drops += [(begin + index, begin + decided_by) for index, decided_by in found.drops]
             # Of a meter that is gone nothing more comes.
             joined.open_from = None if found.open_from is None else begin + found.open_from
         return joined

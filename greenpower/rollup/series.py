@@ -34,8 +34,9 @@ class Rolled:
     """What readings became.
 
     buckets: in order of time. incidents: what befell the counters. unknown: undeclared fields that were not let in.
-    short: counters that were judged by fewer than `BEFORE` samples before. open: counters whose last samples hang on
-    what comes after the readings given.
+    short: counters that were judged by fewer than `BEFORE` samples before. open: those whose last samples
+    hang on what comes after the readings given. revisit: times of samples before those asked for that only these
+    decided: their windows may change.
     """
 
     buckets: list[Bucket] = field(default_factory=list)
@@ -43,6 +44,7 @@ class Rolled:
     unknown: set[str] = field(default_factory=set)
     short: set[str] = field(default_factory=set)
     open: set[str] = field(default_factory=set)
+    revisit: set[datetime] = field(default_factory=set)
 
 
 def roll(
@@ -86,7 +88,6 @@ def roll(
                 if state is not None:
                     bucket.put(name, kind, state)
                 if open_from is not None and bucket.last >= open_from:
-                    bucket.awaits.append(name)
                     bucket.settled = False
             if open_from is not None and open_from < end:
                 result.open.add(name)
@@ -105,6 +106,7 @@ def roll(
             else:
                 at = times[low + (b if where is None else where[b - 1] + 1) - 1]
                 bucket.put(name, kind, state_of(part, (at,)))
+    result.revisit = register.revisit
     return result
 
 

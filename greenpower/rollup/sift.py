@@ -25,12 +25,14 @@ BEFORE = AHEAD + 1
 class Sifted:
     """What became of a series, by index.
 
-    kept: those that count. dips: those left out for good. open_from: the first whose fate a sample that is still to
-    come may change, and with it that of all after it; None if there is none.
+    kept: those that count. dips: those left out for good. drops: all that were below the last kept, each with the
+    index of the sample that decides its fate, which may still be to come. open_from: the first whose fate a sample that
+    is still to come may change, and with it that of all after it; None if there is none.
     """
 
     kept: list[int] = field(default_factory=list)
     dips: list[int] = field(default_factory=list)
+    drops: list[tuple[int, int]] = field(default_factory=list)
     open_from: int | None = None
 
 
@@ -47,6 +49,7 @@ def sift(values: Sequence[Number], settled: int | None = None) -> Sifted:
         ahead = values[index + 1 : index + 1 + AHEAD]
         back = next((place for place, other in enumerate(ahead, index + 1) if other >= last), None)
         decided_by = index + AHEAD if back is None else back
+        result.drops.append((index, decided_by))
         if decided_by >= settled and result.open_from is None:
             result.open_from = index
         if back is not None:

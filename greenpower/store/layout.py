@@ -20,10 +20,17 @@ EVENTS = "telemetry_events"
 CLOCKS = "device_clocks"
 PARTS = "reading_parts"
 SEEN = "devices_seen"
+MARKS = "rollup_marks"
+WATERMARKS = "rollup_watermarks"
+CATALOGUE = "rollup_fields"
+TOMBSTONES = "rollup_tombstones"
+INCIDENTS = "counter_incidents"
 
 # The longest expiry that MongoDB takes, 68 years: a TTL index cannot be turned back into a plain one in place.
 FOREVER = 2**31 - 1
 PARTS_TTL = 86_400
+# As long as a job that was frozen may take to come back.
+TOMBSTONES_TTL = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +83,18 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield CLOCKS, ()
     yield SEEN, (Index(keys=("type", "last_reading")),)
     yield PARTS, (Index(keys=("key",)), Index(keys=("received_at",), ttl=PARTS_TTL))
+    yield MARKS, (Index(keys=("type", "prefix", "since")),)
+    yield WATERMARKS, ()
+    yield CATALOGUE, ()
+    yield TOMBSTONES, (Index(keys=("collection",)), Index(keys=("at",), ttl=TOMBSTONES_TTL))
+    yield (
+        INCIDENTS,
+        (
+            Index(keys=("type", "device_id", "field", "at", "swap"), unique=True),
+            Index(keys=("type", "at")),
+            Index(keys=("device_id", "at")),
+        ),
+    )
 
 
 def ensure_indexes(db: Database[Document], datatypes: Iterable[DataType], settings: Settings) -> list[str]:

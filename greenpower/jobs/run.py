@@ -1,0 +1,64 @@
+"""Running tiers: on from the watermark, then what is marked, and a note of how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from pymongo.database import Database
+
+from greenpower.config import Settings
+from greenpower.datatype import DataType
+from greenpower.jobs.advance import advance
+from greenpower.jobs.mend import mend
+from greenpower.jobs.plan import Plan, make_plans
+from greenpower.jobs.tier import Clock, Counts, TierRun
+from greenpower.store.client import Document
+from greenpower.store.layout import WATERMARKS
+from greenpower.store.watermarks import note_run
+
+Keep = Callable[[], bool]
+
+
+def now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+def run_tier(
+    db: Database[Document], plan: Plan, settings: Settings, *, clock: Clock = now, keep: Keep = lambda: True
+) -> Counts:
+    """Bring a tier up to date. keep: asked now and then whether to go on; what is left is for the next run.
+
+    Raises PyMongoError where the database is away.
+    """
+    run = TierRun(db, plan, settings, clock)
+    advance(run, keep)
+    mend(run, keep)
+    problem = "".join(
+        f"{name} was kept as {kept} and is declared {declared}: left out until `greenpower rollups backfill --type "
+        f"{plan.datatype.name}`; "
+        for name, (kept, declared) in sorted(run.changed_kinds.items())
+    )
+    if run.counts.failed:
+        problem += f"{run.counts.failed} marks failed, see the worker's log; "
+    note_run(
+        db[WATERMARKS],
+        plan.datatype.name,
+        plan.tier.prefix,
+        run.now,
+        error=problem.removesuffix("; "),
+        left_alone=run.counts.left_alone,
+    )
+    return run.counts
+
+
+def run_all(
+    db: Database[Document], datatypes: Iterable[DataType], settings: Settings, *, clock: Clock = now
+) -> dict[str, Counts]:
+    """Bring all tiers up to date, each type's finest first. Returns what was done by tier's name."""
+    return {
+        plan.name: run_tier(db, plan, settings, clock=clock)
+        for datatype in datatypes
+        for plan in make_plans(datatype, settings)
+    }

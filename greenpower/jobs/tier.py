@@ -1,0 +1,192 @@
+"""A run of one tier: what it can be computed from now, and computing stretches of it.
+
+Safe to stop anywhere and to run beside itself: every result is stored by `as_of`, the later one stays. What belongs
+here: what all runs share. What does not: which stretches (`advance`, `mend`, `backfill`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pymongo.database import Database
+
+from greenpower.config import Settings
+from greenpower.jobs.plan import Plan, Source
+from greenpower.jobs.work import Made, Task, Work
+from greenpower.rollup.grace import done_before
+from greenpower.rollup.spec import Spec
+from greenpower.rollup.window import ceil, floor
+from greenpower.store.catalogue import Catalogue
+from greenpower.store.client import Document
+from greenpower.store.incidents import read_words
+from greenpower.store.layout import CATALOGUE, INCIDENTS, MARKS, TOMBSTONES, WATERMARKS
+from greenpower.store.marks import Place, mark_now
+from greenpower.store.rollups import bury, delete_documents, write_documents
+from greenpower.store.source import count_within, devices_within, first_time, keys
+from greenpower.store.watermarks import EPOCH, Progress, note_horizon, read_progress, take_as_of
+
+Clock = Callable[[], datetime]
+Piece = tuple[Source, datetime, datetime]
+
+# Documents that are held in memory at once: readings, or buckets, which are several times as large.
+MOST_READINGS = 30_000
+MOST_BUCKETS = 8_000
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a run did. written: documents. stale: results that a newer one was ahead of. left_alone: windows that
+    could not be computed from anything whole. marks: done. failed: marks whose computation failed."""
+
+    written: int = 0
+    stale: int = 0
+    deleted: int = 0
+    left_alone: int = 0
+    marks: int = 0
+    failed: int = 0
+
+
+class TierRun:
+    """One run of one tier. clock: gives the time, aware. Raises PyMongoError.
+
+    accept_kinds: compute fields whose kind has changed, too; else they are left out until they are backfilled.
+    """
+
+    def __init__(
+        self, db: Database[Document], plan: Plan, settings: Settings, clock: Clock, *, accept_kinds: bool = False
+    ) -> None:
+        self.db = db
+        self.plan = plan
+        self.counts = Counts()
+        self.output = db[plan.collection]
+        self.state = db[WATERMARKS]
+        self.marks = db[MARKS]
+        self.unit = timedelta(seconds=plan.unit)
+        self.now = clock()
+        ahead = timedelta(seconds=settings.clock_tolerance_seconds)
+        # No reading is measured later than this, as far as devices' clocks are trusted.
+        self.top = ceil(self.now + ahead, plan.unit) + self.unit
+        self.catalogue = Catalogue(db[CATALOGUE], plan.datatype.name)
+        declared = Spec.of(plan.datatype)
+        self.changed_kinds = {} if accept_kinds else self.catalogue.changed(declared.kinds)
+        self.catalogue.declare(declared.kinds)
+        self.work = Work(
+            db,
+            plan,
+            spec=Spec.of(plan.datatype, self.changed_kinds),
+            words=read_words(db[INCIDENTS], plan.datatype.name) if declared.counters else {},
+            catalogue=self.catalogue,
+            clock=clock,
+        )
+        progress = {source.prefix: self.progress(source.prefix) for source in plan.sources}
+        own = self.progress(plan.tier.prefix).watermark or EPOCH
+        # What is behind this tier is being made anew, and not yet whole where this tier is done already.
+        self.sources = tuple(s for s in plan.sources if not s.prefix or (progress[s.prefix].watermark or EPOCH) >= own)
+        self.horizons = {
+            source.prefix: note_horizon(self.state, plan.datatype.name, source.prefix, self.now, source.ttl)
+            for source in plan.sources
+        }
+        self.target = self._target(progress)
+        bury(self.output, db[TOMBSTONES])
+
+    def progress(self, prefix: str) -> Progress:
+        """The state of a tier of this type."""
+        return read_progress(self.state, self.plan.datatype.name, prefix)
+
+    def _target(self, progress: dict[str, Progress]) -> datetime:
+        """Windows that end then or before are done: their grace is over, and so are those that they are merged from."""
+        target = done_before(self.now, self.plan.window)
+        below = self.sources[0]
+        if below.window is None:
+            return target
+        return min(target, floor(progress[below.prefix].watermark or EPOCH, self.plan.unit))
+
+    @property
+    def kept_from(self) -> datetime:
+        """The first window that this tier's retention still holds."""
+        if not self.plan.ttl:
+            return EPOCH
+        return ceil(self.now - timedelta(seconds=self.plan.ttl), self.plan.unit)
+
+    def first_reading(self, since: datetime = EPOCH) -> datetime | None:
+        """The time of the first document that this tier can be computed from."""
+        times = [first_time(self.db[source.collection], since) for source in self.sources]
+        return min((time for time in times if time is not None), default=None)
+
+    def pieces(self, begin: datetime, end: datetime) -> list[Piece]:
+        """A stretch cut by what it can be computed from, oldest first, without what nothing whole is left of."""
+        pieces = []
+        for source in self.sources:
+            whole = max(begin, ceil(self.horizons[source.prefix], self.plan.unit))
+            if whole < end:
+                pieces.append((source, whole, end))
+                end = whole
+        return pieces[::-1]
+
+    def step(self, begin: datetime, end: datetime) -> datetime:
+        """The end of what can be computed in one go: as many windows as fit into memory, at least one."""
+        pieces = self.pieces(begin, end)
+        if not pieces:
+            return end
+        source, _, end = pieces[0]
+        most = _most(source)
+        while end - begin > self.unit and count_within(self.db[source.collection], begin, end, most + 1) > most:
+            end = begin + max(1, (end - begin) // self.unit // 2) * self.unit
+        return end
+
+    def compute(
+        self, begin: datetime, end: datetime, devices: Sequence[str] | None = None, *, fresh: bool = False
+    ) -> Made:
+        """Compute and store `[begin, end)`, whole windows. devices: None for all.
+
+        What is there and no source gives any more is deleted, unless the stretch is fresh: not computed before.
+        """
+        begin = max(begin, self.kept_from)
+        result = Made()
+        pieces = self.pieces(begin, end)
+        if begin < end:
+            self.counts.left_alone += ((pieces[0][1] if pieces else end) - begin) // self.unit
+        as_of = take_as_of(self.state)
+        for source, since, until in pieces:
+            for group in self._groups(source, since, until, devices):
+                task = Task(source=source, begin=since, end=until, devices=group, target=self.target, as_of=as_of)
+                made = self.work.make(task)
+                self.counts.stale += write_documents(self.output, made.documents, fresh=fresh)
+                self.counts.written += len(made.documents)
+                if not fresh:
+                    self._delete_absent(task, made)
+                result.documents += made.documents
+                result.revisit |= made.revisit
+        return result
+
+    def _groups(
+        self, source: Source, begin: datetime, end: datetime, devices: Sequence[str] | None
+    ) -> Iterator[Sequence[str] | None]:
+        """All devices at once, or, where one window of them is too much, group by group."""
+        collection, most = self.db[source.collection], _most(source)
+        if devices is not None or count_within(collection, begin, end, most + 1) <= most:
+            yield devices
+            return
+        names = devices_within(collection, begin, end)
+        share = -(-count_within(collection, begin, end, 0) // most)
+        size = max(1, len(names) // share)
+        for first in range(0, len(names), size):
+            yield names[first : first + size]
+
+    def _delete_absent(self, task: Task, made: Made) -> None:
+        there = keys(self.output, task.begin, task.end, task.devices)
+        absent = there - {(document["device_id"], document["timestamp"]) for document in made.documents}
+        delete_documents(self.output, self.db[TOMBSTONES], absent, task.as_of)
+        self.counts.deleted += len(absent)
+
+    def pass_on(self, places: Iterable[tuple[str, datetime]]) -> None:
+        """Mark the next tier where this one was computed again: (device, time within the window)."""
+        if self.plan.next is not None:
+            marked = {Place.of(self.plan.datatype.name, self.plan.next, device, time) for device, time in places}
+            mark_now(self.marks, marked)
+
+
+def _most(source: Source) -> int:
+    return MOST_READINGS if source.window is None else MOST_BUCKETS

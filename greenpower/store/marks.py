@@ -1,0 +1,103 @@
+"""Marks: which hours of which devices a tier has to compute again.
+
+A document a type, tier, device and hour: {_id, type, prefix, device_id, hour, count, token, since, updated_at}. Setting
+a mark counts it up and gives it a new token. Whoever has done what a mark asks for removes it only if its token is the
+one that was read before the work began: what was marked meanwhile stays marked, and nobody has to remember anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bson import ObjectId
+from pymongo import DeleteOne, UpdateOne
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.collection import Collection
+
+from greenpower.rollup.window import HOUR, floor
+from greenpower.store.client import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is marked. prefix: of the tier. hour: its start, UTC."""
+
+    type: str
+    prefix: str
+    device_id: str
+    hour: datetime
+
+    @classmethod
+    def of(cls, type_name: str, prefix: str, device_id: str, time: datetime) -> Place:
+        """The place of a reading."""
+        return cls(type_name, prefix, device_id, floor(time, HOUR))
+
+    @property
+    def key(self) -> str:
+        return f"{self.type}/{self.prefix}/{self.hour:%Y-%m-%dT%H}/{self.device_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark as it was read."""
+
+    place: Place
+    token: ObjectId
+    since: datetime
+
+
+def _settings(places: Iterable[Place]) -> list[UpdateOne]:
+    now = datetime.now(UTC)
+    return [
+        UpdateOne(
+            {"_id": place.key},
+            {
+                "$inc": {"count": 1},
+                "$set": {"token": ObjectId(), "updated_at": now},
+                "$setOnInsert": {
+                    "type": place.type,
+                    "prefix": place.prefix,
+                    "device_id": place.device_id,
+                    "hour": place.hour,
+                    "since": now,
+                },
+            },
+            upsert=True,
+        )
+        for place in places
+    ]
+
+
+async def mark(collection: AsyncCollection[Document], places: Iterable[Place]) -> None:
+    """Set marks durably. Raises PyMongoError; setting them again does no harm."""
+    if updates := _settings(places):
+        await collection.bulk_write(updates, ordered=False)
+
+
+def mark_now(collection: Collection[Document], places: Iterable[Place]) -> None:
+    """As `mark`, blocking."""
+    if updates := _settings(places):
+        collection.bulk_write(updates, ordered=False)
+
+
+def read_marks(collection: Collection[Document], type_name: str, prefix: str, limit: int, skip: int = 0) -> list[Mark]:
+    """The marks of a tier, those that have waited longest first."""
+    found = collection.find({"type": type_name, "prefix": prefix}).sort("since").skip(skip).limit(limit)
+    return [
+        Mark(
+            Place(document["type"], document["prefix"], document["device_id"], document["hour"]),
+            document["token"],
+            document["since"],
+        )
+        for document in found
+    ]
+
+
+def unmark(collection: Collection[Document], marks: Sequence[Mark]) -> None:
+    """Remove marks, but those that were set again since they were read."""
+    if marks:
+        collection.bulk_write(
+            [DeleteOne({"_id": item.place.key, "token": item.token}) for item in marks], ordered=False
+        )
