@@ -6,7 +6,12 @@ import logging
 import sys
 
 # gmqtt warns of each write to a connection that is gone; ingest counts those as unacknowledged.
-QUIET = {"gmqtt": logging.WARNING, "gmqtt.mqtt.protocol": logging.ERROR, "pymongo": logging.WARNING, "werkzeug": logging.WARNING}
+QUIET = {
+    "gmqtt": logging.WARNING,
+    "gmqtt.mqtt.protocol": logging.ERROR,
+    "pymongo": logging.WARNING,
+    "werkzeug": logging.WARNING,
+}
 
 
 def set_up_logging(level: str) -> None:

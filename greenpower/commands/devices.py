@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 
 from greenpower.config import load_settings
 from greenpower.store.client import Document, sync_client
-from greenpower.store.layout import CLOCKS, SEEN
+from greenpower.store.events import Outcome
+from greenpower.store.layout import CLOCKS, EVENTS, SEEN
+from greenpower.store.ledger import Account, read_ledger
 from greenpower.store.seen import read_seen
 
 CLOCK_HEADINGS = ("device", "offset", "usual lag", "stuck")
+LEDGER_HEADINGS = ("type", "device", "received", *Outcome, "reasons")
 SEEN_HEADINGS = ("type", "device", "first seen", "last heard", "last reading")
 
 
@@ -38,6 +41,24 @@ def list_(name: str | None) -> None:
     with sync_client(settings) as client:
         rows = [_seen_row(document) for document in read_seen(client[settings.mongo_db_name][SEEN], name)]
     _print_table(SEEN_HEADINGS, rows)
+
+
+@devices.command()
+@click.option("--device", "device_id", default=None, help="Of one device only.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=24.0, help="How far back (24).")
+def ledger(device_id: str | None, hours: float) -> None:
+    """What became of each device's frames, from the events."""
+    settings = load_settings()
+    since = datetime.now(UTC) - timedelta(hours=hours)
+    with sync_client(settings) as client:
+        accounts = read_ledger(client[settings.mongo_db_name][EVENTS], since=since, device_id=device_id)
+    _print_table(LEDGER_HEADINGS, [_ledger_row(account) for account in accounts])
+
+
+def _ledger_row(account: Account) -> tuple[str, ...]:
+    counts = (str(account.outcomes.get(outcome.value, 0)) for outcome in Outcome)
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(account.reasons.items()))
+    return account.type_name or "-", account.device_id or "-", str(account.received), *counts, reasons
 
 
 def _seen_row(document: Document) -> tuple[str, ...]:
