@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
 from pymongo.database import Database
 
 from greenpower.store.ledger import read_ledger
 from tests.cli import run_cli
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
-from tests.process import environment
 from tests.wait import wait_until
 
 
-def test_the_operators_view(start: Start, publisher: Publisher, db: Database[Document]) -> None:
+def test_the_operators_view(
+    start: Start,
+    publisher: Publisher,
+    db: Database[Document],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
     command = start()
     now = datetime.now(UTC).replace(microsecond=0)
     good = frame(time=now)
     zero = {key: 0.0 if isinstance(value, float) else value for key, value in good.items()}
-    for payload in (
-        good,
-        good,
-        zero,
-        {**frame(device="33B2005"), "time": "20050118211500"},
-        {"id": "33BBAD", "ua": "?"},
-    ):
+    wrong = {**frame(device="33B2005"), "time": "20050118211500"}
+    for payload in (good, good, zero, wrong, {"id": "33BBAD", "ua": "?"}):
         publisher.send("MQTT_RT_DATA", payload)
-    publisher.send("nobody/claims/this", "{}")
     wait_events(db, 5)
     assert command.stop() == 0
 
@@ -45,10 +47,11 @@ def test_the_operators_view(start: Start, publisher: Publisher, db: Database[Doc
     assert rejected_only is not None
     assert "last_reading" not in rejected_only
 
-    env = environment(command.settings)
-    clocks = run_cli("devices", "clocks", env=env).stdout
-    assert "33B2005" in clocks
-    assert " s" in next(line for line in clocks.splitlines() if line.startswith("33B2005"))
-    assert "33B1225950027" in run_cli("devices", "list", "--type", "rt", env=env).stdout
-    ledger = run_cli("devices", "ledger", "--device", "33B1225950027", env=env).stdout
-    assert "zero-frame 1" in ledger
+    def shown(*arguments: str) -> str:
+        assert run_cli(monkeypatch, tmp_path, "devices", *arguments, settings=command.settings) == 0
+        return capsys.readouterr().out
+
+    wrong_clock = next(line for line in shown("clocks").splitlines() if line.startswith("33B2005"))
+    assert wrong_clock.endswith(" s")
+    assert "33B1225950027" in shown("list", "--type", "rt")
+    assert "zero-frame 1" in shown("ledger", "--device", "33B1225950027")
