@@ -17,6 +17,7 @@ from greenpower.config import Settings
 from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.batcher import Batcher
 from greenpower.ingest.clock import ClockRule
+from greenpower.ingest.marker import Marker
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pairing import Pairing
 from greenpower.ingest.presence import Presence
@@ -27,7 +28,7 @@ from greenpower.registry import Registry
 from greenpower.store.client import Document
 from greenpower.store.events import Outcome, event_document, raw_document, store_events
 from greenpower.store.failure import until_written
-from greenpower.store.layout import CLOCKS, EVENTS, PARTS, SEEN
+from greenpower.store.layout import CLOCKS, EVENTS, MARKS, PARTS, SEEN
 from greenpower.store.readings import Draft, Part, group_parts, store_readings
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Pipeline:
         self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry)
         self.presence = Presence(db[SEEN])
         self.pairing = Pairing(db[PARTS], self._on_retry)
+        self.marker = Marker(db[MARKS], self._on_retry)
         self.batcher = Batcher(self._process)
         self._limit = settings.max_frame_bytes
 
@@ -82,6 +84,7 @@ class Pipeline:
         paired, waited = await self.pairing.pair(found)
         await self.clock.settle(paired)
         await self._store(await drop_redelivered(self.db, paired, self._on_retry))
+        await self.marker.mark(paired)
         await self.pairing.forget(waited)
         settled = [(arrival, *_outcome(arrival)) for arrival in arrivals]
         for arrival, outcome, reason in settled:

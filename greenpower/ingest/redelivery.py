@@ -51,6 +51,10 @@ async def _stored(db: AsyncDatabase[Document], device: str, doubtful: list[Found
             by_collection[found.arrival.datatype.collection].append(found)
     for collection, several in by_collection.items():
         payloads = await recent_payloads(db[collection], device)
-        orphans = [payload for timestamp, payload in payloads if timestamp not in frames.timestamps]
-        stored.extend(found for found in several if found.payload in orphans)
+        orphans = [item for item in payloads if item[0] not in frames.timestamps]
+        for found in several:
+            timestamp = next((timestamp for timestamp, payload in orphans if payload == found.payload), None)
+            if timestamp is not None:
+                found.time = timestamp  # what may not have been marked then is marked now
+                stored.append(found)
     return stored

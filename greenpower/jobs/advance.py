@@ -7,7 +7,7 @@ from datetime import datetime
 
 from greenpower.jobs.tier import TierRun
 from greenpower.rollup.window import floor
-from greenpower.store.watermarks import move_watermark
+from greenpower.store.watermarks import EPOCH, move_watermark
 
 Keep = Callable[[], bool]
 
@@ -24,7 +24,7 @@ def advance(run: TierRun, keep: Keep = lambda: True) -> None:
         done = stop <= run.target
         made = run.compute(start, stop, fresh=done)
         _decide(run, {(device, floor(time, run.plan.unit)) for device, time in made.revisit})
-        if start < run.target:
+        if run.target > EPOCH:
             move_watermark(run.state, run.plan.datatype.name, run.plan.tier.prefix, min(stop, run.target))
         start = stop
         if not keep():

@@ -170,7 +170,7 @@ class TierRun:
             yield devices
             return
         names = devices_within(collection, begin, end)
-        share = -(-count_within(collection, begin, end, 0) // most)
+        share = -(-count_within(collection, begin, end) // most)
         size = max(1, len(names) // share)
         for first in range(0, len(names), size):
             yield names[first : first + size]

@@ -55,9 +55,10 @@ def devices_within(collection: Collection[Document], begin: datetime, end: datet
     return sorted(collection.distinct("device_id", _within(begin, end, None)))
 
 
-def count_within(collection: Collection[Document], begin: datetime, end: datetime, limit: int) -> int:
+def count_within(collection: Collection[Document], begin: datetime, end: datetime, limit: int | None = None) -> int:
     """How many documents there are in `[begin, end)`, counted up to `limit`."""
-    return collection.count_documents(_within(begin, end, None), limit=limit, hint=[("timestamp", ASCENDING)])
+    options: dict[str, Any] = {} if limit is None else {"limit": limit}
+    return collection.count_documents(_within(begin, end, None), hint=[("timestamp", ASCENDING)], **options)
 
 
 def first_time(collection: Collection[Document], since: datetime | None = None) -> datetime | None:

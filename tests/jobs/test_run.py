@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from greenpower.datatype import DataType
+from greenpower.jobs import tier
+from greenpower.jobs.work import Work
+from greenpower.store.marks import Place, mark_now
 from tests.jobs.conftest import T0
 from tests.jobs.world import ENERGY, POWER, World
 
@@ -62,7 +65,7 @@ def test_minute_by_minute_equals_the_plain_recomputation(world: World, datatype:
     left = {f"d{number}": readings(number, T0, 150, MINUTE * 2) for number in range(2)}
     world.now = T0
     while any(left.values()):
-        world.now += timedelta(minutes=7)
+        world.now += timedelta(minutes=13)
         for device, ahead in left.items():
             due = [item for item in ahead if item[0] <= world.now]
             world.store(datatype, device, due)
@@ -73,3 +76,156 @@ def test_minute_by_minute_equals_the_plain_recomputation(world: World, datatype:
     world.run(datatype)
     world.check(datatype)
     assert world.db[datatype.tiers[-1].prefix + datatype.collection].count_documents({"final": False}) == 0
+
+
+@pytest.mark.parametrize("datatype", [POWER, ENERGY], ids=lambda item: item.name)
+def test_late_data_reaches_every_tier_in_one_run(world: World, datatype: DataType) -> None:
+    """A backlog of every other reading, one reading three weeks old, one between two others long final."""
+    for number in range(4):
+        all_readings = readings(number, T0, 200, MINUTE * 3)
+        world.store(datatype, f"d{number}", all_readings[::2])
+        world.now = T0 + timedelta(hours=14)
+        world.run(datatype)
+        world.store(datatype, f"d{number}", all_readings[1::2])
+    old = [(T0 - timedelta(days=21), {"g": 1.5, "c": 3.0, "d": 9000}), (T0 - timedelta(days=20), {"c": 1.0})]
+    world.store(datatype, "d0", old)
+    world.run(datatype)
+    world.check(datatype)
+    assert world.db.rollup_marks.count_documents({}) == 0
+
+
+@pytest.mark.parametrize("datatype", [POWER, ENERGY], ids=lambda item: item.name)
+def test_readings_in_any_order_give_the_same(world: World, datatype: DataType) -> None:
+    """Each reading late by chance, runs in between: counters' neighbours are computed again, hours away if need be."""
+    rng = random.Random(7)
+    left = [("d0", item) for item in readings(1, T0, 60, MINUTE * 20)] + [
+        ("d1", item) for item in readings(2, T0, 40, MINUTE * 45)
+    ]
+    left.sort(key=lambda pair: pair[1][0] + timedelta(minutes=rng.expovariate(1 / 120)))
+    world.now = T0
+    while left:
+        due, left = left[:7], left[7:]
+        world.now = max([world.now, *(item[0] for _, item in due)]) + timedelta(seconds=rng.randrange(200))
+        for device, item in due:
+            world.store(datatype, device, [item])
+        world.run(datatype)
+    world.check(datatype)
+
+
+def test_a_reading_that_is_gone_takes_its_buckets_with_it(world: World) -> None:
+    world.store(POWER, "d0", [(T0, {"g": 1}), (T0 + timedelta(hours=2), {"g": 2})])
+    world.now = T0 + timedelta(hours=14)
+    world.run(POWER)
+    world.db.power_data.delete_one({"timestamp": T0})
+    mark_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0)])
+    world.run(POWER)
+    world.check(POWER)
+    assert world.db.today_power_data.count_documents({}) == 1
+
+
+def test_nothing_is_deleted_because_its_source_expired(world: World) -> None:
+    """Raw kept for two days: a mark further back leaves what was computed then, and is counted."""
+    world.settings = world.settings.model_copy(update={"mongo_raw_ttl_seconds": 2 * 86_400})
+    world.store(POWER, "d0", readings(3, T0, 100, MINUTE * 5))
+    world.now = T0 + timedelta(hours=12)
+    world.run(POWER)
+    before = list(world.db.this_year_power_data.find())
+    world.now = T0 + timedelta(days=12)
+    world.db.power_data.delete_many({})
+    world.db.today_power_data.delete_many({})
+    world.db.last_7_days_power_data.delete_many({})
+    world.run(POWER)
+    mark_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0)])
+    counts = world.run(POWER)
+    assert counts["power/last_30_days_"].left_alone > 0
+    after = list(world.db.this_year_power_data.find())
+    assert [(b["timestamp"], b["stats"]) for b in before] == [(b["timestamp"], b["stats"]) for b in after]
+    assert world.db.rollup_marks.count_documents({}) == 0
+
+
+def test_a_longer_retention_does_not_bring_back_what_expired(world: World) -> None:
+    """What was a day's retention before is not whole for the week that the setting says now."""
+    world.store(POWER, "d0", readings(3, T0, 100, MINUTE * 5))
+    world.now = T0 + timedelta(hours=12)
+    world.run(POWER)
+    world.now = T0 + timedelta(days=3)
+    world.run(POWER)
+    world.db.today_power_data.delete_many({})
+    world.settings = world.settings.model_copy(update={"mongo_today_ttl_seconds": 7 * 86_400})
+    buckets = world.db.last_7_days_power_data
+    wanted = {bucket["timestamp"]: bucket["stats"] for bucket in buckets.find()}
+    mark_now(world.db.rollup_marks, [Place.of("power", "last_7_days_", "d0", T0)])
+    world.run(POWER)
+    assert {bucket["timestamp"]: bucket["stats"] for bucket in buckets.find()} == wanted
+
+
+@pytest.mark.parametrize("datatype", [POWER, ENERGY], ids=lambda item: item.name)
+def test_after_26_hours_down_no_window_is_missing_and_none_doubled(world: World, datatype: DataType) -> None:
+    world.settings = world.settings.model_copy(update={"mongo_today_ttl_seconds": 3 * 86_400})
+    everything = readings(5, T0, 180, MINUTE * 10)
+    soon = [item for item in everything if item[0] < T0 + timedelta(hours=2)]
+    world.store(datatype, "d0", soon)
+    world.now = T0 + timedelta(hours=2)
+    world.run(datatype)
+    # Ingest went on meanwhile: nothing of it was late.
+    for item in everything[len(soon) :]:
+        world.now = item[0]
+        world.store(datatype, "d0", [item])
+    world.now = max(world.now, T0 + timedelta(hours=28))
+    world.run(datatype)
+    world.check(datatype)
+
+
+def test_a_step_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much there is to catch up with, only so much is in memory at once, a window of many devices included."""
+    monkeypatch.setattr(tier, "MOST_READINGS", 50)
+    monkeypatch.setattr(tier, "MOST_BUCKETS", 20)
+    for number in range(8):
+        world.store(ENERGY, f"d{number}", readings(number, T0, 80, MINUTE))
+    world.now = T0 + timedelta(hours=14)
+    most = 0
+    make = Work.make
+
+    def watched(self: Work, task: Any) -> Any:
+        nonlocal most
+        made = make(self, task)
+        if self.plan.window is not None and task.source.window is None:
+            most = max(most, sum(d["coverage"]["count"] for d in made.documents))
+        return made
+
+    monkeypatch.setattr(Work, "make", watched)
+    world.run(ENERGY)
+    world.check(ENERGY)
+    assert most <= 240  # a window of 30 readings of each of 8 devices, in groups
+
+
+def test_running_again_changes_nothing_but_the_open_windows(world: World) -> None:
+    world.store(POWER, "d0", readings(3, T0, 100, MINUTE * 5))
+    world.now = T0 + timedelta(hours=14)
+    world.run(POWER)
+    before = [list(world.db[name].find()) for name in POWER.collections]
+    world.run(POWER)
+    assert [list(world.db[name].find()) for name in POWER.collections] == before
+    mark_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0 + timedelta(hours=1))])
+    world.run(POWER)
+    strip = {"as_of": None, "updated_at": None}
+    after = [list(world.db[name].find()) for name in POWER.collections]
+    assert [[{**d, **strip} for d in part] for part in after] == [[{**d, **strip} for d in part] for part in before]
+
+
+def test_a_drop_is_decided_by_what_comes_hours_later(world: World) -> None:
+    """The meter shows 0, is away for a day and comes back: a glitch, although its windows were long past."""
+    world.store(POWER, "d0", [(T0, {"c": 500.0}), (T0 + MINUTE, {"c": 0.0})])
+    world.now = T0 + timedelta(hours=1)
+    world.run(POWER)
+    bucket = world.db.today_power_data.find_one({"timestamp": T0 + MINUTE})
+    assert bucket is not None and not bucket["final"] and "c" not in bucket["stats"]
+    world.now = T0 + timedelta(hours=30)
+    world.store(POWER, "d0", [(world.now - timedelta(seconds=5), {"c": 3.0})])
+    world.run(POWER)
+    world.check(POWER)
+    world.now += timedelta(minutes=30)
+    world.store(POWER, "d0", [(world.now - timedelta(seconds=5 + n), {"c": 4.0 - n / 10}) for n in range(3)])
+    world.run(POWER)
+    world.check(POWER)
+    assert world.db.counter_incidents.count_documents({"incident": "reset", "current": True}) == 1
