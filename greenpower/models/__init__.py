@@ -1,10 +1,26 @@
-"""What is kept in SQL: users and roles. Telemetry is not; it is in MongoDB (`greenpower.store`).
+"""What is kept in SQL: users, roles, keys, devices and zones. Telemetry is not; it is in MongoDB (`greenpower.store`).
 
 Importing this package makes every model known to the metadata that migrations are compared with.
 """
 
+from greenpower.models.api_key import ApiKey, Scope
+from greenpower.models.device import Device, DeviceStatus, DeviceType
+from greenpower.models.device_status import DeviceStatusChange
 from greenpower.models.role import Role, RoleName
+from greenpower.models.service_zone import ServiceZone
 from greenpower.models.token_family import TokenFamily
 from greenpower.models.user import User
 
-__all__ = ["Role", "RoleName", "TokenFamily", "User"]
+__all__ = [
+    "ApiKey",
+    "Device",
+    "DeviceStatus",
+    "DeviceStatusChange",
+    "DeviceType",
+    "Role",
+    "RoleName",
+    "Scope",
+    "ServiceZone",
+    "TokenFamily",
+    "User",
+]

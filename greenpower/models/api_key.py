@@ -1,0 +1,94 @@
+"""API keys: how machines get tokens. A key is `gp_<id>_<secret>`; only a hash of the secret is kept.
+
+The secret has 256 random bits, so a fast hash does: there is nothing to guess. A key is good for its scopes alone, each
+`<area>:<read|write>`; its role follows from them.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from hmac import compare_digest
+from secrets import token_hex
+
+from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from greenpower.extensions import Base
+from greenpower.models.clock import UtcDateTime, now
+from greenpower.models.role import RoleName
+
+KEY = re.compile(r"gp_([0-9a-f]{12})_([0-9a-f]{64})")
+
+
+class Scope(StrEnum):
+    """What a key may be good for."""
+
+    TELEMETRY_READ = "telemetry:read"
+    TELEMETRY_WRITE = "telemetry:write"
+    DEVICES_READ = "devices:read"
+    DEVICES_WRITE = "devices:write"
+    ZONES_READ = "service-zones:read"
+    ZONES_WRITE = "service-zones:write"
+
+
+class ApiKey(Base):
+    """A key. public_id: the part of it that is no secret."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(12), unique=True)
+    name: Mapped[str] = mapped_column(String(120))
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user_account.id", ondelete="SET NULL"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def family(self) -> str:
+        """The claim `fam` of its tokens."""
+        return f"key-{self.public_id}"
+
+    @property
+    def role(self) -> RoleName:
+        """The least role that may do what its scopes say."""
+        writes = any(scope.endswith(":write") for scope in self.scopes)
+        return RoleName.OPERATOR if writes else RoleName.VIEWER
+
+    def is_good(self) -> bool:
+        """Whether it may be used now."""
+        return self.revoked_at is None and self.expires_at > now()
+
+    def matches(self, secret: str) -> bool:
+        """Whether this is its secret."""
+        return compare_digest(self.secret_hash, _hash(secret))
+
+
+def new_key(name: str, scopes: list[str], expires_at: datetime, created_by_id: int | None) -> tuple[ApiKey, str]:
+    """A key, not yet stored, and its text, which is shown once and kept nowhere."""
+    public_id, secret = token_hex(6), token_hex(32)
+    made = ApiKey(
+        public_id=public_id,
+        name=name,
+        secret_hash=_hash(secret),
+        scopes=sorted(scopes),
+        expires_at=expires_at,
+        created_by_id=created_by_id,
+    )
+    return made, f"gp_{public_id}_{secret}"
+
+
+def split_key(text: str) -> tuple[str, str] | None:
+    """Public id and secret of a key's text; None where it is no key."""
+    found = KEY.fullmatch(text)
+    return None if found is None else (found[1], found[2])
+
+
+def _hash(secret: str) -> str:
+    return sha256(secret.encode()).hexdigest()
