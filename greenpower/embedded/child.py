@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from greenpower.embedded.part import Part
 
+PART_STOP_SECONDS = 60.0  # a part writes its data on the way out: a broker with a long queue on a slow disk
+
 
 def _always_answers(pid: int) -> str:
     return ""
@@ -18,6 +20,7 @@ class Child:
 
     `trouble` gets the process id and returns why it does not answer yet, empty when it does; it runs in a thread and
     takes a few seconds at most. `show` turns a line of output into what the operator sees, empty to hide it.
+    `stop_seconds` is how long it may take to end before it is killed.
     """
 
     name: str
@@ -25,6 +28,7 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict)
     trouble: Callable[[int], str] = _always_answers
     show: Callable[[str], str] = str
+    stop_seconds: float = 10.0
 
 
 def part_child(part: Part) -> Child:
@@ -40,4 +44,5 @@ def part_child(part: Part) -> Child:
         environment=part.environment(),
         trouble=trouble,
         show=part.show,
+        stop_seconds=PART_STOP_SECONDS,
     )

@@ -15,7 +15,6 @@ from greenpower.embedded.session import kill_session
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
 STEADY_SECONDS = 30.0  # one that lived so long is given the first delay again
-STOP_SECONDS = 10.0
 POLL_SECONDS = 0.1
 COMPLAIN_AFTER = 15.0  # and again after twice as long, and so on
 DRAIN_SECONDS = 1.0
@@ -40,12 +39,12 @@ class Keeper:
         return process.pid if process is not None and process.returncode is None else None
 
     async def stop(self) -> None:
-        """SIGTERM, `STOP_SECONDS`, then kill -9 for it and all that it forked."""
+        """SIGTERM, the child's `stop_seconds`, then kill -9 for it and all that it forked."""
         self._stopping.set()
         self._terminate()
-        _, late = await asyncio.wait({self._task}, timeout=STOP_SECONDS)
+        _, late = await asyncio.wait({self._task}, timeout=self.child.stop_seconds)
         if late:
-            self._say(self.child.name, f"does not end within {STOP_SECONDS:.0f} s: killed")
+            self._say(self.child.name, f"does not end within {self.child.stop_seconds:g} s: killed")
             self.kill()
             await asyncio.wait({self._task})
 

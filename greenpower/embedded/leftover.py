@@ -15,7 +15,7 @@ from greenpower.embedded.home import write_private
 from greenpower.embedded.session import kill_session
 
 SAME_PROCESS_SECONDS = 2.0
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 20.0
 POLL_SECONDS = 0.05
 
 
