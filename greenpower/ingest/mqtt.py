@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 NEVER = 0xFFFFFFFF
 KEEPALIVE = 30
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 15.0
 # Refusals that name the protocol version: 3.1.1's code and MQTT 5's.
@@ -41,6 +41,10 @@ WINDOWS_HELD = 4
 SUCCESS = 0
 UNSPECIFIED_ERROR = 128
 SESSION_TAKEN_OVER = 0x8E
+
+
+class BrokerSilent(OSError):
+    """There is a connection, but no answer to our CONNECT."""
 
 
 class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
@@ -164,8 +168,8 @@ class MqttSource:
                 await connecting
                 return
             if not client.lost.is_set():
-                raise TimeoutError(f"no answer in {CONNECT_SECONDS:.0f} s")
-            raise ConnectionRefusedError("the broker closed the connection")
+                raise BrokerSilent(f"no answer in {CONNECT_SECONDS:.0f} s")
+            raise BrokerSilent("the broker closed the connection")
         finally:
             for task in (connecting, lost):
                 task.cancel()
@@ -177,7 +181,8 @@ class MqttSource:
         self._client = None
         self._set_connected(False, str(error))
         refused = isinstance(error, MQTTConnectError) and error._code in VERSION_REFUSED
-        closed = isinstance(error, ConnectionRefusedError) and client.lost.is_set()
+        # Brokers that know no MQTT 5 also just hang up, or wait for the rest of what they take for a longer packet.
+        closed = isinstance(error, BrokerSilent)
         log.warning("cannot connect to %s:%d: %s", self.host, self.settings.mqtt_port, error)
         if self._version == MQTTv50 and (refused or closed):
             log.warning("trying MQTT 3.1.1")
