@@ -30,7 +30,8 @@ from greenpower.registry import Registry
 from greenpower.store import clocks
 from greenpower.store.client import Document
 from greenpower.store.events import raw_bytes
-from greenpower.store.layout import CLOCKS, EVENTS
+from greenpower.store.layout import CLOCKS, EVENTS, MARKS
+from greenpower.store.marks import Place, mark
 from greenpower.store.readings import Part, group_parts, store_readings
 from greenpower.store.replacing import Changes, replace_span
 
@@ -105,6 +106,7 @@ class Replay:
                 span=(self.since, self.until),
                 written_before=self.began,
                 received_after=self.horizon,
+                announce=self._mark,
                 dry_run=dry_run,
             )
             if not dry_run:
@@ -114,6 +116,11 @@ class Replay:
         finally:
             await beside.drop()
             await parts.drop()
+
+    async def _mark(self, keys: list[tuple[str, datetime]]) -> None:
+        """Have the rollups of what changed computed again."""
+        for tier in self.datatype.tiers[:1]:
+            await mark(self.db[MARKS], {Place.of(self.datatype.name, tier.prefix, *key) for key in keys})
 
     async def _rebuild(
         self, beside: AsyncCollection[Document], parts: AsyncCollection[Document], progress: Progress

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +17,8 @@ BATCH = 1_000
 CONTENT = ("topic", "received_at", "payload", "complete")
 
 Change = InsertOne[Document] | UpdateOne | DeleteOne
+Key = tuple[str, datetime]
+Announce = Callable[[list[Key]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -44,25 +46,28 @@ async def replace_span(
     span: tuple[datetime, datetime],
     written_before: datetime,
     received_after: datetime,
+    announce: Announce,
     dry_run: bool,
 ) -> Changes:
     """Make the readings of `live` with a timestamp in [span) equal to those of `wanted`.
 
     Only readings last written before `written_before` and received since `received_after` are changed or removed.
+    announce: told the (device, timestamp) of what is about to change, and again of what has changed.
     Raises PyMongoError; what was replaced until then stays, and running it again goes on.
     """
     changes = Changes()
-    pending: list[Change] = []
+    pending: dict[Key, Change] = {}
     for_span = {"timestamp": {"$gte": span[0], "$lt": span[1]}}
     async for new, old in _side_by_side(wanted, live, for_span):
         change = _judge(new, old, written_before, received_after, changes)
         if change is not None and not dry_run:
-            pending.append(change)
+            row = new or old or {}
+            pending[row["device_id"], row["timestamp"]] = change
             if len(pending) >= BATCH:
-                await _apply(live, pending, changes)
+                await _apply(live, pending, changes, announce)
                 pending.clear()
     if pending:
-        await _apply(live, pending, changes)
+        await _apply(live, pending, changes, announce)
     return changes
 
 
@@ -113,9 +118,13 @@ def _judge(
     return UpdateOne(unchanged, {"$set": {**{key: new[key] for key in CONTENT}, "updated_at": now}})
 
 
-async def _apply(live: AsyncCollection[Document], pending: list[Change], changes: Changes) -> None:
+async def _apply(
+    live: AsyncCollection[Document], pending: dict[Key, Change], changes: Changes, announce: Announce
+) -> None:
+    # Before as well: killed after the write, a second run would find nothing to change and announce nothing.
+    await announce(list(pending))
     try:
-        result = await live.bulk_write(pending, ordered=False)
+        result = await live.bulk_write(list(pending.values()), ordered=False)
         done = result.inserted_count + result.matched_count + result.deleted_count
     except BulkWriteError as error:
         # A reading that came in just now has the place of one to be added.
@@ -124,3 +133,4 @@ async def _apply(live: AsyncCollection[Document], pending: list[Change], changes
             raise
         done = details["nInserted"] + details["nMatched"] + details["nRemoved"]
     changes.touched += len(pending) - done
+    await announce(list(pending))

@@ -114,7 +114,10 @@ def test_replay_equals_a_fresh_ingest(
 def test_a_replay_is_idempotent(settings: Settings, db: Database[Document]) -> None:
     through_pipelines(settings, traffic())
     registry = with_parser(other_zone)
+    db.rollup_marks.delete_many({})
     assert run_replay(settings, registry).changes.total > 0
+    marked = {(mark["device_id"], mark["prefix"]) for mark in db.rollup_marks.find()}
+    assert marked == {("33B1225950027", "today_")}  # the other one is moved to its arrival in any zone
     before = content(db)
     assert run_replay(settings, registry).changes.total == 0
     assert content(db) == before
