@@ -1,0 +1,211 @@
+"""Which quantity a field measures, by its unit, its kind and the words of its name and title.
+
+What belongs here: the table from units and words to quantities. What does not: the quantities (`feeder`, `curve`). No
+data type is named: a field that no rule knows gets a plausible wave between its limits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+
+from greenpower.datatype import Field, Kind
+from greenpower.simulator.curve import DAY, HOUR, SMOKE, WARMTH, Ripple
+from greenpower.simulator.feeder import EVERY_HOUR, INSTALLED, TARIFFS, Feeder, State
+
+PEAK = 19 * HOUR
+PHASES = {"a": 0, "b": 1, "c": 2}
+EXPORT = re.compile(r"\b(export|received|reverse)")
+SUMMED = {"kW": "p", "kvar": "q", "kVA": "s"}
+
+
+class Moment:
+    """A feeder at one local second, `east` seconds ahead of UTC; what several fields need is worked out once."""
+
+    def __init__(self, feeder: Feeder, second: float, east: float) -> None:
+        self.feeder = feeder
+        self.second = second
+        self.east = east
+
+    @cached_property
+    def state(self) -> State:
+        return self.feeder.at(self.second)
+
+    @cached_property
+    def demand(self) -> State:
+        return self.feeder.demand(self.second)
+
+    @cached_property
+    def monthly_peak(self) -> State:
+        """The state at yesterday's peak, which stands for the month's."""
+        return self.feeder.demand(self.second - self.second % DAY - DAY + PEAK)
+
+
+@dataclass(frozen=True, slots=True)
+class Clue:
+    """What a field says of itself: words, the phase it is of (None: all), and its place among its device's fields."""
+
+    field: Field
+    words: str
+    phase: int | None
+    line: tuple[int, int] | None
+    ripple: Ripple
+    spread: float
+
+    @classmethod
+    def of(cls, field: Field, random: Random) -> Clue:
+        words = f"{field.name.replace('_', ' ')} {field.title}".lower()
+        line = re.search(r"\b([abc])-([abc])\b", words)
+        single = re.findall(r"(?<![-\w])([abc])(?![-\w])", words)
+        return cls(
+            field=field, words=words, ripple=Ripple(random), spread=random.uniform(-1, 1),
+            line=(PHASES[line[1]], PHASES[line[2]]) if line else None,
+            phase=PHASES[single[-1]] if single and not line else None,
+        )  # fmt: skip
+
+    def has(self, pattern: str) -> bool:
+        return re.search(pattern, self.words) is not None
+
+
+Quantity = Callable[[Moment], float]
+
+
+def quantity_of(clue: Clue) -> Quantity:
+    """The quantity that a field measures."""
+    if clue.field.kind is Kind.COUNTER:
+        return _register(clue)
+    if clue.field.kind is Kind.STATE:
+        return _occurred if clue.field.unit == "s" else lambda moment: 1.0
+    known = GAUGES.get(clue.field.unit)
+    return known(clue) if known else _wave(clue)
+
+
+def _phase(clue: Clue, name: str, *, total: bool = False, source: str = "state") -> Quantity:
+    """A phase's quantity; without a phase the total or the mean of all."""
+
+    def value(moment: Moment) -> float:
+        state: State = getattr(moment, source)
+        if clue.phase is not None:
+            return float(getattr(state.phases[clue.phase % len(state.phases)], name))
+        return state.total(name) if total else state.mean(name)
+
+    return value
+
+
+def _voltage(clue: Clue) -> Quantity:
+    if clue.line:
+        one, other = clue.line
+        return lambda moment: moment.state.line_voltage(one, other)
+    if clue.has("zero seq|negative seq"):
+        return lambda moment: 0.004 * moment.state.mean("u") * (1 + 0.3 * clue.ripple.at(moment.second))
+    if clue.has("battery"):
+        return lambda moment: 26.4 + 0.4 * clue.ripple.at(moment.second)
+    return _phase(clue, "u")
+
+
+def _current(clue: Clue) -> Quantity:
+    if clue.has("zero seq|negative seq|residual|neutral|harmonic|ground|current n|current g"):
+        share = 0.002 if clue.has("residual|ground|current g") else 0.02 + 0.008 * clue.spread
+        return lambda moment: share * moment.state.mean("i") * (1 + 0.3 * clue.ripple.at(moment.second))
+    return _phase(clue, "i", source="demand" if clue.has("demand") else "state")
+
+
+def _power(clue: Clue) -> Quantity:
+    source = "monthly_peak" if clue.has("max") else "demand" if clue.has("demand") else "state"
+    return _phase(clue, SUMMED[clue.field.unit], total=True, source=source)
+
+
+def _factor(clue: Clue) -> Quantity:
+    if clue.has("factor"):
+        return _phase(clue, "pf")
+    return lambda moment: 1.0
+
+
+def _angle(clue: Clue) -> Quantity:
+    return _phase(clue, "i_angle" if clue.has("current") else "u_angle")
+
+
+def _temperature(clue: Clue) -> Quantity:
+    if clue.has("dew"):
+        return lambda moment: 16.5 + 1.2 * clue.ripple.at(moment.second)
+    if clue.has("air|outdoor|ambient"):
+        return lambda moment: 21.0 + 9.0 * WARMTH.at(moment.second) + 0.3 * clue.ripple.at(moment.second)
+    return lambda moment: (
+        26.0 + 6.0 * WARMTH.at(moment.second) + (16.0 + 2.0 * clue.spread) * moment.state.load
+        + 0.4 * clue.ripple.at(moment.second)
+    )  # fmt: skip
+
+
+def _percent(clue: Clue) -> Quantity:
+    if clue.has("unbalance"):
+        return lambda moment: moment.state.unbalance("i" if clue.has("current") else "u")
+    if clue.has("harmonic|distortion"):
+        level = (1.8 if clue.has("voltage") else 6.0) * (0.4 if clue.has(r"\b[357]") else 1.0) * (1 + 0.2 * clue.spread)
+        return lambda moment: level * (1 + 0.15 * clue.ripple.at(moment.second))
+    if clue.has("hum"):
+        return lambda moment: 88.0 - 38.0 * WARMTH.at(moment.second) + 2.0 * clue.ripple.at(moment.second)
+    return lambda moment: 70.0 + 10.0 * clue.spread + 2.0 * clue.ripple.at(moment.second)
+
+
+def _dust(clue: Clue) -> Quantity:
+    level = 62.0 if clue.has(r"pm1\b|pm1 ") else 118.0 if clue.has(r"pm2") else 174.0
+    return lambda moment: level * SMOKE.at(moment.second) * (1 + 0.06 * clue.ripple.at(moment.second))
+
+
+def _wave(clue: Clue) -> Quantity:
+    """A field that nothing is known of: a slow wave in the lower part of its span."""
+    low = clue.field.low if clue.field.low is not None else 0.0
+    high = clue.field.high if clue.field.high is not None else low + 100.0
+    level = low + (high - low) * 0.2
+    swing = min((high - low) * 0.02, 0.1 * abs(level) or 1.0)
+    return lambda moment: level + swing * clue.ripple.at(moment.second)
+
+
+GAUGES: dict[str, Callable[[Clue], Quantity]] = {
+    "V": _voltage,
+    "A": _current,
+    "kW": _power,
+    "kvar": _power,
+    "kVA": _power,
+    "1": _factor,
+    "Hz": lambda clue: lambda moment: moment.state.frequency,
+    "°": _angle,
+    "°C": _temperature,
+    "%": _percent,
+    "µg/m³": _dust,
+    "kPa": lambda clue: lambda moment: 420.0 + 15.0 * clue.ripple.at(moment.second),
+    "rpm": lambda clue: lambda moment: 30.0 * moment.state.frequency,
+}
+
+
+def _register(clue: Clue) -> Quantity:
+    """An energy register, in its unit: total, phase, tariff, or frozen at the last midnight."""
+    unit = clue.field.unit
+    tariff = re.search(r"tariff (\d)", clue.words)
+    hours = TARIFFS[int(tariff[1]) - 1] if tariff and 1 <= int(tariff[1]) <= len(TARIFFS) else EVERY_HOUR
+    export = EXPORT.search(clue.words) is not None
+    share = 1 / 3 if clue.phase is not None else 1.0
+    frozen = clue.has("frozen|midnight|00:00")
+
+    def value(moment: Moment) -> float:
+        now = moment.second - moment.second % DAY if frozen else moment.second
+        return share * reading(moment.feeder, now)
+
+    def reading(feeder: Feeder, second: float) -> float:
+        if unit == "kvarh":
+            return feeder.reactive_energy(second)[export]
+        if unit == "kVAh":
+            return feeder.apparent_energy(second)
+        if unit in ("kWh", "Wh"):
+            return 0.0 if export else feeder.energy(second, hours) * (1000 if unit == "Wh" else 1)
+        return (second - INSTALLED) / HOUR
+
+    return value
+
+
+def _occurred(moment: Moment) -> float:
+    """Epoch seconds of yesterday's peak."""
+    return moment.second - moment.second % DAY - DAY + PEAK - moment.east
