@@ -45,7 +45,9 @@ class PageSchema(ma.Schema):
     """What all lists answer besides their results."""
 
     count = ma.fields.Integer(
-        required=True, metadata=describe(f"how many entries match; with a filter, counted up to {DEEPEST}", example=1)
+        required=True,
+        allow_none=True,
+        metadata=describe(f"how many entries match; with a filter, counted up to {DEEPEST}", example=1),
     )
     next = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the page after this one"))
     previous = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the page before this one"))
@@ -58,22 +60,23 @@ def skipped(query: dict[str, Any]) -> int:
 
 
 def page_answer(
-    query: dict[str, Any], page: Page, count: int, present: Callable[[Document], Document], **more: Any
+    query: dict[str, Any], page: Page, count: int | None, present: Callable[[Document], Document], **more: Any
 ) -> Response:
     """The answer of a list: {"count", "next", "previous", "results"} and what `more` adds."""
     number = query["page"]
     return answer(
         {
             "count": count,
-            "next": _link(number + 1) if page.more else None,
-            "previous": _link(number - 1) if number > 1 else None,
+            "next": link(page=number + 1) if page.more else None,
+            "previous": link(page=number - 1) if number > 1 else None,
             **more,
             "results": [present(document) for document in page.documents],
         }
     )
 
 
-def _link(page: int) -> str:
-    """This request's address with another page number."""
-    kept = [(name, value) for name, value in request.args.items(multi=True) if name != "page"]
-    return f"{request.base_url}?{urlencode([*kept, ('page', page)])}"
+def link(**changed: Any) -> str:
+    """This request's address with other parameters; those that are None are left out."""
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in changed]
+    added = [(name, value) for name, value in changed.items() if value is not None]
+    return f"{request.base_url}?{urlencode([*kept, *added])}"

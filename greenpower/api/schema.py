@@ -17,6 +17,32 @@ DEVICE = "33B1225950027"
 EXAMPLES = {"V": 229.097, "A": 12.5, "kW": 6.6905, "kvar": 1.25, "kVA": 6.81, "kWh": 31.057, "Hz": 50.01, "°C": 31.5}
 
 
+class StatsSchema(ma.Schema):
+    """Statistics of a value in a bucket. Which there are depends on its kind."""
+
+    n = ma.fields.Integer(required=True, metadata=describe("samples"))
+    min = ma.fields.Float(metadata=describe("gauges: the least"))
+    max = ma.fields.Float(metadata=describe("gauges: the greatest"))
+    first = ma.fields.Float(metadata=describe("counters: the register at the first sample"))
+    last = ma.fields.Float(metadata=describe("counters and states: the last sample"))
+    energy = ma.fields.Float(metadata=describe("counters: what was counted from the first sample to the last"))
+
+
+class CoverageSchema(ma.Schema):
+    """Which readings a bucket was made of."""
+
+    count = ma.fields.Integer(required=True, metadata=describe("readings"))
+    first = ma.fields.DateTime(required=True, metadata=describe("time of the first"))
+    last = ma.fields.DateTime(required=True, metadata=describe("time of the last"))
+
+
+def resolution_name() -> ma.fields.String:
+    """The resolution of an answer."""
+    return ma.fields.String(
+        required=True, metadata=describe("raw, or the length of the buckets such as 10m", example="raw")
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schemas:
     """The schemas derived from a data type. example: an answer of its list."""
@@ -37,16 +63,32 @@ def make_schemas(datatype: DataType) -> Schemas:
         f"{stem}Reading",
         (ma.Schema,),
         {
-            "id": ma.fields.String(required=True, metadata=describe("the reading's own id", example=ID)),
-            "topic": ma.fields.String(required=True, metadata=describe("where its first frame came from")),
+            "id": ma.fields.String(
+                required=True,
+                allow_none=True,
+                metadata=describe("its own id; null: a bucket that is not stored yet", example=ID),
+            ),
+            "topic": ma.fields.String(
+                required=True, allow_none=True, metadata=describe("where its first frame came from; null for buckets")
+            ),
             "device_id": ma.fields.String(required=True, metadata=describe("the device", example=DEVICE)),
             "timestamp": ma.fields.DateTime(
                 required=True, metadata=describe("when it was measured, UTC, milliseconds", example=STAMP)
             ),
             "payload": ma.fields.Nested(payload, required=True, metadata=describe("the values that came, by field")),
+            "final": ma.fields.Boolean(metadata=describe("of buckets: whether all that belongs to it is in it")),
+            "stats": ma.fields.Dict(
+                keys=ma.fields.String(),
+                values=ma.fields.Nested(StatsSchema),
+                metadata=describe("of buckets, with stats=true: statistics by field"),
+            ),
+            "coverage": ma.fields.Nested(
+                CoverageSchema, metadata=describe("of buckets, with stats=true: which readings it was made of")
+            ),
         },
     )
-    page = type(f"{stem}Page", (PageSchema,), {"results": ma.fields.List(ma.fields.Nested(reading), required=True)})
+    results = ma.fields.List(ma.fields.Nested(reading), required=True)
+    page = type(f"{stem}Page", (PageSchema,), {"resolution": resolution_name(), "results": results})
     return Schemas(payload=payload, reading=reading, page=page, example=_example(datatype))
 
 
@@ -61,4 +103,4 @@ def _example(datatype: DataType) -> dict[str, Any]:
     payload = {field.name: EXAMPLES.get(field.unit, 1.5) for field in datatype.fields[:4]}
     topic = datatype.topics[0].topic if datatype.topics else f"tcp/{datatype.name}/{DEVICE}"
     result = {"id": ID, "topic": topic, "device_id": DEVICE, "timestamp": STAMP, "payload": payload}
-    return {"count": 1, "next": None, "previous": None, "results": [result]}
+    return {"count": 1, "next": None, "previous": None, "resolution": "raw", "results": [result]}

@@ -20,6 +20,7 @@ from greenpower.store.client import Document
 SECONDS = 5.0
 # Counting goes no further, and neither do page numbers: both cost a walk over what they count or skip.
 COUNTED_AT_MOST = 100_000
+ESTIMATED_FROM = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,13 @@ def one_of(key: str, values: Sequence[str]) -> Document:
     return {key: values[0] if len(values) == 1 else {"$in": list(values)}}
 
 
+def beyond(position: tuple[datetime, Any], *, by: str, tie: str, ascending: bool) -> Document:
+    """A filter on what comes after a position in the order of `find_page`: the values of `by` and of `tie` there."""
+    side = "$gt" if ascending else "$lt"
+    time, value = position
+    return {by: {f"{side}e": time}, "$or": [{by: {side: time}}, {tie: {side: value}}]}
+
+
 def find_page(
     collection: Collection[Document],
     where: Document,
@@ -56,8 +64,9 @@ def find_page(
     skip: int,
     limit: int,
     projection: Mapping[str, Any],
+    tie: str = "_id",
 ) -> Page:
-    """Documents `skip` to `skip + limit` of those that match, ordered by the time `by` and, where times tie, by `_id`.
+    """Documents `skip` to `skip + limit` of those that match, ordered by the time `by` and, where times tie, by `tie`.
 
     An index on the time cannot give the order of ties, and sorting in memory would read all that match. So the page is
     taken in the index's order, in which only ties are in doubt; if one lies across an edge of the page, the page's span
@@ -79,16 +88,36 @@ def find_page(
                 earlier = {"$and": [where, {by: {"$lt" if ascending else "$gt": first}}]}
                 offset = skip - collection.count_documents(earlier, limit=skip)
             span = {"$and": [where, between(by, min(first, last), max(first, last))]}
-            order = [(by, direction), ("_id", direction)]
+            order = [(by, direction), (tie, direction)]
             documents = list(collection.find(span, projection).sort(order).skip(offset).limit(limit))
         else:
-            documents.sort(key=lambda document: (document[by], document["_id"]), reverse=not ascending)
+            documents.sort(key=lambda document: (document[by], document[tie]), reverse=not ascending)
         return Page(documents=documents, more=more)
 
 
-def count(collection: Collection[Document], where: Document) -> int:
-    """How many documents match, counted up to `COUNTED_AT_MOST`; of all, what the collection says it holds."""
+def count(collection: Collection[Document], where: Document, limit: int | None = None) -> int:
+    """How many documents match, counted up to `limit`, `COUNTED_AT_MOST` unless given; of all, what the collection says it holds."""
     with pymongo.timeout(SECONDS):
         if not where:
             return collection.estimated_document_count()
-        return collection.count_documents(where, limit=COUNTED_AT_MOST)
+        # The command counts index keys alone where it can; `count_documents` is an aggregation and always reads them.
+        limit = COUNTED_AT_MOST if limit is None else limit
+        return int(collection.database.command("count", collection.name, query=where, limit=limit)["n"])
+
+
+def estimate(collection: Collection[Document], where: Document, *, by: str) -> int:
+    """About how many documents match: exact up to `ESTIMATED_FROM`, beyond it as if the rest came as evenly as those.
+
+    Costs as much however many there are.
+    """
+    found = count(collection, where, ESTIMATED_FROM + 1)
+    if not where or found <= ESTIMATED_FROM:
+        return found
+    times = {by: 1, "_id": 0}
+    with pymongo.timeout(SECONDS):
+        first = collection.find_one(where, times, sort=[(by, ASCENDING)])
+        there = collection.find_one(where, times, sort=[(by, ASCENDING)], skip=ESTIMATED_FROM)
+        last = collection.find_one(where, times, sort=[(by, DESCENDING)])
+    if first is None or there is None or last is None or there[by] <= first[by]:
+        return found
+    return max(found, round(ESTIMATED_FROM * ((last[by] - first[by]) / (there[by] - first[by]))))

@@ -31,6 +31,7 @@ def test_a_reading_has_exactly_the_documented_shape(api: Api) -> None:
         "count": 1,
         "next": None,
         "previous": None,
+        "resolution": "raw",
         "results": [
             {
                 "id": identity,
@@ -41,7 +42,7 @@ def test_a_reading_has_exactly_the_documented_shape(api: Api) -> None:
             }
         ],
     }
-    assert list(body) == ["count", "next", "previous", "results"]
+    assert list(body) == ["count", "next", "previous", "resolution", "results"]
     assert list(body["results"][0]) == ["id", "topic", "device_id", "timestamp", "payload"]
 
 
@@ -130,7 +131,7 @@ def test_pages_cut_across_ties_and_still_show_everything_once_in_order(api: Api,
         for device in range(members)
     ]
     api.readings.insert_many(chance.sample(documents, len(documents)))
-    documents.sort(key=lambda document: (document["timestamp"], document["_id"]), reverse=not ranged)
+    documents.sort(key=lambda document: (document["timestamp"], document["device_id"]), reverse=not ranged)
     expected = [str(document["_id"]) for document in documents]
 
     path: str | None = PATH + f"?page_size={size}" + ("&start_time=2026-01-01" if ranged else "")
