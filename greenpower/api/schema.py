@@ -50,6 +50,7 @@ class Schemas:
     payload: type[ma.Schema]
     reading: type[ma.Schema]
     page: type[ma.Schema]
+    latest: type[ma.Schema]
     example: dict[str, Any]
 
 
@@ -89,7 +90,9 @@ def make_schemas(datatype: DataType) -> Schemas:
     )
     results = ma.fields.List(ma.fields.Nested(reading), required=True)
     page = type(f"{stem}Page", (PageSchema,), {"resolution": resolution_name(), "results": results})
-    return Schemas(payload=payload, reading=reading, page=page, example=_example(datatype))
+    link = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the page after this one"))
+    latest = type(f"{stem}Latest", (ma.Schema,), {"next": link, "results": results})
+    return Schemas(payload=payload, reading=reading, page=page, latest=latest, example=_example(datatype))
 
 
 def _number(field: Field) -> ma.fields.Float:

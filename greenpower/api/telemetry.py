@@ -7,6 +7,7 @@ and the data type.
 from __future__ import annotations
 
 from greenpower.api.blueprint import Blueprint
+from greenpower.api.latest import add_latest
 from greenpower.api.readings import add_list
 from greenpower.api.schema import Schemas
 from greenpower.datatype import DataType
@@ -29,4 +30,5 @@ def make_blueprint(datatype: DataType, schemas: Schemas) -> Blueprint:
         description=datatype.title,
     )
     add_list(blueprint, datatype, schemas)
+    add_latest(blueprint, datatype, schemas)
     return blueprint

@@ -96,7 +96,7 @@ def find_page(
 
 
 def count(collection: Collection[Document], where: Document, limit: int | None = None) -> int:
-    """How many documents match, counted up to `limit`, `COUNTED_AT_MOST` unless given; of all, what the collection says it holds."""
+    """How many documents match, counted up to `limit` (`COUNTED_AT_MOST`); of all, what the collection says."""
     with pymongo.timeout(SECONDS):
         if not where:
             return collection.estimated_document_count()
@@ -120,4 +120,5 @@ def estimate(collection: Collection[Document], where: Document, *, by: str) -> i
         last = collection.find_one(where, times, sort=[(by, DESCENDING)])
     if first is None or there is None or last is None or there[by] <= first[by]:
         return found
-    return max(found, round(ESTIMATED_FROM * ((last[by] - first[by]) / (there[by] - first[by]))))
+    share: float = (last[by] - first[by]) / (there[by] - first[by])
+    return max(found, round(ESTIMATED_FROM * share))
