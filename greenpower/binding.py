@@ -13,12 +13,14 @@ from greenpower.registry import RegistryError
 from greenpower.store.layout import (
     CATALOGUE,
     CLOCKS,
+    DEVICE_SETTINGS,
     EVENTS,
     INCIDENTS,
     MARKS,
     PARTS,
     SEEN,
     TOMBSTONES,
+    WATCH,
     WATERMARKS,
     Index,
     reading_indexes,
@@ -26,7 +28,9 @@ from greenpower.store.layout import (
 
 # What the core keeps for itself.
 ENDPOINTS = frozenset({events.ENDPOINT})
-COLLECTIONS = frozenset({EVENTS, CLOCKS, PARTS, SEEN, MARKS, WATERMARKS, CATALOGUE, TOMBSTONES, INCIDENTS})
+COLLECTIONS = frozenset(
+    {EVENTS, CLOCKS, PARTS, SEEN, WATCH, DEVICE_SETTINGS, MARKS, WATERMARKS, CATALOGUE, TOMBSTONES, INCIDENTS}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

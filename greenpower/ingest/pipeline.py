@@ -13,6 +13,7 @@ from time import perf_counter
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from greenpower.channel.publisher import Publisher
 from greenpower.config import Settings
 from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.batcher import Batcher
@@ -40,13 +41,20 @@ class Pipeline:
     """Takes frames from every source and stores them. One an ingest process, on its event loop."""
 
     def __init__(
-        self, *, registry: Registry, settings: Settings, db: AsyncDatabase[Document], metrics: Metrics
+        self,
+        *,
+        registry: Registry,
+        settings: Settings,
+        db: AsyncDatabase[Document],
+        metrics: Metrics,
+        publisher: Publisher | None = None,
     ) -> None:
         self.db = db
         self.metrics = metrics
         self.reader = Reader(registry, settings.max_frame_bytes)
         self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry)
         self.presence = Presence(db[SEEN])
+        self.publisher = publisher
         self.pairing = Pairing(db[PARTS], self._on_retry)
         self.marker = Marker(db[MARKS], self._on_retry)
         self.batcher = Batcher(self._process)
@@ -76,8 +84,18 @@ class Pipeline:
             settled = [await self._settle_alone(arrival, found) for arrival in arrivals]
         self.metrics.count_outcomes(settled)
         self.presence.note(arrivals)
+        if self.publisher is not None:
+            self._tell(arrivals, self.publisher)
         self.metrics.batch_frames.observe(len(arrivals))
         self.metrics.write_seconds.observe(perf_counter() - began)
+
+    def _tell(self, arrivals: list[Arrival], publisher: Publisher) -> None:
+        """Hand what is new in a stored batch to the publisher, which sends it in its own time."""
+        for arrival in arrivals:
+            name = arrival.type_name
+            for part in arrival.parts:
+                if part.new and name is not None:
+                    publisher.offer(name, part.device_id, part.timestamp, part.received_at, part.payload)
 
     async def _settle(self, arrivals: list[Arrival], found: list[Found]) -> list[Settled]:
         """Store readings and events of a batch. Safe to call again."""

@@ -8,10 +8,13 @@ import logging
 import signal
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo.errors import PyMongoError
 
+from greenpower.channel.publisher import Publisher
+from greenpower.channel.rebuild import Rebuild
 from greenpower.config import Settings
 from greenpower.ingest.admission import Admission
 from greenpower.ingest.http import Health, HttpServer
@@ -22,7 +25,8 @@ from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.tcp import Gateways
 from greenpower.registry import Registry
 from greenpower.store.client import async_client, sync_client
-from greenpower.store.layout import ensure_indexes
+from greenpower.store.layout import WATCH, ensure_indexes
+from greenpower.store.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +54,11 @@ class Runner:
         _calm_the_collector()
         client = async_client(self.settings)
         db = client[self.settings.mongo_db_name]
-        self.pipeline = Pipeline(registry=self.registry, settings=self.settings, db=db, metrics=self.metrics)
+        self.publisher = self._make_publisher()
+        self.watch = Watch(db[WATCH])
+        self.pipeline = Pipeline(
+            registry=self.registry, settings=self.settings, db=db, metrics=self.metrics, publisher=self.publisher
+        )
         self.mqtt: MqttSource | None = None
         if self.with_mqtt:
             self.mqtt = MqttSource(settings=self.settings, topics=self.registry.topics, pipeline=self.pipeline)
@@ -70,6 +78,13 @@ class Runner:
         tasks = [asyncio.create_task(self._beat(health)), asyncio.create_task(self._keep())]
         try:
             await self._until(stop, self._prepare())
+            if self.publisher is not None and not stop.is_set():
+                types = {datatype.name: datatype.collection for datatype in self.registry}
+                rebuild = Rebuild(db, types, self.publisher.latest, self.publisher.redis)
+                tasks += [
+                    asyncio.create_task(self.publisher.run()),
+                    asyncio.create_task(rebuild.run(self.publisher.lost)),
+                ]
             if self.mqtt is not None and not stop.is_set():
                 tasks.append(asyncio.create_task(self.mqtt.run()))
             for listener in (self.gateways, self.lines):
@@ -83,6 +98,8 @@ class Runner:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             server.close()
+            if self.publisher is not None:
+                await self.publisher.close()
             await client.close()
 
     async def _until(self, stop: asyncio.Event, *work: Any) -> None:
@@ -136,7 +153,28 @@ class Runner:
 
     async def _save(self) -> None:
         await self.pipeline.clock.save()
-        await self.pipeline.presence.save()
+        online = await self.pipeline.presence.save()
+        if self.publisher is not None:
+            self.publisher.announce(online)
+        await self.watch.beat(self._listening(), datetime.now(UTC))
+
+    def _listening(self) -> tuple[str, ...]:
+        """The sources that are listened to. None while frames of an outage are still coming in: who is heard last of
+        them was not silent for longer."""
+        if self.pipeline.batcher.pending > self.settings.mqtt_receive_maximum // 2:
+            return ()
+        sources = {
+            "mqtt": self.mqtt is not None and self.mqtt.connected,
+            "tcp": self.gateways is not None,
+            "lines": self.lines is not None,
+        }
+        return tuple(name for name, there in sources.items() if there)
+
+    def _make_publisher(self) -> Publisher | None:
+        """Who tells Redis; None where no Redis is configured."""
+        if url := self.settings.redis_address:
+            return Publisher(url, self.metrics.registry)
+        return None
 
     def _parts(self) -> dict[str, dict[str, Any]]:
         batcher = self.pipeline.batcher

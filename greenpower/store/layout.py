@@ -20,6 +20,8 @@ EVENTS = "telemetry_events"
 CLOCKS = "device_clocks"
 PARTS = "reading_parts"
 SEEN = "devices_seen"
+WATCH = "ingest_watch"
+DEVICE_SETTINGS = "device_settings"
 MARKS = "rollup_marks"
 WATERMARKS = "rollup_watermarks"
 CATALOGUE = "rollup_fields"
@@ -29,6 +31,8 @@ INCIDENTS = "counter_incidents"
 # The longest expiry that MongoDB takes, 68 years: a TTL index cannot be turned back into a plain one in place.
 FOREVER = 2**31 - 1
 PARTS_TTL = 86_400
+# When ingest listened: longer than any device may be silent.
+WATCH_TTL = 90 * 86_400
 # As long as a job that was frozen may take to come back.
 TOMBSTONES_TTL = 7 * 86_400
 
@@ -82,6 +86,8 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield EVENTS, event_indexes(settings.mongo_events_ttl_seconds)
     yield CLOCKS, ()
     yield SEEN, (Index(keys=("type", "last_reading")),)
+    yield WATCH, (Index(keys=("until",), ttl=WATCH_TTL),)
+    yield DEVICE_SETTINGS, (Index(keys=("written_at",)),)
     yield PARTS, (Index(keys=("key",)), Index(keys=("received_at",), ttl=PARTS_TTL))
     yield MARKS, (Index(keys=("type", "prefix", "since")),)
     yield WATERMARKS, ()

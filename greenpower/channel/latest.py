@@ -1,0 +1,76 @@
+"""The newest reading of each device in Redis: written and told in one step, so that a late one never wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from greenpower.channel.keys import WHOLE, latest_key, reading_channel
+from greenpower.channel.message import Message
+
+# Ids come from outside: a sender that invents them shall not fill Redis.
+MOST_DEVICES = 100_000
+# Of one reading, all its parts. What is longer is told but not kept.
+LONGEST = 128 * 1024
+
+# KEYS: hash, marker. ARGV: channel, type, most devices, longest, "whole" or "", then device, stamp, text for each.
+# Returns whether the marker is there. Stamps are of one length, so comparing them as texts is comparing times.
+SCRIPT = """
+local told = {}
+local room = tonumber(ARGV[3]) - redis.call('HLEN', KEYS[1])
+for i = 6, #ARGV, 3 do
+  local device, stamp, text = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local old = redis.call('HGET', KEYS[1], device)
+  local value = nil
+  if not old then
+    if room > 0 then
+      room = room - 1
+      value = stamp .. text
+    end
+  else
+    local at = string.sub(old, 1, 24)
+    if stamp > at or (stamp == at and ARGV[5] == 'whole') then
+      value = stamp .. text
+    elseif stamp == at then
+      value = old .. '\\n' .. text
+    end
+  end
+  if value then
+    if #value <= tonumber(ARGV[4]) then
+      redis.call('HSET', KEYS[1], device, value)
+    end
+    told[#told + 1] = text
+  end
+end
+if #told > 0 then
+  redis.call('PUBLISH', ARGV[1], '{"type":"' .. ARGV[2] .. '","readings":[' .. table.concat(told, ',') .. ']}')
+end
+return redis.call('EXISTS', KEYS[2])
+"""
+
+
+class Latest:
+    """Writes newest readings. `redis` is the caller's, who closes it."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._script = redis.register_script(SCRIPT)
+
+    async def put(self, type_name: str, readings: Iterable[Message], *, whole: bool = False) -> bool:
+        """Keep and tell those that are not older than what is kept; one message for all. Raises RedisError.
+
+        A reading of the same time is a further part of it, or with `whole` all of it. Returns whether Redis holds the
+        newest readings of all devices, as far as it knows.
+        """
+        arguments: list[Any] = [
+            reading_channel(type_name),
+            type_name,
+            MOST_DEVICES,
+            LONGEST,
+            "whole" if whole else "",
+        ]
+        for reading in readings:
+            arguments += (reading["device_id"], reading["timestamp"], orjson.dumps(reading))
+        return bool(await self._script(keys=[latest_key(type_name), WHOLE], args=arguments))

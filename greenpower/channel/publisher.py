@@ -1,0 +1,158 @@
+"""The publisher: takes what was stored and tells Redis, in its own time. Nobody waits for it.
+
+What waits to be told is the newest reading and status of each device, so a Redis that is slow or away costs memory for
+that and a counter, and hears what it missed when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import orjson
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from greenpower.channel.keys import STATUS_CHANNEL, WHOLE, status_key
+from greenpower.channel.latest import MOST_DEVICES, Latest
+from greenpower.channel.message import Message, newer, reading_message, status_message
+from greenpower.store.client import Document
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1_000
+TIMEOUT = 2.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+# Without news, look so often whether Redis has lost what it kept.
+IDLE_SECONDS = 10.0
+
+Key = tuple[str, str]
+
+
+class Publisher:
+    """Tells Redis of readings and statuses. One an ingest process, on its event loop; `run` is its work."""
+
+    def __init__(self, url: str, registry: CollectorRegistry) -> None:
+        self.redis = Redis.from_url(
+            url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
+        )
+        self.latest = Latest(self.redis)
+        self._readings: dict[str, dict[str, Message]] = {}
+        self._statuses: dict[Key, Message] = {}
+        self._count = 0
+        self._news = asyncio.Event()
+        self.lost = asyncio.Event()
+        self.published = Counter("greenpower_live_published", "readings told to Redis", registry=registry)
+        self.failures = Counter(
+            "greenpower_live_failures", "times that Redis did not take what it was told", registry=registry
+        )
+        self.dropped = Counter("greenpower_live_dropped", "readings not told: too many devices wait", registry=registry)
+        self.waiting = Gauge(
+            "greenpower_live_waiting", "devices whose newest reading is not told yet", registry=registry
+        )
+
+    def offer(
+        self, type_name: str, device_id: str, timestamp: datetime, received_at: datetime, payload: dict[str, Any]
+    ) -> None:
+        """A reading was stored. Returns at once."""
+        self._keep(reading_message(type_name, device_id, timestamp, received_at, payload))
+        self._news.set()
+
+    def announce(self, documents: Iterable[Document]) -> None:
+        """Devices seen have changed their status. Returns at once."""
+        for document in documents:
+            self._statuses[document["type"], document["device_id"]] = status_message(document)
+            self._news.set()
+
+    async def run(self) -> None:
+        """Tell, until cancelled. `lost` is set whenever Redis turns out to have lost what it kept."""
+        pause = SHORTEST_PAUSE
+        while True:
+            try:
+                await self._tell()
+                pause = SHORTEST_PAUSE
+                await self._wait()
+            except (RedisError, OSError) as error:
+                if pause == SHORTEST_PAUSE:
+                    log.warning("Redis: %.200s; live values wait", error)
+                self.failures.inc()
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            except Exception:  # a fault of ours: it may cost live values, never the storing of frames
+                log.exception("live values could not be told")
+                self.failures.inc()
+
+    async def close(self) -> None:
+        """Tell what waits, if Redis takes it now, and let go of the connection."""
+        try:
+            await self._tell()
+        except (RedisError, OSError):
+            self.failures.inc()
+        await self.redis.aclose()
+
+    async def _wait(self) -> None:
+        try:
+            # Not wait_for: it may swallow being cancelled when news come at that moment.
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._news.wait()
+        except TimeoutError:
+            if not await self.redis.exists(WHOLE):
+                self.lost.set()
+
+    async def _tell(self) -> None:
+        self._news.clear()
+        for type_name in list(self._readings):
+            while waiting := self._readings.get(type_name):
+                await self._tell_readings(type_name, waiting)
+            self._readings.pop(type_name, None)
+        if self._statuses:
+            await self._tell_statuses()
+
+    async def _tell_readings(self, type_name: str, waiting: dict[str, Message]) -> None:
+        taken = [waiting.pop(device) for device in list(waiting)[:CHUNK]]
+        self._count -= len(taken)
+        try:
+            if not await self.latest.put(type_name, taken):
+                self.lost.set()
+        except (RedisError, OSError):
+            for reading in taken:
+                self._keep(reading)
+            raise
+        self.published.inc(len(taken))
+        self.waiting.set(self._count)
+
+    async def _tell_statuses(self) -> None:
+        statuses, self._statuses = self._statuses, {}
+        try:
+            await put_statuses(self.redis, list(statuses.values()))
+        except (RedisError, OSError):
+            self._statuses = {**statuses, **self._statuses}
+            raise
+
+    def _keep(self, reading: Message) -> None:
+        """Let a reading wait, unless a newer one of its device does."""
+        waiting = self._readings.setdefault(reading["type"], {})
+        old = waiting.get(reading["device_id"])
+        if old is None:
+            if self._count >= MOST_DEVICES:
+                self.dropped.inc()
+                return
+            self._count += 1
+        if (kept := newer(old, reading)) is not None:
+            waiting[reading["device_id"]] = kept
+
+
+async def put_statuses(redis: Redis, statuses: list[Message], *, tell: bool = True) -> None:
+    """Keep statuses, and tell them in one message. Raises RedisError."""
+    pipe = redis.pipeline(transaction=False)
+    for status in statuses:
+        pipe.hset(status_key(status["type"]), status["device_id"], orjson.dumps(status))
+    if tell and statuses:
+        pipe.publish(STATUS_CHANNEL, orjson.dumps(statuses))
+    await pipe.execute()

@@ -1,0 +1,85 @@
+"""Filling Redis with the newest readings from MongoDB, after it lost them or an ingest process ended in a hurry."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from itertools import islice
+
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from greenpower.channel.keys import REBUILDING, WHOLE
+from greenpower.channel.latest import MOST_DEVICES, Latest
+from greenpower.channel.message import Message, reading_message
+from greenpower.store.client import Document
+from greenpower.store.layout import SEEN
+
+log = logging.getLogger(__name__)
+
+CHUNK = 100
+# Longer than a chunk takes by far: who holds the lock renews it with each.
+LOCK_SECONDS = 30
+RETRY_SECONDS = 2.0
+
+
+class Rebuild:
+    """Reads the newest reading of every device that was seen. types: {type name: collection}."""
+
+    def __init__(self, db: AsyncDatabase[Document], types: dict[str, str], latest: Latest, redis: Redis) -> None:
+        self._db = db
+        self._types = types
+        self._latest = latest
+        self._redis = redis
+
+    async def run(self, lost: asyncio.Event) -> None:
+        """Fill Redis at once, and again whenever it lost what it kept, until cancelled."""
+        while True:
+            lost.clear()
+            try:
+                await self.fill()
+            except (PyMongoError, RedisError, OSError) as error:
+                log.warning("the newest readings cannot be put into Redis yet: %.200s", error)
+                lost.set()
+            except Exception:  # a fault of ours: it may cost live values, never the storing of frames
+                log.exception("the newest readings could not be put into Redis")
+            await asyncio.sleep(RETRY_SECONDS)
+            await lost.wait()
+
+    async def fill(self) -> None:
+        """Fill Redis once; newer readings that come meanwhile win. Raises PyMongoError, RedisError.
+
+        Where another process is at it, there is nothing to do.
+        """
+        if not await self._redis.set(REBUILDING, "1", nx=True, ex=LOCK_SECONDS):
+            return
+        try:
+            counts = [await self._fill(type_name, collection) for type_name, collection in self._types.items()]
+            await self._redis.set(WHOLE, "1")
+        finally:
+            await self._redis.delete(REBUILDING)
+        log.info("the newest readings of %d devices are in Redis", sum(counts))
+
+    async def _fill(self, type_name: str, collection: str) -> int:
+        cursor = self._db[SEEN].find({"type": type_name, "last_reading": {"$exists": True}}, {"device_id": 1})
+        devices = [document["device_id"] async for document in cursor.sort("last_reading", -1).limit(MOST_DEVICES)]
+        remaining = iter(devices)
+        while chunk := list(islice(remaining, CHUNK)):
+            await self._latest.put(type_name, await self._newest(type_name, collection, chunk), whole=True)
+            await self._redis.expire(REBUILDING, LOCK_SECONDS)
+        return len(devices)
+
+    async def _newest(self, type_name: str, collection: str, devices: Iterable[str]) -> list[Message]:
+        found = await asyncio.gather(
+            *(self._db[collection].find_one({"device_id": device}, sort=[("timestamp", -1)]) for device in devices)
+        )
+        return [
+            reading_message(
+                type_name, document["device_id"], document["timestamp"], document["received_at"], document["payload"]
+            )
+            for document in found
+            if document is not None
+        ]
