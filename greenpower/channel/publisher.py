@@ -48,6 +48,7 @@ class Publisher:
         self._count = 0
         self._news = asyncio.Event()
         self.lost = asyncio.Event()
+        self._stopped = False
         self.published = Counter("greenpower_live_published", "readings told to Redis", registry=registry)
         self.failures = Counter(
             "greenpower_live_failures", "times that Redis did not take what it was told", registry=registry
@@ -71,9 +72,9 @@ class Publisher:
             self._news.set()
 
     async def run(self) -> None:
-        """Tell, until cancelled. `lost` is set whenever Redis turns out to have lost what it kept."""
+        """Tell, until stopped. `lost` is set whenever Redis turns out to have lost what it kept."""
         pause = SHORTEST_PAUSE
-        while True:
+        while not self._stopped:
             try:
                 await self._tell()
                 pause = SHORTEST_PAUSE
@@ -88,6 +89,11 @@ class Publisher:
                 log.exception("live values could not be told")
                 self.failures.inc()
 
+    def stop(self) -> None:
+        """Let `run` end. Being cancelled may not be enough: the Redis client swallows it at times."""
+        self._stopped = True
+        self._news.set()
+
     async def close(self) -> None:
         """Tell what waits, if Redis takes it now, and let go of the connection."""
         try:
@@ -98,7 +104,6 @@ class Publisher:
 
     async def _wait(self) -> None:
         try:
-            # Not wait_for: it may swallow being cancelled when news come at that moment.
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._news.wait()
         except TimeoutError:

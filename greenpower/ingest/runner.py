@@ -94,6 +94,8 @@ class Runner:
             await self._until(stop, *tasks)
             await self._stop()
         finally:
+            if self.publisher is not None:
+                self.publisher.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
