@@ -11,11 +11,14 @@ from flask import Flask
 from sqlalchemy.exc import ArgumentError
 
 from greenpower import __version__
-from greenpower.api import docs, events, health, login
+from greenpower.api import api_keys, devices, docs, events, health, login, me, users, zones
 from greenpower.api.auth import init_auth
 from greenpower.api.context import Context, set_context
 from greenpower.api.error import Api, register_errors
+from greenpower.api.headers import init_headers
 from greenpower.api.json import OrjsonProvider
+from greenpower.api.limit import init_limits
+from greenpower.api.mirror import redis_client
 from greenpower.api.token import ACCESS, REFRESH
 from greenpower.binding import bind_all
 from greenpower.config import ConfigError, Settings
@@ -96,20 +99,25 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
         registry = load_registry(settings.greenpower_site)
     app = create_sql_app(settings)
     app.json = OrjsonProvider(app)
-    context = Context(settings=settings, registry=registry, mongo=Mongo(settings))
+    redis = redis_client(settings.redis_address) if settings.redis_address else None
+    context = Context(settings=settings, registry=registry, mongo=Mongo(settings), redis=redis)
     set_context(app, context)
     register_errors(app)
+    init_headers(app, settings)
     init_auth(app)
 
     api = Api(app)
     with app.app_context():
         engine, revision = db.engine, newest_revision()
     api.register_blueprint(health.make_blueprint(context, engine, revision))
-    api.register_blueprint(login.make_blueprint())
+    for module in (login, me, users, api_keys, devices, zones):
+        api.register_blueprint(module.make_blueprint())
+    api.register_blueprint(me.make_role_blueprint())
     for binding in bind_all(context.registry):
         if binding.blueprint is not None:
             api.register_blueprint(binding.blueprint)
     api.register_blueprint(events.make_blueprint())
     for blueprint in docs.make_blueprints(api):
         app.register_blueprint(blueprint)
+    init_limits(app, settings)
     return app

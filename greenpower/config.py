@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     greenpower_home: Path = Field(Path("var"), description="where the embedded parts keep their data")
     greenpower_site: Path | None = Field(None, description="TOML file: the site's topics, device ids and maps")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line logged")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="lines for people, or an object a line for programs"
+    )
 
     database_url: SecretStr = Field(SecretStr(""), description="SQL database; else from `POSTGRES_DB_*`, else SQLite")
     postgres_db_name: str = Field("green_power", description="PostgreSQL database")
@@ -82,6 +85,13 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="address the API binds")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API")
     api_workers: int = Field(2, ge=1, description="gunicorn worker processes of the API")
+    api_rate_limit: str = Field("6000 per minute", description="requests of one address; empty: no limit")
+    api_login_limit: str = Field(
+        "10 per minute; 100 per hour", description="failed logins of one address; empty: no limit"
+    )
+    api_trusted_proxies: int = Field(
+        0, ge=0, le=8, description="proxies before the API whose X-Forwarded-* is believed"
+    )
     realtime_port: int = Field(8001, ge=0, le=65535, description="port of the Socket.IO gateway")
     ingest_http_host: str = Field("127.0.0.1", description="address of ingest's /health and /metrics")
     ingest_http_port: int = Field(7002, ge=0, le=65535, description="port of ingest's /health and /metrics")

@@ -13,7 +13,7 @@ from flask import Flask
 from flask_jwt_extended import JWTManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData, event
+from sqlalchemy import Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
 # Beside the package, in a checkout as in site-packages: `migrations` is installed like `plugins`.
@@ -44,21 +44,33 @@ def init_sql(app: Flask) -> None:
     db.init_app(app)
     migrate.init_app(app, db, directory=str(MIGRATIONS))
     with app.app_context():
-        if db.engine.dialect.name == "sqlite":
-            event.listen(db.engine, "connect", _prepare_sqlite)
+        prepare_engine(db.engine)
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Set an engine up for several processes, whatever its database. Connects to nothing."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
 
 
 def engine_options(url: str) -> dict[str, Any]:
     """Pool and time limits: a database that hangs costs a request seconds, never a thread for ever."""
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": BUSY_MS / 1000}}
+        return {"connect_args": connect_args(url)}
     return {
         "pool_pre_ping": True,
         "pool_size": 8,
         "max_overflow": 4,
         "pool_timeout": 5,
-        "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},
+        "connect_args": connect_args(url),
     }
+
+
+def connect_args(url: str) -> dict[str, Any]:
+    """Time limits of a connection."""
+    if url.startswith("sqlite"):
+        return {"timeout": BUSY_MS / 1000}
+    return {"connect_timeout": 3, "options": "-c statement_timeout=10000"}
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -1,23 +1,69 @@
-"""Logging: how every process writes its lines."""
+"""Logging: how every process writes its lines, for people or, with LOG_FORMAT=json, an object a line for programs."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+import orjson
 
 # gmqtt warns of each write to a connection that is gone; ingest counts those as unacknowledged.
 QUIET = {
     "gmqtt": logging.WARNING,
     "gmqtt.mqtt.protocol": logging.ERROR,
     "pymongo": logging.WARNING,
+    "rq.worker": logging.WARNING,
     "werkzeug": logging.WARNING,
+    "alembic": logging.WARNING,
+    "flask-limiter": logging.WARNING,
 }
+# The id of the request that this thread works on, empty elsewhere. It stays until the next one, so that the server's
+# own line about a request has it too.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
-def set_up_logging(level: str) -> None:
-    """Log to stderr at `level`, libraries that chat at warning and above."""
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+class TextFormatter(logging.Formatter):
+    """`time LEVEL logger [request id]: message`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        found = request_id.get()
+        record.request = f" [{found}]" if found else ""
+        return super().format(record)
+
+
+class JsonFormatter(logging.Formatter):
+    """`{"time", "level", "logger", "message"}`, with `request_id` and `exception` where there are any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "process": record.process,
+        }
+        if found := request_id.get():
+            line["request_id"] = found
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        try:
+            return orjson.dumps(line).decode()
+        except TypeError:  # a lone surrogate, from a name in a file system or a header
+            clean = {key: str(value).encode(errors="replace").decode() for key, value in line.items()}
+            return orjson.dumps(clean).decode()
+
+
+def set_up_logging(level: str, form: str = "text") -> None:
+    """Log to stderr at `level`, libraries that chat at warning and above. form: `text` or `json`."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for name, least in QUIET.items():
         logging.getLogger(name).setLevel(max(least, logging.getLevelName(level)))

@@ -13,10 +13,12 @@ from sqlalchemy import bindparam, select
 
 from greenpower.api.error import problem
 from greenpower.extensions import db, jwt
-from greenpower.models import Role, RoleName, TokenFamily, User
+from greenpower.models import ApiKey, Role, RoleName, Scope, TokenFamily, User
 
 # The users' ids, as far as every database counts them.
 SUBJECT = re.compile(r"[1-9][0-9]{0,8}")
+KEY_SUBJECT = re.compile(r"key-([0-9a-f]{12})")
+SCOPES = frozenset(scope.value for scope in Scope)
 # Asked with every request, so it is built once.
 CALLER = (
     select(User.id, User.username, Role.name)
@@ -33,11 +35,12 @@ CALLER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The user of a request, as the database has him now."""
+    """The user or key of a request, as the database has it now. scopes: None for users, who are bound by role alone."""
 
     id: int
     username: str
     role: RoleName
+    scopes: frozenset[str] | None = None
 
 
 def init_auth(app: Flask) -> None:
@@ -50,8 +53,11 @@ def init_auth(app: Flask) -> None:
     jwt.expired_token_loader(_expired)
 
 
-def check_caller(role: RoleName) -> Caller:
-    """The caller, if his token is good and his role at least this one. Aborts with 401 or 403."""
+def check_caller(role: RoleName, scope: str = "") -> Caller:
+    """The caller, if his token is good, his role at least this one and, of a key, the scope among its own.
+
+    Aborts with 401 or 403.
+    """
     try:
         verify_jwt_in_request()
     except RecursionError:
@@ -60,17 +66,30 @@ def check_caller(role: RoleName) -> Caller:
     assert isinstance(caller, Caller)
     if not caller.role.includes(role):
         abort(403, f"This needs the role {role}; {caller.username} is {caller.role}.")
+    if caller.scopes is not None and scope not in caller.scopes:
+        abort(403, f"This needs the scope {scope}." if scope in SCOPES else "This is for users, not for keys.")
     return caller
 
 
 def _find_caller(_header: dict[str, Any], claims: dict[str, Any]) -> Caller | None:
-    """The user of a token, unless the login it came from was ended or the user was shut out."""
+    """The user or key of a token, unless the login it came from was ended or it was shut out."""
+    if key := KEY_SUBJECT.fullmatch(claims["sub"]):
+        return _find_key(key[1])
     if not SUBJECT.fullmatch(claims["sub"]):
         return None
     row = db.session.execute(CALLER, {"family": str(claims.get("fam")), "user": int(claims["sub"])}).one_or_none()
     # The connection goes back to the pool before the view starts its own work.
     db.session.rollback()
     return None if row is None else Caller(id=row.id, username=row.username, role=RoleName(row.name))
+
+
+def _find_key(public_id: str) -> Caller | None:
+    key = db.session.scalar(select(ApiKey).where(ApiKey.public_id == public_id))
+    if key is None or not key.is_good():
+        return None
+    found = Caller(id=key.id, username=key.family, role=key.role, scopes=frozenset(key.scopes))
+    db.session.rollback()
+    return found
 
 
 def _gone(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:

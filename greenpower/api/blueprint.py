@@ -77,18 +77,32 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
     def guarded(self, role: RoleName) -> Callable[[View], View]:
-        """Let in callers with a token of this role or a higher one. Goes right below `route`, so that it runs first."""
+        """Let in callers with a token of this role or a higher one, keys with the area's scope beside.
+
+        Goes right below `route`, so that it runs first.
+        """
+        area = area_of(self.url_prefix or "")
 
         def decorate(view: View) -> View:
             @wraps(view)
             def guard(*args: Any, **kwargs: Any) -> Any:
-                check_caller(role)
+                check_caller(role, scope_of(area, flask.request.method))
                 return view(*args, **kwargs)
 
             documented = self.doc(security=SECURITY, **{"x-role": role.value})(guard)
             return self.errors(401, 403)(cast(View, documented))
 
         return decorate
+
+
+def area_of(path: str) -> str:
+    """The part of the API that an address belongs to: `telemetry` of `/api/telemetry/rt-data/`."""
+    return path.split("/")[2]
+
+
+def scope_of(area: str, method: str) -> str:
+    """The scope that a key needs for a request."""
+    return f"{area}:{'read' if method.upper() in ('GET', 'HEAD') else 'write'}"
 
 
 def describe(text: str, **more: Any) -> Mapping[str, Any]:

@@ -5,7 +5,6 @@ What belongs here: how a part is asked. What does not: what an answer means for 
 
 from __future__ import annotations
 
-import http.client
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -17,7 +16,6 @@ import pymongo
 from redis import Redis
 from sqlalchemy import Engine
 
-from greenpower.config import Settings
 from greenpower.models.setup import current_revision
 from greenpower.store.mongo import Mongo
 
@@ -109,19 +107,3 @@ def check_redis(url: str) -> Check:
             client.ping()
 
     return Check("redis", probe)
-
-
-def check_ingest(settings: Settings) -> Check:
-    """Whether ingest is well, by its own account."""
-
-    def probe() -> None:
-        connection = http.client.HTTPConnection(settings.ingest_http_host, settings.ingest_http_port, timeout=SECONDS)
-        try:
-            connection.request("GET", "/health")
-            status = connection.getresponse().status
-        finally:
-            connection.close()
-        if status != 200:
-            raise Unwell(f"says it is unwell ({status})")
-
-    return Check("ingest", probe)

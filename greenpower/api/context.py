@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 from pymongo.database import Database
+from redis import Redis
 
 from greenpower.config import Settings
 from greenpower.registry import Registry
@@ -17,11 +18,12 @@ KEY = "greenpower"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The parts of an app."""
+    """The parts of an app. redis: None where none is configured."""
 
     settings: Settings
     registry: Registry
     mongo: Mongo
+    redis: Redis | None = None
 
 
 def set_context(app: Flask, context: Context) -> None:

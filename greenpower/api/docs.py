@@ -7,6 +7,7 @@ from functools import cache
 import flask
 from flask_swagger_ui import get_swaggerui_blueprint
 
+from greenpower.api.cache import with_etag
 from greenpower.api.error import Api
 from greenpower.api.json import encode
 
@@ -32,6 +33,6 @@ def make_blueprints(api: Api) -> tuple[flask.Blueprint, ...]:
 
     @schema.route(SCHEMA)
     def show_schema() -> flask.Response:
-        return flask.Response(text(), mimetype="application/json")
+        return with_etag(flask.Response(text(), mimetype="application/json"))
 
     return schema, get_swaggerui_blueprint(DOCS, SCHEMA, config=OPTIONS)

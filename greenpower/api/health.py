@@ -1,4 +1,8 @@
-"""`/api/ready/` and `/api/health/`: whether this API can serve, whether the system does its work. No token."""
+"""`/api/ready/` and `/api/health/`: whether this API can serve, whether the system does its work. No token.
+
+What belongs here: which parts are asked for which question, and what their answers mean. How a part is asked is in
+`greenpower.api.check` and `greenpower.api.parts`.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,25 @@ from flask import Response
 from sqlalchemy import Engine
 
 from greenpower.api.blueprint import Blueprint, describe
-from greenpower.api.check import Check, Finding, check_ingest, check_mongo, check_redis, check_sql, run_checks
+from greenpower.api.check import Check, Finding, check_mongo, check_redis, check_sql, run_checks
 from greenpower.api.context import Context
 from greenpower.api.error import problem
 from greenpower.api.json import answer
+from greenpower.api.parts import (
+    check_disk,
+    check_ingest,
+    check_port,
+    check_rollups,
+    check_scheduler,
+    check_source,
+    check_worker,
+)
+from greenpower.config import Settings
 
 OK, DEGRADED = "ok", "degraded"
 # Without these nothing is measured or shown. Without Redis readings still come in and go out.
 VITAL = frozenset({"mongo", "sql", "ingest"})
+SOURCES = ("mqtt", "tcp")
 
 
 class PartSchema(ma.Schema):
@@ -43,9 +58,8 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
     """The resource. engine: of the user database; revision: the one that it should have."""
     blueprint = Blueprint("health", __name__, url_prefix="/api", description="Whether all is well")
     ready_checks = [check_mongo(context.mongo), check_sql(engine, revision)]
-    health_checks = [*ready_checks, check_ingest(context.settings)]
-    if context.settings.redis_address:
-        health_checks.append(check_redis(context.settings.redis_address))
+    health_checks = [*ready_checks, *_health_checks(context)]
+    sources = {name: _source_checks(context.settings, name) for name in SOURCES}
 
     @blueprint.route("/ready/")
     @blueprint.errors(503)
@@ -67,14 +81,53 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
         """
         return _report(health_checks)
 
+    @blueprint.route("/health/mqtt/")
+    @blueprint.errors(503)
+    @blueprint.response(200, HealthSchema)
+    def health_mqtt() -> Response:
+        """Whether frames come in over MQTT
+
+        503 where the broker takes no connection or ingest has none.
+        """
+        return _report(sources["mqtt"], vital=None)
+
+    @blueprint.route("/health/tcp/")
+    @blueprint.errors(503)
+    @blueprint.response(200, HealthSchema)
+    def health_tcp() -> Response:
+        """Whether gateways can connect over TCP
+
+        503 where ingest does not listen for them.
+        """
+        return _report(sources["tcp"], vital=None)
+
     return blueprint
 
 
-def _report(checks: list[Check]) -> Response:
+def _health_checks(context: Context) -> list[Check]:
+    settings = context.settings
+    checks = [check_ingest(settings), check_rollups(context.mongo, context.registry)]
+    checks.append(check_disk(context.mongo, settings.greenpower_home))
+    if settings.mqtt_broker:
+        checks.append(check_port("broker", settings.mqtt_broker, settings.mqtt_port))
+    if url := settings.redis_address:
+        checks += [check_redis(url), check_worker(url), check_scheduler(url)]
+    return checks
+
+
+def _source_checks(settings: Settings, name: str) -> list[Check]:
+    if name == "tcp":
+        return [check_source(settings, name)]
+    port = [check_port("broker", settings.mqtt_broker, settings.mqtt_port)] if settings.mqtt_broker else []
+    return [*port, check_source(settings, name)]
+
+
+def _report(checks: list[Check], vital: frozenset[str] | None = VITAL) -> Response:
+    """The answer. vital: the parts that it depends on, None for all."""
     found = run_checks(checks)
     parts = {name: _part(finding) for name, finding in found.items()}
     down = {name: finding.detail for name, finding in found.items() if not finding.ok}
-    if lost := VITAL & down.keys():
+    if lost := down.keys() if vital is None else vital & down.keys():
         response = problem(503, f"Down: {', '.join(sorted(lost))}.", down, parts=parts)
     else:
         response = answer({"status": DEGRADED if down else OK, "parts": parts})

@@ -7,7 +7,9 @@ from flask import Response, abort
 
 from greenpower.api import token
 from greenpower.api.blueprint import Blueprint, describe
+from greenpower.api.cache import private
 from greenpower.api.json import answer
+from greenpower.api.limit import login_limits
 from greenpower.extensions import db
 from greenpower.models.clock import now
 from greenpower.models.password import LONGEST, check_password, hash_password, is_outdated
@@ -45,7 +47,8 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("login", __name__, url_prefix="/api/users/token", description="Logging in and out")
 
     @blueprint.route("/", methods=["POST"])
-    @blueprint.errors(400, 401, 413, 415, 422)
+    @login_limits
+    @blueprint.errors(400, 401, 413, 415, 422, 429, 503)
     @blueprint.arguments(LoginSchema, location="json")
     @blueprint.response(200, TokensSchema)
     def log_in(body: dict[str, str]) -> Response:
@@ -60,10 +63,10 @@ def make_blueprint() -> Blueprint:
             user.password_hash = hash_password(body["password"])
         user.last_login_at = now()
         db.session.flush()
-        return _private(token.start_family(user))
+        return private(answer(token.start_family(user)))
 
     @blueprint.route("/refresh/", methods=["POST"])
-    @blueprint.errors(400, 401, 413, 415, 422)
+    @blueprint.errors(400, 401, 413, 415, 422, 503)
     @blueprint.arguments(RefreshSchema, location="json")
     @blueprint.response(200, TokensSchema)
     def refresh(body: dict[str, str]) -> Response:
@@ -71,10 +74,10 @@ def make_blueprint() -> Blueprint:
 
         The refresh token is used up by this. One that comes a second time was copied: it ends the login.
         """
-        return _private(token.renew(body["refresh"]))
+        return private(answer(token.renew(body["refresh"])))
 
     @blueprint.route("/logout/", methods=["POST"])
-    @blueprint.errors(400, 401, 413, 415, 422)
+    @blueprint.errors(400, 401, 413, 415, 422, 503)
     @blueprint.arguments(RefreshSchema, location="json")
     @blueprint.response(204)
     def log_out(body: dict[str, str]) -> Response:
@@ -86,9 +89,3 @@ def make_blueprint() -> Blueprint:
         return Response(status=204)
 
     return blueprint
-
-
-def _private(tokens: dict[str, str]) -> Response:
-    response = answer(tokens)
-    response.headers["Cache-Control"] = "no-store"
-    return response

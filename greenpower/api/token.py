@@ -11,11 +11,14 @@ from flask_jwt_extended import create_access_token, create_refresh_token, decode
 from jwt.exceptions import DecodeError
 from sqlalchemy import CursorResult, delete, select, update
 
+from greenpower.api.mirror import show_revoked
 from greenpower.extensions import db
-from greenpower.models import TokenFamily, User
+from greenpower.models import ApiKey, TokenFamily, User
 from greenpower.models.clock import now
+from greenpower.models.token_family import revoke_families
+from greenpower.revocation import ACCESS_SECONDS
 
-ACCESS = timedelta(minutes=15)
+ACCESS = timedelta(seconds=ACCESS_SECONDS)
 REFRESH = timedelta(days=7)
 
 
@@ -27,6 +30,13 @@ def start_family(user: User) -> dict[str, str]:
     tokens = _tokens(user, family.id, 0)
     db.session.commit()
     return tokens
+
+
+def key_token(key: ApiKey) -> str:
+    """An access token for a key. It ends with the key."""
+    claims = {"fam": key.family, "role": key.role.value, "scopes": key.scopes}
+    token: str = create_access_token(key.family, expires_delta=ACCESS, additional_claims=claims)
+    return token
 
 
 def renew(refresh: str) -> dict[str, str]:
@@ -58,10 +68,9 @@ def end(refresh: str) -> None:
 
 
 def _revoke(family: str) -> None:
-    db.session.execute(
-        update(TokenFamily).where(TokenFamily.id == family, TokenFamily.revoked_at.is_(None)).values(revoked_at=now())
-    )
+    revoked = revoke_families(TokenFamily.id == family)
     db.session.commit()
+    show_revoked(revoked)
 
 
 def _refresh_claims(token: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def api() -> None:
     """Serve the REST API until SIGTERM."""
     settings = load_settings()
     settings.check_production()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     app = create_app(settings)
     if trouble := bind_trouble(settings.api_port, settings.api_host):
         raise ConfigError(f"API_PORT {settings.api_port} cannot be used on {settings.api_host} ({trouble})")

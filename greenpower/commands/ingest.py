@@ -20,5 +20,5 @@ def ingest(mqtt: bool, tcp: bool) -> None:
         raise click.UsageError("nothing to take frames from: give --mqtt, --tcp or both")
     settings = load_settings()
     settings.check_production()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     uvloop.run(Runner(settings=settings, registry=get_registry(), mqtt=mqtt, tcp=tcp).run())

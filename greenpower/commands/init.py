@@ -12,14 +12,13 @@ from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.extensions import db
 from greenpower.log import set_up_logging
 from greenpower.models import Role, RoleName, User
+from greenpower.models.password import SHORTEST
 from greenpower.models.setup import make_roles, make_user, upgrade
 from greenpower.models.user import find_user
 from greenpower.registry import load_registry
 from greenpower.store.client import sync_client
 from greenpower.store.layout import ensure_indexes
 from greenpower.store.mongo import check_address
-
-SHORTEST_PASSWORD = 12
 
 
 @click.command()
@@ -82,6 +81,6 @@ def _make_admin(settings: Settings) -> bool:
 
 def _admin_password(settings: Settings) -> str:
     password = settings.need("ADMIN_PASSWORD")
-    if settings.environment == "prod" and len(password) < SHORTEST_PASSWORD:
-        raise ConfigError(f"ADMIN_PASSWORD is shorter than {SHORTEST_PASSWORD} characters: ENVIRONMENT=prod refuses it")
+    if settings.environment == "prod" and len(password) < SHORTEST:
+        raise ConfigError(f"ADMIN_PASSWORD is shorter than {SHORTEST} characters: ENVIRONMENT=prod refuses it")
     return password

@@ -49,7 +49,7 @@ def simulate(
     reading a second. Readings that the broker or the machine cannot take in time are left out, not sent late.
     """
     settings = load_settings()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     wrong = _listed(faults, list(FAULTS), "fault")
     fleet = _fleet(types, devices, seed, settings.device_zone)
     rate = rate or len(fleet) / SECONDS_BETWEEN_READINGS

@@ -10,9 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import ForeignKey, String, select
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, scoped_session
 
-from greenpower.extensions import Base, db
+from greenpower.extensions import Base
 from greenpower.models.clock import UtcDateTime, now
 from greenpower.models.service_zone import ServiceZone
 
@@ -57,7 +57,7 @@ class DeviceType(Base):
     type: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
 
 
-def devices_of_zone(zone_id: int) -> list[str]:
-    """The ids of a zone's devices, in order. Needs an app context."""
+def devices_of_zone(session: Session | scoped_session[Session], zone_id: int) -> list[str]:
+    """The ids (on the wire) of a zone's devices, in order."""
     query = select(Device.device_id).where(Device.zone_id == zone_id).order_by(Device.device_id)
-    return list(db.session.scalars(query))
+    return list(session.scalars(query))

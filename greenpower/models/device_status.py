@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, String, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column, scoped_session
 
-from greenpower.extensions import Base, db
+from greenpower.extensions import Base
 from greenpower.models.clock import UtcDateTime
 from greenpower.models.device import Device, DeviceStatus
 
@@ -24,13 +24,15 @@ class DeviceStatusChange(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-def record_status(device_id: str, status: DeviceStatus, at: datetime) -> bool:
+def record_status(
+    session: Session | scoped_session[Session], device_id: str, status: DeviceStatus, at: datetime
+) -> bool:
     """Note that a device (its id on the wire) has a status since `at`. False where it had it already, where a later
-    change is known or where the device is not registered. Needs an app context; the caller commits.
+    change is known or where the device is not registered. The caller commits.
     """
-    device = db.session.scalar(select(Device).where(Device.device_id == device_id).with_for_update(of=Device))
+    device = session.scalar(select(Device).where(Device.device_id == device_id).with_for_update(of=Device))
     if device is None or device.status == status or (device.status_since is not None and device.status_since >= at):
         return False
     device.status, device.status_since = status.value, at
-    db.session.add(DeviceStatusChange(device_id=device.id, status=status.value, at=at))
+    session.add(DeviceStatusChange(device_id=device.id, status=status.value, at=at))
     return True

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ColumnElement, ForeignKey, String, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from greenpower.extensions import Base
+from greenpower.extensions import Base, db
 from greenpower.models.clock import UtcDateTime, now
 
 
@@ -26,3 +26,15 @@ class TokenFamily(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+def revoke_families(which: ColumnElement[bool]) -> list[str]:
+    """Revoke the families that match and are not revoked yet. Returns their ids. Needs an app context; the caller
+    commits and then mirrors them (`greenpower.revocation`).
+    """
+    good = (which, TokenFamily.revoked_at.is_(None))
+    found = list(db.session.scalars(select(TokenFamily.id).where(*good)))
+    db.session.execute(
+        update(TokenFamily).where(*good).values(revoked_at=now()).execution_options(synchronize_session=False)
+    )
+    return found

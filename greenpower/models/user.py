@@ -14,6 +14,8 @@ from greenpower.models.role import Role
 
 # No control characters, blanks or quotes: a name goes into logs and into databases that know no NUL.
 USERNAME = re.compile(r"[\w.@+-]{1,150}")
+# For path parameters: what the databases' integers hold.
+LARGEST_ID = 999_999_999
 
 
 class User(Base):

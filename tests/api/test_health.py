@@ -10,23 +10,47 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
 from pydantic import SecretStr
+from redis import Redis
+from rq import Worker
+from rq_scheduler import Scheduler
 
 from greenpower.api import check
+from greenpower.api.context import get_context
 from greenpower.app import create_app
+from greenpower.commands.init import init_sql
 from greenpower.config import Settings
+from greenpower.datatype import STANDARD_TIERS, DataType, Field, Mqtt, json_parser
 from greenpower.embedded import Mongod, Valkey
 from greenpower.embedded.port import free_port
-from greenpower.store import query
-from tests.api.conftest import KEY, PATH, Api, close_app, make_app
+from greenpower.models.setup import newest_revision
+from greenpower.registry import Registry
+from greenpower.store import query, series
+from greenpower.store.layout import WATERMARKS
+from tests.api.conftest import KEY, PATH, PROBE, Api, close_app
 from tests.wait import wait_until
 
 READY, HEALTH = "/api/ready/", "/api/health/"
+READY_PARTS = ["mongo", "sql"]
+HEALTH_PARTS = [*READY_PARTS, "ingest", "rollups", "disk", "redis", "worker", "scheduler"]
+
+
+TIERED = DataType(
+    name="tiered",
+    title="With tiers",
+    collection="tiered_data",
+    match=(Mqtt("TIERED"),),
+    fields=(Field("volts", unit="V"),),
+    parse=json_parser(device="id"),
+    tiers=STANDARD_TIERS,
+)
 
 
 def settings_for(folder: Path, mongod: Mongod, **more: Any) -> Settings:
@@ -42,8 +66,9 @@ def settings_for(folder: Path, mongod: Mongod, **more: Any) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[Flask]:
-    app = make_app(settings)
+def serving(settings: Settings, *datatypes: DataType) -> Iterator[Flask]:
+    init_sql(settings)
+    app = create_app(settings, Registry.of(PROBE, *datatypes))
     try:
         yield app
     finally:
@@ -51,14 +76,16 @@ def serving(settings: Settings) -> Iterator[Flask]:
 
 
 @contextmanager
-def ingest(port: int, status: int) -> Iterator[None]:
+def ingest(port: int, status: int, **parts: dict[str, Any]) -> Iterator[None]:
     """Something that answers where ingest's health is looked for."""
+    body = json.dumps({"parts": parts}).encode() if parts else b""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status if self.path == "/health" else 404)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *args: Any) -> None:
             pass
@@ -73,12 +100,28 @@ def ingest(port: int, status: int) -> Iterator[None]:
             thread.join()
 
 
+@contextmanager
+def working(redis_url: str) -> Iterator[None]:
+    """A worker and a scheduler, as far as Redis shows them."""
+    with Redis.from_url(redis_url) as connection:
+        worker = Worker(["greenpower"], connection=connection, name=uuid4().hex)
+        scheduler = Scheduler("greenpower", connection=connection, name=uuid4().hex)
+        worker.register_birth()
+        scheduler.register_birth()
+        try:
+            yield
+        finally:
+            worker.register_death()
+            scheduler.register_death()
+
+
 def test_all_well(tmp_path: Path, mongod: Mongod, redis_url: str) -> None:
     port = free_port()
-    with serving(settings_for(tmp_path, mongod, redis_url=SecretStr(redis_url), ingest_http_port=port)) as app:
+    settings = settings_for(tmp_path, mongod, redis_url=SecretStr(redis_url), ingest_http_port=port)
+    with serving(settings) as app, working(redis_url):
         client = app.test_client()
         with ingest(port, 200):
-            for path, parts in ((READY, ["mongo", "sql"]), (HEALTH, ["mongo", "sql", "ingest", "redis"])):
+            for path, parts in ((READY, READY_PARTS), (HEALTH, HEALTH_PARTS)):
                 response = client.get(path)
                 body = response.get_json()
                 assert response.status_code == 200 and response.headers["Cache-Control"] == "no-store"
@@ -107,9 +150,46 @@ def test_without_redis_readings_still_come_and_go(tmp_path: Path, mongod: Mongod
         assert body["parts"]["redis"]["status"] == "down"
 
 
+def test_what_is_missing_but_not_vital_is_told(tmp_path: Path, mongod: Mongod, redis_url: str) -> None:
+    port = free_port()
+    settings = settings_for(tmp_path, mongod, redis_url=SecretStr(redis_url), ingest_http_port=port)
+    with serving(settings, TIERED) as app, ingest(port, 200):
+        with app.app_context():
+            database = get_context().mongo.database
+        tier = {"type": "tiered", "prefix": "today_", "watermark": datetime.now(UTC) - timedelta(hours=5)}
+        database[WATERMARKS].insert_one({"_id": "tiered/today_", **tier})
+        try:
+            body = app.test_client().get(HEALTH).get_json()
+        finally:
+            database[WATERMARKS].delete_many({})
+        assert body["status"] == "degraded"
+        down = {name: part["detail"] for name, part in body["parts"].items() if part["status"] == "down"}
+        assert set(down) == {"worker", "scheduler", "rollups"}
+        assert "greenpower worker" in down["worker"] and "greenpower scheduler" in down["scheduler"]
+        assert down["rollups"].startswith("1 tiers are behind: today_tiered_data by 29")
+
+
+def test_the_sources_are_asked_one_by_one(tmp_path: Path, mongod: Mongod, broker: tuple[str, int]) -> None:
+    port = free_port()
+    where = {"mqtt_broker": broker[0], "mqtt_port": broker[1]}
+    with serving(settings_for(tmp_path, mongod, ingest_http_port=port, **where)) as app:
+        client = app.test_client()
+        with ingest(port, 503, mqtt={"ok": False, "problem": "refused"}, tcp={"ok": True}):
+            assert client.get(f"{HEALTH}tcp/").status_code == 200
+            response = client.get(f"{HEALTH}mqtt/")
+            assert response.status_code == 503 and response.get_json()["errors"] == {"ingest-mqtt": "ingest: refused"}
+            assert client.get(HEALTH).get_json()["errors"] == {"ingest": "says it is unwell (503, mqtt)"}
+        with ingest(port, 200, mqtt={"ok": True}):
+            body = client.get(f"{HEALTH}mqtt/").get_json()
+            assert body["status"] == "ok" and list(body["parts"]) == ["broker", "ingest-mqtt"]
+            assert client.get(f"{HEALTH}tcp/").get_json()["errors"] == {"ingest-tcp": "ingest does not serve tcp"}
+        assert client.get(f"{HEALTH}tcp/").status_code == 503
+
+
 def test_a_mongo_that_hangs_then_dies_then_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "SECONDS", 0.5)
-    monkeypatch.setattr(query, "SECONDS", 0.5)
+    for module in (query, series):
+        monkeypatch.setattr(module, "SECONDS", 0.5)
     with Mongod(tmp_path / "mongod") as mongod, serving(settings_for(tmp_path, mongod)) as app:
         api = Api(app, settings_for(tmp_path, mongod))
         assert api.get(PATH).status_code == 200 and api.client.get(READY).status_code == 200
@@ -142,9 +222,12 @@ def test_a_database_that_was_never_set_up_is_not_ready(tmp_path: Path, mongod: M
     with serving(settings_for(tmp_path, mongod)) as app:
         for file in tmp_path.glob("greenpower.sqlite3*"):
             file.unlink()
+        with app.app_context():
+            newest = newest_revision()
         response = app.test_client().get(READY)
         assert response.status_code == 503
-        assert response.get_json()["errors"]["sql"] == "is at revision None, the code at 0001: run `greenpower init`"
+        told = response.get_json()["errors"]["sql"]
+        assert told == f"is at revision None, the code at {newest}: run `greenpower init`"
 
 
 @pytest.mark.parametrize("sql_url", ["postgresql"], indirect=True)

@@ -1,0 +1,38 @@
+"""Writing changed devices to the projection that ingest reads. MongoDB may be away: the worker repeats it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+from greenpower.api.context import database
+from greenpower.models import Device
+from greenpower.models.clock import now
+from greenpower.store.device_settings import DeviceSettings, write_settings
+from greenpower.store.layout import DEVICE_SETTINGS
+
+log = logging.getLogger(__name__)
+SECONDS = 2.0
+
+
+def project(devices: Iterable[Device], gone: Iterable[str] = ()) -> None:
+    """Write devices as they are now in SQL, and forget those that are gone. Call it after the commit; never fails."""
+    settings = [
+        DeviceSettings(
+            device_id=device.device_id,
+            updated_at=device.updated_at,
+            timezone=device.timezone,
+            interval_seconds=device.interval_seconds,
+            zone_id=device.zone_id,
+        )
+        for device in devices
+    ]
+    settings += [DeviceSettings(device_id=device_id, updated_at=now()) for device_id in gone]
+    try:
+        with pymongo.timeout(SECONDS):
+            write_settings(database()[DEVICE_SETTINGS], settings)
+    except PyMongoError as error:
+        log.warning("ingest does not know of a changed device yet: %.200s", error)
