@@ -14,12 +14,15 @@ from uuid import uuid4
 import click
 import redis
 from rq import Queue, Worker
-from rq_scheduler import Scheduler
 
 from greenpower.config import load_settings
+from greenpower.jobs import devices, rollup
+from greenpower.jobs.devices import devices_entry
+from greenpower.jobs.plan import all_plans
+from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entry
 from greenpower.log import set_up_logging
+from greenpower.registry import get_registry
 
-QUEUE = "greenpower"
 SCHEDULER_SECONDS = 5  # the finest cron is a minute; a job is enqueued at most so late
 RETRY_SECONDS = 2.0
 
@@ -30,6 +33,9 @@ log = logging.getLogger(__name__)
 def worker() -> None:
     """Run background jobs. SIGTERM lets the job that runs come to its end."""
     connection, stop = _connect(), threading.Event()
+
+    get_registry()  # jobs are forked from here: what is imported once need not be imported in each of them
+    log.debug("jobs: %s", (rollup.roll.__name__, devices.sync.__name__))
 
     def work() -> None:
         # A new one each time: it registers itself under its name when it starts, and cannot twice.
@@ -43,9 +49,13 @@ def worker() -> None:
 def scheduler() -> None:
     """Put periodic jobs into the queue when they are due. Several may run; one at a time does the work."""
     connection, stop = _connect(), threading.Event()
+    settings = load_settings()
+
+    def entries() -> list[Entry]:
+        return [*(rollup_entry(plan) for plan in all_plans(get_registry(), settings)), devices_entry()]
 
     def schedule() -> None:
-        _Scheduler(QUEUE, connection=connection, interval=SCHEDULER_SECONDS, name=_name()).run()
+        JobScheduler(entries, connection=connection, interval=SCHEDULER_SECONDS, name=_name()).run()
 
     _until(stop, schedule)
 
@@ -62,13 +72,6 @@ class _Worker(Worker):
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
 
-class _Scheduler(Scheduler):  # type: ignore[misc]
-    """rq-scheduler with our signal handlers: its own talk to Redis, which may be what is away."""
-
-    def _install_signal_handlers(self) -> None:
-        pass
-
-
 def _name() -> str:
     """A name that is never used twice; the supervisor finds a process's heartbeat by the number at its start."""
     return f"{os.getpid()}-{uuid4().hex}"
@@ -76,7 +79,7 @@ def _name() -> str:
 
 def _connect() -> redis.Redis:
     settings = load_settings()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     return redis.Redis.from_url(settings.need("REDIS_URL"))
 
 

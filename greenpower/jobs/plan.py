@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Tier
@@ -77,7 +78,7 @@ def make_plans(datatype: DataType, settings: Settings) -> tuple[Plan, ...]:
     copies: list[Source] = [raw]
     buckets: list[Source] = []
     plans = []
-    for tier, above in zip(datatype.tiers, (*datatype.tiers[1:], None), strict=True):
+    for tier, above in zip_longest(datatype.tiers, datatype.tiers[1:]):
         ttl = retention(settings, tier.retention)
         plans.append(
             Plan(

@@ -1,0 +1,134 @@
+"""The device job: registers what ingest has heard, writes the projection that ingest reads, shows revocations in Redis.
+
+Every step says what should be and writes what differs, so it may be repeated, and run beside itself and the API.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pymongo.database import Database
+from redis import Redis, RedisError
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from greenpower import revocation
+from greenpower.config import load_settings
+from greenpower.jobs.schedule import Entry
+from greenpower.models import ApiKey, Device, DeviceType, TokenFamily
+from greenpower.models.clock import now
+from greenpower.models.session import sql_session
+from greenpower.store.client import Document, sync_client
+from greenpower.store.device_settings import DeviceSettings, read_settings, write_settings
+from greenpower.store.layout import DEVICE_SETTINGS, SEEN
+from greenpower.store.seen import read_types
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+TIMEOUT = 120
+EMPTY = {"timezone": None, "interval_seconds": None, "zone_id": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """How many devices or types of devices were registered, and settings written."""
+
+    registered: int
+    projected: int
+
+
+def devices_entry() -> Entry:
+    """The job, every minute."""
+    return Entry(name="devices", function="greenpower.jobs.devices.sync", args=(), cron="* * * * *", timeout=TIMEOUT)
+
+
+def sync() -> str:
+    """What RQ runs. Raises what the databases raise; the next run does it all again."""
+    settings = load_settings()
+    with (
+        sync_client(settings, appname="greenpower-worker") as client,
+        sql_session(settings) as session,
+        closing(Redis.from_url(settings.need("REDIS_URL"), decode_responses=True)) as redis,
+    ):
+        done = sync_devices(session, client[settings.mongo_db_name])
+        try:
+            mirror_revocations(session, redis)
+        except RedisError as error:
+            log.warning("revocations are not shown in Redis: %.200s", error)
+    return f"{done.registered} registered, {done.projected} projected"
+
+
+def sync_devices(session: Session, db: Database[Document]) -> Synced:
+    """Register what was heard and bring the projection up to date. Raises PyMongoError, SQLAlchemyError."""
+    return Synced(registered=register(session, db), projected=project(session, db))
+
+
+def register(session: Session, db: Database[Document]) -> int:
+    """Add the devices, and the types of devices, that ingest has heard. Returns how many there were to add."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return _register(session, db)
+        except IntegrityError:  # the API or another worker changed the registry meanwhile
+            session.rollback()
+            if attempt == TRIES:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _register(session: Session, db: Database[Document]) -> int:
+    # The registry first: a device that is deleted after this is not in what is read next, or it was heard again.
+    numbers = {device_id: number for number, device_id in session.execute(select(Device.id, Device.device_id))}
+    known: defaultdict[int, set[str]] = defaultdict(set)
+    for number, name in session.execute(select(DeviceType.device_id, DeviceType.type)):
+        known[number].add(name)
+    session.rollback()
+    added = 0
+    for device_id, types in read_types(db[SEEN]).items():
+        number = numbers.get(device_id)
+        if number is None:
+            session.add(Device(device_id=device_id, types=[DeviceType(type=name) for name in sorted(types)]))
+            added += 1
+            continue
+        for name in sorted(types - known[number]):
+            session.add(DeviceType(device_id=number, type=name))
+            added += 1
+    session.commit()
+    return added
+
+
+def project(session: Session, db: Database[Document]) -> int:
+    """Write the settings that differ from the registry. Returns how many changed."""
+    # The projection first: what is in it and not in the registry then was deleted, not just added.
+    stored = read_settings(db[DEVICE_SETTINGS])
+    columns = (Device.device_id, Device.updated_at, Device.timezone, Device.interval_seconds, Device.zone_id)
+    wanted = {
+        device_id: DeviceSettings(
+            device_id=device_id, updated_at=updated_at, timezone=timezone, interval_seconds=interval, zone_id=zone_id
+        )
+        for device_id, updated_at, timezone, interval, zone_id in session.execute(select(*columns))
+    }
+    session.rollback()
+    changed = [one for one in wanted.values() if not _same(stored.get(one.device_id, {}), one.document())]
+    for device_id in stored.keys() - wanted.keys():
+        if not _same(stored[device_id], EMPTY):
+            changed.append(DeviceSettings(device_id=device_id, updated_at=now()))
+    return write_settings(db[DEVICE_SETTINGS], changed)
+
+
+def _same(document: Document, wanted: Document) -> bool:
+    return all(name in document and document[name] == value for name, value in wanted.items())
+
+
+def mirror_revocations(session: Session, redis: Redis) -> None:
+    """Show in Redis what was revoked while access tokens of it may live. Raises RedisError."""
+    since = now() - timedelta(seconds=revocation.ACCESS_SECONDS)
+    families = list(session.scalars(select(TokenFamily.id).where(TokenFamily.revoked_at >= since)))
+    families += [key.family for key in session.scalars(select(ApiKey).where(ApiKey.revoked_at >= since))]
+    session.rollback()
+    revocation.mirror(redis, families)

@@ -1,0 +1,125 @@
+"""The schedule: which jobs run when, kept in Redis by rq-scheduler and brought up to what the registry declares.
+
+What belongs here: entries, bringing the schedule up to date, putting a job into the queue once. What does not: what the
+jobs do.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from redis import Redis
+from rq import Queue
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+from rq_scheduler import Scheduler
+
+from greenpower.jobs.plan import Plan
+
+log = logging.getLogger(__name__)
+
+QUEUE = "greenpower"
+# All our entries begin so; what else is in the schedule is not ours to remove.
+PREFIX = "greenpower-"
+TIMEOUT = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A periodic job. name: unique, of letters, digits, `_` and `-`. function: dotted. every, timeout: seconds."""
+
+    name: str
+    function: str
+    args: tuple[Any, ...]
+    every: int
+    timeout: int = TIMEOUT
+
+    @property
+    def id(self) -> str:
+        return PREFIX + self.name
+
+
+def rollup_entry(plan: Plan) -> Entry:
+    """The job of a tier."""
+    return Entry(
+        name=f"rollup-{plan.datatype.name}-{plan.tier.prefix}",
+        function="greenpower.jobs.rollup.roll",
+        args=(plan.datatype.name, plan.tier.prefix),
+        every=plan.every_minutes * 60,
+    )
+
+
+class JobScheduler(Scheduler):  # type: ignore[misc]
+    """rq-scheduler over the entries of a function, asked anew at the start; signals are the caller's business."""
+
+    def __init__(self, entries: Callable[[], Iterable[Entry]], *, connection: Redis, interval: int, name: str) -> None:
+        super().__init__(QUEUE, connection=connection, interval=interval, name=name)
+        self.entries = {entry.id: entry for entry in entries()}
+        self._checked = False
+
+    def _install_signal_handlers(self) -> None:
+        """Its own talk to Redis, which may be what is away."""
+
+    def enqueue_jobs(self) -> Any:
+        """Called under the scheduler's lock."""
+        scheduled = {key.decode() for key in self.connection.zrange(self.scheduled_jobs_key, 0, -1)}
+        if not self._checked or not self.entries.keys() <= scheduled:
+            self.bring_up_to_date(scheduled)
+            self._checked = True
+        return super().enqueue_jobs()
+
+    def bring_up_to_date(self, scheduled: Iterable[str]) -> None:
+        """Add entries that are missing or differ, remove those that are declared no more; others keep their time."""
+        for key in scheduled:
+            if key.startswith(PREFIX) and key not in self.entries:
+                self.cancel(key)
+                log.info("no longer scheduled: %s", key.removeprefix(PREFIX))
+        there = set(scheduled)
+        for entry in self.entries.values():
+            if entry.id not in there or not self._is_current(entry):
+                # What was not scheduled until now has waited long enough.
+                self.schedule(
+                    datetime.now(UTC),
+                    entry.function,
+                    args=entry.args,
+                    interval=entry.every,
+                    id=entry.id,
+                    timeout=entry.timeout,
+                    queue_name=QUEUE,
+                    description=entry.name,
+                )
+
+    def _is_current(self, entry: Entry) -> bool:
+        try:
+            job = Job.fetch(entry.id, connection=self.connection)
+        except NoSuchJobError:
+            return False
+        return bool(
+            job.meta.get("interval") == entry.every
+            and job.timeout == entry.timeout
+            and job.func_name == entry.function
+            and tuple(job.args) == entry.args
+        )
+
+    def enqueue_job(self, job: Job) -> None:
+        """Put a job into the queue unless it waits there already: workers that were away find each job once."""
+        if is_queued(self.connection, job.id):
+            self.connection.zadd(self.scheduled_jobs_key, {job.id: time.time() + job.meta["interval"]})
+        else:
+            super().enqueue_job(job)
+
+
+def is_queued(connection: Redis, job_id: str) -> bool:
+    """Whether a job waits in the queue."""
+    return connection.lpos(Queue(QUEUE, connection=connection).key, job_id) is not None
+
+
+def push(connection: Redis, entry: Entry) -> None:
+    """Let a scheduled job run as soon as a worker is free, besides its usual times."""
+    if not is_queued(connection, entry.id) and Job.exists(entry.id, connection=connection):
+        Queue(QUEUE, connection=connection).push_job_id(entry.id)
