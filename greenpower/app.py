@@ -11,7 +11,20 @@ from flask import Flask
 from sqlalchemy.exc import ArgumentError
 
 from greenpower import __version__
-from greenpower.api import api_keys, devices, docs, events, health, login, me, users, zones
+from greenpower.api import (
+    api_keys,
+    datatypes,
+    devices,
+    docs,
+    events,
+    health,
+    incidents,
+    login,
+    me,
+    rollups,
+    users,
+    zones,
+)
 from greenpower.api.auth import init_auth
 from greenpower.api.context import Context, set_context
 from greenpower.api.error import Api, register_errors
@@ -22,6 +35,7 @@ from greenpower.api.mirror import redis_client
 from greenpower.api.token import ACCESS, REFRESH
 from greenpower.binding import bind_all
 from greenpower.config import ConfigError, Settings
+from greenpower.dashboard import blueprint as dashboard
 from greenpower.extensions import db, engine_options, init_sql
 from greenpower.models.setup import newest_revision
 from greenpower.registry import Registry, load_registry
@@ -110,7 +124,7 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     with app.app_context():
         engine, revision = db.engine, newest_revision()
     api.register_blueprint(health.make_blueprint(context, engine, revision))
-    for module in (login, me, users, api_keys, devices, zones):
+    for module in (login, me, users, api_keys, devices, zones, datatypes, incidents, rollups):
         api.register_blueprint(module.make_blueprint())
     api.register_blueprint(me.make_role_blueprint())
     for binding in bind_all(context.registry):
@@ -119,5 +133,6 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     api.register_blueprint(events.make_blueprint())
     for blueprint in docs.make_blueprints(api):
         app.register_blueprint(blueprint)
+    app.register_blueprint(dashboard.make_blueprint(settings))
     init_limits(app, settings)
     return app
