@@ -1,0 +1,79 @@
+"""`/`: the page as it was built, and what it must know before it can ask the API.
+
+What belongs here: serving files. What does not: data, which the page gets from the REST API and the gateway like
+everybody else.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from flask import Blueprint, Response, jsonify, request, send_from_directory
+
+from greenpower import __version__
+from greenpower.config import Settings
+
+BUILT = Path(__file__).with_name("built")
+# Names of what is built end in a hash of it.
+YEAR = 365 * 86_400
+HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'{gateway}; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+MISSING = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Green Power</title><meta name="viewport" content="width=device-width"></head>
+<body>
+<main>
+<h1>Green Power</h1>
+<p>The API runs. The dashboard was not built here yet; <code>make page</code> in the source folder builds it
+(docs/dashboard.md).</p>
+<p><a href="/api/docs/">The API's documentation</a></p>
+</main>
+</body>
+</html>
+"""
+
+
+def make_blueprint(settings: Settings, built: Path = BUILT) -> Blueprint:
+    """The page. built: folder of what was built; it may come and go while the API runs."""
+    blueprint = Blueprint("dashboard", __name__)
+    # Behind a proxy the gateway is at the page's own origin; else beside the API, at a port of its own.
+    port = None if settings.api_trusted_proxies else settings.realtime_port
+
+    @blueprint.get("/")
+    def show_page() -> Response:
+        if (built / "index.html").is_file():
+            response = send_from_directory(built, "index.html", max_age=0)
+        else:
+            response = Response(MISSING, mimetype="text/html")
+        response.headers["Content-Security-Policy"] = POLICY.format(gateway=_gateway(port))
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    @blueprint.get("/dashboard/config.json")
+    def show_config() -> Response:
+        """{"version", "realtime_port": null for the page's own origin, "timezone": of the devices}."""
+        response = jsonify(version=__version__, realtime_port=port, timezone=settings.device_timezone)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    @blueprint.get("/dashboard/<path:name>")
+    def show_file(name: str) -> Response:
+        response = send_from_directory(built, name, max_age=YEAR)
+        response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+        return response
+
+    return blueprint
+
+
+def _gateway(port: int | None) -> str:
+    """The sources of the content policy that let the page reach the gateway."""
+    host = request.host.removesuffix(f":{request.environ.get('SERVER_PORT')}")
+    name = host if host.startswith("[") else host.partition(":")[0]
+    if port is None or not HOST.fullmatch(name):
+        return ""
+    secure = "s" if request.is_secure else ""
+    return f" http{secure}://{name}:{port} ws{secure}://{name}:{port}"
