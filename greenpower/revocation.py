@@ -23,7 +23,7 @@ CHANNEL = "greenpower:revocations"
 class Client(Protocol):
     """What is used of a Redis client."""
 
-    def set(self, name: str, value: str, *, ex: int) -> object: ...
+    def set(self, name: str, value: str, *, ex: int, nx: bool) -> object: ...
     def publish(self, channel: str, message: str) -> object: ...
     def exists(self, *names: str) -> object: ...
 
@@ -34,10 +34,11 @@ def key(family: str) -> str:
 
 
 def mirror(client: Client, families: Iterable[str]) -> None:
-    """Show families as revoked and tell who listens. Safe to repeat. Raises what the client raises."""
+    """Show families as revoked and tell who listens, once. Safe to repeat. Raises what the client raises."""
     for family in families:
-        client.set(key(family), "1", ex=ACCESS_SECONDS + MARGIN_SECONDS)
-        client.publish(CHANNEL, family)
+        # No token is made after the first time: what was set then lasts long enough.
+        if client.set(key(family), "1", ex=ACCESS_SECONDS + MARGIN_SECONDS, nx=True):
+            client.publish(CHANNEL, family)
 
 
 def is_revoked(client: Client, family: str) -> bool:

@@ -27,9 +27,10 @@ from greenpower.ingest.redelivery import drop_redelivered
 from greenpower.ingest.timekeeper import Timekeeper
 from greenpower.registry import Registry
 from greenpower.store.client import Document
+from greenpower.store.device_settings import Zones
 from greenpower.store.events import Outcome, event_document, raw_document, store_events
 from greenpower.store.failure import until_written
-from greenpower.store.layout import CLOCKS, EVENTS, MARKS, PARTS, SEEN
+from greenpower.store.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS, PARTS, SEEN
 from greenpower.store.readings import Draft, Part, group_parts, store_readings
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Pipeline:
         self.db = db
         self.metrics = metrics
         self.reader = Reader(registry, settings.max_frame_bytes)
-        self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry)
+        self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry, Zones(db[DEVICE_SETTINGS]))
         self.presence = Presence(db[SEEN])
         self.publisher = publisher
         self.pairing = Pairing(db[PARTS], self._on_retry)

@@ -29,15 +29,16 @@ from greenpower.ingest.replay_clock import ReplayClock
 from greenpower.registry import Registry
 from greenpower.store import clocks
 from greenpower.store.client import Document
-from greenpower.store.events import raw_bytes
-from greenpower.store.layout import CLOCKS, EVENTS, MARKS
+from greenpower.store.device_settings import Zones
+from greenpower.store.events import REDELIVERED, raw_bytes
+from greenpower.store.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS
 from greenpower.store.marks import Place, mark
 from greenpower.store.readings import Part, group_parts, store_readings
 from greenpower.store.replacing import Changes, replace_span
 
 BATCH = 1_000
 # Events that were settled without the parser: nothing to read again.
-NOT_READ = frozenset({"redelivered", "retained", "too-large"})
+NOT_READ = frozenset({REDELIVERED, "retained", "too-large"})
 EXPIRY_MARGIN = timedelta(hours=1)
 
 Progress = Callable[[int], None]
@@ -126,7 +127,9 @@ class Replay:
         self, beside: AsyncCollection[Document], parts: AsyncCollection[Document], progress: Progress
     ) -> tuple[Summary, ReplayClock]:
         summary = Summary()
-        clock = ReplayClock(self.rule, self.db[EVENTS])
+        zones = Zones(self.db[DEVICE_SETTINGS])
+        await zones.refresh()
+        clock = ReplayClock(self.rule, self.db[EVENTS], zones)
         pairing = Pairing(parts, lambda _: None)
         async for events in self._batches():
             found: list[Found] = []

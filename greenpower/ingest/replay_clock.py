@@ -10,6 +10,7 @@ from greenpower.ingest.arrival import Found
 from greenpower.ingest.clock import ClockRule, arrival_time
 from greenpower.ingest.timekeeper import CLOSE
 from greenpower.store.client import Document
+from greenpower.store.device_settings import Zones
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -17,8 +18,9 @@ MILLISECOND = timedelta(milliseconds=1)
 class ReplayClock:
     """The clocks of one replay. agreed: the offsets that it had to agree on anew, by device."""
 
-    def __init__(self, rule: ClockRule, events: AsyncCollection[Document]) -> None:
+    def __init__(self, rule: ClockRule, events: AsyncCollection[Document], zones: Zones) -> None:
         self.rule = rule
+        self.zones = zones
         self.events = events
         self.agreed: dict[str, timedelta] = {}
 
@@ -30,7 +32,7 @@ class ReplayClock:
             if found.stamp is None or event.get("clock") == "stuck":
                 found.time, found.undated = _arrived(arrival, event), True
                 continue
-            time = self.rule.measured(found.stamp, arrival)
+            time = self.rule.measured(found.stamp, arrival, self.zones.get(found.device_id or ""))
             if self.rule.plausible(time, arrival):
                 found.time = time
                 continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from statistics import median
 
 from pymongo.asynchronous.collection import AsyncCollection
@@ -17,6 +17,7 @@ from greenpower.ingest.arrival import Found
 from greenpower.ingest.clock import ClockRule, arrival_time
 from greenpower.store import clocks
 from greenpower.store.client import Document
+from greenpower.store.device_settings import Zones
 from greenpower.store.failure import until_written
 from greenpower.store.readings import Number
 
@@ -51,8 +52,10 @@ class Timekeeper:
         collection: AsyncCollection[Document],
         rule: ClockRule,
         on_retry: Callable[[Exception], None] | None = None,
+        zones: Zones | None = None,
     ) -> None:
         self.collection = collection
+        self.zones = zones
         self.rule = rule
         self._on_retry = on_retry
         self._last: dict[Key, _Last] = {}
@@ -62,12 +65,15 @@ class Timekeeper:
         self._lags: dict[str, deque[float]] = {}
 
     async def load(self) -> None:
-        """Learn which clocks stand."""
+        """Learn which clocks stand, and which devices have a zone of their own."""
+        if self.zones is not None:
+            await until_written(self.zones.refresh, on_retry=self._on_retry)
         self._stuck = await until_written(lambda: clocks.stuck_stamps(self.collection), on_retry=self._on_retry)
 
     async def settle(self, batch: Iterable[Found]) -> None:
         """Give each reading of a batch its time, waiting for MongoDB as long as it takes."""
         wrong: list[Wrong] = []
+        zone_of = self.zones.get if self.zones is not None else _no_zone
         for found in batch:
             arrival = found.arrival.received_at
             device = found.device_id
@@ -76,7 +82,7 @@ class Timekeeper:
             if found.stamp is None:
                 self._set_arrival(found, device)
                 continue
-            time = self.rule.measured(found.stamp, arrival)
+            time = self.rule.measured(found.stamp, arrival, zone_of(device))
             if self._stands(found, device, time):
                 found.clock = "stuck"
                 self._set_arrival(found, device)
@@ -152,6 +158,12 @@ class Timekeeper:
         lags.append(lag)
 
     async def save(self) -> None:
-        """Keep the usual lags seen since the last call. Raises PyMongoError."""
+        """Keep the usual lags seen since the last call, learn of changed zones. Raises PyMongoError."""
+        if self.zones is not None:
+            await self.zones.refresh()
         lags, self._lags = self._lags, {}
         await clocks.save_lags(self.collection, {device: median(seen) for device, seen in lags.items()})
+
+
+def _no_zone(_device: str) -> tzinfo | None:
+    return None

@@ -45,7 +45,7 @@ class Synced:
 
 def devices_entry() -> Entry:
     """The job, every minute."""
-    return Entry(name="devices", function="greenpower.jobs.devices.sync", args=(), cron="* * * * *", timeout=TIMEOUT)
+    return Entry(name="devices", function="greenpower.jobs.devices.sync", args=(), every=60, timeout=TIMEOUT)
 
 
 def sync() -> str:
@@ -91,7 +91,7 @@ def _register(session: Session, db: Database[Document]) -> int:
     added = 0
     for device_id, types in read_types(db[SEEN]).items():
         number = numbers.get(device_id)
-        if number is None:
+        if not number:
             session.add(Device(device_id=device_id, types=[DeviceType(type=name) for name in sorted(types)]))
             added += 1
             continue

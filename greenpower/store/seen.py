@@ -67,6 +67,14 @@ def sightings(collection: Collection[Document], keys: Iterable[tuple[str, str]])
         return {(document["type"], document["device_id"]): document for document in found}
 
 
+def read_types(collection: Collection[Document]) -> dict[str, set[str]]:
+    """The types that each device was heard with. Raises PyMongoError."""
+    found: dict[str, set[str]] = {}
+    for document in collection.find({}, {"type": 1, "device_id": 1}):
+        found.setdefault(document["device_id"], set()).add(document["type"])
+    return found
+
+
 def forget_seen(collection: Collection[Document], device_id: str, types: Iterable[str]) -> None:
     """Forget when a device was heard with any of these types. Raises PyMongoError, soon."""
     with pymongo.timeout(SECONDS):

@@ -1,0 +1,230 @@
+"""The device job, on SQLite and on PostgreSQL: registers what was heard, and what ingest knows of a device."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import redis
+from pydantic import SecretStr
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.database import Database
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from greenpower import revocation
+from greenpower.commands.init import init_sql
+from greenpower.config import Settings
+from greenpower.datatype import NO_TIERS, DataType, Field, Mqtt, json_parser
+from greenpower.ingest.arrival import Arrival
+from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.pipeline import Pipeline
+from greenpower.jobs import devices
+from greenpower.jobs.devices import mirror_revocations, sync_devices
+from greenpower.models import Device, DeviceStatus, DeviceStatusChange, DeviceType, ServiceZone, TokenFamily, User
+from greenpower.models.clock import now
+from greenpower.models.device import devices_of_zone
+from greenpower.models.device_status import record_status
+from greenpower.models.session import sql_session
+from greenpower.registry import Registry
+from greenpower.store.device_settings import DeviceSettings, write_settings
+from greenpower.store.layout import DEVICE_SETTINGS, SEEN
+
+Document = dict[str, Any]
+CLOCKED = DataType(
+    name="clocked",
+    title="With a clock",
+    collection="clocked_data",
+    match=(Mqtt("CLOCKED"),),
+    fields=(Field("volts", unit="V"),),
+    parse=json_parser(device="id", time="time"),
+    tiers=NO_TIERS,
+)
+
+
+@pytest.fixture
+def world(sql_settings: Settings, mongo_uri: str, mongo_name: str) -> Settings:
+    settings = sql_settings.model_copy(update={"mongo_db_uri": SecretStr(mongo_uri), "mongo_db_name": mongo_name})
+    init_sql(settings)
+    return settings
+
+
+@pytest.fixture
+def db(world: Settings) -> Iterator[Database[Document]]:
+    with MongoClient[Document](world.need("MONGO_DB_URI"), tz_aware=True) as client:
+        yield client[world.mongo_db_name]
+
+
+@pytest.fixture
+def session(world: Settings) -> Iterator[Session]:
+    with sql_session(world) as session:
+        yield session
+
+
+def hear(db: Database[Document], *heard: tuple[str, str]) -> None:
+    for type_name, device in heard:
+        document = {"type": type_name, "device_id": device, "last_heard": datetime.now(UTC)}
+        db[SEEN].update_one({"_id": f"{type_name}|{device}"}, {"$set": document}, upsert=True)
+
+
+def registry(session: Session) -> dict[str, list[str]]:
+    session.rollback()
+    return {device.device_id: [row.type for row in device.types] for device in session.scalars(select(Device)).unique()}
+
+
+def projection(db: Database[Document]) -> dict[str, Any]:
+    return {document["_id"]: document.get("timezone") for document in db[DEVICE_SETTINGS].find()}
+
+
+def test_what_was_heard_is_registered_once(session: Session, db: Database[Document]) -> None:
+    assert sync_devices(session, db).registered == 0
+    hear(db, ("rt", "A"), ("eny_now", "A"), ("rt", "B/1"))
+    assert sync_devices(session, db).registered == 2
+    assert registry(session) == {"A": ["eny_now", "rt"], "B/1": ["rt"]}
+    hear(db, ("eny_now", "B/1"))
+    assert sync_devices(session, db).registered == 1
+    assert registry(session)["B/1"] == ["eny_now", "rt"]
+    again = sync_devices(session, db)
+    assert (again.registered, again.projected) == (0, 0)
+
+
+def test_what_people_said_of_a_device_stays(session: Session, db: Database[Document]) -> None:
+    session.add(Device(device_id="A", name="Main", types=[DeviceType(type="solar")]))
+    session.commit()
+    hear(db, ("rt", "A"))
+    sync_devices(session, db)
+    device = session.scalars(select(Device)).unique().one()
+    assert device.name == "Main" and [row.type for row in device.types] == ["rt", "solar"]
+
+
+def test_the_projection_follows_the_registry(session: Session, db: Database[Document]) -> None:
+    session.add(Device(device_id="A", timezone="Asia/Kathmandu", interval_seconds=60))
+    session.add(Device(device_id="B"))
+    session.commit()
+    assert sync_devices(session, db).projected == 2
+    assert projection(db) == {"A": "Asia/Kathmandu", "B": None}
+    device = session.scalars(select(Device).where(Device.device_id == "A")).unique().one()
+    device.timezone = "Europe/Berlin"
+    session.commit()
+    assert sync_devices(session, db).projected == 1
+    assert projection(db)["A"] == "Europe/Berlin"
+    session.delete(device)
+    session.commit()
+    assert sync_devices(session, db).projected == 1
+    assert projection(db) == {"A": None, "B": None}
+    assert sync_devices(session, db).projected == 0
+
+
+def test_an_older_state_never_overwrites_a_newer_one(db: Database[Document]) -> None:
+    stamp = now()
+    newer = DeviceSettings(device_id="A", updated_at=stamp, timezone="Asia/Dhaka")
+    older = DeviceSettings(device_id="A", updated_at=stamp - timedelta(seconds=1), timezone="Europe/Berlin")
+    other = DeviceSettings(device_id="B", updated_at=stamp, timezone="Europe/Berlin")
+    assert write_settings(db[DEVICE_SETTINGS], [newer]) == 1
+    assert write_settings(db[DEVICE_SETTINGS], [older, other]) == 1
+    assert projection(db) == {"A": "Asia/Dhaka", "B": "Europe/Berlin"}
+
+
+def test_a_device_that_the_api_adds_meanwhile_is_no_trouble(
+    session: Session, db: Database[Document], world: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear(db, ("rt", "A"), ("rt", "B"))
+    read, calls = devices.read_types, []
+
+    def read_slowly(collection: Any) -> dict[str, set[str]]:
+        if not calls:
+            calls.append(1)
+            with sql_session(world) as other:
+                other.add(Device(device_id="A", name="added meanwhile"))
+                other.commit()
+        return read(collection)
+
+    monkeypatch.setattr(devices, "read_types", read_slowly)
+    assert sync_devices(session, db).registered == 2
+    assert registry(session) == {"A": ["rt"], "B": ["rt"]}
+
+
+def test_ingest_reads_stamps_in_the_zone_of_their_device(
+    session: Session, db: Database[Document], world: Settings
+) -> None:
+    session.add(Device(device_id="NEPAL", timezone="Asia/Kathmandu"))
+    session.commit()
+    sync_devices(session, db)
+
+    def frame(device: str, arrival: datetime, local: datetime) -> Arrival:
+        text = f'{{"id": "{device}", "volts": 230, "time": "{local:%Y%m%d%H%M%S}"}}'
+        return Arrival(topic="CLOCKED", payload=text.encode(), received_at=arrival, source="mqtt")
+
+    async def run() -> None:
+        async with AsyncMongoClient[Document](world.need("MONGO_DB_URI"), tz_aware=True) as client:
+            pipeline = Pipeline(
+                registry=Registry.of(CLOCKED), settings=world, db=client[world.mongo_db_name], metrics=Metrics()
+            )
+            await pipeline.clock.load()
+            arrival = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
+            stamp = datetime(2026, 11, 23, 12)
+            pipeline.submit(frame("NEPAL", arrival, stamp + timedelta(hours=5, minutes=45)))
+            pipeline.submit(frame("DHAKA", arrival, stamp + timedelta(hours=6)))
+            await pipeline.drain()
+
+            # A change is known at the next look, without a restart.
+            device = session.scalars(select(Device)).unique().one()
+            device.timezone = None
+            session.commit()
+            sync_devices(session, db)
+            await pipeline.clock.save()
+            later = timedelta(minutes=1)
+            pipeline.submit(frame("NEPAL", arrival + later, stamp + later + timedelta(hours=6)))
+            await pipeline.drain()
+
+    asyncio.run(run())
+    stored = [(item["device_id"], item["timestamp"]) for item in db["clocked_data"].find().sort("timestamp")]
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert sorted(stored) == [("DHAKA", noon), ("NEPAL", noon), ("NEPAL", noon + timedelta(minutes=1))]
+
+
+def test_redis_is_shown_what_was_revoked(session: Session, redis_url: str) -> None:
+    user = session.scalars(select(User)).unique().one()
+    for name, revoked in (("new", now()), ("old", now() - timedelta(days=1)), ("good", None)):
+        expires = now() + timedelta(days=1)
+        session.add(TokenFamily(id=name, user_id=user.id, expires_at=expires, revoked_at=revoked))
+    session.commit()
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client, client.pubsub() as heard:
+        heard.subscribe(revocation.CHANNEL)
+        heard.get_message(timeout=5)
+        for _ in range(2):
+            mirror_revocations(session, client)
+        assert [revocation.is_revoked(client, name) for name in ("new", "old", "good")] == [True, False, False]
+        assert 0 < int(str(client.ttl(revocation.key("new")))) <= revocation.ACCESS_SECONDS + revocation.MARGIN_SECONDS
+        message = heard.get_message(timeout=5)
+        assert message is not None and message["data"] == "new"
+        assert heard.get_message(timeout=0.1) is None
+
+
+def test_the_job_does_it_all(
+    world: Settings, session: Session, db: Database[Document], redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "load_settings", lambda: world.model_copy(update={"redis_url": SecretStr(redis_url)}))
+    hear(db, ("rt", "A"))
+    assert devices.sync() == "1 registered, 1 projected"
+    assert devices.sync() == "0 registered, 0 projected"
+    assert registry(session) == {"A": ["rt"]}
+
+
+def test_a_status_is_noted_when_it_changes(session: Session, world: Settings) -> None:
+    zone = ServiceZone(name="Block A")
+    session.add_all([zone, Device(device_id="A", zone=zone), Device(device_id="B")])
+    session.commit()
+    first = now()
+    assert record_status(session, "A", DeviceStatus.ONLINE, first)
+    assert not record_status(session, "A", DeviceStatus.ONLINE, first + timedelta(seconds=1))
+    assert not record_status(session, "A", DeviceStatus.OFFLINE, first - timedelta(seconds=1))
+    assert record_status(session, "A", DeviceStatus.OFFLINE, first + timedelta(seconds=9))
+    assert not record_status(session, "Z", DeviceStatus.OFFLINE, first)
+    session.commit()
+    history = session.execute(select(DeviceStatusChange.status, DeviceStatusChange.at).order_by(DeviceStatusChange.at))
+    assert [tuple(row) for row in history] == [("online", first), ("offline", first + timedelta(seconds=9))]
+    assert devices_of_zone(session, zone.id) == ["A"]
