@@ -7,6 +7,7 @@ and the data type.
 from __future__ import annotations
 
 from greenpower.api.blueprint import Blueprint
+from greenpower.api.consumption import add_consumption
 from greenpower.api.latest import add_latest
 from greenpower.api.readings import add_list
 from greenpower.api.schema import Schemas
@@ -31,4 +32,5 @@ def make_blueprint(datatype: DataType, schemas: Schemas) -> Blueprint:
     )
     add_list(blueprint, datatype, schemas)
     add_latest(blueprint, datatype, schemas)
+    add_consumption(blueprint, datatype)
     return blueprint

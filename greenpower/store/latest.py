@@ -48,3 +48,15 @@ def find_seen(
         where = {"_id": {"$in": [name for device in devices if (name := f"{type_name}|{device}") > span["$gt"]]}}
     with pymongo.timeout(SECONDS):
         return list(seen.find(where).sort("_id", ASCENDING).limit(limit))
+
+
+def find_devices(readings: Collection[Document], limit: int) -> list[str]:
+    """The devices that have readings, in order, `limit` at most. Raises PyMongoError."""
+    pipeline: list[Document] = [
+        {"$sort": {"device_id": DESCENDING, "timestamp": DESCENDING}},
+        {"$group": {"_id": "$device_id", "timestamp": {"$first": "$timestamp"}}},
+        {"$sort": {"_id": ASCENDING}},
+        {"$limit": limit},
+    ]
+    with pymongo.timeout(SECONDS), readings.aggregate(pipeline) as cursor:
+        return [row["_id"] for row in cursor]

@@ -1,0 +1,106 @@
+"""The calendar of a place: where its hours, days, ISO weeks, months and years begin, in UTC. Pure.
+
+A day that begins in the gap of a change of clocks begins with the gap's end; an hour that comes twice is two hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+class Unit(StrEnum):
+    """A stretch of local time."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+
+# How far back to go where nobody said, and how long one is at most.
+USUAL: dict[Unit, timedelta] = {
+    Unit.HOUR: 2 * DAY,
+    Unit.DAY: 30 * DAY,
+    Unit.WEEK: 84 * DAY,
+    Unit.MONTH: 365 * DAY,
+    Unit.YEAR: 1826 * DAY,
+}
+SHORTEST: dict[Unit, timedelta] = {
+    Unit.HOUR: HOUR,
+    Unit.DAY: 23 * HOUR,
+    Unit.WEEK: 7 * DAY - HOUR,
+    Unit.MONTH: 28 * DAY - HOUR,
+    Unit.YEAR: 365 * DAY - HOUR,
+}
+
+
+def boundaries(start: datetime, end: datetime, unit: Unit, zone: ZoneInfo) -> list[datetime]:
+    """The boundaries, in UTC and in order, of all units that overlap `[start, end)`: one more than there are units.
+
+    Raises OverflowError at the ends of the calendar.
+    """
+    found: list[datetime] = []
+    for boundary in _onward(start.astimezone(zone), unit, zone):
+        if boundary <= start:
+            found = [boundary]
+        elif not found or boundary > found[-1]:
+            found.append(boundary)
+        if boundary >= end and len(found) > 1:
+            break
+    return found
+
+
+def label(boundary: datetime, unit: Unit, zone: ZoneInfo) -> str:
+    """What people call the unit that begins at a boundary: 2026-03-29T02:00+01:00, 2026-03-29, 2026-W13, 2026-03."""
+    local = boundary.astimezone(zone)
+    if unit is Unit.HOUR:
+        return local.isoformat(timespec="minutes")
+    if unit is Unit.WEEK:
+        year, week, _ = local.isocalendar()
+        return f"{year}-W{week:02}"
+    return f"{local:%Y-%m-%d}"[: {Unit.DAY: 10, Unit.MONTH: 7, Unit.YEAR: 4}[unit]]
+
+
+def _onward(local: datetime, unit: Unit, zone: ZoneInfo) -> Iterator[datetime]:
+    """Boundaries from one at or before a time on."""
+    day = local.date()
+    if unit is Unit.HOUR:
+        while True:
+            yield from _hours(day, zone)
+            day += DAY
+    while True:
+        first = _first(day, unit)
+        yield _instant(datetime.combine(first, time.min), zone)
+        day = first + {Unit.DAY: DAY, Unit.WEEK: 7 * DAY, Unit.MONTH: 32 * DAY, Unit.YEAR: 366 * DAY}[unit]
+
+
+def _first(day: date, unit: Unit) -> date:
+    """The first day of the unit that a day lies in."""
+    if unit is Unit.WEEK:
+        return day - day.weekday() * DAY
+    if unit is Unit.MONTH:
+        return day.replace(day=1)
+    return day.replace(month=1, day=1) if unit is Unit.YEAR else day
+
+
+def _hours(day: date, zone: ZoneInfo) -> list[datetime]:
+    """The instants of a day at which its clock strikes."""
+    found = set()
+    for hour in range(24):
+        strike = datetime.combine(day, time(hour))
+        for fold in (0, 1):
+            instant = _instant(strike.replace(fold=fold), zone)
+            if instant.astimezone(zone).replace(tzinfo=None, fold=0) == strike:
+                found.add(instant)
+    return sorted(found)
+
+
+def _instant(local: datetime, zone: ZoneInfo) -> datetime:
+    return local.replace(tzinfo=zone).astimezone(UTC)
