@@ -76,12 +76,13 @@ def make_blueprint() -> Blueprint:
             found = list(collection.find(wanted).sort("at", DESCENDING).skip(skipped(query)).limit(size + 1))
             count = collection.count_documents(wanted, limit=COUNTED_AT_MOST)
         page = Page(documents=found[:size], more=len(found) > size)
-        return page_answer(query, page, count, _present)
+        return page_answer(query, page, count, present)
 
     return blueprint
 
 
-def _present(document: Document) -> Document:
+def present(document: Document) -> Document:
+    """An incident as the API shows it."""
     text = {name: document[name] for name in ("type", "device_id", "field", "at", "status")}
     numbers = {name: document.get(name) for name in NUMBERS}
     kind = "swap" if document["swap"] else str(document["incident"])
