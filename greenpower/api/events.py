@@ -16,7 +16,7 @@ from greenpower.api.telemetry import path
 from greenpower.api.timerange import RangeQuery
 from greenpower.models import RoleName
 from greenpower.store.client import Document
-from greenpower.store.events import Outcome
+from greenpower.store.events import REDELIVERED, Outcome
 from greenpower.store.layout import EVENTS
 from greenpower.store.query import between, count, find_page, one_of
 
@@ -92,10 +92,7 @@ def make_blueprint() -> Blueprint:
 
         Without a range of time the newest come first, with one the oldest.
         """
-        where: Document = between("received_at", query.get("start_time"), query.get("end_time"))
-        for name in FILTERS:
-            if name in query:
-                where |= one_of(name, [query[name]])
+        where = _where(query)
         page = find_page(
             database()[EVENTS],
             where,
@@ -108,6 +105,17 @@ def make_blueprint() -> Blueprint:
         return page_answer(query, page, count(database()[EVENTS], where), present)
 
     return blueprint
+
+
+def _where(query: dict[str, Any]) -> Document:
+    """The query, with what follows from its filters added where that leads to an index."""
+    where: Document = between("received_at", query.get("start_time"), query.get("end_time"))
+    for name in FILTERS:
+        if name in query:
+            where |= one_of(name, [query[name]])
+    if "outcome" not in query and query.get("reason", REDELIVERED) != REDELIVERED:
+        where["outcome"] = {"$in": [Outcome.REJECTED.value, Outcome.NOTED.value]}
+    return where
 
 
 def present(document: Document) -> Document:

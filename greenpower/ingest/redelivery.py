@@ -13,7 +13,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from greenpower.ingest.arrival import Found
 from greenpower.store.client import Document
-from greenpower.store.events import recent_frames
+from greenpower.store.events import REDELIVERED, recent_frames
 from greenpower.store.failure import until_written
 from greenpower.store.layout import EVENTS
 from greenpower.store.readings import recent_payloads
@@ -32,7 +32,7 @@ async def drop_redelivered(
     dropped: set[int] = set()
     for device, several in doubtful.items():
         for found in await until_written(lambda d=device, s=several: _stored(db, d, s), on_retry=on_retry):  # type: ignore[misc]
-            found.arrival.duplicate = "redelivered"
+            found.arrival.duplicate = REDELIVERED
             dropped.add(id(found))
     return [found for found in batch if id(found) not in dropped]
 

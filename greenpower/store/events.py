@@ -18,6 +18,7 @@ from greenpower.store.client import Document
 from greenpower.store.insert import insert_each
 
 KEPT_OF_OVERSIZE = 4096
+REDELIVERED = "redelivered"  # the one reason of a duplicate; all other reasons are of rejected and noted frames
 RECENT = 5_000
 
 

@@ -61,11 +61,11 @@ def reading_indexes(ttl: int) -> tuple[Index, ...]:
 
 
 def event_indexes(ttl: int) -> tuple[Index, ...]:
-    """The indexes of the events: retention; one device's; all of a reading for replay; the few that are no readings."""
+    """The indexes of the events: retention; one device's; one type's, for replay too; the few that are no readings."""
     return (
         Index(keys=("received_at",), ttl=ttl),
         Index(keys=("device_id", "received_at")),
-        Index(keys=("type", "timestamp"), partial={"timestamp": {"$exists": True}}),
+        Index(keys=("type", "received_at")),
         Index(keys=("outcome", "received_at"), partial={"outcome": {"$in": ["rejected", "noted"]}}),
     )
 

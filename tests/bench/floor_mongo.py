@@ -68,9 +68,7 @@ async def make_indexes(db: Any) -> None:
     await db.readings.create_index([("updated_at", 1)])
     await db.events.create_index([("received_at", 1)], expireAfterSeconds=EVENTS_TTL)
     await db.events.create_index([("device_id", 1), ("received_at", 1)])
-    await db.events.create_index(
-        [("type", 1), ("timestamp", 1)], partialFilterExpression={"timestamp": {"$exists": True}}
-    )
+    await db.events.create_index([("type", 1), ("received_at", 1)])
     await db.events.create_index(
         [("outcome", 1), ("received_at", 1)], partialFilterExpression={"outcome": {"$in": ["rejected", "noted"]}}
     )
