@@ -16,6 +16,7 @@ COMMANDS = {
     "init": "greenpower.commands.init:init",
     "api": "greenpower.commands.api:api",
     "ingest": "greenpower.commands.ingest:ingest",
+    "realtime": "greenpower.commands.realtime:realtime",
     "worker": "greenpower.commands.jobs:worker",
     "scheduler": "greenpower.commands.jobs:scheduler",
     "simulate": "greenpower.commands.simulate:simulate",
@@ -24,6 +25,7 @@ COMMANDS = {
     "docs": "greenpower.commands.docs:docs",
     "config": "greenpower.commands.config:config",
     "replay": "greenpower.commands.replay:replay",
+    "watch": "greenpower.commands.watch:watch",
     "devices": "greenpower.commands.devices:devices",
     "ensure-indexes": "greenpower.commands.store:ensure_indexes",
 }

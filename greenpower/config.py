@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     tcp_lines_port: int = Field(6001, ge=0, le=65535, description="port for frames as lines of JSON")
     tcp_lines_token: SecretStr = Field(SecretStr(""), description="first line on that port; empty: port closed")
     tcp_idle_seconds: float = Field(900, gt=0, description="a lines connection that is silent for longer is closed")
-    api_host: str = Field("127.0.0.1", description="address the API binds")
+    api_host: str = Field("127.0.0.1", description="address the API and the Socket.IO gateway bind")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API")
     api_workers: int = Field(2, ge=1, description="gunicorn worker processes of the API")
     api_rate_limit: str = Field("6000 per minute", description="requests of one address; empty: no limit")

@@ -124,6 +124,7 @@ def _ready_lines(settings: Settings, *, made_up: bool) -> list[str]:
     addresses = {
         "API": f"{api}/",
         "docs": f"{api}/docs/",
+        "realtime": f"http://{reach(settings.api_host)}:{settings.realtime_port}/",
         "MQTT": f"{settings.mqtt_broker}:{settings.mqtt_port}",
         "TCP": f"{tcp}:{settings.tcp_port}",
         "lines": f"{tcp}:{settings.tcp_lines_port}" if _given(settings, "TCP_LINES_TOKEN") else "",

@@ -42,6 +42,11 @@ SERVICES = (
         trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, settings.ingest_http_port, "/health"),
     ),
     Service(
+        name="realtime",
+        arguments=("realtime",),
+        trouble=lambda settings, pid: http_trouble(settings.api_host, settings.realtime_port, "/health"),
+    ),
+    Service(
         name="worker",
         arguments=("worker",),
         trouble=lambda settings, pid: worker_trouble(settings.need("REDIS_URL"), pid),
@@ -58,6 +63,7 @@ SIMULATOR = Service(name="simulate", arguments=("simulate",))
 # Settings of ports that we listen on: (port, host, whether it is ours to open)
 PORTS: tuple[tuple[str, Callable[[Settings], str], Callable[[Settings], bool]], ...] = (
     ("API_PORT", lambda settings: settings.api_host, lambda settings: True),
+    ("REALTIME_PORT", lambda settings: settings.api_host, lambda settings: True),
     ("TCP_PORT", lambda settings: settings.tcp_host, lambda settings: True),
     (
         "TCP_LINES_PORT",
