@@ -90,13 +90,13 @@ def _register(session: Session, db: Database[Document]) -> int:
     session.rollback()
     added = 0
     for device_id, types in read_types(db[SEEN]).items():
-        number = numbers.get(device_id)
-        if not number:
+        found = numbers.get(device_id)
+        if found is None:
             session.add(Device(device_id=device_id, types=[DeviceType(type=name) for name in sorted(types)]))
             added += 1
             continue
-        for name in sorted(types - known[number]):
-            session.add(DeviceType(device_id=number, type=name))
+        for name in sorted(types - known[found]):
+            session.add(DeviceType(device_id=found, type=name))
             added += 1
     session.commit()
     return added

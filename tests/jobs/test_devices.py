@@ -32,6 +32,7 @@ from greenpower.models.session import sql_session
 from greenpower.registry import Registry
 from greenpower.store.device_settings import DeviceSettings, write_settings
 from greenpower.store.layout import DEVICE_SETTINGS, SEEN
+from greenpower.store.seen import read_types
 
 Document = dict[str, Any]
 CLOCKED = DataType(
@@ -132,7 +133,7 @@ def test_a_device_that_the_api_adds_meanwhile_is_no_trouble(
     session: Session, db: Database[Document], world: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hear(db, ("rt", "A"), ("rt", "B"))
-    read, calls = devices.read_types, []
+    calls: list[int] = []
 
     def read_slowly(collection: Any) -> dict[str, set[str]]:
         if not calls:
@@ -140,7 +141,7 @@ def test_a_device_that_the_api_adds_meanwhile_is_no_trouble(
             with sql_session(world) as other:
                 other.add(Device(device_id="A", name="added meanwhile"))
                 other.commit()
-        return read(collection)
+        return read_types(collection)
 
     monkeypatch.setattr(devices, "read_types", read_slowly)
     assert sync_devices(session, db).registered == 2
