@@ -14,6 +14,7 @@ from greenpower.registry import RegistryError
 COMMANDS = {
     "up": "greenpower.commands.up:up",
     "init": "greenpower.commands.init:init",
+    "users": "greenpower.commands.users:users",
     "api": "greenpower.commands.api:api",
     "ingest": "greenpower.commands.ingest:ingest",
     "realtime": "greenpower.commands.realtime:realtime",
@@ -25,6 +26,7 @@ COMMANDS = {
     "docs": "greenpower.commands.docs:docs",
     "config": "greenpower.commands.config:config",
     "replay": "greenpower.commands.replay:replay",
+    "rollups": "greenpower.commands.rollups:rollups",
     "watch": "greenpower.commands.watch:watch",
     "devices": "greenpower.commands.devices:devices",
     "ensure-indexes": "greenpower.commands.store:ensure_indexes",

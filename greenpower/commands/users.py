@@ -1,0 +1,111 @@
+"""`greenpower users`: who may log in, for whoever has the machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import click
+import redis
+from flask import Flask
+from sqlalchemy import make_url, select
+from sqlalchemy.exc import DBAPIError
+
+from greenpower import revocation
+from greenpower.app import sql_context
+from greenpower.config import ConfigError, Settings, load_settings
+from greenpower.extensions import db
+from greenpower.log import set_up_logging
+from greenpower.models import RoleName, User
+from greenpower.models.account import change_user
+from greenpower.models.password import LONGEST, SHORTEST
+from greenpower.models.setup import make_user
+from greenpower.models.user import find_user
+
+ROLES = [role.value for role in RoleName]
+SECONDS = 1.0
+
+
+@click.group()
+def users() -> None:
+    """Users: make them, give them passwords, list them."""
+
+
+@users.command()
+@click.argument("username")
+@click.option(
+    "--role", type=click.Choice(ROLES), default=RoleName.VIEWER.value, show_default=True, help="What he may do."
+)
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+def create(username: str, role: str, password_stdin: bool) -> None:
+    """Make a user. Asks for the password."""
+    settings = load_settings()
+    with _database(settings):
+        if find_user(username) is not None:
+            raise ConfigError(f"there is a user {username!r} already: `greenpower users passwd` gives a new password")
+        if not make_user(username, _password(password_stdin), RoleName(role)):
+            raise ConfigError(f"there is a user {username!r} already")
+    click.echo(f"{username} made, {role}")
+
+
+@users.command()
+@click.argument("username")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+def passwd(username: str, password_stdin: bool) -> None:
+    """Give a user a new password. Ends all his logins."""
+    settings = load_settings()
+    with _database(settings):
+        user = find_user(username)
+        if user is None:
+            raise ConfigError(f"there is no user {username!r}")
+        ended = change_user(user, password=_password(password_stdin))
+        db.session.commit()
+    _show_revoked(settings, ended)
+    click.echo(f"{username} has a new password, {len(ended)} logins ended")
+
+
+@users.command("list")
+def list_() -> None:
+    """List users with their roles."""
+    with _database(load_settings()):
+        for user in db.session.scalars(select(User).order_by(User.username)):
+            seen = "never" if user.last_login_at is None else f"{user.last_login_at:%Y-%m-%dT%H:%M:%SZ}"
+            state = "" if user.active else ", shut out"
+            click.echo(f"{user.username}  {user.role.name}{state}  last login {seen}")
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Flask]:
+    """The user database, its troubles as ConfigError, one line."""
+    set_up_logging("WARNING")
+    try:
+        with sql_context(settings) as app:
+            yield app
+    except DBAPIError as error:
+        where = make_url(settings.sql_url).render_as_string()
+        raise ConfigError(f"SQL at {where}: {' '.join(str(error.orig).split())}") from None
+
+
+def _password(from_stdin: bool) -> str:
+    """The new password. Raises ConfigError for one of the wrong length."""
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise ConfigError(f"a password has {SHORTEST} to {LONGEST} characters")
+    return password
+
+
+def _show_revoked(settings: Settings, families: list[str]) -> None:
+    """Tell the realtime gateway; where Redis is away, the worker does it later."""
+    if not settings.redis_address or not families:
+        return
+    with (
+        suppress(redis.RedisError),
+        redis.Redis.from_url(
+            settings.redis_address, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, decode_responses=True
+        ) as client,
+    ):
+        revocation.mirror(client, families)

@@ -1,0 +1,76 @@
+"""`greenpower users`, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from greenpower.app import sql_context
+from greenpower.commands.init import init_sql
+from greenpower.config import Settings
+from greenpower.extensions import db
+from greenpower.models import TokenFamily
+from greenpower.models.clock import now
+from greenpower.models.password import check_password
+from greenpower.models.user import find_user
+from tests.cli import run_cli
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(
+    sql_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    redis_url: str,
+) -> Run:
+    settings = sql_settings.model_copy(update={"redis_url": SecretStr(redis_url)})
+    init_sql(settings)
+
+    def run(*arguments: str, typed: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
+        code = run_cli(monkeypatch, tmp_path, "users", *arguments, settings=settings)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_a_user_is_made_listed_and_given_a_password(run: Run, sql_settings: Settings) -> None:
+    assert run("create", "ada", "--role", "operator", "--password-stdin", typed="a good long one\n") == (
+        0,
+        "ada made, operator\n",
+        "",
+    )
+    assert run("list")[1] == "ada  operator  last login never\nadmin  admin  last login never\n"
+    with sql_context(sql_settings):
+        user = find_user("ada")
+        assert user is not None
+        db.session.add(TokenFamily(id="f", user_id=user.id, expires_at=now()))
+        db.session.commit()
+    told = run("passwd", "ada", "--password-stdin", typed="another good one\n")
+    assert told == (0, "ada has a new password, 1 logins ended\n", "")
+    with sql_context(sql_settings):
+        user = find_user("ada")
+        assert user is not None and check_password(user.password_hash, "another good one")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "line"),
+    [
+        (("create", "admin", "--password-stdin"), "a good long one\n", "there is a user 'admin' already"),
+        (("create", "a b", "--password-stdin"), "a good long one\n", "a user cannot be called 'a b'"),
+        (("create", "ada", "--password-stdin"), "short\n", "a password has 12 to 1024 characters"),
+        (("passwd", "nobody", "--password-stdin"), "a good long one\n", "there is no user 'nobody'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(run: Run, arguments: tuple[str, ...], typed: str, line: str) -> None:
+    code, out, err = run(*arguments, typed=typed)
+    assert code == 2 and out == "" and line in err and err.count("\n") == 1
