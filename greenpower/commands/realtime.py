@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import click
 
 
 @click.command()
 def realtime() -> None:
     """Serve live values over Socket.IO until SIGTERM. Several may run on one Redis."""
-    # Before anything that opens sockets is imported by the gateway: all of it has to give way to other greenlets.
-    import eventlet
-
-    eventlet.monkey_patch()
-
-    from greenpower.config import load_settings
-    from greenpower.live.server import serve
-    from greenpower.log import set_up_logging
-    from greenpower.registry import get_registry
-
-    settings = load_settings()
-    settings.check_production()
-    set_up_logging(settings.log_level)
-    serve(settings, get_registry())
+    # The same process with a fresh interpreter: eventlet must come before all that this one has imported.
+    os.execv(sys.executable, [sys.executable, "-m", "greenpower.live"])

@@ -1,0 +1,33 @@
+"""The gateway's process: `python -m greenpower.live`, which is what `greenpower realtime` becomes.
+
+An interpreter of its own, because eventlet must replace sockets and locks before anything else is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Serve until SIGTERM. What the operator has to mend is one line on stderr and exit code 2."""
+    import eventlet
+
+    eventlet.monkey_patch()
+
+    from greenpower.config import ConfigError, load_settings
+    from greenpower.live.server import serve
+    from greenpower.log import set_up_logging
+    from greenpower.registry import RegistryError, get_registry
+
+    try:
+        settings = load_settings()
+        settings.check_production()
+        set_up_logging(settings.log_level)
+        serve(settings, get_registry())
+    except (ConfigError, RegistryError) as error:
+        print(f"greenpower: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
