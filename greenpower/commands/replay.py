@@ -8,24 +8,12 @@ from datetime import UTC, datetime
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from greenpower.commands.moment import Moment
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.ingest.replay import Replay, Summary
 from greenpower.registry import Registry, get_registry
 from greenpower.store.client import async_client
-
-
-class Moment(click.ParamType[datetime]):
-    """An ISO 8601 time; UTC where it has no offset."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            time = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not an ISO 8601 time", param, ctx)
-        return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 @click.command()

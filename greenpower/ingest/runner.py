@@ -18,6 +18,7 @@ from greenpower.channel.rebuild import Rebuild
 from greenpower.config import Settings
 from greenpower.ingest.admission import Admission
 from greenpower.ingest.http import Health, HttpServer
+from greenpower.ingest.lag import LagMetrics
 from greenpower.ingest.lines import LinesServer
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.mqtt import MqttSource
@@ -43,6 +44,7 @@ class Runner:
         self.with_mqtt = mqtt
         self.with_tcp = tcp
         self.metrics = Metrics()
+        self.lag = LagMetrics(self.metrics.registry, registry)
         self._mongo_failing_since: float | None = None
 
     async def run(self) -> None:
@@ -159,6 +161,7 @@ class Runner:
         if self.publisher is not None:
             self.publisher.announce(online)
         await self.watch.beat(self._listening(), datetime.now(UTC))
+        await self.lag.refresh(self.pipeline.db)
 
     def _listening(self) -> tuple[str, ...]:
         """The sources that are listened to. None while frames of an outage are still coming in: who is heard last of

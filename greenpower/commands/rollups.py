@@ -1,0 +1,149 @@
+"""`greenpower rollups`: how far the tiers are, bring them up to date now, compute a span anew."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+from pymongo.database import Database
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from greenpower.commands.moment import Moment
+from greenpower.config import Settings, load_settings
+from greenpower.datatype import DataType
+from greenpower.jobs.backfill import backfill as compute_anew
+from greenpower.jobs.plan import Plan, make_plans
+from greenpower.jobs.run import run_tier
+from greenpower.jobs.tier import Counts
+from greenpower.registry import get_registry
+from greenpower.store.client import Document, sync_client
+from greenpower.store.lag import Lag, read_lags
+from greenpower.store.layout import ensure_indexes
+
+PIPE_WIDTH = 200
+
+
+@click.group()
+def rollups() -> None:
+    """The tiers: how far they are, and computing them by hand."""
+
+
+@rollups.command()
+def status() -> None:
+    """Show how far each tier is, and what waits."""
+    with _database() as (db, _):
+        found = read_lags(db, get_registry(), datetime.now(UTC))
+    table = Table(box=None, header_style="bold")
+    for name in ("tier", "done until (UTC)", "behind", "marks", "oldest", "left alone", "last run (UTC)", "error"):
+        table.add_column(name, no_wrap=True)
+    for lag in found:
+        table.add_row(*_row(lag))
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+
+
+def _row(lag: Lag) -> tuple[str, ...]:
+    return (
+        f"{lag.type}/{lag.prefix}",
+        "never" if lag.watermark is None else f"{lag.watermark:%Y-%m-%d %H:%M}",
+        "" if lag.behind is None else _span(lag.behind),
+        str(lag.marks or ""),
+        _span(lag.oldest) if lag.marks else "",
+        str(lag.left_alone or ""),
+        "" if lag.ran_at is None else f"{lag.ran_at:%Y-%m-%d %H:%M:%S}",
+        lag.error,
+    )
+
+
+def _span(seconds: float) -> str:
+    for length, letter in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {letter}"
+    return f"{seconds:.0f} s"
+
+
+@rollups.command()
+@click.option("--type", "names", multiple=True, help="Only this data type; give it again for several.")
+def run(names: tuple[str, ...]) -> None:
+    """Bring all tiers up to date now, without the worker."""
+    with _database() as (db, settings):
+        for datatype in [_type(name) for name in names] or list(get_registry()):
+            for plan in make_plans(datatype, settings):
+                began = time.monotonic()
+                counts = run_tier(db, plan, settings)
+                click.echo(f"{plan.name}: {_said(counts)}, {time.monotonic() - began:.1f} s")
+
+
+@rollups.command()
+@click.option("--type", "name", required=True, help="The data type.")
+@click.option("--tier", "prefix", help="The tier to begin with, by its prefix; the finest unless given.")
+@click.option("--since", type=Moment(), help="First time, ISO 8601; as far back as retention goes unless given.")
+@click.option("--until", type=Moment(), help="First time after the span; now unless given.")
+def backfill(name: str, prefix: str | None, since: datetime | None, until: datetime | None) -> None:
+    """Compute a span of a tier, and of those above it, anew.
+
+    Without --tier, --since and --until it also takes in the fields whose kind was changed.
+    """
+    datatype = _type(name)
+    prefixes = [tier.prefix for tier in datatype.tiers]
+    if prefix is not None and prefix not in prefixes:
+        raise click.BadParameter(f"no tier {prefix!r}; {name} has {', '.join(prefixes) or 'none'}")
+    if since is not None and until is not None and since >= until:
+        raise click.BadParameter("--since must be before --until")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with _database() as (db, settings), Progress(*columns, console=Console(stderr=True)) as progress:
+        bars: dict[str, tuple[int, float]] = {}
+
+        def tell(plan: Plan, begin: datetime, here: datetime, end: datetime, counts: Counts) -> None:
+            if plan.name not in bars:
+                bars[plan.name] = (progress.add_task(plan.name, total=1.0, rate=""), time.monotonic())
+            bar, began = bars[plan.name]
+            rate = counts.written / max(time.monotonic() - began, 1e-3)
+            progress.update(progress.task_ids[bar], completed=(here - begin) / (end - begin), rate=f"{rate:,.0f}/s")
+
+        began = time.monotonic()
+        done = compute_anew(db, datatype, settings, prefix=prefix, since=since, until=until, tell=tell)
+        seconds = time.monotonic() - began
+    for tier, counts in done.items():
+        click.echo(f"{tier}: {_said(counts)}")
+    click.echo(f"{sum(counts.written for counts in done.values())} buckets in {seconds:.1f} s")
+
+
+def _said(counts: Counts) -> str:
+    parts = [f"{counts.written} written"]
+    for number, what in (
+        (counts.deleted, "deleted"),
+        (counts.marks, "marks done"),
+        (counts.failed, "marks failed"),
+        (counts.left_alone, "windows left alone"),
+        (counts.stale, "overtaken"),
+    ):
+        if number:
+            parts.append(f"{number} {what}")
+    return ", ".join(parts)
+
+
+def _type(name: str) -> DataType:
+    datatype = get_registry().get(name)
+    if datatype is None:
+        raise click.BadParameter(f"no data type {name!r}; there are {', '.join(item.name for item in get_registry())}")
+    return datatype
+
+
+@contextmanager
+def _database() -> Iterator[tuple[Database[Document], Settings]]:
+    settings = load_settings()
+    with sync_client(settings) as client:
+        db = client[settings.mongo_db_name]
+        ensure_indexes(db, get_registry(), settings)
+        yield db, settings

@@ -1,0 +1,47 @@
+"""How far rollups are behind, at ingest's /metrics: workers come and go with their jobs and serve nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Gauge
+from pymongo.asynchronous.database import AsyncDatabase
+
+from greenpower.datatype import DataType
+from greenpower.store.client import Document
+from greenpower.store.lag import read_lags_async
+
+LABELS = ("type", "tier")
+REFRESH_SECONDS = 15.0
+
+
+class LagMetrics:
+    """Gauges for each tier, as of the last `refresh`."""
+
+    def __init__(self, registry: CollectorRegistry, datatypes: Iterable[DataType]) -> None:
+        self.datatypes = tuple(datatypes)
+        self._due = 0.0
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"greenpower_rollup_{name}", text, LABELS, registry=registry)
+
+        self.behind = gauge("behind_seconds", "how much later the watermark could be")
+        self.marks = gauge("marks", "hours of devices that wait to be computed again")
+        self.oldest = gauge("oldest_mark_seconds", "how long the oldest of them has waited")
+        self.left_alone = gauge("left_alone", "windows that could not be computed: what they come from has expired")
+        self.failing = gauge("failing", "1 where the last run ended with an error")
+
+    async def refresh(self, db: AsyncDatabase[Document]) -> None:
+        """Read it anew, unless that was done just now. Raises PyMongoError."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + REFRESH_SECONDS
+        for lag in await read_lags_async(db, self.datatypes, datetime.now(UTC)):
+            if lag.behind is not None:
+                self.behind.labels(lag.type, lag.prefix).set(lag.behind)
+            self.marks.labels(lag.type, lag.prefix).set(lag.marks)
+            self.oldest.labels(lag.type, lag.prefix).set(lag.oldest)
+            self.left_alone.labels(lag.type, lag.prefix).set(lag.left_alone)
+            self.failing.labels(lag.type, lag.prefix).set(bool(lag.error))

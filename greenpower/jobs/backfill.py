@@ -1,0 +1,62 @@
+"""Backfill: computing a span of a type's tiers anew, whatever is there, finest tier first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from pymongo.database import Database
+
+from greenpower.config import Settings
+from greenpower.datatype import DataType
+from greenpower.jobs.plan import Plan, make_plans
+from greenpower.jobs.run import now
+from greenpower.jobs.tier import Clock, Counts, TierRun
+from greenpower.rollup.spec import Spec
+from greenpower.rollup.window import ceil, floor
+from greenpower.store.client import Document
+from greenpower.store.watermarks import EPOCH, move_watermark
+
+# What is told while it goes on: the tier, the begin of the span, how far it is, the end, what was done so far.
+Tell = Callable[[Plan, datetime, datetime, datetime, Counts], None]
+
+
+def backfill(
+    db: Database[Document],
+    datatype: DataType,
+    settings: Settings,
+    *,
+    prefix: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    clock: Clock = now,
+    tell: Tell = lambda plan, begin, here, end, counts: None,
+) -> dict[str, Counts]:
+    """Compute `[since, until)` of a type's tiers anew, from the tier `prefix` (default: the finest) upwards.
+
+    Whole, that is without prefix, since and until, it also takes fields in whose kind was changed. Safe to stop and to
+    repeat; the jobs may go on beside it. Raises PyMongoError.
+    """
+    plans: Sequence[Plan] = make_plans(datatype, settings)
+    if prefix is not None:
+        names = [plan.tier.prefix for plan in plans]
+        plans = plans[names.index(prefix) :]
+    done = {}
+    whole = prefix is None and since is None and until is None
+    for plan in plans:
+        run = TierRun(db, plan, settings, clock, accept_kinds=whole)
+        first = run.first_reading()
+        begin = max(floor(since or first or run.now, plan.unit), run.kept_from)
+        end = ceil(until, plan.unit) if until is not None else run.top
+        here = begin
+        while here < end:
+            stop = run.step(here, end)
+            run.compute(here, stop)
+            here = stop
+            tell(plan, begin, here, end, run.counts)
+        if whole and run.target > EPOCH:
+            move_watermark(run.state, datatype.name, plan.tier.prefix, run.target)
+        done[plan.name] = run.counts
+        if whole and plan is plans[-1]:
+            run.catalogue.declare(Spec.of(datatype).kinds, changed_too=True)
+    return done
