@@ -64,9 +64,3 @@ def watched_silence(last_heard: datetime, spans: Sequence[Span], enough: timedel
         else:
             silence += max(span.until - span.since - SETTLING, timedelta())
     return silence
-
-
-def is_offline(last_heard: datetime, stale_after: float, interval: float | None, spans: Sequence[Span]) -> bool:
-    """The verdict on one device."""
-    limit = patience(stale_after, interval)
-    return watched_silence(last_heard, spans, limit) > limit

@@ -16,9 +16,10 @@ import redis
 from rq import Queue, Worker
 
 from greenpower.config import load_settings
-from greenpower.jobs import devices, rollup
+from greenpower.jobs import devices, presence, rollup
 from greenpower.jobs.devices import devices_entry
 from greenpower.jobs.plan import all_plans
+from greenpower.jobs.presence import presence_entry
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entry
 from greenpower.log import set_up_logging
 from greenpower.registry import get_registry
@@ -35,7 +36,7 @@ def worker() -> None:
     connection, stop = _connect(), threading.Event()
 
     get_registry()  # jobs are forked from here: what is imported once need not be imported in each of them
-    log.debug("jobs: %s", (rollup.roll.__name__, devices.sync.__name__))
+    log.debug("jobs: %s", (rollup.roll.__name__, devices.sync.__name__, presence.check.__name__))
 
     def work() -> None:
         # A new one each time: it registers itself under its name when it starts, and cannot twice.
@@ -52,7 +53,8 @@ def scheduler() -> None:
     settings = load_settings()
 
     def entries() -> list[Entry]:
-        return [*(rollup_entry(plan) for plan in all_plans(get_registry(), settings)), devices_entry()]
+        tiers = (rollup_entry(plan) for plan in all_plans(get_registry(), settings))
+        return [*tiers, devices_entry(), presence_entry()]
 
     def schedule() -> None:
         JobScheduler(entries, connection=connection, interval=SCHEDULER_SECONDS, name=_name()).run()

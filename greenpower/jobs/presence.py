@@ -1,0 +1,177 @@
+"""The presence job: who has fallen silent, each minute. Devices come online without it, as soon as they are heard.
+
+A type of a device is judged by itself and told to dashboards. In SQL, where a device has one status and a history, it
+has that of its liveliest type: the one that may be silent for the shortest time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from pymongo.asynchronous.database import AsyncDatabase
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from greenpower.channel.message import status_message
+from greenpower.channel.publisher import put_statuses
+from greenpower.config import Settings, load_settings
+from greenpower.datatype import DataType
+from greenpower.jobs.schedule import Entry
+from greenpower.models import Device, DeviceStatus
+from greenpower.models.device_status import record_status
+from greenpower.models.session import sql_session
+from greenpower.presence import Span, patience, watched_silence
+from greenpower.registry import get_registry
+from greenpower.store.client import Document, async_client
+from greenpower.store.layout import DEVICE_SETTINGS, SEEN, WATCH
+from greenpower.store.status import ONLINE, bring_online, take_offline
+from greenpower.store.watch import read_watch, spans_of
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 120
+CHUNK = 1_000
+# A type that a device has not sent for so long says nothing of the device while it sends others.
+RETIRED = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A device and type. document: of `devices_seen`, as it is after the verdict. changed: whether that was news."""
+
+    document: Document
+    patience: timedelta
+    changed: bool
+
+
+def presence_entry() -> Entry:
+    """The job, every minute."""
+    return Entry(name="presence", function="greenpower.jobs.presence.check", args=(), every=60, timeout=TIMEOUT)
+
+
+def check() -> str:
+    """What RQ runs. Raises what the databases raise; the next run does it all again."""
+    settings = load_settings()
+    judged = asyncio.run(_judge_and_tell(settings, tuple(get_registry())))
+    with sql_session(settings) as session:
+        recorded = record(session, judged)
+    changed = sum(item.changed for item in judged)
+    return f"{len(judged)} judged, {changed} changed, {recorded} recorded"
+
+
+async def _judge_and_tell(settings: Settings, datatypes: Iterable[DataType]) -> list[Judged]:
+    async with async_client(settings, appname="greenpower-worker") as client:
+        judged = await judge(client[settings.mongo_db_name], datatypes, datetime.now(UTC))
+    redis = Redis.from_url(settings.need("REDIS_URL"))
+    try:
+        await tell(redis, judged)
+    except RedisError as error:
+        log.warning("statuses are not told: %.200s", error)
+    finally:
+        await redis.aclose()
+    return judged
+
+
+async def judge(db: AsyncDatabase[Document], datatypes: Iterable[DataType], now: datetime) -> list[Judged]:
+    """Judge all devices seen, and write down what has changed. Raises PyMongoError."""
+    watch = await read_watch(db[WATCH])
+    query = {"interval_seconds": {"$ne": None}}
+    own = {found["_id"]: found["interval_seconds"] async for found in db[DEVICE_SETTINGS].find(query)}
+    judged = []
+    for datatype in datatypes:
+        spans = spans_of(watch, sources_of(datatype))
+        documents = [document async for document in db[SEEN].find({"type": datatype.name})]
+        limits = {document["_id"]: _limit(document, datatype, own) for document in documents}
+        news = await _change(db, documents, limits, spans, now)
+        judged += [
+            Judged(
+                document=news.get(document["_id"], document),
+                patience=limits[document["_id"]],
+                changed=document["_id"] in news,
+            )
+            for document in documents
+        ]
+    return judged
+
+
+def sources_of(datatype: DataType) -> frozenset[str]:
+    """The sources of ingest that a type may come from: without them nobody would hear its devices."""
+    sources = ({"mqtt", "lines"} if datatype.topics else set()) | ({"tcp"} if datatype.gateways else set())
+    return frozenset(sources)
+
+
+def _limit(document: Document, datatype: DataType, own: dict[str, int]) -> timedelta:
+    """How long it may be silent, by the interval that was seen or the one that the registry names, the longer."""
+    interval = max(document.get("interval") or 0, own.get(document["device_id"]) or 0)
+    return patience(datatype.stale_after, interval)
+
+
+async def _change(
+    db: AsyncDatabase[Document],
+    documents: list[Document],
+    limits: dict[str, timedelta],
+    spans: list[Span],
+    now: datetime,
+) -> dict[str, Document]:
+    """Write down who is silent now, and who was never judged and is not. Returns the changed documents by id."""
+    silent, alive = [], []
+    for document in documents:
+        limit = limits[document["_id"]]
+        if watched_silence(document["last_heard"], spans, limit) > limit:
+            silent.append(document)
+        elif "status" not in document:
+            alive.append((document["type"], document["device_id"]))
+    silent = [document for document in silent if document.get("status") != "offline"]
+    changed = [*await take_offline(db[SEEN], silent, now), *await bring_online(db[SEEN], alive, now)]
+    return {document["_id"]: document for document in changed}
+
+
+async def tell(redis: Redis, judged: Iterable[Judged]) -> None:
+    """Show all statuses in Redis, and tell those that have changed. Raises RedisError."""
+    for chunk in _chunks(item for item in judged if not item.changed and "status" in item.document):
+        await put_statuses(redis, [status_message(item.document) for item in chunk], tell=False)
+    for chunk in _chunks(item for item in judged if item.changed):
+        await put_statuses(redis, [status_message(item.document) for item in chunk])
+
+
+def _chunks(items: Iterator[Judged]) -> Iterator[list[Judged]]:
+    while chunk := list(islice(items, CHUNK)):
+        yield chunk
+
+
+def record(session: Session, judged: Iterable[Judged]) -> int:
+    """Bring the devices' statuses in SQL, and their history, up to date. Returns how many changed."""
+    by_device: defaultdict[str, list[Judged]] = defaultdict(list)
+    for item in judged:
+        if "status" in item.document:
+            by_device[item.document["device_id"]].append(item)
+    rows = session.execute(select(Device.device_id, Device.status, Device.status_since)).all()
+    session.rollback()
+    recorded = 0
+    for device_id, status, since in rows:
+        if device_id not in by_device:
+            continue
+        now_status, at = device_status(by_device[device_id])
+        if now_status != status:
+            # Of two types that changed in turn, the later may be noted first.
+            at = at if since is None else max(at, since + timedelta(milliseconds=1))
+            recorded += record_status(session, device_id, now_status, at)
+    session.commit()
+    return recorded
+
+
+def device_status(judged: list[Judged]) -> tuple[DeviceStatus, datetime]:
+    """A device's status and since when, from those of its types."""
+    newest = max(item.document["last_heard"] for item in judged)
+    current = [item for item in judged if newest - item.document["last_heard"] < RETIRED]
+    liveliest = min(current, key=lambda item: (item.patience, item.document["type"])).document
+    status = DeviceStatus.ONLINE if liveliest["status"] == ONLINE else DeviceStatus.OFFLINE
+    return status, liveliest["status_since"]
