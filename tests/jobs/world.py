@@ -59,9 +59,7 @@ class World:
     def store(self, datatype: DataType, device: str, readings: Iterable[tuple[datetime, Mapping[str, Any]]]) -> None:
         """Store readings as ingest does: merged into what is there, then marked where they are late by the clock."""
         raw = self.db[datatype.collection]
-        places = set()
-        late = late_before(self.now, datatype.tiers[0].window)
-        documents = []
+        documents: list[Document] = []
         for time, payload in readings:
             documents.append(
                 {
@@ -75,11 +73,15 @@ class World:
                     "complete": True,
                 }
             )
-            if time < late:
-                places.add(Place.of(datatype.name, datatype.tiers[0].prefix, device, time))
         if documents:
             raw.insert_many(documents)
-        mark_now(self.db[MARKS], places)
+        self.mark(datatype, device, [document["timestamp"] for document in documents])
+
+    def mark(self, datatype: DataType, device: str, times: Iterable[datetime]) -> None:
+        """Mark what is late by the clock."""
+        late = late_before(self.now, datatype.tiers[0].window)
+        prefix = datatype.tiers[0].prefix
+        mark_now(self.db[MARKS], {Place.of(datatype.name, prefix, device, time) for time in times if time < late})
 
     def run(self, *datatypes: DataType) -> dict[str, Counts]:
         """One run of each tier."""
