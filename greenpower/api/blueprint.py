@@ -18,6 +18,8 @@ from greenpower.api.auth import check_caller
 from greenpower.models import RoleName
 
 View = TypeVar("View", bound=Callable[..., Any])
+# What belongs to another area by what it tells.
+AREAS = {"incidents": "telemetry", "data-types": "telemetry"}
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
 
 
@@ -97,7 +99,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
 def area_of(path: str) -> str:
     """The part of the API that an address belongs to: `telemetry` of `/api/telemetry/rt-data/`."""
-    return path.split("/")[2]
+    area = path.split("/")[2]
+    return AREAS.get(area, area)
 
 
 def scope_of(area: str, method: str) -> str:

@@ -10,6 +10,7 @@ from flask_swagger_ui import get_swaggerui_blueprint
 from greenpower.api.cache import with_etag
 from greenpower.api.error import Api
 from greenpower.api.json import encode
+from greenpower.api.openapi import complete
 
 DOCS = "/api/docs"
 SCHEMA = "/api/schema/"
@@ -29,7 +30,7 @@ def make_blueprints(api: Api) -> tuple[flask.Blueprint, ...]:
 
     @cache
     def text() -> bytes:
-        return encode(api.spec.to_dict())
+        return encode(complete(api.spec.to_dict()))
 
     @schema.route(SCHEMA)
     def show_schema() -> flask.Response:

@@ -1,16 +1,26 @@
-"""`greenpower docs`: the parts of the documentation that are made from the code."""
+"""`greenpower docs`: the parts of the documentation that are made from the code, checked, and written on demand."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
+from collections.abc import Callable
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 
 import click
+from pydantic import SecretStr
 
+import greenpower
+from greenpower.commands.reference import commands_page, settings_page
+from greenpower.config import Settings
 from greenpower.datatype.table import with_tables
-from greenpower.registry import RegistryError, discover
+from greenpower.registry import RegistryError, discover, load_registry
+
+ROOT = Path(greenpower.__file__).resolve().parent.parent
+POSTMAN = "green_power_backend.postman_collection.json"
+Pages = dict[Path, str]
 
 
 @click.group()
@@ -18,20 +28,7 @@ def docs() -> None:
     """Bring generated parts of the documentation up to date."""
 
 
-@docs.command()
-@click.option("--write", is_flag=True, help="Write what is stale; without it, name it and end with exit code 1.")
-def fields(write: bool) -> None:
-    """The tables of fields in the plugins' README files."""
-    stale = {path: text for path, text in readmes().items() if path.read_text("utf-8") != text}
-    for path, text in stale.items():
-        if write:
-            path.write_text(text, "utf-8")
-        click.echo(f"{path}: {'written' if write else 'is stale: run greenpower docs fields --write'}")
-    if stale and not write:
-        sys.exit(1)
-
-
-def readmes() -> dict[Path, str]:
+def readmes() -> Pages:
     """The README files that plugins have, as they should be. Raises RegistryError where marks are missing."""
     found = {}
     for origin, group in groupby(discover().loaded, key=lambda item: item.origin):
@@ -43,3 +40,86 @@ def readmes() -> dict[Path, str]:
             except ValueError as error:
                 raise RegistryError(f"{path}: {error}") from None
     return found
+
+
+def settings_pages() -> Pages:
+    """docs/settings.md."""
+    return {ROOT / "docs" / "settings.md": settings_page()}
+
+
+def commands_pages() -> Pages:
+    """docs/commands.md."""
+    from greenpower.cli import group
+
+    return {ROOT / "docs" / "commands.md": commands_page(group)}
+
+
+def route_pages() -> Pages:
+    """docs/api.md."""
+    from greenpower.api.markdown import api_page
+
+    return {ROOT / "docs" / "api.md": api_page(api_schema())}
+
+
+def postman_pages() -> Pages:
+    """The Postman collection."""
+    from greenpower.api.postman import collection_text
+
+    return {ROOT / POSTMAN: collection_text(api_schema())}
+
+
+def api_schema() -> dict[str, object]:
+    """The OpenAPI text of the API with the plugins that are installed, no site file and default settings."""
+    from greenpower.app import create_app
+
+    with tempfile.TemporaryDirectory() as home:
+        values = {name: field.default for name, field in Settings.model_fields.items()}
+        given = {
+            "greenpower_home": Path(home),
+            "mongo_db_uri": SecretStr("mongodb://127.0.0.1/"),
+            "jwt_signing_key": SecretStr("-" * 32),
+        }
+        app = create_app(Settings.model_construct(**{**values, **given}), load_registry(None))
+        answer: dict[str, object] = app.test_client().get("/api/schema/").get_json()
+    return answer
+
+
+def _bring_up_to_date(name: str, pages: Pages, write: bool) -> bool:
+    """Write what is stale, or name it. Returns whether anything was left stale."""
+    stale = {path: text for path, text in pages.items() if not path.is_file() or path.read_text("utf-8") != text}
+    for path, text in stale.items():
+        if write:
+            path.write_text(text, "utf-8")
+        click.echo(f"{path}: {'written' if write else f'is stale: run greenpower docs {name} --write'}")
+    return bool(stale) and not write
+
+
+PARTS: dict[str, tuple[str, Callable[[], Pages]]] = {
+    "fields": ("The tables of fields in the plugins' README files.", lambda: readmes()),
+    "settings": ("docs/settings.md: every setting.", lambda: settings_pages()),
+    "commands": ("docs/commands.md: every command.", lambda: commands_pages()),
+    "routes": ("docs/api.md: every address of the API.", lambda: route_pages()),
+    "postman": (f"{POSTMAN}: the API for Postman.", lambda: postman_pages()),
+}
+WRITE = click.option("--write", is_flag=True, help="Write what is stale; without it, name it and end with exit code 1.")
+
+
+def _add(name: str, text: str, pages: Callable[[], Pages]) -> None:
+    @docs.command(name, help=text)
+    @WRITE
+    def part(write: bool) -> None:
+        if _bring_up_to_date(name, pages(), write):
+            sys.exit(1)
+
+
+for _name, (_text, _pages) in PARTS.items():
+    _add(_name, _text, _pages)
+
+
+@docs.command("all")
+@WRITE
+def everything(write: bool) -> None:
+    """All of these."""
+    left = [_bring_up_to_date(name, pages(), write) for name, (_, pages) in PARTS.items()]
+    if any(left):
+        sys.exit(1)

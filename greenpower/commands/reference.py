@@ -1,0 +1,63 @@
+"""Pages of reference that are made from the code: settings and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+from pydantic import SecretStr
+from pydantic_core import PydanticUndefined
+
+from greenpower.config import Settings
+
+SETTINGS_HEAD = """# Settings
+
+Made from `greenpower/config.py` by `greenpower docs settings --write`; do not edit.
+
+From the environment, else from `.env`, else from a running `greenpower up` of the same `GREENPOWER_HOME`, else the
+default. `greenpower config` prints those in force, secrets masked.
+
+| setting | default | what |
+| --- | --- | --- |
+"""
+COMMANDS_HEAD = """# Commands
+
+Made from the commands' own help by `greenpower docs commands --write`; do not edit.
+"""
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = "" if value in (None, "", PydanticUndefined) else f"`{str(value).lower() if value is False else value}`"
+        secret = " (secret)" if isinstance(field.default, SecretStr) else ""
+        rows.append(f"| `{name.upper()}` | {shown} | {_cell(field.description or '')}{secret} |\n")
+    return SETTINGS_HEAD + "".join(rows)
+
+
+def commands_page(group: click.Group) -> str:
+    """docs/commands.md."""
+    context = click.Context(group, info_name="greenpower")
+    return COMMANDS_HEAD + "".join(_command(group, context, 2))
+
+
+def _command(command: click.Command, context: click.Context, level: int) -> Iterator[str]:
+    if level > 2:
+        usage = " ".join(command.collect_usage_pieces(context))
+        yield f"\n{'#' * min(level - 1, 4)} `{f'{context.command_path} {usage}'.strip()}`\n\n"
+        yield f"{' '.join((command.help or '').split())}\n"
+        rows = [record for item in command.params if (record := item.get_help_record(context)) and item.name != "help"]
+        if rows:
+            yield "\n| option | what |\n| --- | --- |\n"
+            yield from (f"| `{option.replace('|', chr(92) + '|')}` | {_cell(what)} |\n" for option, what in rows)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from _command(child, click.Context(child, info_name=name, parent=context), level + 1)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

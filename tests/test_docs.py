@@ -1,0 +1,43 @@
+"""Generated documentation: nothing is stale, and what is made from the schema says what the schema says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from greenpower.api.openapi import operations
+from greenpower.cli import group
+from greenpower.commands import docs
+
+
+@pytest.mark.parametrize("part", docs.PARTS)
+def test_nothing_is_stale(part: str) -> None:
+    result = CliRunner().invoke(group, ["docs", part])
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_all_of_it_is_written_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docs, "ROOT", tmp_path)
+    (tmp_path / "docs").mkdir()
+    assert CliRunner().invoke(group, ["docs", "all"]).exit_code == 1
+    assert CliRunner().invoke(group, ["docs", "all", "--write"]).exit_code == 0
+    result = CliRunner().invoke(group, ["docs", "all"])
+    assert (result.exit_code, result.output) == (0, "")
+    assert {path.name for path in (tmp_path / "docs").iterdir()} == {"api.md", "commands.md", "settings.md"}
+
+
+def test_the_collection_has_every_operation_and_no_secret() -> None:
+    schema: dict[str, Any] = dict(docs.api_schema())
+    collection = json.loads((docs.ROOT / docs.POSTMAN).read_text("utf-8"))
+    requests = [item["request"] for folder in collection["item"] for item in folder["item"]]
+    found = {(request["method"], request["url"]["raw"].removeprefix("{{baseUrl}}")) for request in requests}
+    wanted = {(m.upper(), path.replace("{", ":").replace("}", "")) for path, m, _ in operations(schema)}
+    assert found == wanted and len(requests) == len(wanted)
+    assert {item["key"]: item["value"] for item in collection["variable"]}["password"] == ""
+    for request in requests:
+        if "body" in request:
+            assert isinstance(json.loads(request["body"]["raw"]), dict)
