@@ -1,0 +1,117 @@
+// Asking the REST API, and the shapes of its answers.
+
+import { token } from "./session";
+
+export interface Field {
+  name: string;
+  title: string;
+  unit: string;
+  kind: string;
+}
+
+export interface Tier {
+  prefix: string;
+  resolution: string;
+  retention_seconds: number;
+}
+
+export interface DataType {
+  name: string;
+  title: string;
+  path: string | null;
+  stale_after: number;
+  open: boolean;
+  fields: Field[];
+  resolutions: string[];
+  tiers: Tier[];
+}
+
+export interface Row {
+  id: string | null;
+  topic: string | null;
+  device_id: string;
+  timestamp: string;
+  payload: Record<string, number>;
+  final?: boolean;
+  stats?: Record<string, { n: number; min?: number; max?: number }>;
+}
+
+export interface Page<T> {
+  count: number | null;
+  next: string | null;
+  resolution?: string;
+  results: T[];
+}
+
+export interface Device {
+  id: number;
+  device_id: string;
+  name: string;
+  types: string[];
+  timezone: string | null;
+  interval_seconds: number | null;
+  zone: { id: number; name: string } | null;
+  status: string;
+  status_since: string | null;
+  last_heard: string | null;
+  last_reading: string | null;
+}
+
+export type Parameters = Record<string, string | number | boolean | undefined>;
+
+export class Problem extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export async function get<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value));
+  const address = query.size ? `${path}?${query}` : path;
+  let access = await token();
+  let response = await ask(address, access, signal);
+  if (response.status === 401 && access) {
+    access = await token(access);
+    if (access) response = await ask(address, access, signal);
+  }
+  const body = await response.json().catch(() => null);
+  // What is down is told in full, so health comes with a 503.
+  if (!response.ok && !(response.status === 503 && body?.parts)) {
+    throw new Problem(response.status, body?.message ?? `The server answers ${response.status}.`);
+  }
+  return body as T;
+}
+
+async function ask(address: string, access: string | null, signal?: AbortSignal): Promise<Response> {
+  try {
+    return await fetch(address, {
+      headers: access ? { Authorization: `Bearer ${access}` } : {},
+      signal: signal ?? null,
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, "The server cannot be reached.");
+  }
+}
+
+// All entries of a list that goes on with a link, up to a number of pages.
+export async function all<T>(
+  path: string,
+  parameters: Parameters,
+  pages: number,
+  signal?: AbortSignal,
+): Promise<Page<T>> {
+  const first = await get<Page<T>>(path, parameters, signal);
+  let next = first.next;
+  for (let page = 1; next && page < pages; page++) {
+    const query = Object.fromEntries(new URL(next, location.href).searchParams);
+    const more = await get<Page<T>>(path, query, signal);
+    first.results.push(...more.results);
+    next = more.next;
+  }
+  return { ...first, next };
+}

@@ -1,0 +1,63 @@
+// What is measured, as the data types declare it. Nothing here knows a type by name.
+
+import type { DataType, Field } from "./api";
+import { get } from "./api";
+
+// Of a card's few places the first go to the values that people ask for first.
+const PROMINENT = ["kW", "kWh", "Wh", "rpm", "µg/m³", "V", "A", "Hz", "°C", "%", "1"];
+const PLACES = 4;
+
+let loading: Promise<DataType[]> | null = null;
+
+export function loadTypes(): Promise<DataType[]> {
+  loading ??= get<{ results: DataType[] }>("/api/data-types/").then(
+    (answer) => answer.results,
+    (error) => {
+      loading = null;
+      throw error;
+    },
+  );
+  return loading;
+}
+
+export function forgetTypes(): void {
+  loading = null;
+}
+
+export function fieldOf(type: DataType, name: string): Field {
+  return type.fields.find((field) => field.name === name) ?? { name, title: name, unit: "", kind: "gauge" };
+}
+
+// The fields that have values: the declared ones in their order, then the others by name.
+export function fieldsIn(type: DataType, names: Iterable<string>): Field[] {
+  const there = new Set(names);
+  const declared = type.fields.filter((field) => there.delete(field.name));
+  return [...declared, ...[...there].sort(byNumber).map((name) => fieldOf(type, name))];
+}
+
+function byNumber(one: string, other: string): number {
+  return one.localeCompare(other, "en", { numeric: true });
+}
+
+// The few values that a card shows: of each unit a total, else the first; of counters' types the register first.
+export function headline(type: DataType, names: Iterable<string>): Field[] {
+  const fields = fieldsIn(type, names).filter((field) => field.kind !== "state" && field.kind !== "angle");
+  const chosen = new Map<string, Field>();
+  for (const field of fields) {
+    const there = chosen.get(field.unit);
+    if (!there || (isTotal(field) && !isTotal(there))) chosen.set(field.unit, field);
+  }
+  const leading = fields[0]?.kind === "counter" ? fields[0].unit : "";
+  const rank = (field: Field): number => {
+    if (field.unit === leading) return -1;
+    const place = PROMINENT.indexOf(field.unit);
+    return place < 0 ? PROMINENT.length : place;
+  };
+  const first = [...chosen.values()].sort((one, other) => rank(one) - rank(other));
+  const rest = fields.filter((field) => !first.includes(field));
+  return [...first, ...rest].slice(0, PLACES);
+}
+
+function isTotal(field: Field): boolean {
+  return /\btotal$/.test(field.title);
+}

@@ -1,0 +1,88 @@
+// A device in the overview. What it shows follows from its data type.
+
+import type { JSX } from "preact";
+import { useRef } from "preact/hooks";
+
+import type { DataType, Device } from "../data/api";
+import { headline } from "../data/catalogue";
+import { keyOf } from "../data/live";
+import { capital, exact, number, unit } from "../lib/format";
+import { useDevice, useParts } from "../lib/hooks";
+import { Age, StatusBadge, statusOf } from "../lib/part";
+import { Sparkline } from "./sparkline";
+
+interface Props {
+  type: DataType;
+  id: string;
+  device: Device | undefined;
+  withType: boolean;
+}
+
+export function addressOf(type: string, id: string): string {
+  return `#/device/${encodeURIComponent(type)}/${encodeURIComponent(id)}`;
+}
+
+export function Card({ type, id, device, withType }: Props): JSX.Element {
+  const { live } = useParts();
+  useDevice(type.name, id);
+  const reading = live.readings.get(keyOf(type.name, id));
+  const status = statusOf(live, type.name, id, device?.status);
+  const heard = live.statuses.get(keyOf(type.name, id))?.last_heard ?? device?.last_heard;
+  const [first, ...rest] = reading ? headline(type, Object.keys(reading.payload)) : [];
+  const shown = useRef<[string, number] | null>(null);
+  const value = first && reading?.payload[first.name];
+  // Lets the value flash, once, whenever it is another one.
+  const flash = (shown.current?.[1] ?? 0) + (shown.current && shown.current[0] !== String(value) ? 1 : 0);
+  shown.current = [String(value), flash];
+  return (
+    <li class="card">
+      <div class="top">
+        <h3>
+          <a href={addressOf(type.name, id)}>{device?.name || id}</a>
+        </h3>
+        <StatusBadge status={status} />
+      </div>
+      <p class="sub">
+        {[device?.name ? id : "", withType ? type.title : (device?.zone?.name ?? "")].filter(Boolean).join(" · ")}
+      </p>
+      {first && reading ? (
+        <>
+          <div class="lead">
+            <p>
+              <span class="label">{capital(first.title)}</span>
+              <strong key={flash} class={flash ? "flash" : ""} data-field={first.name}>
+                {first.kind === "counter" ? exact(value) : number(value)}
+                <small> {unit(first.unit)}</small>
+              </strong>
+            </p>
+            <Sparkline value={value} stamp={reading.timestamp} />
+          </div>
+          <dl>
+            {rest.map((field) => (
+              <div key={field.name}>
+                <dt>{capital(field.title)}</dt>
+                <dd data-field={field.name}>
+                  {field.kind === "counter" ? exact(reading.payload[field.name]) : number(reading.payload[field.name])}{" "}
+                  {unit(field.unit)}
+                </dd>
+              </div>
+            ))}
+          </dl>
+        </>
+      ) : (
+        <p class="none">No reading yet</p>
+      )}
+      <p class="foot">
+        {reading ? (
+          <>
+            Measured <Age stamp={reading.timestamp} />
+          </>
+        ) : (
+          <>
+            Heard <Age stamp={heard} />
+          </>
+        )}
+      </p>
+    </li>
+  );
+}

@@ -1,0 +1,151 @@
+// One device: its values now, its history, its energy, what befell its counters, when it came and went.
+
+import type { JSX } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
+
+import type { DataType, Device, Field, Page } from "../data/api";
+import { get } from "../data/api";
+import { fieldsIn } from "../data/catalogue";
+import { keyOf } from "../data/live";
+import { capital, exact, number, span, time, unit } from "../lib/format";
+import { useAnswer, useDevice, useParts } from "../lib/hooks";
+import { Age, Notice, StatusBadge, Trouble, statusOf } from "../lib/part";
+import { addressOf } from "./card";
+import { EnergyPanel } from "./energy";
+import { HistoryPanel } from "./history";
+import { IncidentPanel } from "./incidents";
+import { PresencePanel } from "./presence";
+
+const FEW = 12;
+const REFRESH_SECONDS = 20;
+
+interface Props {
+  type: string;
+  device: string;
+  query: string;
+}
+
+export function DeviceView({ type, device, query }: Props): JSX.Element {
+  const found = useParts().types.find((other) => other.name === type && other.path);
+  return found ? <Known type={found} device={device} query={query} /> : <Unknown what={`data type ${type}`} />;
+}
+
+function Unknown({ what }: { what: string }): JSX.Element {
+  return (
+    <>
+      <h1 tabIndex={-1}>Not here</h1>
+      <Notice kind="bad">{`There is no ${what}.`}</Notice>
+      <p>
+        <a href="#/">All devices</a>
+      </p>
+    </>
+  );
+}
+
+function Known({ type, device, query }: { type: DataType; device: string; query: string }): JSX.Element {
+  const { types, live } = useParts();
+  useDevice(type.name, device);
+  useEffect(() => live.watch(type.name, device), [live, type, device]);
+  const registry = useAnswer(
+    (signal) => get<Page<Device>>("/api/devices/", { device_id: device }, signal),
+    [device],
+    REFRESH_SECONDS,
+  );
+  const registered = registry.data?.results[0];
+  const reading = live.readings.get(keyOf(type.name, device));
+  const told = live.statuses.get(keyOf(type.name, device));
+  const names = Object.keys(reading?.payload ?? {}).sort().join();
+  const fields = useMemo(() => fieldsIn(type, names ? names.split(",") : []), [type, names]);
+  const counters = fields.filter((field) => field.kind === "counter" && field.unit);
+  const others = types.filter((other) => other.path && other !== type && registered?.types.includes(other.name));
+  return (
+    <>
+      <p class="back">
+        <a href="#/">← All devices</a>
+      </p>
+      <div class="title">
+        <h1 tabIndex={-1}>{registered?.name || device}</h1>
+        <StatusBadge status={statusOf(live, type.name, device, registered?.status)} />
+      </div>
+      <dl class="facts">
+        <Fact name="Type">{type.title}</Fact>
+        <Fact name="Id">{device}</Fact>
+        {registered?.zone && <Fact name="Zone">{registered.zone.name}</Fact>}
+        <Fact name="Measured">
+          <Age stamp={reading?.timestamp ?? registered?.last_reading} />
+        </Fact>
+        <Fact name="Last heard">
+          <Age stamp={told?.last_heard ?? registered?.last_heard} />
+        </Fact>
+        {registered?.interval_seconds && <Fact name="Sends every">{span(registered.interval_seconds)}</Fact>}
+        {others.length > 0 && (
+          <Fact name="Also">
+            {others.map((other) => (
+              <a key={other.name} href={addressOf(other.name, device)}>
+                {other.title}
+              </a>
+            ))}
+          </Fact>
+        )}
+      </dl>
+      <Trouble error={registry.error} what="The device" />
+      {reading ? (
+        <>
+          <NowPanel fields={fields} payload={reading.payload} stamp={reading.timestamp} />
+          <HistoryPanel type={type} device={device} fields={fields} query={query} />
+          {counters.length > 0 && <EnergyPanel type={type} device={device} counters={counters} />}
+          {counters.length > 0 && <IncidentPanel type={type} device={device} />}
+        </>
+      ) : (
+        <Notice>No reading yet.</Notice>
+      )}
+      {registered && <PresencePanel id={registered.id} />}
+    </>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: preact.ComponentChildren }): JSX.Element {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+interface NowProps {
+  fields: Field[];
+  payload: Record<string, number>;
+  stamp: number;
+}
+
+function NowPanel({ fields, payload, stamp }: NowProps): JSX.Element {
+  const [all, setAll] = useState(false);
+  const shown = all ? fields : fields.slice(0, FEW);
+  return (
+    <section aria-labelledby="now" class="panel">
+      <div class="head">
+        <h2 id="now">Now</h2>
+        <p class="sub">{time(stamp)}</p>
+      </div>
+      <dl class="values">
+        {shown.map((field) => (
+          <div key={field.name}>
+            <dt title={field.name}>{capital(field.title)}</dt>
+            <dd data-field={field.name}>{textOf(field, payload[field.name])}</dd>
+          </div>
+        ))}
+      </dl>
+      {fields.length > FEW && (
+        <button type="button" class="more" aria-expanded={all} onClick={() => setAll(!all)}>
+          {all ? "Fewer values" : `All ${fields.length} values`}
+        </button>
+      )}
+    </section>
+  );
+}
+
+function textOf(field: Field, value: number | undefined): string {
+  if (field.kind === "state" && field.unit === "s") return value ? time(value * 1000) : "–";
+  return `${field.kind === "counter" ? exact(value) : number(value)} ${unit(field.unit)}`;
+}

@@ -1,0 +1,225 @@
+// What a device measured: a range of time, some values of one quantity, a chart of them, and the same as a table.
+
+import type { JSX } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+
+import type { DataType, Field, Row } from "../data/api";
+import { columns, loadRows, type Span } from "../data/history";
+import { keyOf } from "../data/live";
+import { capital, exact, number, time, unit } from "../lib/format";
+import { useAnswer, useNow, useParts } from "../lib/hooks";
+import { Choice, Notice, Select, Trouble } from "../lib/part";
+import { Chart } from "./chart";
+import { Table } from "./table";
+
+const LIVE = 600;
+const RANGES = [
+  [String(LIVE), "Live"],
+  ["3600", "1 h"],
+  ["86400", "24 h"],
+  ["604800", "7 days"],
+  ["2592000", "30 days"],
+  ["15552000", "6 months"],
+  ["31536000", "1 year"],
+] as const;
+const COLORS = ["c1", "c2", "c3", "c4", "c5", "c6"];
+const AT_FIRST = 3;
+const SHORTEST = 10;
+const LONGEST = 5 * 366 * 86_400;
+
+// A range up to now and so long, or one that stands still.
+type Range = { last: number } | Span;
+
+interface Props {
+  type: DataType;
+  device: string;
+  fields: Field[];
+  query: string;
+}
+
+export function HistoryPanel({ type, device, fields, query }: Props): JSX.Element {
+  const [range, setRange] = useState<Range>(() => readRange(query));
+  const groups = useMemo(() => group(fields), [fields]);
+  const [chosen, setChosen] = useState("");
+  const current = groups.find(([name]) => name === chosen) ?? groups[0];
+  const members = current?.[1] ?? [];
+  const [picked, setPicked] = useState<Record<string, string[]>>({});
+  const names = picked[current?.[0] ?? ""] ?? members.slice(0, AT_FIRST).map((field) => field.name);
+  const shown = members.filter((field) => names.includes(field.name));
+  const isLive = "last" in range && range.last === LIVE;
+  const [point, setPoint] = useState<number | null>(null);
+
+  const now = useNow();
+  const rolls = "last" in range;
+  const every = isLive ? 60 : rolls ? Math.max(10, Math.min(300, range.last / 360)) : 0;
+  // What stands still is asked for once; what ends now moves on with each answer, and while live with each second.
+  const asked = useRef<Span>({ from: 0, to: 0 });
+  const answer = useAnswer(
+    (signal) => {
+      asked.current = spanOf(range);
+      const resolution = isLive ? "raw" : "auto";
+      return loadRows(type.path!, device, shown.map((field) => field.name), asked.current, resolution, signal);
+    },
+    [type, device, names.join(), JSON.stringify(range)],
+    every,
+  );
+  const fresh = useFresh(type.name, device, isLive);
+  const history = useMemo(() => {
+    const rows = answer.data?.rows ?? [];
+    const last = rows[rows.length - 1]?.timestamp ?? "";
+    const more = isLive ? fresh.filter((row) => row.timestamp > last) : [];
+    return columns([...rows, ...more], shown.map((field) => field.name), answer.data?.resolution ?? "raw", answer.data?.cut);
+  }, [answer.data, fresh, names.join(), isLive]);
+  const span = "last" in range ? { from: now / 1000 - range.last, to: now / 1000 } : range;
+
+  const go = (next: Range): void => {
+    setRange(next);
+    setPoint(null);
+    const text = "last" in next ? `last=${next.last}` : `from=${Math.round(next.from)}&to=${Math.round(next.to)}`;
+    history_replace(`${location.hash.split("?")[0]}?${text}`);
+  };
+  const move = (part: number): void => {
+    const by = (span.to - span.from) * part;
+    if (span.to + by >= Date.now() / 1000) go({ last: span.to - span.from });
+    else go({ from: span.from + by, to: span.to + by });
+  };
+  const scale = (factor: number): void => {
+    const length = Math.min(LONGEST, Math.max(SHORTEST, (span.to - span.from) * factor));
+    if (rolls) return go({ last: length });
+    const middle = (span.from + span.to) / 2;
+    go({ from: middle - length / 2, to: Math.min(middle + length / 2, Date.now() / 1000) });
+  };
+  const zoom = (to: Span): void => {
+    if (to.to - to.from >= 1) go(to);
+  };
+  const toggle = (name: string): void => {
+    const next = names.includes(name) ? names.filter((other) => other !== name) : [...names, name].slice(-COLORS.length);
+    if (next.length) setPicked({ ...picked, [current![0]]: next });
+  };
+  const colors = shown.map((field) => COLORS[members.indexOf(field) % COLORS.length]!);
+  const at = point === null ? history.times.length - 1 : point;
+
+  return (
+    <section aria-labelledby="history" class="panel">
+      <div class="head">
+        <h2 id="history">History</h2>
+        <p class="sub" role="status" data-resolution={answer.data?.resolution} aria-busy={answer.loading}>
+          {describe(history.resolution, answer.data === null)}
+        </p>
+      </div>
+      <div class="bar">
+        <Choice label="Range" options={RANGES} value={rolls ? (String(range.last) as "3600") : ""} onChange={(value) => go({ last: Number(value) })} />
+        <div class="choice" role="group" aria-label="Move and zoom">
+          <button type="button" aria-label="Earlier" onClick={() => move(-0.5)}>←</button>
+          <button type="button" aria-label="Later" onClick={() => move(0.5)} disabled={rolls}>→</button>
+          <button type="button" aria-label="Zoom in" onClick={() => scale(0.5)}>+</button>
+          <button type="button" aria-label="Zoom out" onClick={() => scale(2)}>−</button>
+        </div>
+        {groups.length > 1 && current && (
+          <Select label="Quantity" value={current[0]} onChange={setChosen} options={groups.map(([name]) => [name, name] as const)} />
+        )}
+      </div>
+      <p class="sub span" data-from={Math.round(span.from)} data-to={Math.round(span.to)}>
+        {time(span.from * 1000)} – {rolls ? "now" : time(span.to * 1000)}
+      </p>
+      <Trouble error={answer.error} what="History" />
+      <Chart
+        label={`${current?.[0] ?? ""} of ${device}`}
+        history={history}
+        span={span}
+        colors={colors}
+        onZoom={zoom}
+        onPan={move}
+        onScale={scale}
+        onPoint={setPoint}
+      />
+      {answer.data && !history.times.length && <Notice>Nothing was measured in this time.</Notice>}
+      {history.cut && <Notice>This is too much to show at once: zoom in for what is missing at the end.</Notice>}
+      <p class="sub at">{at >= 0 && history.times[at] !== undefined ? time(history.times[at]! * 1000) : " "}</p>
+      <div class="legend" role="group" aria-label="Values in the chart">
+        {members.map((field, place) => {
+          const line = history.lines.find((other) => other.name === field.name);
+          const color = COLORS[place % COLORS.length]!;
+          return (
+            <button key={field.name} type="button" class={color} aria-pressed={names.includes(field.name)} onClick={() => toggle(field.name)}>
+              <span class="key" aria-hidden="true" />
+              {capital(field.title)}
+              {line && <b>{valueAt(field, line.values[at], line.low?.[at], line.high?.[at])}</b>}
+            </button>
+          );
+        })}
+      </div>
+      {history.provisional.length > 0 && (
+        <p class="sub provisional">
+          <span class="key stripes" aria-hidden="true" /> provisional: may change still
+        </p>
+      )}
+      <Table rows={history.rows} fields={shown} />
+    </section>
+  );
+}
+
+function history_replace(hash: string): void {
+  history.replaceState(null, "", hash);
+}
+
+function readRange(query: string): Range {
+  const given = new URLSearchParams(query);
+  const [last, from, to] = ["last", "from", "to"].map((name) => Number(given.get(name)));
+  if (from && to && to > from) return { from, to };
+  return { last: last && last >= SHORTEST && last <= LONGEST ? last : 86_400 };
+}
+
+function spanOf(range: Range): Span {
+  const now = Date.now() / 1000;
+  return "last" in range ? { from: now - range.last, to: now } : range;
+}
+
+// Fields that are drawn on one scale: those of one unit and kind. States are no curves.
+function group(fields: Field[]): [string, Field[]][] {
+  const groups = new Map<string, Field[]>();
+  for (const field of fields) {
+    if (field.kind === "state") continue;
+    const name = field.unit === "1" || !field.unit ? "no unit" : field.kind === "counter" ? `${field.unit}, register` : field.unit;
+    groups.set(name, [...(groups.get(name) ?? []), field]);
+  }
+  return [...groups];
+}
+
+// The readings that came since the panel was opened.
+function useFresh(type: string, device: string, wanted: boolean): Row[] {
+  const { live } = useParts();
+  const [rows, setRows] = useState<Row[]>([]);
+  useEffect(() => {
+    setRows([]);
+    if (!wanted) return;
+    return live.on(type, device, () => {
+      const reading = live.readings.get(keyOf(type, device));
+      if (!reading) return;
+      const oldest = Date.now() - LIVE * 1000;
+      const timestamp = new Date(reading.timestamp).toISOString();
+      const row: Row = { id: null, topic: null, device_id: device, timestamp, payload: reading.payload };
+      setRows((old) => {
+        const kept = old.filter((other) => other.timestamp !== timestamp && Date.parse(other.timestamp) > oldest);
+        return [...kept, row];
+      });
+    });
+  }, [live, type, device, wanted]);
+  return rows;
+}
+
+function describe(resolution: string, waiting: boolean): string {
+  if (waiting) return "Loading …";
+  return resolution === "raw" ? "as measured" : `mean of ${resolution}, band from least to greatest`;
+}
+
+function valueAt(
+  field: Field,
+  value: number | null | undefined,
+  low: number | null | undefined,
+  high: number | null | undefined,
+): string {
+  if (value === null || value === undefined) return "–";
+  const text = `${field.kind === "counter" ? exact(value) : number(value)} ${unit(field.unit)}`;
+  return typeof low === "number" && typeof high === "number" ? `${text} (${number(low)} to ${number(high)})` : text;
+}
