@@ -26,6 +26,7 @@ COMMANDS = {
     "docs": "greenpower.commands.docs:docs",
     "config": "greenpower.commands.config:config",
     "replay": "greenpower.commands.replay:replay",
+    "export": "greenpower.commands.export:export",
     "rollups": "greenpower.commands.rollups:rollups",
     "watch": "greenpower.commands.watch:watch",
     "devices": "greenpower.commands.devices:devices",

@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     api_trusted_proxies: int = Field(
         0, ge=0, le=8, description="proxies before the API whose X-Forwarded-* is believed"
     )
+    changes_horizon_seconds: int = Field(180, ge=1, description="how old a row is when `changes/` shows it")
     realtime_port: int = Field(8001, ge=0, le=65535, description="port of the Socket.IO gateway")
     ingest_http_host: str = Field("127.0.0.1", description="address of ingest's /health and /metrics")
     ingest_http_port: int = Field(7002, ge=0, le=65535, description="port of ingest's /health and /metrics")

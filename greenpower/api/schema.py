@@ -51,6 +51,7 @@ class Schemas:
     reading: type[ma.Schema]
     page: type[ma.Schema]
     latest: type[ma.Schema]
+    changes: type[ma.Schema]
     example: dict[str, Any]
 
 
@@ -92,7 +93,25 @@ def make_schemas(datatype: DataType) -> Schemas:
     page = type(f"{stem}Page", (PageSchema,), {"resolution": resolution_name(), "results": results})
     link = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the page after this one"))
     latest = type(f"{stem}Latest", (ma.Schema,), {"next": link, "results": results})
-    return Schemas(payload=payload, reading=reading, page=page, latest=latest, example=_example(datatype))
+    return Schemas(
+        payload=payload,
+        reading=reading,
+        page=page,
+        latest=latest,
+        changes=_changes(stem, reading),
+        example=_example(datatype),
+    )
+
+
+def _changes(stem: str, reading: type[ma.Schema]) -> type[ma.Schema]:
+    written = ma.fields.DateTime(required=True, metadata=describe("when it was last written", example=STAMP))
+    row = type(f"{stem}Change", (reading,), {"updated_at": written})
+    after = ma.fields.String(required=True, allow_none=True, metadata=describe("what to give as `after` next time"))
+    link = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to more that is there already"))
+    until = ma.fields.DateTime(required=True, metadata=describe("what was written before is shown", example=STAMP))
+    results = ma.fields.List(ma.fields.Nested(row), required=True)
+    parts = {"after": after, "next": link, "until": until, "resolution": resolution_name(), "results": results}
+    return type(f"{stem}Changes", (ma.Schema,), parts)
 
 
 def _number(field: Field) -> ma.fields.Float:

@@ -7,7 +7,9 @@ and the data type.
 from __future__ import annotations
 
 from greenpower.api.blueprint import Blueprint
+from greenpower.api.changes import add_changes
 from greenpower.api.consumption import add_consumption
+from greenpower.api.export import add_export
 from greenpower.api.latest import add_latest
 from greenpower.api.readings import add_list
 from greenpower.api.schema import Schemas
@@ -33,4 +35,6 @@ def make_blueprint(datatype: DataType, schemas: Schemas) -> Blueprint:
     add_list(blueprint, datatype, schemas)
     add_latest(blueprint, datatype, schemas)
     add_consumption(blueprint, datatype)
+    add_export(blueprint, datatype)
+    add_changes(blueprint, datatype, schemas)
     return blueprint

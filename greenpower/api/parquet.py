@@ -1,0 +1,85 @@
+"""Exports as Parquet: a row group at a time, the file's end last, so that nothing has to be kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from greenpower.store.client import Document
+
+GROUP = 20_000
+
+
+class _Outlet(io.RawIOBase):
+    """Takes what the library writes, to be passed on."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.parts.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = b"".join(self.parts)
+        self.parts.clear()
+        return taken
+
+
+class Parquet:
+    """device_id, timestamp (milliseconds, UTC), topic or, of buckets, final, and a column of doubles a field."""
+
+    def __init__(self, columns: Sequence[str], buckets: bool) -> None:
+        self.columns = columns
+        self.third = "final" if buckets else "topic"
+        self.schema = pa.schema(
+            [
+                ("device_id", pa.string()),
+                ("timestamp", pa.timestamp("ms", tz="UTC")),
+                (self.third, pa.bool_() if buckets else pa.string()),
+                *((name, pa.float64()) for name in columns),
+            ]
+        )
+        self.outlet = _Outlet()
+        self.waiting: list[Document] = []
+        self.writer = parquet.ParquetWriter(self.outlet, self.schema, compression="zstd")
+
+    def write(self, rows: Sequence[Document]) -> bytes:
+        self.waiting += rows
+        if len(self.waiting) >= GROUP:
+            self._group()
+        return self.outlet.take()
+
+    def finish(self) -> bytes:
+        if self.waiting:
+            self._group()
+        self.writer.close()
+        return self.outlet.take()
+
+    def _group(self) -> None:
+        rows = self.waiting
+        times = [_aware(row["timestamp"]) for row in rows]
+        fixed = [[row["device_id"] for row in rows], times, [row[self.third] for row in rows]]
+        # Arrow refuses integers that a double cannot hold exactly.
+        values = [[_double(row["payload"].get(name)) for row in rows] for name in self.columns]
+        arrays = [
+            pa.array(column, type=kind) for column, kind in zip([*fixed, *values], self.schema.types, strict=True)
+        ]
+        self.writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
+        self.waiting = []
+
+
+def _aware(time: Any) -> Any:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+
+
+def _double(value: Any) -> float | None:
+    return None if value is None else float(value)

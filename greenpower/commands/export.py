@@ -1,0 +1,78 @@
+"""`greenpower export`: write the rows of a span to a file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from greenpower.api.format import FORMATS, NDJSON, columns_of, make_writer
+from greenpower.api.readings import SHOWN, SHOWN_OF_BUCKETS
+from greenpower.api.row import presenter
+from greenpower.api.select import shown
+from greenpower.commands.moment import Moment
+from greenpower.config import load_settings
+from greenpower.registry import get_registry
+from greenpower.store.client import sync_client
+from greenpower.store.export import stream
+from greenpower.store.series import Question, Series
+from greenpower.store.shelf import RAW, read_shelves
+
+
+@click.command()
+@click.option("--type", "name", required=True, help="The data type.")
+@click.option("--since", type=Moment(), default=None, help="From this time on, ISO 8601; default from the beginning.")
+@click.option("--until", type=Moment(), default=None, help="Up to this time, itself included; default to the end.")
+@click.option("--device", "devices", multiple=True, help="Only this device's; may be repeated.")
+@click.option("--field", "fields", multiple=True, help="Only this value; may be repeated.")
+@click.option("--resolution", default=RAW, show_default=True, help="raw, or the length of a tier's buckets.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default=NDJSON, show_default=True, help="Of the file.")
+@click.option("--gzip", is_flag=True, help="Write a gzip file.")
+@click.option("--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="The file; - is stdout.")
+def export(
+    name: str,
+    since: datetime | None,
+    until: datetime | None,
+    devices: tuple[str, ...],
+    fields: tuple[str, ...],
+    resolution: str,
+    form: str,
+    gzip: bool,
+    output: str,
+) -> None:
+    """Write the rows of a span to a file, as the API's export does."""
+    settings, registry = load_settings(), get_registry()
+    datatype = registry.get(name)
+    if datatype is None:
+        raise click.BadParameter(f"no data type {name!r}; there are {', '.join(item.name for item in registry)}")
+    if since is not None and until is not None and until < since:
+        raise click.BadParameter("--since must not be after --until")
+    question = Question(start=since, end=until, devices=devices, ascending=True)
+    with sync_client(settings) as client:
+        db = client[settings.mongo_db_name]
+        shelves = read_shelves(db, datatype, settings)
+        shelf = next((shelf for shelf in shelves if shelf.resolution == resolution), None)
+        if shelf is None:
+            known = ", ".join(shelf.resolution for shelf in shelves)
+            raise click.BadParameter(f"{name} has no resolution {resolution!r}; it has {known}")
+        series = Series(db, datatype, shelves, shelf, question, datetime.now(UTC))
+        buckets = shelf.window is not None
+        writer = make_writer(form, columns_of(datatype, fields), buckets=buckets, gzip=gzip)
+        projection = shown(fields, "payload", always=SHOWN_OF_BUCKETS if buckets else SHOWN)
+        present = presenter(shelf, fields)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        # The bar is for a person; stdout may be the file.
+        with (
+            Progress(*columns, transient=True, console=Console(stderr=True)) as progress,
+            click.open_file(output, "wb") as sink,
+        ):
+            task = progress.add_task("rows", total=series.count(exact=False))
+            written = 0
+            for batch in stream(series, projection):
+                sink.write(writer.write([present(row) for row in batch]))
+                written += len(batch)
+                progress.update(task, completed=written, total=max(written, progress.tasks[task].total or 0))
+            sink.write(writer.finish())
+    click.echo(f"{written} rows written", err=True)
