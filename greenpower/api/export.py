@@ -75,7 +75,11 @@ class Download:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        return next(self._bytes)
+        try:
+            return next(self._bytes)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End it, whatever happened. Safe to repeat."""
