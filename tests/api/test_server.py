@@ -48,7 +48,7 @@ def test_it_serves_from_several_processes_and_stops_when_told(settings: Settings
             headers = {"Authorization": f"Bearer {tokens['access']}"}
             for _ in range(10):
                 body = client.get("/api/telemetry/rt-data/?page_size=5", headers=headers).json()
-                assert body == {"count": 0, "next": None, "previous": None, "results": []}
+                assert body == {"count": 0, "next": None, "previous": None, "resolution": "raw", "results": []}
             assert client.get("/nowhere/").json()["code"] == 404
         began = time.monotonic()
         assert command.stop() == 0
