@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import psutil
 import pytest
@@ -19,7 +20,7 @@ from tests.process import Command
 from tests.wait import wait_until
 
 DEVICES = 300
-FIELDS = {f"field_{number}": number + 0.123456 for number in range(30)}
+FIELDS: dict[str, Any] = {f"field_{number}": number + 0.123456 for number in range(30)}
 MIB = 1024 * 1024
 
 
@@ -63,7 +64,7 @@ def test_a_client_that_does_not_read_gets_the_newest_and_costs_nobody_anything(
     with load(redis_url) as told:
         wait_until(lambda: told[-1] > 20, 30)
         before = process.memory_info().rss
-        # 20 clients × 300 devices × 100 rounds × 900 bytes would be 500 MB.
+        # 20 clients, 300 devices, 100 rounds of 900 bytes would be 500 MB.
         wait_until(lambda: told[-1] > 120, 60)
         after = process.memory_info().rss
         sent_at = time.monotonic()
@@ -74,7 +75,8 @@ def test_a_client_that_does_not_read_gets_the_newest_and_costs_nobody_anything(
     assert after - before < 40 * MIB, f"{(after - before) / MIB:.0f} MiB more"
     last = told[-1]
     with closing(slow[0]) as client:
-        seen, messages = {}, 0
+        seen: dict[str, float] = {}
+        messages = 0
         while set(seen.values()) != {last} or len(seen) < DEVICES:
             messages += 1
             for reading in client.next("reading"):
