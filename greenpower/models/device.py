@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, scoped_session
@@ -57,7 +58,7 @@ class DeviceType(Base):
     type: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
 
 
-def devices_of_zone(session: Session | scoped_session[Session], zone_id: int) -> list[str]:
+def devices_of_zone(session: Session | scoped_session[Any], zone_id: int) -> list[str]:
     """The ids (on the wire) of a zone's devices, in order."""
     query = select(Device.device_id).where(Device.zone_id == zone_id).order_by(Device.device_id)
     return list(session.scalars(query))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, scoped_session
@@ -25,7 +26,7 @@ class DeviceStatusChange(Base):
 
 
 def record_status(
-    session: Session | scoped_session[Session], device_id: str, status: DeviceStatus, at: datetime
+    session: Session | scoped_session[Any], device_id: str, status: DeviceStatus, at: datetime
 ) -> bool:
     """Note that a device (its id on the wire) has a status since `at`. False where it had it already, where a later
     change is known or where the device is not registered. The caller commits.

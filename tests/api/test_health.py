@@ -107,12 +107,12 @@ def working(redis_url: str) -> Iterator[None]:
     with Redis.from_url(redis_url) as connection:
         worker = Worker(["greenpower"], connection=connection, name=uuid4().hex)
         scheduler = Scheduler("greenpower", connection=connection, name=uuid4().hex)
-        worker.register_birth()
+        worker.register_birth()  # type: ignore[no-untyped-call]
         scheduler.register_birth()
         try:
             yield
         finally:
-            worker.register_death()
+            worker.register_death()  # type: ignore[no-untyped-call]
             scheduler.register_death()
 
 
