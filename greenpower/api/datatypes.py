@@ -15,6 +15,7 @@ from greenpower.api.resolution import resolutions
 from greenpower.api.telemetry import path
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
+from greenpower.datatype.unit import UNITS
 from greenpower.models import RoleName
 from greenpower.store.layout import retention
 
@@ -27,6 +28,7 @@ class FieldSchema(ma.Schema):
     name = ma.fields.String(required=True, metadata=describe("its key in `payload`", example="ua"))
     title = ma.fields.String(required=True, metadata=describe("for people", example="voltage, phase A"))
     unit = ma.fields.String(required=True, metadata=describe("its unit; 1: none", example="V"))
+    quantity = ma.fields.String(required=True, metadata=describe("what its unit measures", example="voltage"))
     kind = ma.fields.String(
         required=True, validate=ma.validate.OneOf(KINDS), metadata=describe("decides its statistics")
     )
@@ -93,6 +95,7 @@ def _present(datatype: DataType, settings: Settings) -> dict[str, Any]:
                 "name": field.name,
                 "title": field.title or field.name,
                 "unit": field.unit,
+                "quantity": UNITS[field.unit],
                 "kind": field.kind.value,
                 "low": field.low,
                 "high": field.high,

@@ -6,6 +6,7 @@ export interface Field {
   name: string;
   title: string;
   unit: string;
+  quantity: string;
   kind: string;
 }
 

@@ -25,7 +25,13 @@ export function forgetTypes(): void {
 }
 
 export function fieldOf(type: DataType, name: string): Field {
-  return type.fields.find((field) => field.name === name) ?? { name, title: name, unit: "", kind: "gauge" };
+  return type.fields.find((field) => field.name === name) ?? {
+    name,
+    title: /^\d+$/.test(name) ? `value ${name}` : name.replace(/_/g, " "),
+    unit: "",
+    quantity: "",
+    kind: "gauge",
+  };
 }
 
 // The fields that have values: the declared ones in their order, then the others by name.
@@ -39,7 +45,7 @@ function byNumber(one: string, other: string): number {
   return one.localeCompare(other, "en", { numeric: true });
 }
 
-// The few values that a card shows: of each unit a total, else the first; of counters' types the register first.
+// The few values that a card shows: of each unit a total, else the first; of meters that count, what they count.
 export function headline(type: DataType, names: Iterable<string>): Field[] {
   const fields = fieldsIn(type, names).filter((field) => field.kind !== "state" && field.kind !== "angle");
   const chosen = new Map<string, Field>();
@@ -47,17 +53,16 @@ export function headline(type: DataType, names: Iterable<string>): Field[] {
     const there = chosen.get(field.unit);
     if (!there || (isTotal(field) && !isTotal(there))) chosen.set(field.unit, field);
   }
-  const leading = fields[0]?.kind === "counter" ? fields[0].unit : "";
+  const registers = fields[0]?.kind === "counter";
   const rank = (field: Field): number => {
-    if (field.unit === leading) return -1;
     const place = PROMINENT.indexOf(field.unit);
-    return place < 0 ? PROMINENT.length : place;
+    return (place < 0 ? PROMINENT.length : place) - (registers && field.kind === "counter" ? PROMINENT.length + 1 : 0);
   };
   const first = [...chosen.values()].sort((one, other) => rank(one) - rank(other));
   const rest = fields.filter((field) => !first.includes(field));
   return [...first, ...rest].slice(0, PLACES);
 }
 
-function isTotal(field: Field): boolean {
+export function isTotal(field: Field): boolean {
   return /\btotal$/.test(field.title);
 }

@@ -60,10 +60,9 @@ export function Card({ type, id, device, withType }: Props): JSX.Element {
           <dl>
             {rest.map((field) => (
               <div key={field.name}>
-                <dt>{capital(field.title)}</dt>
+                <dt title={capital(field.title)}>{capital(field.title)}</dt>
                 <dd data-field={field.name}>
-                  {field.kind === "counter" ? exact(reading.payload[field.name]) : number(reading.payload[field.name])}{" "}
-                  {unit(field.unit)}
+                  {number(reading.payload[field.name])} {unit(field.unit)}
                 </dd>
               </div>
             ))}

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 
 import type { DataType, Device, Field, Page } from "../data/api";
 import { get } from "../data/api";
-import { fieldsIn } from "../data/catalogue";
+import { fieldsIn, headline } from "../data/catalogue";
 import { keyOf } from "../data/live";
 import { capital, exact, number, span, time, unit } from "../lib/format";
 import { useAnswer, useDevice, useParts } from "../lib/hooks";
@@ -56,6 +56,7 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
   const told = live.statuses.get(keyOf(type.name, device));
   const names = Object.keys(reading?.payload ?? {}).sort().join();
   const fields = useMemo(() => fieldsIn(type, names ? names.split(",") : []), [type, names]);
+  const first = headline(type, fields.map((field) => field.name)).map((field) => fields.find((other) => other.name === field.name)!);
   const counters = fields.filter((field) => field.kind === "counter" && field.unit);
   const others = types.filter((other) => other.path && other !== type && registered?.types.includes(other.name));
   return (
@@ -75,7 +76,7 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
           <Age stamp={reading?.timestamp ?? registered?.last_reading} />
         </Fact>
         <Fact name="Last heard">
-          <Age stamp={told?.last_heard ?? registered?.last_heard} />
+          <Age stamp={newest(told?.last_heard, registered?.last_heard, reading?.timestamp)} />
         </Fact>
         {registered?.interval_seconds && <Fact name="Sends every">{span(registered.interval_seconds)}</Fact>}
         {others.length > 0 && (
@@ -91,7 +92,7 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
       <Trouble error={registry.error} what="The device" />
       {reading ? (
         <>
-          <NowPanel fields={fields} payload={reading.payload} stamp={reading.timestamp} />
+          <NowPanel fields={[...first, ...fields.filter((field) => !first.includes(field))]} payload={reading.payload} stamp={reading.timestamp} />
           <HistoryPanel type={type} device={device} fields={fields} query={query} />
           {counters.length > 0 && <EnergyPanel type={type} device={device} counters={counters} />}
           {counters.length > 0 && <IncidentPanel type={type} device={device} />}
@@ -102,6 +103,11 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
       {registered && <PresencePanel id={registered.id} />}
     </>
   );
+}
+
+function newest(...stamps: (string | number | null | undefined)[]): number | null {
+  const times = stamps.filter((stamp) => stamp !== null && stamp !== undefined).map((stamp) => new Date(stamp!).getTime());
+  return times.length ? Math.max(...times) : null;
 }
 
 function Fact({ name, children }: { name: string; children: preact.ComponentChildren }): JSX.Element {

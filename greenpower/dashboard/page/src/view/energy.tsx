@@ -59,7 +59,7 @@ export function EnergyPanel({ type, device, counters }: Props): JSX.Element {
     <section aria-labelledby="energy" class="panel">
       <div class="head">
         <h2 id="energy">Energy</h2>
-        <p class="sub">days as in {ZONE.replace(/_/g, " ")}</p>
+        <p class="sub">by the calendar of {ZONE.replace(/_/g, " ")}</p>
       </div>
       <div class="bar">
         <Choice

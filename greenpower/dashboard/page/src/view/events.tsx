@@ -79,7 +79,7 @@ export function EventsView({ query }: { query: string }): JSX.Element {
         </label>
       </div>
       <Trouble error={answer.error} what="Events" />
-      {answer.data && !events.length && <Notice>There are none such.</Notice>}
+      {answer.data && !events.length && <Notice>No such frame.</Notice>}
       <ul class="events" aria-busy={answer.loading}>
         {events.map((event) => (
           <li key={event.id}>

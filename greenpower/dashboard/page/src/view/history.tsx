@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import type { DataType, Field, Row } from "../data/api";
+import { headline, isTotal } from "../data/catalogue";
 import { columns, loadRows, type Span } from "../data/history";
 import { keyOf } from "../data/live";
 import { capital, exact, number, time, unit } from "../lib/format";
@@ -39,12 +40,12 @@ interface Props {
 
 export function HistoryPanel({ type, device, fields, query }: Props): JSX.Element {
   const [range, setRange] = useState<Range>(() => readRange(query));
-  const groups = useMemo(() => group(fields), [fields]);
+  const groups = useMemo(() => group(fields, headline(type, fields.map((field) => field.name))), [type, fields]);
   const [chosen, setChosen] = useState("");
   const current = groups.find(([name]) => name === chosen) ?? groups[0];
   const members = current?.[1] ?? [];
   const [picked, setPicked] = useState<Record<string, string[]>>({});
-  const names = picked[current?.[0] ?? ""] ?? members.slice(0, AT_FIRST).map((field) => field.name);
+  const names = picked[current?.[0] ?? ""] ?? firstOf(members);
   const shown = members.filter((field) => names.includes(field.name));
   const isLive = "last" in range && range.last === LIVE;
   const [point, setPoint] = useState<number | null>(null);
@@ -176,14 +177,28 @@ function spanOf(range: Range): Span {
 }
 
 // Fields that are drawn on one scale: those of one unit and kind. States are no curves.
-function group(fields: Field[]): [string, Field[]][] {
-  const groups = new Map<string, Field[]>();
+function group(fields: Field[], first: Field[]): [string, Field[]][] {
+  const groups = new Map<string, Field[]>(first.slice(0, 1).map((field) => [quantityOf(field), []]));
   for (const field of fields) {
-    if (field.kind === "state") continue;
-    const name = field.unit === "1" || !field.unit ? "no unit" : field.kind === "counter" ? `${field.unit}, register` : field.unit;
-    groups.set(name, [...(groups.get(name) ?? []), field]);
+    if (field.kind !== "state") groups.set(quantityOf(field), [...(groups.get(quantityOf(field)) ?? []), field]);
   }
-  return [...groups];
+  const rank = (field: Field): number => (isTotal(field) ? 0 : 1);
+  return [...groups]
+    .filter(([, members]) => members.length)
+    .map(([name, members]) => [name, members.sort((one, other) => rank(one) - rank(other))]);
+}
+
+function quantityOf(field: Field): string {
+  if (!unit(field.unit)) return field.unit ? "Power factors, counts" : "Other values";
+  const what = field.unit === "%" || field.unit === "s" ? field.unit : `${capital(field.quantity)}, ${field.unit}`;
+  return field.kind === "counter" ? `${what}, register` : what;
+}
+
+// A register dwarfs the others; of what is measured by phase, the total says most.
+function firstOf(members: Field[]): string[] {
+  const totals = members.filter(isTotal);
+  const first = members[0]?.kind === "counter" ? members.slice(0, 1) : totals.length ? totals : members.slice(0, AT_FIRST);
+  return first.map((field) => field.name);
 }
 
 // The readings that came since the panel was opened.
@@ -210,7 +225,7 @@ function useFresh(type: string, device: string, wanted: boolean): Row[] {
 
 function describe(resolution: string, waiting: boolean): string {
   if (waiting) return "Loading …";
-  return resolution === "raw" ? "as measured" : `mean of ${resolution}, band from least to greatest`;
+  return resolution === "raw" ? "as measured" : `means of ${resolution}, bands from least to greatest`;
 }
 
 function valueAt(

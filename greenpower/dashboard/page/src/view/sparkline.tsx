@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 
 const MOST = 60;
+const LEAST = 3;
 const WIDTH = 96;
 const HEIGHT = 28;
 
@@ -21,7 +22,7 @@ export function Sparkline({ value, stamp }: Props): JSX.Element {
   }
   return (
     <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true">
-      {list.length > 1 && <polyline points={line(list)} />}
+      {list.length >= LEAST && <polyline points={line(list)} />}
     </svg>
   );
 }
