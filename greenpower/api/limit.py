@@ -1,6 +1,6 @@
 """Rate limits, counted in Redis for all processes together; while Redis is away, in each process for itself.
 
-Every address may ask so often, whatever it asks; failed logins are counted beside that. Health checks are not limited.
+Every address may ask so often; logins have a limit of their own, and a lower one for those that fail. Health checks are not limited.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ MARK = "failed_logins_are_counted"
 SECONDS = 0.5
 UNLIMITED = ("health", "static")
 FAILED = (401, 409)
+# Each costs 20 ms of a processor, good or not.
+ATTEMPTS = "60 per minute"
 LONGEST_WAIT = 60
 
 
@@ -63,8 +65,9 @@ def init_limits(app: Flask, settings: Settings) -> None:
         if endpoint.split(".")[0] in UNLIMITED:
             limiter.exempt(view)
         elif getattr(view, MARK, False) and login:
-            limit = limiter.limit("; ".join(login), scope="login", override_defaults=False, deduct_when=_failed)
-            app.view_functions[endpoint] = cast(Any, limit(view))
+            failures = limiter.shared_limit("; ".join(login), scope="failed-logins", deduct_when=_failed)
+            attempts = limiter.shared_limit(ATTEMPTS, scope="logins")
+            app.view_functions[endpoint] = cast(Any, attempts(failures(view)))
     limiter.init_app(app)
 
 
