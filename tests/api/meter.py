@@ -112,7 +112,7 @@ def buckets(
     """The documents of a tier, by greenpower's own functions."""
     rolled = roll(
         [time for time, _ in readings],
-        [payload for _, payload in readings],
+        [dict(payload) for _, payload in readings],
         begin=begin,
         end=end,
         length=window,

