@@ -48,7 +48,6 @@ class Publisher:
         self._count = 0
         self._news = asyncio.Event()
         self.lost = asyncio.Event()
-        self._stopped = False
         self.published = Counter("greenpower_live_published", "readings told to Redis", registry=registry)
         self.failures = Counter(
             "greenpower_live_failures", "times that Redis did not take what it was told", registry=registry
@@ -72,9 +71,9 @@ class Publisher:
             self._news.set()
 
     async def run(self) -> None:
-        """Tell, until stopped. `lost` is set whenever Redis turns out to have lost what it kept."""
+        """Tell, until cancelled. `lost` is set whenever Redis turns out to have lost what it kept."""
         pause = SHORTEST_PAUSE
-        while not self._stopped:
+        while True:
             try:
                 await self._tell()
                 pause = SHORTEST_PAUSE
@@ -88,11 +87,6 @@ class Publisher:
             except Exception:  # a fault of ours: it may cost live values, never the storing of frames
                 log.exception("live values could not be told")
                 self.failures.inc()
-
-    def stop(self) -> None:
-        """Let `run` end. Being cancelled may not be enough: the Redis client swallows it at times."""
-        self._stopped = True
-        self._news.set()
 
     async def close(self) -> None:
         """Tell what waits, if Redis takes it now, and let go of the connection."""

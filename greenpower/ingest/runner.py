@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 2.0
 DRAIN_SECONDS = 8.0
+CANCEL_SECONDS = 0.5
 
 
 class Runner:
@@ -96,11 +97,7 @@ class Runner:
             await self._until(stop, *tasks)
             await self._stop()
         finally:
-            if self.publisher is not None:
-                self.publisher.stop()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
             server.close()
             if self.publisher is not None:
                 await self.publisher.close()
@@ -216,6 +213,16 @@ class Runner:
         with suppress(PyMongoError, TimeoutError):
             await asyncio.wait_for(self._save(), 1.0)
         log.info("stopped")
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: a client library may swallow being cancelled once."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _calm_the_collector() -> None:
