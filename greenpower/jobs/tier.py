@@ -6,7 +6,9 @@ here: what all runs share. What does not: which stretches (`advance`, `mend`, `b
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,7 +33,7 @@ Clock = Callable[[], datetime]
 Piece = tuple[Source, datetime, datetime]
 
 # Documents that are held in memory at once: readings, or buckets, which are several times as large.
-MOST_READINGS = 30_000
+MOST_READINGS = 60_000
 MOST_BUCKETS = 8_000
 
 
@@ -152,7 +154,8 @@ class TierRun:
         for source, since, until in pieces:
             for group in self._groups(source, since, until, devices):
                 task = Task(source=source, begin=since, end=until, devices=group, target=self.target, as_of=as_of)
-                made = self.work.make(task)
+                with _without_collector():
+                    made = self.work.make(task)
                 self.counts.stale += write_documents(self.output, made.documents, fresh=fresh)
                 self.counts.written += len(made.documents)
                 if not fresh:
@@ -190,3 +193,15 @@ class TierRun:
 
 def _most(source: Source) -> int:
     return MOST_READINGS if source.window is None else MOST_BUCKETS
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Without the search for cycles: documents have none, and looking through them costs a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

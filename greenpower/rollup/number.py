@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+PLAIN = frozenset({int, float})
+
 
 def _numeric(kind: type) -> bool:
     return issubclass(kind, int | float) and kind is not bool
@@ -17,7 +19,8 @@ def is_number(value: Any) -> bool:
 
 def are_numbers(values: Sequence[Any]) -> bool:
     """Whether all are finite numbers. As fast as a column of floats can be looked through."""
-    if not all(map(_numeric, set(map(type, values)))):
+    kinds = set(map(type, values))
+    if not (kinds <= PLAIN or all(map(_numeric, kinds))):
         return False
     total = sum(values)
     return bool(total - total == 0)

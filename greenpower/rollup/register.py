@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
+from greenpower.rollup.column import Column
 from greenpower.rollup.counter import counter_of
 from greenpower.rollup.judge import SECONDS_PER_HOUR, Incident, Judge
-from greenpower.rollup.number import is_number
 from greenpower.rollup.sift import Sifted, sift
 from greenpower.rollup.state import State
 
 Number = int | float
-Cut = tuple[datetime, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,80 +35,43 @@ class Befallen:
 
 
 class Register:
-    """The readings of a device: `low` to `high` are asked for, those around them are for judging.
+    """The counters of a device: readings `low` to `high` are asked for, those around them are for judging.
 
     revisit: times of samples before, whose fate was decided by samples among those asked for, or is still open.
     """
 
-    def __init__(
-        self,
-        times: Sequence[datetime],
-        payloads: Sequence[Mapping[str, Any]],
-        low: int,
-        high: int,
-        settled_before: datetime,
-    ) -> None:
+    def __init__(self, times: Sequence[datetime], low: int, high: int, settled_before: datetime) -> None:
         self.times = times
-        self.payloads = payloads
         self.low, self.high = low, high
         self.settled_before = settled_before
-        self._shortest: float | None = None
-        self._before: dict[str, int] = {}
         self.revisit: set[datetime] = set()
-
-    def before(self, name: str) -> int:
-        """How many samples of a counter, seen already, lie before those asked for."""
-        return self._before[name]
+        self._shortest: float | None = None
 
     def states(
-        self,
-        name: str,
-        column: Sequence[Number],
-        where: list[int] | None,
-        cuts: Sequence[Cut],
-        judge: Judge,
-        incidents: list[Befallen],
+        self, column: Column, places: Sequence[tuple[int, int]], judge: Judge, incidents: list[Befallen]
     ) -> tuple[list[State | None], datetime | None]:
         """The state of each window, None where no sample of it counts; and from when on later samples may change them.
 
-        column, where: the field's numbers among the readings asked for, and their positions, as `series` finds them.
+        places: the windows, as `column` cuts them. incidents: those that are found are added.
         """
-        head_at, head = self._around(name, 0, self.low)
-        tail_at, tail = self._around(name, self.high, len(self.times))
-        self._before[name] = len(head)
-        inside = range(self.high - self.low) if where is None else where
-        values = [*head, *column, *tail]
-        if not judge.word.swaps and sorted(values) == values and self._gentle(values, judge):
-            states = []
-            for _, i, j in cuts:
-                a, b = (i, j) if where is None else (bisect_left(where, i), bisect_left(where, j))
-                at = self.low + inside[a] if a < b else 0
-                states.append(self._plain(column, a, b, at, self.low + inside[b - 1]) if a < b else None)
-            return states, None
-        times = [*head_at, *(self.times[self.low + index] for index in inside), *tail_at]
-        return self._judged(name, values, times, (len(head), len(head) + len(column)), cuts, judge, incidents)
+        values = column.values
+        ordered = list(values)
+        if not judge.word.swaps and sorted(ordered) == ordered and self._gentle(values, judge):
+            return [self._plain(column, a, b) if a < b else None for a, b in places], None
+        times = self.times if column.where is None else [self.times[index] for index in column.where]
+        return self._judged(column, times, places, judge, incidents)
 
-    def _plain(self, column: Sequence[Number], a: int, b: int, first: int, last: int) -> State:
+    def _plain(self, column: Column, a: int, b: int) -> State:
         """A state without any incident."""
+        values, times = column.values, self.times
         return {
             "n": b - a,
-            "first": column[a],
-            "first_at": self.times[first],
-            "last": column[b - 1],
-            "last_at": self.times[last],
+            "first": values[a],
+            "first_at": times[column.reading(a)],
+            "last": values[b - 1],
+            "last_at": times[column.reading(b - 1)],
             "correction": 0,
         }
-
-    def _around(self, name: str, start: int, stop: int) -> tuple[list[datetime], list[Number]]:
-        """The samples of a field among readings around those asked for."""
-        at: list[datetime] = []
-        values: list[Number] = []
-        for index in range(start, stop):
-            value: Any = self.payloads[index].get(name)
-            if is_number(value):
-                at.append(self.times[index])
-                values.append(value)
-        return at, values
 
     def _gentle(self, values: Sequence[Number], judge: Judge) -> bool:
         """Whether a rising series is so flat that no step of it can be suspect."""
@@ -123,38 +84,34 @@ class Register:
 
     def _judged(
         self,
-        name: str,
-        values: list[Number],
-        times: list[datetime],
-        asked: tuple[int, int],
-        cuts: Sequence[Cut],
+        column: Column,
+        times: Sequence[datetime],
+        places: Sequence[tuple[int, int]],
         judge: Judge,
         incidents: list[Befallen],
     ) -> tuple[list[State | None], datetime | None]:
+        values = column.values
         sifted = self._sift(values, times, judge)
-        low, high = asked
-        bounds = [*(bisect_left(times, start) for start, _, _ in cuts), high]
-        corrections = [Fraction()] * len(cuts)
+        low, high = places[0][0], places[-1][1]
+        corrections = [Fraction()] * len(places)
         window = 0
         for before, after in pairwise(sifted.kept):
             verdict = judge.pair(values[before], times[before], values[after], times[after])
             if verdict is None or not low <= after < high:
                 continue
-            while after >= bounds[window + 1]:
+            while after >= places[window][1]:
                 window += 1
-            if before >= bounds[window]:
+            if before >= places[window][0]:
                 corrections[window] += verdict.correction
             if verdict.incident is not Incident.SWAP:
-                incidents.append(
-                    self._befallen(name, verdict.incident, values, times, before, after, verdict.correction)
-                )
+                incidents.append(_befallen(column, verdict.incident, times, before, after, verdict.correction))
         for dip in sifted.dips:
             if low <= dip < high:
                 before = sifted.kept[bisect_left(sifted.kept, dip) - 1]
-                incidents.append(self._befallen(name, Incident.DIP, values, times, before, dip, None))
+                incidents.append(_befallen(column, Incident.DIP, times, before, dip, None))
         states: list[State | None] = []
-        for number, correction in enumerate(corrections):
-            kept = sifted.kept[bisect_left(sifted.kept, bounds[number]) : bisect_left(sifted.kept, bounds[number + 1])]
+        for (a, b), correction in zip(places, corrections, strict=True):
+            kept = sifted.kept[bisect_left(sifted.kept, a) : bisect_left(sifted.kept, b)]
             ends = kept[:1] + kept[-1:]
             state = counter_of([values[i] for i in ends], [times[i] for i in ends], correction) if kept else None
             states.append(state and {**state, "n": len(kept)})
@@ -162,7 +119,7 @@ class Register:
         self.revisit.update(times[undecided:low])
         return states, None if sifted.open_from is None else times[sifted.open_from]
 
-    def _sift(self, values: list[Number], times: list[datetime], judge: Judge) -> Sifted:
+    def _sift(self, values: Sequence[Number], times: Sequence[datetime], judge: Judge) -> Sifted:
         """Sift each meter's samples alone: what a new one shows says nothing of the old one's."""
         joined = Sifted()
         starts = [0, *(bisect_left(times, swap.at) for swap in judge.word.swaps), len(values)]
@@ -176,22 +133,21 @@ class Register:
             joined.open_from = None if found.open_from is None else begin + found.open_from
         return joined
 
-    @staticmethod
-    def _befallen(
-        name: str,
-        incident: Incident,
-        values: list[Number],
-        times: list[datetime],
-        before: int,
-        at: int,
-        correction: Fraction | None,
-    ) -> Befallen:
-        return Befallen(
-            field=name,
-            incident=incident,
-            at=times[at],
-            value=values[at],
-            before_at=times[before],
-            before=values[before],
-            correction=correction,
-        )
+
+def _befallen(
+    column: Column,
+    incident: Incident,
+    times: Sequence[datetime],
+    before: int,
+    at: int,
+    correction: Fraction | None,
+) -> Befallen:
+    return Befallen(
+        field=column.name,
+        incident=incident,
+        at=times[at],
+        value=column.values[at],
+        before_at=times[before],
+        before=column.values[before],
+        correction=correction,
+    )

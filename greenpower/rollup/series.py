@@ -6,7 +6,7 @@ The readings come with some before and some after the stretch that is asked for,
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -14,6 +14,7 @@ from typing import Any
 
 from greenpower.datatype import Kind
 from greenpower.rollup.bucket import Bucket
+from greenpower.rollup.column import Column, Cut
 from greenpower.rollup.judge import Word
 from greenpower.rollup.number import are_numbers, is_number
 from greenpower.rollup.register import Befallen, Register
@@ -22,10 +23,7 @@ from greenpower.rollup.spec import NO_WORDS, Spec
 from greenpower.rollup.state import angle_of, gauge_of, state_of
 from greenpower.rollup.window import floor
 
-Number = int | float
-Payload = Mapping[str, Any]
-# A field, its numbers in order, and the positions of the readings that they are of; None for all of them.
-Column = tuple[str, Sequence[Number], list[int] | None]
+Payload = dict[str, Any]
 NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -69,12 +67,16 @@ def roll(
     if low == high:
         return result
     cuts = _cuts(times, low, high, length)
-    result.buckets = [
-        Bucket(start=start, count=j - i, first=times[low + i], last=times[low + j - 1]) for start, i, j in cuts
+    buckets = result.buckets = [
+        Bucket(start=start, count=j - i, first=times[i], last=times[j - 1]) for start, i, j in cuts
     ]
-    register = Register(times, payloads, low, high, settled_before)
-    for name, column, where in _columns(payloads[low:high]):
+    register = Register(times, low, high, settled_before)
+    for column in _columns(payloads):
+        name = column.name
         if name in spec.refused:
+            continue
+        places = column.cut(cuts)
+        if not any(a < b for a, b in places):
             continue
         kind = spec.kinds.get(name)
         if kind is None:
@@ -82,43 +84,41 @@ def roll(
                 result.unknown.add(name)
                 continue
             kind = Kind.GAUGE
+        values = column.values
         if kind is Kind.COUNTER:
-            states, open_from = register.states(name, column, where, cuts, spec.judge(name, words), result.incidents)
-            for bucket, state in zip(result.buckets, states, strict=True):
+            states, open_from = register.states(column, places, spec.judge(name, words), result.incidents)
+            for bucket, state in zip(buckets, states, strict=True):
                 if state is not None:
                     bucket.put(name, kind, state)
                 if open_from is not None and bucket.last >= open_from:
                     bucket.settled = False
             if open_from is not None and open_from < end:
                 result.open.add(name)
-            if register.before(name) < BEFORE:
+            if column.first_from(low) < BEFORE:
                 result.short.add(name)
             continue
-        for bucket, (_, i, j) in zip(result.buckets, cuts, strict=True):
-            a, b = (i, j) if where is None else (bisect_left(where, i), bisect_left(where, j))
+        for bucket, (a, b) in zip(buckets, places, strict=True):
             if a == b:
                 continue
-            part = column[a:b]
             if kind is Kind.GAUGE:
-                bucket.put(name, kind, gauge_of(part))
+                bucket.put(name, kind, gauge_of(values[a:b]))
             elif kind is Kind.ANGLE:
-                bucket.put(name, kind, angle_of(part))
+                bucket.put(name, kind, angle_of(values[a:b]))
             else:
-                at = times[low + (b if where is None else where[b - 1] + 1) - 1]
-                bucket.put(name, kind, state_of(part, (at,)))
+                bucket.put(name, kind, state_of(values[a:b], (times[column.reading(b - 1)],)))
     result.revisit = register.revisit
     return result
 
 
-def _cuts(times: Sequence[datetime], low: int, high: int, length: int) -> list[tuple[datetime, int, int]]:
-    """The windows that readings `low` to `high` lie in: start, and the first and past-the-last reading after `low`."""
+def _cuts(times: Sequence[datetime], low: int, high: int, length: int) -> list[Cut]:
+    """The windows that readings `low` to `high` lie in."""
     cuts = []
     step = timedelta(seconds=length)
     here = low
     while here < high:
         start = floor(times[here], length)
         there = bisect_left(times, start + step, here, high)
-        cuts.append((start, here - low, there - low))
+        cuts.append((start, here, there))
         here = there
     return cuts
 
@@ -126,19 +126,19 @@ def _cuts(times: Sequence[datetime], low: int, high: int, length: int) -> list[t
 def _columns(payloads: Sequence[Payload]) -> list[Column]:
     """Each field's numbers."""
     keys = payloads[0].keys()
-    if not keys or not all(payload.keys() == keys for payload in payloads):
-        names = list(dict.fromkeys(name for payload in payloads for name in payload))
-        return [column for name in names if (column := _sparse(name, payloads)) is not None]
+    if not keys or not all(map(keys.__eq__, map(dict.keys, payloads))):
+        every = dict.fromkeys(name for payload in payloads for name in payload)
+        return [column for name in every if (column := _sparse(name, payloads)) is not None]
     names = list(keys)
-    found: Iterator[tuple[Any, ...]]
+    found: Iterable[tuple[Any, ...]]
     if len(names) > 1:
         found = zip(*map(itemgetter(*names), payloads), strict=True)
     else:
-        found = iter([tuple(payload[names[0]] for payload in payloads)])
+        found = [tuple(payload[names[0]] for payload in payloads)]
     columns: list[Column] = []
     for name, values in zip(names, found, strict=True):
         if are_numbers(values):
-            columns.append((name, values, None))
+            columns.append(Column(name, values, None))
         elif (column := _sparse(name, payloads)) is not None:
             columns.append(column)
     return columns
@@ -148,4 +148,4 @@ def _sparse(name: str, payloads: Sequence[Payload]) -> Column | None:
     where = [index for index, payload in enumerate(payloads) if is_number(payload.get(name))]
     if not where:
         return None
-    return name, tuple(payloads[index][name] for index in where), where
+    return Column(name, tuple(payloads[index][name] for index in where), where)

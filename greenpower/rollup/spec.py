@@ -21,6 +21,7 @@ class Spec:
     kinds: Mapping[str, Kind]
     limits: Mapping[str, Limits] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
+    _judges: dict[str, Judge] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, datatype: DataType, refused: Iterable[str] = ()) -> Spec:
@@ -46,4 +47,9 @@ class Spec:
 
     def judge(self, name: str, words: Mapping[str, Word] = NO_WORDS) -> Judge:
         """The judge of a counter. words: what the operator said of this device's counters, by field."""
-        return Judge(self.limits.get(name, Limits()), words.get(name, Word()))
+        if name in words:
+            return Judge(self.limits.get(name, Limits()), words[name])
+        judge = self._judges.get(name)
+        if judge is None:
+            judge = self._judges[name] = Judge(self.limits.get(name, Limits()))
+        return judge

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING, DESCENDING, CursorType
 from pymongo.collection import Collection
 
 from greenpower.store.client import Document
@@ -38,7 +38,9 @@ def by_device(
     """The documents of `[begin, end)` by device, in order of time. devices: None for all."""
     found: dict[str, list[Document]] = {}
     order = [("timestamp", ASCENDING)] if devices is None else [("device_id", ASCENDING), ("timestamp", ASCENDING)]
-    cursor = collection.find(_within(begin, end, devices), projection).sort(order).batch_size(BATCH)
+    # Streaming, the server reads on while a batch is decoded here; a router does not know how.
+    kind = CursorType.NON_TAILABLE if collection.database.client.is_mongos else CursorType.EXHAUST
+    cursor = collection.find(_within(begin, end, devices), projection, sort=order, batch_size=BATCH, cursor_type=kind)
     for document in cursor:
         found.setdefault(document["device_id"], []).append(document)
     return found
