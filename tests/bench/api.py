@@ -1,0 +1,224 @@
+"""Bench of the API: a page of one device and range, the newest of 1000 devices, an export; beside bare PyMongo.
+
+`greenpower api` as shipped, 8 connections. `python -m tests.bench.api` prints a table; `--full` takes 5 000 000
+documents of a tier beside the 200 000, and exports 1 000 000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psutil
+from pydantic import SecretStr
+from pymongo import MongoClient
+
+from greenpower.commands.init import init_sql
+from greenpower.config import Settings
+from greenpower.embedded import Mongod
+from greenpower.embedded.port import free_port
+from greenpower.registry import load_registry
+from greenpower.store.layout import WATERMARKS, ensure_indexes
+from tests.process import Command
+from tests.wait import wait_until
+
+DEVICES, LATEST = 500, 1_000
+SMALL, LARGE = 200_000, 5_000_000
+FIELDS = 20
+WINDOW = timedelta(minutes=10)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+URL = "/api/telemetry/rt-data/"
+TIER, RAW = "last_7_days_grid_rt_data", "grid_rt_data"
+SECONDS = 5.0
+BATCH = 5_000
+
+
+def run(quick: bool = True) -> dict[str, Any]:
+    """The figures by size: {"200000": {"page": …, "floor_page": …}, …}, and of the smallest latest and export."""
+    sizes = [SMALL] if quick else [SMALL, LARGE]
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="greenpower-bench-") as folder, Mongod(Path(folder) / "mongod") as mongod:
+        for size in sizes:
+            bench = Bench(Path(folder), mongod.uri, f"bench_{size}")
+            bench.fill(size)
+            found[str(size)] = bench.measure(exported=size == sizes[-1], rows=SMALL if quick else 1_000_000)
+    return found
+
+
+class Bench:
+    """A database and the API that serves it."""
+
+    def __init__(self, home: Path, uri: str, name: str) -> None:
+        self.home = home
+        self.settings = Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            greenpower_home=home,
+            jwt_signing_key=SecretStr("j" * 40),
+            admin_password=SecretStr("correct horse"),
+            mongo_db_uri=SecretStr(uri),
+            mongo_db_name=name,
+            mongo_last_7_days_ttl_seconds=0,
+            api_port=free_port(),
+            log_level="WARNING",
+        )
+        self.steps = 0
+
+    def fill(self, size: int) -> None:
+        """Buckets of 500 devices in a tier, and 100 readings of each of 1000 devices."""
+        self.steps = size // DEVICES
+        with MongoClient[dict[str, Any]](self.settings.need("MONGO_DB_URI")) as client:
+            db = client[self.settings.mongo_db_name]
+            ensure_indexes(db, load_registry(None), self.settings)
+            _insert(db[TIER], _buckets(self.steps))
+            _insert(db[RAW], _readings(100))
+            mark = {"type": "rt", "prefix": "last_7_days_", "watermark": START + (self.steps + 1) * WINDOW}
+            db[WATERMARKS].insert_one({"_id": "rt/last_7_days_", **mark})
+
+    def measure(self, *, exported: bool, rows: int) -> dict[str, Any]:
+        """Product and floor in turn."""
+        since = START + (self.steps - 300) * WINDOW
+        until = since + 200 * WINDOW
+        span = f"start_time={quote(since.isoformat())}&end_time={quote(until.isoformat())}"
+        pages = [f"{URL}?device_id=BENCH{n:08}&{span}&resolution=10m&page_size=50" for n in range(DEVICES)]
+        limits = ("--since", since.isoformat(), "--until", until.isoformat())
+        init_sql(self.settings)
+        with Command(self.settings, "api", folder=self.home) as api:
+            base = f"http://127.0.0.1:{self.settings.api_port}"
+            wait_until(lambda: _answers(base), 60)
+            login = {"username": "admin", "password": "correct horse"}
+            token = httpx.post(f"{base}/api/users/token/", json=login, timeout=30).json()["access"]
+            found: dict[str, Any] = {
+                "floor_page": self.floor("page", TIER, *limits),
+                "page": self.load(token, pages),
+                "page_none": self.load(token, [f"{path}&count=none" for path in pages]),
+                "floor_latest": self.floor("latest", RAW),
+                "latest": self.load(token, [f"{URL}latest/"]),
+            }
+            found["page_ratio"] = found["page"]["rate"] / found["floor_page"]["rate"]
+            found["latest_ratio"] = found["latest"]["rate"] / found["floor_latest"]["rate"]
+            if exported:
+                end = START + rows // DEVICES * WINDOW
+                found["floor_export"] = self.floor("export", TIER)
+                found["export"] = self.export(
+                    api, f"{base}{URL}export/?resolution=10m&end_time={end:%Y-%m-%dT%H:%M}", token
+                )
+                found["export_ratio"] = found["export"]["rate"] / found["floor_export"]["rate"]
+        return found
+
+    def floor(self, what: str, collection: str, *more: str) -> dict[str, Any]:
+        """A floor's figures."""
+        place = ("--uri", self.settings.need("MONGO_DB_URI"), "--name", self.settings.mongo_db_name)
+        return _run("floor_find", what, *place, "--collection", collection, "--seconds", str(SECONDS), *more)
+
+    def load(self, token: str, paths: list[str]) -> dict[str, Any]:
+        """The API's figures for some paths."""
+        options = ("--port", str(self.settings.api_port), "--token", token, "--seconds", str(SECONDS))
+        return _run("requests", *options, text="\n".join(paths))
+
+    def export(self, api: Command, url: str, token: str) -> dict[str, Any]:
+        """An export's figures, and by how much the workers grew meanwhile, in MB."""
+        workers = psutil.Process(api.process.pid).children()
+        before = sum(worker.memory_info().rss for worker in workers)
+        largest, lines, size = before, 0, 0
+        began = time.perf_counter()
+        with httpx.stream("GET", url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as response:
+            response.raise_for_status()
+            for number, part in enumerate(response.iter_raw(1 << 20)):
+                lines += part.count(b"\n")
+                size += len(part)
+                if number % 8 == 0:
+                    largest = max(largest, sum(worker.memory_info().rss for worker in workers))
+        seconds = time.perf_counter() - began
+        return {"rows": lines, "rate": lines / seconds, "bytes": size, "grew_mb": (largest - before) / 1e6}
+
+
+def _run(module: str, *args: str, text: str = "") -> dict[str, Any]:
+    command = [sys.executable, "-m", f"tests.bench.{module}", *args]
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{module} failed:\n{done.stdout}{done.stderr}")
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def _answers(base: str) -> bool:
+    try:
+        return httpx.get(f"{base}/api/ready/", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _insert(collection: Any, documents: Iterator[dict[str, Any]]) -> None:
+    batch = []
+    for document in documents:
+        batch.append(document)
+        if len(batch) == BATCH:
+            collection.insert_many(batch, ordered=False)
+            batch = []
+    if batch:
+        collection.insert_many(batch, ordered=False)
+
+
+def _buckets(steps: int) -> Iterator[dict[str, Any]]:
+    """Buckets in order of time, as a tier gets them."""
+    values = [round(200 + number * 1.2345, 4) for number in range(FIELDS)]
+    payload = {f"f{number}": value for number, value in enumerate(values)}
+    stats = {name: {"n": 20, "sum": 20 * value, "min": value, "max": value} for name, value in payload.items()}
+    for step in range(steps):
+        start = START + step * WINDOW
+        coverage = {"count": 20, "first": start, "last": start + WINDOW - timedelta(seconds=30)}
+        own = {"timestamp": start, "payload": payload, "stats": stats, "coverage": coverage, "final": True}
+        for device in range(DEVICES):
+            yield {"device_id": f"BENCH{device:08}", **own, "as_of": start, "updated_at": start}
+
+
+def _readings(each: int) -> Iterator[dict[str, Any]]:
+    payload = {f"f{number}": round(200 + number * 1.2345, 4) for number in range(2 * FIELDS)}
+    for step in range(each):
+        stamp = START + timedelta(seconds=30 * step)
+        own = {"topic": "MQTT_RT_DATA", "timestamp": stamp, "payload": payload, "updated_at": stamp}
+        for device in range(LATEST):
+            yield {"device_id": f"BENCH{device:08}", **own}
+
+
+def table(report: dict[str, Any]) -> str:
+    """The figures for a person."""
+    lines = []
+    for size, found in report.items():
+        lines.append(f"{int(size):,} buckets of {DEVICES} devices")
+        for name in ("floor_page", "page", "page_none", "floor_latest", "latest"):
+            row = found[name]
+            lines.append(f"  {name:<14}{row['rate']:>9,.0f} /s  p50 {row['p50_ms']:.1f} ms  p99 {row['p99_ms']:.1f} ms")
+        lines.append(f"  page ratio {found['page_ratio']:.2f}, latest ratio {found['latest_ratio']:.2f}")
+        if "export" in found:
+            row = found["export"]
+            lines.append(
+                f"  export {row['rows']:,} rows, {row['rate']:,.0f} /s, {found['export_ratio']:.2f} of a bare cursor's "
+                f"{found['floor_export']['rate']:,.0f}; workers grew by {row['grew_mb']:.0f} MB"
+            )
+    if len(report) == 2:
+        small, large = (found["page"]["p50_ms"] for found in report.values())
+        lines.append(f"growth of a page from the small set to the large: {large / small:.2f}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.api", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="5 000 000 documents, too")
+    report = run(quick=not parser.parse_args().full)
+    print(table(report))
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
