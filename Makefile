@@ -14,13 +14,14 @@ NODE_IS_NEW := node -e 'const [a, b] = process.versions.node.split(".").map(Numb
 	process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)'
 HAVE_NPM := command -v npm >/dev/null && $(NODE_IS_NEW)
 
-.PHONY: help install up page page-if-possible test bench lint clean
+.PHONY: help install up page page-if-possible test bench chaos lint clean
 
 help:
 	@echo 'make up        run everything, with simulated devices (ARGS=--no-simulator: without)'
 	@echo 'make page      build the dashboard'
 	@echo 'make test      run all tests (ARGS="-k rt": some)'
 	@echo 'make bench     run the benchmarks'
+	@echo 'make chaos     kill parts at random, 200 times, and hold the end against the truth'
 	@echo 'make lint      check format, style, types and imports'
 	@echo 'make install   set up .venv for all of these'
 	@echo 'make clean     delete .venv and what tools left; var/ with the data stays'
@@ -41,6 +42,9 @@ page-if-possible: | $(BIN)/python
 
 bench: $(VENV)/.installed-all
 	$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(VENV)/.installed-all
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(VENV)/.installed-all
 	$(BIN)/ruff check
