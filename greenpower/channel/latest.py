@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 import orjson
 from redis.asyncio import Redis
 
-from greenpower.channel.keys import WHOLE, latest_key, reading_channel
-from greenpower.channel.message import Message
+from greenpower.channel.keys import WHOLE, latest_key, reading_channel, status_key
+from greenpower.channel.message import STAMP_LENGTH, Message, stamp
 
 # Ids come from outside: a sender that invents them shall not fill Redis.
 MOST_DEVICES = 100_000
 # Of one reading, all its parts. What is longer is told but not kept.
 LONGEST = 128 * 1024
+# What is newer may be of a device that was heard a moment ago and is not among those seen yet.
+YOUNG = timedelta(hours=1)
 
 # KEYS: hash, marker. ARGV: channel, type, most devices, longest, "whole" or "", then device, stamp, text for each.
 # Returns whether the marker is there. Stamps are of one length, so comparing them as texts is comparing times.
@@ -74,3 +77,19 @@ class Latest:
         for reading in readings:
             arguments += (reading["device_id"], reading["timestamp"], orjson.dumps(reading))
         return bool(await self._script(keys=[latest_key(type_name), WHOLE], args=arguments))
+
+
+async def forget_gone(redis: Redis, type_name: str, known: set[str], now: datetime) -> int:
+    """Drop what is kept of devices that are not known any more. Returns how many. Raises RedisError."""
+    hashes = cast(Any, redis)  # its types are those of both kinds of client
+    old = stamp(now - YOUNG).encode()
+    gone = [key for key in await hashes.hkeys(latest_key(type_name)) if key.decode() not in known]
+    if gone:
+        values = await hashes.hmget(latest_key(type_name), gone)
+        gone = [key for key, value in zip(gone, values, strict=True) if (value or b"")[:STAMP_LENGTH] < old]
+    if gone:
+        await hashes.hdel(latest_key(type_name), *gone)
+    unseen = [key for key in await hashes.hkeys(status_key(type_name)) if key.decode() not in known]
+    if unseen:
+        await hashes.hdel(status_key(type_name), *unseen)
+    return len({*gone, *unseen})

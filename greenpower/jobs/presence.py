@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from greenpower.channel.latest import forget_gone
 from greenpower.channel.message import status_message
 from greenpower.channel.publisher import put_statuses
 from greenpower.config import Settings, load_settings
@@ -68,11 +69,15 @@ def check() -> str:
 
 
 async def _judge_and_tell(settings: Settings, datatypes: Iterable[DataType]) -> list[Judged]:
+    datatypes, now = tuple(datatypes), datetime.now(UTC)
     async with async_client(settings, appname="greenpower-worker") as client:
-        judged = await judge(client[settings.mongo_db_name], datatypes, datetime.now(UTC))
+        judged = await judge(client[settings.mongo_db_name], datatypes, now)
     redis = Redis.from_url(settings.need("REDIS_URL"))
     try:
         await tell(redis, judged)
+        for datatype in datatypes:
+            known = {item.document["device_id"] for item in judged if item.document["type"] == datatype.name}
+            await forget_gone(redis, datatype.name, known, now)
     except RedisError as error:
         log.warning("statuses are not told: %.200s", error)
     finally:

@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from greenpower.embedded import Mongod, Mosquitto
+from tests.bench import live
 from tests.bench.frames import TOPIC, make_frames
 from tests.bench.ingest import Bench
 from tests.bench.mix import make_mix
@@ -106,8 +107,10 @@ def main() -> None:
     parsed = rates()
     with tempfile.TemporaryDirectory(prefix="greenpower-bench-") as folder:
         report = summary(measure(Path(folder), given.frames, given.rounds), parsed, given.frames)
+    report["live"] = live.run(quick=given.rounds < 5)
     report["took_seconds"] = round(time.monotonic() - began, 1)
     print(table(report))
+    print(live.table(report["live"]))
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(json.dumps(report, indent=2) + "\n")
 
