@@ -78,6 +78,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         return decorate
 
+    def alternative(self, code: int, schema: type[ma.Schema]) -> Callable[[View], View]:
+        """Document an answer of another shape."""
+        decorator: Callable[[View], View] = super().alt_response(
+            code, schema=schema, description=HTTPStatus(code).phrase
+        )
+        return decorator
+
     def guarded(self, role: RoleName) -> Callable[[View], View]:
         """Let in callers with a token of this role or a higher one, keys with the area's scope beside.
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.check import Check, Finding, check_mongo, check_redis, check_sql, run_checks
 from greenpower.api.context import Context
-from greenpower.api.error import problem
+from greenpower.api.error import ErrorSchema, problem
 from greenpower.api.json import answer
 from greenpower.api.parts import (
     check_disk,
@@ -40,6 +40,17 @@ class PartSchema(ma.Schema):
     milliseconds = ma.fields.Float(required=True, metadata=describe("how long it took to answer"))
 
 
+class UnhealthySchema(ErrorSchema):
+    """An error that says how each part is."""
+
+    parts = ma.fields.Dict(
+        required=True,
+        keys=ma.fields.String(),
+        values=ma.fields.Nested(PartSchema),
+        metadata=describe("each part by name"),
+    )
+
+
 class HealthSchema(ma.Schema):
     """How the system is."""
 
@@ -62,7 +73,7 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
     sources = {name: _source_checks(context.settings, name) for name in SOURCES}
 
     @blueprint.route("/ready/")
-    @blueprint.errors(503)
+    @blueprint.alternative(503, UnhealthySchema)
     @blueprint.response(200, HealthSchema)
     def ready() -> Response:
         """Whether this process can answer
@@ -72,7 +83,7 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
         return _report(ready_checks)
 
     @blueprint.route("/health/")
-    @blueprint.errors(503)
+    @blueprint.alternative(503, UnhealthySchema)
     @blueprint.response(200, HealthSchema)
     def health() -> Response:
         """Whether the system does its work
@@ -82,7 +93,7 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
         return _report(health_checks)
 
     @blueprint.route("/health/mqtt/")
-    @blueprint.errors(503)
+    @blueprint.alternative(503, UnhealthySchema)
     @blueprint.response(200, HealthSchema)
     def health_mqtt() -> Response:
         """Whether frames come in over MQTT
@@ -92,7 +103,7 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
         return _report(sources["mqtt"], vital=None)
 
     @blueprint.route("/health/tcp/")
-    @blueprint.errors(503)
+    @blueprint.alternative(503, UnhealthySchema)
     @blueprint.response(200, HealthSchema)
     def health_tcp() -> Response:
         """Whether gateways can connect over TCP

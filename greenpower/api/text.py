@@ -10,7 +10,7 @@ import marshmallow as ma
 from greenpower.api.blueprint import describe
 
 # For the schema; `_clean` has the last word (`$` lets a final newline through, in Python alone).
-CLEAN = r"^[^\x00-\x1f\x7f]*$"
+CLEAN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 
 def text(what: str, longest: int, shortest: int = 0, *, example: str = "", **options: Any) -> ma.fields.String:
@@ -21,5 +21,5 @@ def text(what: str, longest: int, shortest: int = 0, *, example: str = "", **opt
 
 
 def _clean(value: str) -> None:
-    if not value.isprintable():
-        raise ma.ValidationError("Holds a character that cannot be printed.")
+    if "\n" in value:
+        raise ma.ValidationError("Holds a line break.")

@@ -57,7 +57,7 @@ class NewUser(ma.Schema):
 
     username = ma.fields.String(
         required=True,
-        validate=ma.validate.Regexp(r"^[\w.@+-]{1,150}$"),
+        validate=ma.validate.Regexp(r"^[A-Za-z0-9_.@+-]{1,150}$"),
         metadata=describe("letters, digits and . @ + - _", example="ada"),
     )
     password = password_field("his first password", required=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import signal
@@ -36,6 +35,7 @@ from greenpower.registry import Registry
 from greenpower.store import query
 from greenpower.store.layout import WATERMARKS
 from tests.api.conftest import KEY, PATH, PROBE, Api, close_app
+from tests.api.world import ingest
 from tests.wait import wait_until
 
 READY, HEALTH = "/api/ready/", "/api/health/"
@@ -74,31 +74,6 @@ def serving(settings: Settings, *datatypes: DataType) -> Iterator[Flask]:
         yield app
     finally:
         close_app(app)
-
-
-@contextmanager
-def ingest(port: int, status: int, **parts: dict[str, Any]) -> Iterator[None]:
-    """Something that answers where ingest's health is looked for."""
-    body = json.dumps({"parts": parts}).encode() if parts else b""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status if self.path == "/health" else 404)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @contextmanager

@@ -1,7 +1,12 @@
-"""A caller for the tests of what is kept in SQL: any method, any user."""
+"""Who asks the API in tests, with any method as any user, and something that answers as ingest does."""
 
 from __future__ import annotations
 
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask
@@ -40,3 +45,28 @@ class SqlApi(Api):
             assert make_user(name, PASSWORD, role)
         tokens: dict[str, str] = self.log_in(name, PASSWORD).get_json()
         return tokens
+
+
+@contextmanager
+def ingest(port: int, status: int, **parts: dict[str, Any]) -> Iterator[None]:
+    """Something that answers where ingest's health is looked for."""
+    body = json.dumps({"parts": parts}).encode() if parts else b""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/health" else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,198 @@
+"""The API against its own schema, by schemathesis: all of its checks, with a token and without.
+
+Bounded: a few examples an operation, the same ones every time. What is left out is in `EXCLUDED`, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import InvalidArgument, Unsatisfiable
+from hypothesis.strategies import one_of
+from pydantic import SecretStr
+from pymongo import MongoClient
+from schemathesis import APIOperation, Case, GenerationMode
+from schemathesis.checks import CheckFunction
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi.checks import content_type_conformance, positive_data_acceptance
+from sqlalchemy import select
+
+from greenpower.api import token
+from greenpower.app import create_app
+from greenpower.commands.init import init_sql
+from greenpower.config import Settings
+from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
+from greenpower.embedded import Mongod
+from greenpower.embedded.port import free_port
+from greenpower.extensions import db
+from greenpower.models import Device, DeviceType, Role, RoleName, ServiceZone, User
+from greenpower.models.password import hash_password
+from greenpower.registry import Registry
+from greenpower.store.layout import ensure_indexes
+from tests.api.conftest import KEY, close_app
+from tests.api.world import ingest
+
+Document = dict[str, Any]
+WITH_TOKEN, WITHOUT_TOKEN = 12, 4
+FUZZED = DataType(
+    name="fuzzed",
+    title="Fuzzed",
+    endpoint="fuzzed-data",
+    collection="fuzzed_data",
+    match=(Mqtt("FUZZED"),),
+    fields=(Field("volts", unit="V"), Field("energy", unit="kWh", kind=Kind.COUNTER)),
+    parse=json_parser(device="id", time="time"),
+    tiers=STANDARD_TIERS,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """A check that is left out for some operations."""
+
+    check: CheckFunction
+    applies: Callable[[str, str, set[str]], bool]
+    reason: str
+
+
+REFERRING = {
+    ("POST", "/api/devices/"),
+    ("PATCH", "/api/devices/{id}/"),
+    ("POST", "/api/devices/{id}/meter-swaps/"),
+}
+EXCLUDED = (
+    Exclusion(
+        check=positive_data_acceptance,
+        applies=lambda method, path, names: "end_time" in names,
+        reason="OpenAPI cannot say that one parameter must not lie before another: 422",
+    ),
+    Exclusion(
+        check=positive_data_acceptance,
+        applies=lambda method, path, names: "page" in names,
+        reason="OpenAPI cannot say how far page times page_size may go: 422",
+    ),
+    Exclusion(
+        check=positive_data_acceptance,
+        applies=lambda method, path, names: bool({"cursor", "after"} & names),
+        reason="a position is only what an answer gave: 422",
+    ),
+    Exclusion(
+        check=content_type_conformance,
+        applies=lambda method, path, names: path.endswith("/export/"),
+        reason="flask-smorest documents one media type an answer; an export has one a format",
+    ),
+    Exclusion(
+        check=positive_data_acceptance,
+        applies=lambda method, path, names: (method, path) in REFERRING,
+        reason="OpenAPI cannot say which time zones, service zones, data types and fields there are: 422",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[Flask]:
+    chosen = Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        greenpower_home=tmp_path_factory.mktemp("schemathesis"),
+        jwt_signing_key=SecretStr(KEY),
+        admin_password=SecretStr("correct horse"),
+        mongo_db_uri=SecretStr(mongod.uri),
+        mongo_db_name="test_schemathesis",
+        api_rate_limit="",
+        api_login_limit="",
+        ingest_http_port=(port := free_port()),
+    )
+    init_sql(chosen)
+    registry = Registry.of(FUZZED)
+    with MongoClient[Document](mongod.uri) as client:
+        client.drop_database(chosen.mongo_db_name)
+        ensure_indexes(client[chosen.mongo_db_name], registry, chosen)
+        now = datetime.now(UTC)
+        client[chosen.mongo_db_name][FUZZED.collection].insert_many(
+            {
+                "device_id": "A",
+                "topic": "FUZZED",
+                "timestamp": now - timedelta(minutes=number),
+                "received_at": now,
+                "updated_at": now,
+                "payload": {"volts": 230.0, "energy": 100.0 - number},
+                "complete": True,
+            }
+            for number in range(30)
+        )
+    app = create_app(chosen, registry)
+    with app.app_context():
+        db.session.add(Device(device_id="A", types=[DeviceType(type="fuzzed")], zone=ServiceZone(name="Block A")))
+        db.session.commit()
+    with ingest(port, 200, mqtt={"ok": True}, tcp={"ok": True}):
+        yield app
+    close_app(app)
+
+
+@pytest.fixture(scope="module")
+def api_schema(app: Flask) -> Any:
+    return schemathesis.openapi.from_wsgi("/api/schema/", app)
+
+
+def token_of(app: Flask) -> str:
+    """A token of an administrator, whatever the case before has done to him."""
+    with app.app_context():
+        user = db.session.scalar(select(User).where(User.username == "fuzz"))
+        role = db.session.scalars(select(Role).where(Role.name == RoleName.ADMIN)).one()
+        if user is None:
+            user = User(username="fuzz", password_hash=hash_password("correct horse battery"))
+            db.session.add(user)
+        user.role, user.active = role, True
+        db.session.flush()
+        return token.start_family(user)["access"]
+
+
+def excluded(operation: APIOperation[Any, Any, Any, Any]) -> list[CheckFunction]:
+    names = {parameter.name for parameter in operation.query}
+    return [item.check for item in EXCLUDED if item.applies(operation.method.upper(), operation.path, names)]
+
+
+def run(operation: APIOperation[Any, Any, Any, Any], examples: int, headers: Callable[[], dict[str, str]]) -> None:
+    """Try an operation with what its schema allows and with what it does not. Raises what schemathesis found."""
+    left_out = excluded(operation)
+    data = one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
+
+    @seed(1)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=data)
+    def attempt(case: Case[Any]) -> None:
+        case.call_and_validate(headers=headers(), excluded_checks=left_out)
+
+    attempt()
+
+
+@pytest.mark.parametrize(("authorised", "examples"), [(True, WITH_TOKEN), (False, WITHOUT_TOKEN)])
+def test_the_api_does_what_its_schema_says(app: Flask, api_schema: Any, authorised: bool, examples: int) -> None:
+    failures = []
+
+    def headers() -> dict[str, str]:
+        return {"Authorization": f"Bearer {token_of(app)}"} if authorised else {}
+
+    for found in api_schema.get_all_operations():
+        operation = found.ok()
+        try:
+            run(operation, examples, headers)
+        except FailureGroup as group:
+            text = "\n".join(f"  {type(error).__name__}: {error}" for error in group.exceptions)
+            failures.append(f"{operation.label}:\n{text}")
+        except (Unsatisfiable, InvalidArgument) as error:
+            failures.append(f"{operation.label}: {type(error).__name__}: {error}")
+    assert not failures, "\n".join(failures)
