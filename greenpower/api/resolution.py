@@ -5,12 +5,13 @@ What belongs here: the rule, and the parameter. What does not: reading the rows 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import marshmallow as ma
 import pymongo
-from flask import abort
+from flask import Flask, abort, current_app
 from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
@@ -20,9 +21,12 @@ from greenpower.datatype import DataType
 from greenpower.store.client import Document
 from greenpower.store.layout import SEEN
 from greenpower.store.query import SECONDS, between
-from greenpower.store.shelf import RAW, Shelf, read_shelves
+from greenpower.store.shelf import RAW, Progress, Shelf, make_shelves, read_progress
 
 AUTO = "auto"
+# Where an app keeps what it knows of the rollups, and how long. An older watermark does no harm: the tail is longer.
+KNOWN = "greenpower.progress"
+KNOWN_SECONDS = 1.0
 # As many points of a device as a chart can show.
 MOST_POINTS = 2_000
 # A range that began at the tier's retention when the caller wrote it down has moved on a little since.
@@ -47,10 +51,20 @@ def resolution_field(datatype: DataType, default: str = AUTO) -> ma.fields.Strin
 
 
 def shelves_of(datatype: DataType) -> tuple[Shelf, ...]:
-    """What of a type can be read where, now."""
+    """What of a type can be read where, now. How far its rollups are is asked at most once a second."""
     context = get_context()
-    with pymongo.timeout(SECONDS):
-        return read_shelves(context.mongo.database, datatype, context.settings)
+    known: dict[str, tuple[float, Progress]] = current_app.extensions.setdefault(KNOWN, {})
+    at, progress = known.get(datatype.name, (0.0, {}))
+    if datatype.tiers and time.monotonic() - at > KNOWN_SECONDS:
+        with pymongo.timeout(SECONDS):
+            progress = read_progress(context.mongo.database, datatype)
+        known[datatype.name] = (time.monotonic(), progress)
+    return make_shelves(datatype, context.settings, progress)
+
+
+def forget_shelves(app: Flask) -> None:
+    """Ask anew at the next question."""
+    app.extensions.pop(KNOWN, None)
 
 
 def named(shelves: Sequence[Shelf], resolution: str) -> Shelf:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pymongo.database import Database
 
@@ -18,6 +19,7 @@ from greenpower.store.layout import WATERMARKS, retention
 from greenpower.store.watermarks import EPOCH, MARGIN
 
 RAW = "raw"
+Progress = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +39,21 @@ class Shelf:
     done_until: datetime | None
 
 
-def read_shelves(
-    db: Database[Document], datatype: DataType, settings: Settings, now: datetime | None = None
-) -> tuple[Shelf, ...]:
-    """The shelves of a type, readings first, then its tiers, finest first. Raises PyMongoError."""
-    now = datetime.now(UTC) if now is None else now
+def read_progress(db: Database[Document], datatype: DataType) -> Progress:
+    """What the rollups wrote down of a type's tiers, by prefix. Raises PyMongoError."""
     # "0" follows "/".
     query = {"_id": {"$gte": f"{datatype.name}/", "$lt": f"{datatype.name}0"}}
-    progress = {document["prefix"]: document for document in db[WATERMARKS].find(query)}
+    return {document["prefix"]: document for document in db[WATERMARKS].find(query)}
+
+
+def read_shelves(db: Database[Document], datatype: DataType, settings: Settings) -> tuple[Shelf, ...]:
+    """The shelves of a type now. Raises PyMongoError."""
+    return make_shelves(datatype, settings, read_progress(db, datatype))
+
+
+def make_shelves(datatype: DataType, settings: Settings, progress: Progress) -> tuple[Shelf, ...]:
+    """The shelves of a type, readings first, then its tiers, finest first."""
+    now = datetime.now(UTC)
     raw = _shelf(datatype.collection, None, RAW, settings.mongo_raw_ttl_seconds, progress.get("", {}), now)
     tiers = []
     for tier in datatype.tiers:
@@ -59,7 +68,7 @@ def read_shelves(
 
 
 def _shelf(
-    collection: str, window: int | None, resolution: str, ttl: int, progress: Mapping[str, datetime], now: datetime
+    collection: str, window: int | None, resolution: str, ttl: int, progress: Mapping[str, Any], now: datetime
 ) -> Shelf:
     kept, whole = EPOCH, progress.get("complete_from", EPOCH)
     if ttl:

@@ -13,6 +13,7 @@ from flask import Flask
 from pydantic import SecretStr
 
 from greenpower.api.context import get_context
+from greenpower.api.resolution import forget_shelves
 from greenpower.app import create_app
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
@@ -58,6 +59,7 @@ class Meters(Api):
         """Take everything away, and look at the clock."""
         for name in self.database.list_collection_names():
             self.database[name].delete_many({})
+        forget_shelves(self.app)
         self.now = datetime.now(UTC)
 
     def shelves(self) -> tuple[Shelf, ...]:
@@ -92,6 +94,7 @@ class Meters(Api):
                 {"$set": {"type": "meter", "prefix": tier.prefix, "watermark": done}},
                 upsert=True,
             )
+        forget_shelves(self.app)
 
     def body(self, path: str = PATH, **parameters: Any) -> Document:
         """What a GET answers."""
