@@ -17,7 +17,7 @@ from greenpower.config import Settings
 BUILT = Path(__file__).with_name("built")
 # Names of what is built end in a hash of it.
 YEAR = 365 * 86_400
-HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
+HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'{gateway}; "
     "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -71,9 +71,8 @@ def make_blueprint(settings: Settings, built: Path = BUILT) -> Blueprint:
 
 def _gateway(port: int | None) -> str:
     """The sources of the content policy that let the page reach the gateway."""
-    host = request.host.removesuffix(f":{request.environ.get('SERVER_PORT')}")
-    name = host if host.startswith("[") else host.partition(":")[0]
-    if port is None or not HOST.fullmatch(name):
+    host = HOST.fullmatch(request.host)
+    if port is None or host is None:
         return ""
-    secure = "s" if request.is_secure else ""
+    name, secure = host[1], "s" if request.is_secure else ""
     return f" http{secure}://{name}:{port} ws{secure}://{name}:{port}"
