@@ -21,7 +21,7 @@ def test_everything_is_derived_from_the_declaration(datatype: DataType) -> None:
     assert binding.room == f"type:{datatype.name}" and binding.jobs == ()
     assert set(binding.schemas.payload().fields) == {field.name for field in datatype.fields}
     assert list(binding.schemas.reading().fields)[:5] == ["id", "topic", "device_id", "timestamp", "payload"]
-    assert set(binding.schemas.page().fields) == {"count", "next", "previous", "results"}
+    assert set(binding.schemas.page().fields) == {"count", "next", "previous", "resolution", "results"}
     assert (("device_id", "timestamp"), True) in [(index.keys, index.unique) for index in binding.indexes]
     assert ("timestamp",) in [index.keys for index in binding.indexes]
     if datatype.endpoint is None:
