@@ -88,7 +88,7 @@ function Rollups(): JSX.Element {
                   <Age stamp={tier.ran_at} />
                 </td>
                 <td>
-                  <span class={`tag ${tier.error ? "rejected" : "stored"}`}>{stateOf(tier)}</span> {tier.error}
+                  <span class={`tag ${tier.error ? "rejected" : tier.watermark ? "stored" : ""}`}>{stateOf(tier)}</span> {tier.error}
                 </td>
               </tr>
             ))}
