@@ -9,7 +9,7 @@ from typing import Any
 
 import marshmallow as ma
 import pymongo
-from flask import Response
+from flask import Response, abort
 
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.calendar import SHORTEST, USUAL, boundaries, label
@@ -21,7 +21,7 @@ from greenpower.api.resolution import shelves_of
 from greenpower.api.select import MOST_DEVICES
 from greenpower.datatype import DataType, Kind
 from greenpower.extensions import db
-from greenpower.models import RoleName
+from greenpower.models import RoleName, ServiceZone
 from greenpower.models.device import devices_of_zone
 from greenpower.rollup.spec import Spec
 from greenpower.store.client import Document
@@ -101,11 +101,16 @@ def _devices(datatype: DataType, query: dict[str, Any]) -> list[str]:
     """The devices that are asked for; of a type all that there are, if they are few enough."""
     devices = list(query["device_id"])
     if "zone_id" in query:
+        known = db.session.get(ServiceZone, query["zone_id"])
         zone = devices_of_zone(db.session(), query["zone_id"])
         db.session.rollback()
+        if known is None:
+            abort(404, "There is no such zone.")
         devices = [device for device in devices if device in zone] if devices else zone
     elif not devices:
-        devices = find_devices(database()[datatype.collection], MOST_DEVICES + 1)
+        # A device whose readings have expired is in the coarsest tier still.
+        ends = dict.fromkeys((datatype.collections[0], datatype.collections[-1]))
+        devices = sorted({name for end in ends for name in find_devices(database()[end], MOST_DEVICES + 1)})
     if len(devices) > MOST_DEVICES:
         raise_for("device_id", f"These are more than {MOST_DEVICES} devices. Name those that you ask for.")
     return devices

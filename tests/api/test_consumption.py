@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from greenpower.embedded import Mongod
+from greenpower.extensions import db
+from greenpower.models import Device, ServiceZone
 from greenpower.rollup.judge import Swap, Word
 from greenpower.store.incidents import record_swap
 from greenpower.store.layout import INCIDENTS
@@ -165,6 +167,40 @@ def reconciles(body: dict[str, Any]) -> None:
         assert sum(exact(row["energy"]) for row in device["results"]) == exact(device["total"])
     for number, row in enumerate(body["results"]):
         assert sum(exact(device["results"][number]["energy"]) for device in body["devices"]) == exact(row["energy"])
+
+
+def test_of_a_zone_of_a_device_and_of_nobody(year: tuple[Meters, dict[str, Plain]]) -> None:
+    meters, _ = year
+    with meters.app.app_context():
+        zone = ServiceZone(name="Block A")
+        db.session.add_all([zone, Device(device_id="M2", zone=zone), Device(device_id="M9", zone=zone)])
+        db.session.commit()
+        number = zone.id
+    body = meters.body(URL, zone_id=number)
+    assert [device["device_id"] for device in body["devices"]] == ["M2", "M9"]
+    assert body["total"] == body["devices"][0]["total"] > 0 and len(body["results"]) == 31
+    nobody = body["devices"][1]
+    assert nobody["total"] == 0 and {row["energy"] for row in nobody["results"]} == {None}
+    assert [device["device_id"] for device in meters.body(URL)["devices"]] == ["M1", "M2"]
+    assert meters.body(URL, zone_id=number, device_id="M1")["devices"] == []
+    assert meters.get(URL, zone_id=number + 1).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("parameters", "wrong"),
+    [
+        ({"tz": "Mars/Phobos"}, "tz"),
+        ({"tz": "../../etc/passwd"}, "tz"),
+        ({"bucket": "fortnight"}, "bucket"),
+        ({"field": "volts"}, "field"),
+        ({"zone_id": 0}, "zone_id"),
+        ({"bucket": "hour", "start_time": "2020-01-01"}, "start_time"),
+        ({"bucket": "year", "start_time": "0001-01-01"}, "start_time"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(shared_meters: Meters, parameters: dict[str, Any], wrong: str) -> None:
+    response = shared_meters.get(URL, **parameters)
+    assert response.status_code == 422 and list(response.get_json()["errors"]["query"]) == [wrong], response.text
 
 
 def test_where_only_coarse_tiers_are_left_the_boundaries_move_and_the_answer_says_so(
