@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from greenpower.api.cursor import pack
 from greenpower.store.latest import find_devices, find_latest
 from greenpower.store.layout import SEEN
 from tests.api.conftest import PATH, Api
@@ -95,3 +96,23 @@ def test_devices_with_first_and_last_and_counts(api: Api) -> None:
 )
 def test_what_cannot_be_used_is_refused(api: Api, path: str, parameters: dict[str, Any]) -> None:
     assert api.get(path, **parameters).status_code == 422
+
+
+@pytest.mark.parametrize("devices", [(), ("M1",), ("M1", "M7", "M8")])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_page_by_position_reads_little_however_deep(api: Api, devices: tuple[str, ...], order: str) -> None:
+    api.add(*[(f"M{n % 10}", START + timedelta(seconds=n // 10), {"volts": n}) for n in range(12_000)])
+    ask: dict[str, Any] = {"device_id": devices, "order": order, "page_size": 20, "start_time": "2026-03-01"}
+    deep = api.get(PATH, **ask, page=25).get_json()["results"][-1]
+    cursor = pack("raw", order, datetime.fromisoformat(deep["timestamp"]), deep["device_id"])
+    database = api.database
+    database.command("profile", 2)
+    try:
+        rows = api.get(PATH, **ask, cursor=cursor).get_json()["results"]
+        read = list(database["system.profile"].find({"op": "query", "ns": api.readings.full_name}))
+    finally:
+        database.command("profile", 0)
+        database["system.profile"].drop()
+    following = api.get(PATH, **ask, page=26).get_json()["results"]
+    assert rows == following
+    assert read and sum(query["docsExamined"] for query in read) <= 3 * 20 + 30, [q["planSummary"] for q in read]
