@@ -7,12 +7,13 @@ from typing import Any
 
 from bson import decode_all
 from bson.codec_options import CodecOptions
-from pymongo import ASCENDING
+from pymongo import ASCENDING, CursorType
 
 from greenpower.store.client import Document
 from greenpower.store.series import Series
 
-BATCH = 1_000
+# What stays in the processor's cache between decoding and encoding: larger ones are slower.
+BATCH = 300
 # What the server may work for one export, waiting for the reader not included.
 WORK_MS = 600_000
 # Times come without a zone, in UTC: the conversion is a tenth of an export's time.
@@ -25,7 +26,9 @@ def stream(series: Series, projection: Mapping[str, Any]) -> Generator[list[Docu
     Closing the iterator closes the cursor at the server. Raises PyMongoError.
     """
     where = series.where()
-    cursor = series.stored.find_raw_batches(where, projection, batch_size=BATCH, max_time_ms=WORK_MS)
+    # The server reads on while a batch is written; a router cannot do that.
+    kind = CursorType.NON_TAILABLE if series.db.client.is_mongos else CursorType.EXHAUST
+    cursor = series.stored.find_raw_batches(where, projection, batch_size=BATCH, max_time_ms=WORK_MS, cursor_type=kind)
     with cursor.sort("timestamp", ASCENDING) as batches:
         batch: Any  # bytes, whatever the annotations say
         for batch in batches:
