@@ -105,5 +105,6 @@ def test_500_devices_at_1_hz_leave_the_page_responsive(crowd: Feed, visit: Visit
         f"\n{DEVICES} devices at 1 Hz for {watched:.1f} s: {changes} changes, {len(tasks)} long tasks, "
         f"longest {max(tasks, default=0):.0f} ms, {busy:.0%} of the time; a search took {answered * 1000:.0f} ms"
     )
-    assert changes > DEVICES * SECONDS / 2
+    # Cards out of sight do not follow, so what changes is what can be seen.
+    assert changes > 10 * SECONDS
     assert busy < 0.5 and max(tasks, default=0) < 1000 and answered < 3

@@ -75,17 +75,19 @@ class World:
             self.db: Database[Document] = self.client[self.settings.mongo_db_name]
             stack.callback(self.client.drop_database, self.settings.mongo_db_name)
             self.run("init")
+            ingest = stack.enter_context(Command(self.settings, "ingest", "--mqtt", folder=self.folder))
+            stack.enter_context(Command(self.settings, "api", folder=self.folder))
+            stack.callback(self.stop_gateway)
+            self.realtime = Command(self.settings, "realtime", folder=self.folder)
             power, register = readings(datetime.now(UTC))
             self.db["grid_rt_data"].insert_many(power)
             self.db["grid_eny_now_data"].insert_many(register)
             self.run("rollups", "run")
-            stack.enter_context(Command(self.settings, "ingest", "--mqtt", folder=self.folder)).wait_healthy()
-            stack.enter_context(Command(self.settings, "api", folder=self.folder))
-            self.start_gateway()
-            stack.callback(self.stop_gateway)
+            ingest.wait_healthy(40)
+            wait_until(self._gateway_answers, 40)
             self.publisher = Publisher(*self.broker)
             stack.callback(self.publisher.close)
-            wait_until(self._answers, 30)
+            wait_until(self._answers, 40)
             self._stack = stack.pop_all()
         return self
 
@@ -104,7 +106,7 @@ class World:
 
     def start_gateway(self) -> None:
         self.realtime = Command(self.settings, "realtime", folder=self.folder)
-        wait_until(self._gateway_answers, 20)
+        wait_until(self._gateway_answers, 40)
 
     def stop_gateway(self) -> None:
         if self.realtime is not None:

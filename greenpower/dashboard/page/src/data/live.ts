@@ -60,8 +60,17 @@ export class Live {
   }
 
   async start(): Promise<void> {
-    const config = await fetch("/dashboard/config.json").then((response) => response.json());
+    this.timers.push(window.setInterval(() => this.tick(), 1000));
+    this.tick();
+    const config = await fetch("/dashboard/config.json").then(
+      (response) => (response.ok ? response.json() : null),
+      () => null,
+    );
     if (this.closed) return;
+    if (!config) {
+      setTimeout(() => void this.again(), RETRY_SECONDS * 1000);
+      return;
+    }
     const origin = config.realtime_port ? `${location.protocol}//${location.hostname}:${config.realtime_port}` : "";
     const socket = io(`${origin}/telemetry`, {
       transports: ["websocket", "polling"],
@@ -78,8 +87,12 @@ export class Live {
     socket.on("connect_error", () => this.lose());
     for (const event of ["reading", "snapshot"]) socket.on(event, (body) => this.takeReadings(body));
     for (const event of ["device_status", "snapshot"]) socket.on(event, (body) => this.takeStatuses(body));
-    this.timers.push(window.setInterval(() => this.tick(), 1000));
-    this.tick();
+  }
+
+  private async again(): Promise<void> {
+    if (this.closed) return;
+    for (const timer of this.timers.splice(0)) clearInterval(timer);
+    await this.start();
   }
 
   close(): void {

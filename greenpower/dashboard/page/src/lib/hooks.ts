@@ -77,11 +77,36 @@ export function useNow(): number {
   return now;
 }
 
-// Renders again at each change of a device's reading or status.
-export function useDevice(type: string, device: string): void {
+// Renders again at each change of a device's reading or status, as long as it is wanted, and once when it is again.
+export function useDevice(type: string, device: string, wanted = true): void {
   const { live } = useParts();
   const [, setRound] = useState(0);
-  useEffect(() => live.on(type, device, () => setRound((old) => old + 1)), [live, type, device]);
+  useEffect(() => {
+    if (!wanted) return;
+    setRound((old) => old + 1);
+    return live.on(type, device, () => setRound((old) => old + 1));
+  }, [live, type, device, wanted]);
+}
+
+const seen = new WeakMap<Element, (visible: boolean) => void>();
+const watcher = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) seen.get(entry.target)?.(entry.isIntersecting);
+  },
+  { rootMargin: "50%" },
+);
+
+// Whether an element is on the screen, or soon will be.
+export function useVisible(place: { current: Element | null }): boolean {
+  const [visible, setVisible] = useState(false);
+  useEffect(() => {
+    const element = place.current;
+    if (!element) return;
+    seen.set(element, setVisible);
+    watcher.observe(element);
+    return () => watcher.unobserve(element);
+  }, []);
+  return visible;
 }
 
 export function useHash(): string {

@@ -7,7 +7,7 @@ import type { DataType, Device } from "../data/api";
 import { headline } from "../data/catalogue";
 import { keyOf } from "../data/live";
 import { capital, exact, number, unit } from "../lib/format";
-import { useDevice, useParts } from "../lib/hooks";
+import { useDevice, useParts, useVisible } from "../lib/hooks";
 import { Age, StatusBadge, statusOf } from "../lib/part";
 import { Sparkline } from "./sparkline";
 
@@ -24,7 +24,10 @@ export function addressOf(type: string, id: string): string {
 
 export function Card({ type, id, device, withType }: Props): JSX.Element {
   const { live } = useParts();
-  useDevice(type.name, id);
+  // Of hundreds of cards only those that can be seen follow what comes.
+  const place = useRef<HTMLLIElement>(null);
+  const visible = useVisible(place);
+  useDevice(type.name, id, visible);
   const reading = live.readings.get(keyOf(type.name, id));
   const status = statusOf(live, type.name, id, device?.status);
   const heard = live.statuses.get(keyOf(type.name, id))?.last_heard ?? device?.last_heard;
@@ -35,7 +38,7 @@ export function Card({ type, id, device, withType }: Props): JSX.Element {
   const flash = (shown.current?.[1] ?? 0) + (shown.current && shown.current[0] !== String(value) ? 1 : 0);
   shown.current = [String(value), flash];
   return (
-    <li class="card">
+    <li class="card" ref={place}>
       <div class="top">
         <h3>
           <a href={addressOf(type.name, id)}>{device?.name || id}</a>
@@ -74,11 +77,11 @@ export function Card({ type, id, device, withType }: Props): JSX.Element {
       <p class="foot">
         {reading ? (
           <>
-            Measured <Age stamp={reading.timestamp} />
+            Measured {visible && <Age stamp={reading.timestamp} />}
           </>
         ) : (
           <>
-            Heard <Age stamp={heard} />
+            Heard {visible && <Age stamp={heard} />}
           </>
         )}
       </p>
