@@ -1,6 +1,7 @@
 """Rate limits, counted in Redis for all processes together; while Redis is away, in each process for itself.
 
-Every address may ask so often; logins have a limit of their own, and a lower one for those that fail. Health checks are not limited.
+Every address may ask so often; logins have a limit of their own, and a lower one for those that fail. Health checks
+are not limited.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ def settings_pages() -> Pages:
 
 def commands_pages() -> Pages:
     """docs/commands.md."""
-    from greenpower.cli import group
-
+    group = click.get_current_context().find_root().command
+    assert isinstance(group, click.Group)
     return {ROOT / "docs" / "commands.md": commands_page(group)}
 
 

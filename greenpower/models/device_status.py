@@ -25,9 +25,7 @@ class DeviceStatusChange(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-def record_status(
-    session: Session | scoped_session[Any], device_id: str, status: DeviceStatus, at: datetime
-) -> bool:
+def record_status(session: Session | scoped_session[Any], device_id: str, status: DeviceStatus, at: datetime) -> bool:
     """Note that a device (its id on the wire) has a status since `at`. False where it had it already, where a later
     change is known or where the device is not registered. The caller commits.
     """
