@@ -88,6 +88,7 @@ def test_the_snapshot_has_the_newest_values_of_before(start_gateway: Start, brow
 def test_late_readings_are_not_sent_and_parts_are_joined(browser: Open, redis_url: str) -> None:
     client = browser()
     client.subscribe("D1")
+    client.next("snapshot")
     tell(redis_url, make_reading("D1", 10, ua=1.0))
     assert client.next("reading")[0]["payload"] == {"ua": 1.0}
     tell(redis_url, make_reading("D1", 9, ua=9.0))

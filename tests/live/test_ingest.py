@@ -45,6 +45,7 @@ def test_a_frame_reaches_a_client_unchanged(start: Any, publisher: Publisher, br
     start()
     client = browser()
     client.subscribe("*")
+    client.next("snapshot")
     sent = frame()
     publisher.send(TOPIC, sent)
     [reading] = client.next("reading")

@@ -160,6 +160,7 @@ def test_a_gateway_that_lost_redis_catches_up(start_gateway: Start, settings: Se
         start_gateway(settings.model_copy(update={"redis_url": type(settings.redis_url)(own.url)}))
         client = browser()
         client.subscribe("*")
+        client.next("snapshot")
         tell(own.url, make_reading("D1", 1))
         assert client.next("reading")[0]["device_id"] == "D1"
         own.restart()
