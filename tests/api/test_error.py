@@ -21,7 +21,6 @@ from tests.api.conftest import KEY, PATH, PROBE, Api
 PLACES: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "an unknown address": ("GET", "/nothing/here/", {}, 404),
     "an unknown address of the API": ("GET", "/api/nothing/", {}, 404),
-    "the root": ("GET", "/", {}, 404),
     "an unknown type": ("GET", "/api/telemetry/weather-data/", {}, 404),
     "an unknown file of the docs": ("GET", "/api/docs/nothing.js", {}, 404),
     "a way out of the docs": ("GET", "/api/docs/../../../etc/passwd", {}, 404),
