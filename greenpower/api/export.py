@@ -31,6 +31,7 @@ AT_ONCE = 3
 # A reader that takes nothing for so long is gone.
 STALLED_SECONDS = 30
 FILE: Any = {"type": "string", "format": "binary"}
+FILES = {"200": {"content": {kind: {"schema": FILE} for kind in (*MIMETYPES.values(), GZIP)}}}
 SLOTS = BoundedSemaphore(AT_ONCE)
 TEXT = f"""A file of all rows in order of time, sent while it is read: it may be of any length. NDJSON has the rows of
 the list. CSV and Parquet have the columns device_id, timestamp, topic (of buckets: final), and one a field: those of
@@ -96,7 +97,7 @@ def add_export(blueprint: Blueprint, datatype: DataType) -> None:
 
     @blueprint.route("/export/")
     @blueprint.guarded(RoleName.VIEWER)
-    @blueprint.doc(summary=f"Export: {datatype.title}", description=TEXT)
+    @blueprint.doc(summary=f"Export: {datatype.title}", description=TEXT, responses=FILES)
     @blueprint.errors(422, 429, 503)
     @blueprint.arguments(type("ExportQuery", (ExportQuery,), own))
     @blueprint.response(200, FILE, content_type=MIMETYPES[NDJSON])
