@@ -6,10 +6,13 @@ An interpreter of its own, because eventlet must replace sockets and locks befor
 from __future__ import annotations
 
 import sys
+import warnings
 
 
 def main() -> None:
     """Serve until SIGTERM. What the operator has to mend is one line on stderr and exit code 2."""
+    # That eventlet only gets bug fixes is known (docs/decisions/0005); an operator can do nothing about it.
+    warnings.filterwarnings("ignore", message="\\s*Eventlet is deprecated")
     import eventlet
 
     eventlet.monkey_patch()
@@ -22,7 +25,7 @@ def main() -> None:
     try:
         settings = load_settings()
         settings.check_production()
-        set_up_logging(settings.log_level)
+        set_up_logging(settings.log_level, settings.log_format)
         serve(settings, get_registry())
     except (ConfigError, RegistryError) as error:
         print(f"greenpower: {error}", file=sys.stderr)

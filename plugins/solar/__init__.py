@@ -56,6 +56,6 @@ DATATYPE = DataType(
     match=(Tcp(registration="GWCCCL####", dialogue=POLL.dialogue),),
     fields=FIELDS,
     parse=POLL,
-    stale_after=180,
+    stale_after=150,
     open=False,
 )
