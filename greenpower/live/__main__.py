@@ -11,7 +11,7 @@ import warnings
 
 def main() -> None:
     """Serve until SIGTERM. What the operator has to mend is one line on stderr and exit code 2."""
-    # That eventlet only gets bug fixes is known (docs/decisions/0005); an operator can do nothing about it.
+    # That eventlet only gets bug fixes is known; an operator can do nothing about it.
     warnings.filterwarnings("ignore", message="\\s*Eventlet is deprecated")
     import eventlet
 
