@@ -124,6 +124,7 @@ def _ready_lines(settings: Settings, *, made_up: bool) -> list[str]:
     addresses = {
         "API": f"{api}/",
         "docs": f"{api}/docs/",
+        "dashboard": api.removesuffix("api"),
         "realtime": f"http://{reach(settings.api_host)}:{settings.realtime_port}/",
         "MQTT": f"{settings.mqtt_broker}:{settings.mqtt_port}",
         "TCP": f"{tcp}:{settings.tcp_port}",
