@@ -15,9 +15,9 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq_scheduler import Scheduler
 
-from greenpower.commands.jobs import QUEUE
 from greenpower.embedded import Valkey
 from greenpower.embedded.probe import scheduler_trouble, worker_trouble
+from greenpower.jobs.schedule import QUEUE
 from tests.wait import wait_until
 
 TROUBLE = {"worker": worker_trouble, "scheduler": scheduler_trouble}

@@ -49,7 +49,7 @@ readings = st.lists(st.tuples(st.integers(1, 400), values), max_size=30).map(
 def rolled(found: Sequence[plain.Reading], length: int) -> Rolled:
     return roll(
         [time for time, _ in found],
-        [payload for _, payload in found],
+        [dict(payload) for _, payload in found],
         begin=T0,
         end=T0 + timedelta(days=1),
         length=length,
