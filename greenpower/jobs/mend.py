@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from pymongo.errors import AutoReconnect
@@ -17,12 +17,13 @@ from greenpower.store.source import READING, by_device, neighbours
 
 log = logging.getLogger(__name__)
 
-BATCH = 300
+BATCH = 10_000
 Keep = Callable[[], bool]
+Spans = tuple[tuple[datetime, datetime], ...]
 
 
 def mend(run: TierRun, keep: Keep = lambda: True) -> None:
-    """Do what marks ask for, those that have waited longest first. keep: asked between devices whether to go on.
+    """Do what marks ask for, those that have waited longest first. keep: asked between steps whether to go on.
 
     A device whose computation fails keeps its marks and does not stop the others. Raises AutoReconnect where the
     database is away.
@@ -33,27 +34,44 @@ def mend(run: TierRun, keep: Keep = lambda: True) -> None:
         by_device: defaultdict[str, list[Mark]] = defaultdict(list)
         for mark in marks:
             by_device[mark.place.device_id].append(mark)
+        alike: defaultdict[Spans, list[str]] = defaultdict(list)
         for device, several in by_device.items():
-            try:
-                windows = _compute(run, device, [mark.place.hour for mark in several])
-            except AutoReconnect:
-                raise
-            except Exception:
-                log.exception("%s: %s could not be computed again", run.plan.name, device)
-                run.counts.failed += len(several)
-                skip += len(several)
-                continue
-            run.pass_on((device, time) for time in windows.union(mark.place.hour for mark in several))
-            unmark(run.marks, several)
-            run.counts.marks += len(several)
+            alike[tuple(_spans(run, device, (mark.place.hour for mark in several)))].append(device)
+        for stretches, devices in alike.items():
+            failed = _compute(run, stretches, devices)
+            done = [mark for device in devices if device not in failed for mark in by_device[device]]
+            places = {(mark.place.device_id, mark.place.hour) for mark in done}
+            for begin, end in stretches:
+                places |= {(device, start) for start in starts(begin, end, run.plan.unit) for device in devices}
+            run.pass_on(place for place in places if place[0] not in failed)
+            unmark(run.marks, done)
+            run.counts.marks += len(done)
+            left = sum(len(by_device[device]) for device in failed)
+            run.counts.failed += left
+            skip += left
             if not keep():
                 return
         if len(marks) < BATCH:
             return
 
 
-def _compute(run: TierRun, device: str, hours: list[datetime]) -> set[datetime]:
-    """Compute the windows of some hours of a device, and those whose counters these may change; return their starts."""
+def _compute(run: TierRun, stretches: Spans, devices: list[str]) -> set[str]:
+    """Compute stretches of devices; where it fails, of each alone. Returns those that it fails for."""
+    try:
+        for begin, end in stretches:
+            run.compute(begin, end, devices)
+    except AutoReconnect:
+        raise
+    except Exception:
+        if len(devices) == 1:
+            log.exception("%s: %s could not be computed again", run.plan.name, devices[0])
+            return set(devices)
+        return {device for device in devices if _compute(run, stretches, [device])}
+    return set()
+
+
+def _spans(run: TierRun, device: str, hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+    """The windows of some hours of a device, and those whose counters these may change, as stretches."""
     unit = run.plan.unit
     windows = {start for hour in hours for start in starts(hour, hour + timedelta(seconds=HOUR), unit)}
     windows = {start for start in windows if start >= run.kept_from}
@@ -61,9 +79,7 @@ def _compute(run: TierRun, device: str, hours: list[datetime]) -> set[datetime]:
         for begin, end in spans(windows, unit):
             windows |= {floor(time, unit) for time in _around(run, device, begin, end)}
         windows = {start for start in windows if start >= run.kept_from}
-    for begin, end in spans(windows, unit):
-        run.compute(begin, end, [device])
-    return windows
+    return spans(windows, unit)
 
 
 def _around(run: TierRun, device: str, begin: datetime, end: datetime) -> set[datetime]:

@@ -35,6 +35,7 @@ Piece = tuple[Source, datetime, datetime]
 # Documents that are held in memory at once: readings, or buckets, which are several times as large.
 MOST_READINGS = 60_000
 MOST_BUCKETS = 8_000
+MOST_DEVICES = 500
 
 
 @dataclass(slots=True)
@@ -169,12 +170,18 @@ class TierRun:
     ) -> Iterator[Sequence[str] | None]:
         """All devices at once, or, where one window of them is too much, group by group."""
         collection, most = self.db[source.collection], _most(source)
-        if devices is not None or count_within(collection, begin, end, most + 1) <= most:
+        if devices is not None and len(devices) == 1:
             yield devices
             return
-        names = devices_within(collection, begin, end)
-        share = -(-count_within(collection, begin, end) // most)
-        size = max(1, len(names) // share)
+        count = count_within(collection, begin, end, devices=devices)
+        if count <= most and (devices is None or len(devices) <= MOST_DEVICES):
+            yield devices
+            return
+        if devices is None:  # those as well that only have buckets left, so that these go
+            there = devices_within(self.output, begin, end)
+            devices = sorted({*devices_within(collection, begin, end), *there})
+        names = devices
+        size = max(1, min(MOST_DEVICES, len(names) * most // max(count, most)))
         for first in range(0, len(names), size):
             yield names[first : first + size]
 

@@ -57,10 +57,19 @@ def devices_within(collection: Collection[Document], begin: datetime, end: datet
     return sorted(collection.distinct("device_id", _within(begin, end, None)))
 
 
-def count_within(collection: Collection[Document], begin: datetime, end: datetime, limit: int | None = None) -> int:
-    """How many documents there are in `[begin, end)`, counted up to `limit`."""
+def count_within(
+    collection: Collection[Document],
+    begin: datetime,
+    end: datetime,
+    limit: int | None = None,
+    *,
+    devices: Sequence[str] | None = None,
+) -> int:
+    """How many documents there are in `[begin, end)`, counted up to `limit`. devices: None for all."""
     options: dict[str, Any] = {} if limit is None else {"limit": limit}
-    return collection.count_documents(_within(begin, end, None), hint=[("timestamp", ASCENDING)], **options)
+    if devices is None:
+        options["hint"] = [("timestamp", ASCENDING)]
+    return collection.count_documents(_within(begin, end, devices), **options)
 
 
 def first_time(collection: Collection[Document], since: datetime | None = None) -> datetime | None:

@@ -29,7 +29,7 @@ def test_twenty_kills_leave_nothing_wrong(tmp_path: Path) -> None:
 def test_a_worker_frozen_past_its_lock_and_thawed_leaves_nothing_wrong(tmp_path: Path) -> None:
     """Meanwhile readings came late, others are gone, and another worker has computed it all."""
     with Chaos(tmp_path, seed=11).running() as chaos:
-        for _ in range(4):
+        for _ in range(3):
             frozen = chaos.worker
             assert frozen is not None
             begin = datetime.now(UTC) - HISTORY + timedelta(minutes=chaos.rng.randrange(600))

@@ -17,7 +17,7 @@ from tests.jobs.world import World
 
 MINUTE = timedelta(minutes=1)
 WEEK = timedelta(days=7)
-RUN_EVERY = timedelta(hours=6)
+RUN_EVERY = timedelta(hours=8)
 # Type, devices, minutes between readings, fields that a reading has.
 FLEET = (
     ("eny_now", 2, 15, ("zygsz", "fygsz", "zwgsz", "dmpmax", "dmpmaxoct", "uathd")),
