@@ -7,7 +7,7 @@ from typing import Any
 
 from bson import decode_all
 from bson.codec_options import CodecOptions
-from pymongo import ASCENDING, CursorType
+from pymongo import ASCENDING
 
 from greenpower.store.client import Document
 from greenpower.store.series import Series
@@ -26,9 +26,7 @@ def stream(series: Series, projection: Mapping[str, Any]) -> Generator[list[Docu
     Closing the iterator closes the cursor at the server. Raises PyMongoError.
     """
     where = series.where()
-    # The server reads on while a batch is written; a router cannot do that.
-    kind = CursorType.NON_TAILABLE if series.db.client.is_mongos else CursorType.EXHAUST
-    cursor = series.stored.find_raw_batches(where, projection, batch_size=BATCH, max_time_ms=WORK_MS, cursor_type=kind)
+    cursor = series.stored.find_raw_batches(where, projection, batch_size=BATCH, max_time_ms=WORK_MS)
     with cursor.sort("timestamp", ASCENDING) as batches:
         batch: Any  # bytes, whatever the annotations say
         for batch in batches:
