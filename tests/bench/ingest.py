@@ -28,6 +28,8 @@ from tests.wait import wait_until
 Packets = list[tuple[str, bytes]]
 Document = dict[str, Any]
 EVENTS = "telemetry_events"
+DIALLED = "solar_data"
+GATEWAY_SECONDS = 5.0
 PATIENCE = 240
 
 
@@ -57,49 +59,66 @@ class Bench:
             log_level="WARNING",
         )
 
-    def drain(self, packets: Packets, readings: dict[str, int]) -> float:
-        """Frames a second over MQTT, from the arrival of the first to the last event stored.
+    def drain(self, packets: Packets, readings: dict[str, int], gateways: int = 0) -> float:
+        """Frames a second, from the arrival of the first to the last event of those that came over MQTT.
 
-        readings: how many each collection must hold in the end.
+        readings: how many each collection must hold in the end. gateways: how many send a round a second meanwhile.
         """
         settings = self.settings()
+        sources = ("--mqtt", "--tcp") if gateways else ("--mqtt",)
         with MongoClient[Document](self.mongod.uri, tz_aware=True) as client:
             db = client[settings.mongo_db_name]
             with Command(settings, "ingest", "--mqtt", folder=self.home) as command:
                 command.wait_healthy()
                 command.stop()
             asyncio.run(publish(self.mosquitto.host, self.mosquitto.port, packets))
-            with Command(settings, "ingest", "--mqtt", folder=self.home) as command:
-                wait_until(lambda: db[EVENTS].estimated_document_count() >= len(packets), PATIENCE)
-                ended = datetime.now(UTC)
+            load = self.load(settings, gateways, GATEWAY_SECONDS, pause=1) if gateways else None
+
+            def dialled() -> int:
+                return db[DIALLED].estimated_document_count() if gateways else 0
+
+            with Command(settings, "ingest", *sources, folder=self.home) as command:
+                wait_until(lambda: db[EVENTS].estimated_document_count() - dialled() >= len(packets), PATIENCE)
+                ended, rounds = datetime.now(UTC), dialled()
+                total = 0 if load is None else finish(load)["rounds"]
                 command.stop()
             began = db[EVENTS].find_one(sort=[("received_at", 1)], projection={"received_at": 1})
             assert began is not None
-            check(db, len(packets), readings)
+            check(db, len(packets) + int(total), {**readings, **({DIALLED: int(total)} if gateways else {})})
             client.drop_database(db.name)
         seconds: float = (ended - began["received_at"]).total_seconds()
-        return len(packets) / seconds
+        return (len(packets) + rounds) / seconds
+
+    def load(self, settings: Settings, count: int, seconds: float, pause: float = 0) -> subprocess.Popen[str]:
+        """Gateways in a process of their own."""
+        command = [sys.executable, "-m", "tests.bench.load", "--port", str(settings.tcp_port)]
+        command += ["--gateways", str(count), "--seconds", str(seconds), "--pause", str(pause)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def gateways(self, count: int, seconds: float) -> float:
         """Readings a second over TCP, of so many gateways that answer at once."""
         settings = self.settings()
-        load = [sys.executable, "-m", "tests.bench.load", "--port", str(settings.tcp_port)]
-        load += ["--gateways", str(count), "--seconds", str(seconds)]
         with MongoClient[Document](self.mongod.uri, tz_aware=True) as client:
             db = client[settings.mongo_db_name]
             with Command(settings, "ingest", "--tcp", folder=self.home) as command:
                 command.wait_healthy()
-                done = subprocess.run(load, capture_output=True, text=True)
-                if done.returncode:
-                    raise BenchError(f"the load failed:\n{done.stderr[-2000:]}")
+                figures = finish(self.load(settings, count, seconds))
                 command.stop()
-            figures: dict[str, float] = json.loads(done.stdout)
             rounds = int(figures["rounds"])
             stored = db[EVENTS].count_documents({"outcome": {"$in": ["stored", "duplicate"]}})
             if stored != rounds or not rounds:
                 raise BenchError(f"lost: {stored} of {rounds} rounds are in the events")
             client.drop_database(db.name)
         return figures["rate"]
+
+
+def finish(load: subprocess.Popen[str]) -> dict[str, float]:
+    """Wait for the gateways to end, and what they did."""
+    output, errors = load.communicate()
+    if load.returncode:
+        raise BenchError(f"the load failed:\n{errors[-2000:]}")
+    figures: dict[str, float] = json.loads(output)
+    return figures
 
 
 def check(db: Database[Document], frames: int, readings: dict[str, int]) -> None:

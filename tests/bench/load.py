@@ -1,4 +1,4 @@
-"""Gateways that talk as fast as they are asked: each answers at once, with the next heartbeat glued to the answer.
+"""Gateways that answer at once, with the next heartbeat glued to the answer; between two rounds they may pause.
 
 A process of its own, so that its work is not the server's. Prints one line of JSON: {"rounds", "seconds", "gateways"}.
 """
@@ -23,12 +23,13 @@ from greenpower.simulator.gateway import REQUEST_SIZE, Gateway, make_gateways
 class Talk(asyncio.Protocol):
     """One gateway's connection. The answers are made beforehand."""
 
-    def __init__(self, gateway: Gateway, running: Callable[[], bool]) -> None:
+    def __init__(self, gateway: Gateway, running: Callable[[], bool], pause: float) -> None:
         now = datetime.now(UTC)
         self.answers = {item.encoded: gateway.answer(item.encoded, now) for item in gateway.poll.requests}
         self.last = gateway.poll.requests[-1].encoded
         self.heartbeat = gateway.heartbeat
         self.running = running
+        self.pause = pause
         self.rounds = 0
         self.buffer = b""
         self.transport: asyncio.Transport | None = None
@@ -45,16 +46,19 @@ class Talk(asyncio.Protocol):
             ends = request == self.last
             self.rounds += ends
             # A round that was begun is brought to its end.
-            self.transport.write(self.answers[request] + (b"" if ends and not self.running() else self.heartbeat))
+            if ends and self.pause and self.running():
+                self.transport.write(self.answers[request])
+                asyncio.get_running_loop().call_later(self.pause, self.transport.write, self.heartbeat)
+            else:
+                self.transport.write(self.answers[request] + (b"" if ends and not self.running() else self.heartbeat))
 
 
-async def run(port: int, count: int, seconds: float) -> dict[str, float]:
+async def run(port: int, count: int, seconds: float, pause: float) -> dict[str, float]:
     datatype = next(datatype for datatype in get_registry() if datatype.gateways)
     loop = asyncio.get_running_loop()
     ends = loop.time() + 3600
-    talks = [
-        Talk(gateway, lambda: loop.time() < ends) for gateway in make_gateways(datatype, count, 0, ZoneInfo("UTC"))
-    ]
+    gateways = make_gateways(datatype, count, 0, ZoneInfo("UTC"))
+    talks = [Talk(gateway, lambda: loop.time() < ends, pause) for gateway in gateways]
     for talk in talks:
         await connect(talk, port)
     began, before = time.perf_counter(), sum(talk.rounds for talk in talks)
@@ -63,7 +67,7 @@ async def run(port: int, count: int, seconds: float) -> dict[str, float]:
     measured, took = sum(talk.rounds for talk in talks) - before, time.perf_counter() - began
     quiet = -1
     while quiet != (quiet := sum(talk.rounds for talk in talks)):
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5 + pause)
     for talk in talks:
         assert talk.transport is not None
         talk.transport.close()
@@ -86,8 +90,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--gateways", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--pause", type=float, default=0, help="seconds between two rounds of a gateway")
     given = parser.parse_args()
-    print(json.dumps(uvloop.run(run(given.port, given.gateways, given.seconds))))
+    print(json.dumps(uvloop.run(run(given.port, given.gateways, given.seconds, given.pause))))
 
 
 if __name__ == "__main__":
