@@ -45,10 +45,13 @@ def make_blueprint(settings: Settings, built: Path = BUILT) -> Blueprint:
 
     @blueprint.get("/")
     def show_page() -> Response:
-        if (built / "index.html").is_file():
-            response = send_from_directory(built, "index.html", max_age=0)
-        else:
-            response = Response(MISSING, mimetype="text/html")
+        try:
+            page: str | bytes = (built / "index.html").read_bytes()
+        except FileNotFoundError:
+            page = MISSING
+        response = Response(page, mimetype="text/html")
+        response.add_etag()
+        response.make_conditional(request)
         response.headers["Content-Security-Policy"] = POLICY.format(gateway=_gateway(port))
         response.headers["Cache-Control"] = "no-cache"
         return response
