@@ -22,6 +22,10 @@ pytest_plugins = ("tests.sql", "tests.api.meter")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     """The session's mongod. A test that kills or pauses one starts its own."""
     with Mongod(tmp_path_factory.mktemp("mongod")) as part:
+        with MongoClient[dict[str, Any]](part.uri) as client:
+            # Many tests have a clock of their own: what is young by it is expired by the server's, which would delete
+            # it once a minute, in whatever test runs then.
+            client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
         yield part
 
 
