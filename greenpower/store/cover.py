@@ -110,8 +110,10 @@ def _grid(known: Sequence[datetime], tiers: Sequence[Shelf], shortest: timedelta
 def _stop(readings: Shelf, tiers: Sequence[Shelf], asked: datetime, now: datetime) -> Stop:
     # Boundaries are whole seconds.
     at = min(asked, now.replace(microsecond=0) + SECOND)
-    finest = tiers[0].window if tiers else None
-    if readings.whole_from <= (at if finest is None else floor(at, finest)):
+    # Readings lead to a boundary from where a window ends that is still there, so they must be whole from that on.
+    starts = [floor(at, tier.window) for tier in tiers if tier.window is not None]
+    there = (start for tier, start in zip(tiers, starts, strict=True) if tier.whole_from <= start)
+    if readings.whole_from <= next(there, starts[0] if starts else at):
         return Stop(asked=asked, at=at)
     for tier in tiers:
         assert tier.window is not None
