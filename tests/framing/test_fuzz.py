@@ -21,7 +21,7 @@ from tests.framing.stream import ANSWERS, GOOD, IDENTITY, NOISE, POLL, REQUESTS,
 from tests.framing.test_gateway import bytes_of
 from tests.framing.test_lines import STREAMS, expected
 
-SECONDS = 20
+SECONDS = 30
 
 pytestmark = pytest.mark.slow
 
