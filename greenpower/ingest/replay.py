@@ -129,7 +129,7 @@ class Replay:
         summary = Summary()
         zones = Zones(self.db[DEVICE_SETTINGS])
         await zones.refresh()
-        clock = ReplayClock(self.rule, self.db[EVENTS], zones)
+        clock = ReplayClock(self.rule, zones)
         pairing = Pairing(parts, lambda _: None)
         async for events in self._batches():
             found: list[Found] = []

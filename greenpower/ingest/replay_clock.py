@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pymongo.asynchronous.collection import AsyncCollection
-
 from greenpower.ingest.arrival import Found
 from greenpower.ingest.clock import ClockRule, arrival_time
 from greenpower.ingest.timekeeper import CLOSE
@@ -18,10 +16,9 @@ MILLISECOND = timedelta(milliseconds=1)
 class ReplayClock:
     """The clocks of one replay. agreed: the offsets that it had to agree on anew, by device."""
 
-    def __init__(self, rule: ClockRule, events: AsyncCollection[Document], zones: Zones) -> None:
+    def __init__(self, rule: ClockRule, zones: Zones) -> None:
         self.rule = rule
         self.zones = zones
-        self.events = events
         self.agreed: dict[str, timedelta] = {}
 
     async def settle(self, batch: list[Found], recorded: dict[int, Document]) -> None:
