@@ -14,7 +14,7 @@ from greenpower.jobs.plan import make_plans
 from greenpower.jobs.run import run_tier
 from greenpower.registry import get_registry
 from greenpower.store.client import Document
-from tests.bench.rollup_world import Row, after, clear, database, fill, merge_stage, take_turns, timed
+from tests.bench.rollup_world import Row, after, beside_floor, database, fill, merge_stage
 
 T0 = datetime(2026, 11, 20, 10, tzinfo=UTC)
 FIELDS = 40
@@ -67,24 +67,18 @@ def run(quick: bool) -> list[Row]:
     meters, rounds = (200, 3) if quick else (1_000, 5)
     with database(datatype) as (db, settings):
         frames = fill(db, datatype, readings(names, meters))
-        db["floor"].create_index([("device_id", 1), ("timestamp", 1)], unique=True)
-        for name in ("timestamp", "updated_at"):
-            db["floor"].create_index(name)
         plan = make_plans(datatype, settings)[0]
 
-        def job() -> float:
-            clear(db, datatype)
-            return timed(lambda: run_tier(db, plan, settings, clock=after(T0, 180)))
-
-        def bare() -> float:
-            clear(db, datatype)
-            return timed(lambda: floor(db, datatype, names))
-
-        mine, bottom = take_turns(rounds, job, bare)
+        figures = beside_floor(
+            db,
+            datatype,
+            frames,
+            rounds,
+            job=lambda: run_tier(db, plan, settings, clock=after(T0, 180)),
+            floor=lambda: floor(db, datatype, names),
+        )
     row: dict[str, Any] = {"name": "rollup rt raw → 1 m", "frames": frames, "fields": len(names), "meters": meters}
-    return [
-        {**row, "frames_per_s": frames / mine, "floor_per_s": frames / bottom, "ratio": bottom / mine, "goal": GOAL}
-    ]
+    return [{**row, **figures, "goal": GOAL}]
 
 
 if __name__ == "__main__":

@@ -93,6 +93,31 @@ def take_turns(rounds: int, *work: Callable[[], float]) -> list[float]:
     return [median(part) for part in seconds]
 
 
+def beside_floor(
+    db: Database[Document],
+    datatype: DataType,
+    frames: int,
+    rounds: int,
+    *,
+    job: Callable[[], object],
+    floor: Callable[[], object],
+) -> Row:
+    """Frames/s of a job and of its floor, each from nothing, and their ratio."""
+    db["floor"].create_index([("device_id", 1), ("timestamp", 1)], unique=True)
+    for name in ("timestamp", "updated_at"):
+        db["floor"].create_index(name)
+
+    def once(work: Callable[[], object]) -> Callable[[], float]:
+        def run() -> float:
+            clear(db, datatype)
+            return timed(work)
+
+        return run
+
+    mine, bottom = take_turns(rounds, once(job), once(floor))
+    return {"frames_per_s": frames / mine, "floor_per_s": frames / bottom, "ratio": bottom / mine}
+
+
 def timed(work: Callable[[], object]) -> float:
     """Seconds that it takes."""
     began = time.perf_counter()
