@@ -11,6 +11,7 @@ from greenpower.api.schema import Schemas, make_schemas
 from greenpower.datatype import DataType
 from greenpower.registry import RegistryError
 from greenpower.store.layout import (
+    ATTEMPTS,
     CATALOGUE,
     CLOCKS,
     DEVICE_SETTINGS,
@@ -19,7 +20,6 @@ from greenpower.store.layout import (
     MARKS,
     PARTS,
     SEEN,
-    TOMBSTONES,
     WATCH,
     WATERMARKS,
     Index,
@@ -29,7 +29,7 @@ from greenpower.store.layout import (
 # What the core keeps for itself.
 ENDPOINTS = frozenset({events.ENDPOINT})
 COLLECTIONS = frozenset(
-    {EVENTS, CLOCKS, PARTS, SEEN, WATCH, DEVICE_SETTINGS, MARKS, WATERMARKS, CATALOGUE, TOMBSTONES, INCIDENTS}
+    {EVENTS, CLOCKS, PARTS, SEEN, WATCH, DEVICE_SETTINGS, MARKS, WATERMARKS, CATALOGUE, ATTEMPTS, INCIDENTS}
 )
 
 

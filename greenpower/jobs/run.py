@@ -1,4 +1,4 @@
-"""Running tiers: on from the watermark, then what is marked, and a note of how it went."""
+"""Running tiers: late results are marked, then on from the watermark, what is marked, and a note of how it went."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from greenpower.datatype import DataType
 from greenpower.jobs.advance import advance
 from greenpower.jobs.mend import mend
 from greenpower.jobs.plan import Plan, make_plans
+from greenpower.jobs.recheck import recheck
 from greenpower.jobs.tier import Clock, Counts, TierRun
 from greenpower.store.client import Document
 from greenpower.store.layout import WATERMARKS
@@ -33,6 +34,7 @@ def run_tier(
     Raises PyMongoError where the database is away.
     """
     run = TierRun(db, plan, settings, clock)
+    recheck(run)
     advance(run, keep)
     mend(run, keep)
     problem = "".join(

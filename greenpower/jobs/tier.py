@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
 from greenpower.config import Settings
 from greenpower.jobs.plan import Plan, Source
@@ -20,12 +21,13 @@ from greenpower.jobs.work import Made, Task, Work
 from greenpower.rollup.grace import done_before
 from greenpower.rollup.spec import Spec
 from greenpower.rollup.window import ceil, floor
+from greenpower.store.attempts import begin_attempt, finish_attempt
 from greenpower.store.catalogue import Catalogue
 from greenpower.store.client import Document
 from greenpower.store.incidents import read_words
-from greenpower.store.layout import CATALOGUE, INCIDENTS, MARKS, TOMBSTONES, WATERMARKS
+from greenpower.store.layout import ATTEMPTS, CATALOGUE, INCIDENTS, MARKS, WATERMARKS
 from greenpower.store.marks import Place, mark_now
-from greenpower.store.rollups import bury, delete_documents, write_documents
+from greenpower.store.rollups import delete_documents, write_documents
 from greenpower.store.source import count_within, devices_within, first_time, keys
 from greenpower.store.watermarks import EPOCH, Progress, note_horizon, read_progress, take_as_of
 
@@ -66,6 +68,7 @@ class TierRun:
         self.output = db[plan.collection]
         self.state = db[WATERMARKS]
         self.marks = db[MARKS]
+        self.attempts = db[ATTEMPTS]
         self.unit = timedelta(seconds=plan.unit)
         self.now = clock()
         ahead = timedelta(seconds=settings.clock_tolerance_seconds)
@@ -92,7 +95,6 @@ class TierRun:
             for source in plan.sources
         }
         self.target = self._target(progress)
-        bury(self.output, db[TOMBSTONES])
 
     def progress(self, prefix: str) -> Progress:
         """The state of a tier of this type."""
@@ -151,19 +153,35 @@ class TierRun:
         pieces = self.pieces(begin, end)
         if begin < end:
             self.counts.left_alone += ((pieces[0][1] if pieces else end) - begin) // self.unit
-        as_of = take_as_of(self.state)
-        for source, since, until in pieces:
-            for group in self._groups(source, since, until, devices):
-                task = Task(source=source, begin=since, end=until, devices=group, target=self.target, as_of=as_of)
-                with _without_collector():
-                    made = self.work.make(task)
-                self.counts.stale += write_documents(self.output, made.documents, fresh=fresh)
-                self.counts.written += len(made.documents)
-                if not fresh:
-                    self._delete_absent(task, made)
-                result.documents += made.documents
-                result.revisit |= made.revisit
+        if not pieces:
+            return result
+        with self._attempt((pieces[0][1], pieces[-1][2]), devices) as as_of:
+            for source, since, until in pieces:
+                for group in self._groups(source, since, until, devices):
+                    task = Task(source=source, begin=since, end=until, devices=group, target=self.target, as_of=as_of)
+                    with _without_collector():
+                        made = self.work.make(task)
+                    self.counts.stale += write_documents(self.output, made.documents, fresh=fresh)
+                    self.counts.written += len(made.documents)
+                    if not fresh:
+                        self._delete_absent(task, made)
+                    result.documents += made.documents
+                    result.revisit |= made.revisit
         return result
+
+    @contextmanager
+    def _attempt(self, stretch: tuple[datetime, datetime], devices: Sequence[str] | None) -> Iterator[datetime]:
+        """Keep on record that a stretch is being computed, and give the `as_of` of its results."""
+        as_of = take_as_of(self.state)
+        names = self.plan.datatype.name, self.plan.tier.prefix
+        attempt = begin_attempt(self.attempts, *names, as_of, stretch, devices)
+        try:
+            yield as_of
+        except Exception:
+            with suppress(PyMongoError):
+                finish_attempt(self.attempts, attempt, failed=True)
+            raise
+        finish_attempt(self.attempts, attempt)
 
     def _groups(
         self, source: Source, begin: datetime, end: datetime, devices: Sequence[str] | None
@@ -188,7 +206,7 @@ class TierRun:
     def _delete_absent(self, task: Task, made: Made) -> None:
         there = keys(self.output, task.begin, task.end, task.devices)
         absent = there - {(document["device_id"], document["timestamp"]) for document in made.documents}
-        delete_documents(self.output, self.db[TOMBSTONES], absent, task.as_of)
+        delete_documents(self.output, absent, task.as_of)
         self.counts.deleted += len(absent)
 
     def pass_on(self, places: Iterable[tuple[str, datetime]]) -> None:

@@ -106,6 +106,15 @@ def save_incidents(
             raise
 
 
+def incidents_at(
+    collection: Collection[Document], type_name: str, begin: datetime, end: datetime, as_of: datetime
+) -> set[tuple[str, datetime]]:
+    """(device, time) of the incidents in `[begin, end)` that one `as_of` found. Raises PyMongoError."""
+    query = {"type": type_name, "at": {"$gte": begin, "$lt": end}, "as_of": as_of}
+    found = collection.find(query, {"_id": 0, "device_id": 1, "at": 1})
+    return {(document["device_id"], document["at"]) for document in found}
+
+
 def _change(item: Befallen, there: Document | None, now: datetime) -> Document | None:
     content: Document = {
         "incident": item.incident.value,

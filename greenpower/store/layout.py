@@ -25,7 +25,7 @@ DEVICE_SETTINGS = "device_settings"
 MARKS = "rollup_marks"
 WATERMARKS = "rollup_watermarks"
 CATALOGUE = "rollup_fields"
-TOMBSTONES = "rollup_tombstones"
+ATTEMPTS = "rollup_attempts"
 INCIDENTS = "counter_incidents"
 
 # The longest expiry that MongoDB takes, 68 years: a TTL index cannot be turned back into a plain one in place.
@@ -33,8 +33,8 @@ FOREVER = 2**31 - 1
 PARTS_TTL = 86_400
 # When ingest listened: longer than any device may be silent.
 WATCH_TTL = 90 * 86_400
-# As long as a job that was frozen may take to come back.
-TOMBSTONES_TTL = 7 * 86_400
+# A job that is frozen for longer leaves late results unfound only if it is also killed right after it wrote them.
+ATTEMPTS_TTL = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield MARKS, (Index(keys=("type", "prefix", "since")),)
     yield WATERMARKS, ()
     yield CATALOGUE, ()
-    yield TOMBSTONES, (Index(keys=("collection",)), Index(keys=("at",), ttl=TOMBSTONES_TTL))
+    yield ATTEMPTS, (Index(keys=("type", "prefix")), Index(keys=("at",), ttl=ATTEMPTS_TTL))
     yield (
         INCIDENTS,
         (

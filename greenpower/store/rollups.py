@@ -1,16 +1,15 @@
-"""Writing tiers: results in order of `as_of`, whoever comes late, and deletions that stay deleted.
+"""Writing tiers: results in order of `as_of`, whoever comes late.
 
 A result carries the `as_of` that its job took before it read its sources. It replaces an older result and never a newer
-one. A bucket that is deleted leaves a tombstone for a while: a job that was frozen meanwhile would insert it anew, and
-the next run removes it then.
+one. A late result where a newer one found nothing has nothing to be compared with: `attempts` finds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
-from pymongo import DeleteOne, ReplaceOne, UpdateOne
+from pymongo import DeleteOne, ReplaceOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, OperationFailure
 
@@ -83,46 +82,26 @@ def _taken(error: BulkWriteError, batch: list[Document]) -> list[Document]:
     return taken
 
 
-def delete_documents(
-    collection: Collection[Document], tombstones: Collection[Document], keys: Iterable[Key], as_of: datetime
-) -> None:
-    """Delete documents of a tier that no source gives any more, but newer ones."""
-    keys = list(keys)
-    if not keys:
-        return
-    now = datetime.now(UTC)
-    tombstones.bulk_write(
-        [
-            UpdateOne(
-                {"_id": f"{collection.name}/{timestamp:%Y-%m-%dT%H:%M:%S.%f}/{device}"},
-                {
-                    "$max": {"as_of": as_of},
-                    "$set": {"collection": collection.name, "device_id": device, "timestamp": timestamp, "at": now},
-                },
-                upsert=True,
-            )
-            for device, timestamp in keys
-        ],
-        ordered=False,
-    )
-    _delete(collection, ((device, timestamp, as_of) for device, timestamp in keys))
-
-
-def bury(collection: Collection[Document], tombstones: Collection[Document]) -> None:
-    """Delete again what late jobs inserted after it was deleted."""
-    _delete(
-        collection,
-        (
-            (stone["device_id"], stone["timestamp"], stone["as_of"])
-            for stone in tombstones.find({"collection": collection.name})
-        ),
-    )
-
-
-def _delete(collection: Collection[Document], doomed: Iterable[tuple[str, datetime, datetime]]) -> None:
+def delete_documents(collection: Collection[Document], keys: Iterable[Key], as_of: datetime) -> None:
+    """Delete documents of a tier that no source gives any more, but newer ones. Raises PyMongoError."""
     deletions = [
         DeleteOne({"device_id": device, "timestamp": timestamp, "as_of": {"$not": {"$gt": as_of}}})
-        for device, timestamp, as_of in doomed
+        for device, timestamp in keys
     ]
     if deletions:
         collection.bulk_write(deletions, ordered=False)
+
+
+def written_at(
+    collection: Collection[Document],
+    begin: datetime,
+    end: datetime,
+    devices: Sequence[str] | None,
+    as_of: datetime,
+) -> set[Key]:
+    """Which documents of `[begin, end)` are results of one `as_of`. devices: None for all. Raises PyMongoError."""
+    query: Document = {"timestamp": {"$gte": begin, "$lt": end}, "as_of": as_of}
+    if devices is not None:
+        query["device_id"] = {"$in": list(devices)}
+    found = collection.find(query, {"_id": 0, "device_id": 1, "timestamp": 1})
+    return {(document["device_id"], document["timestamp"]) for document in found}

@@ -50,6 +50,7 @@ class Chaos:
         self.registry = get_registry()
         self.types = [self.registry[name] for name in TYPES]
         self.worker: Command | None = None
+        self.workers: list[Command] = []
         self.kills: dict[str, int] = {}
 
     @contextmanager
@@ -74,11 +75,14 @@ class Chaos:
                 try:
                     yield self
                 finally:
-                    if self.worker is not None:
-                        self.worker.kill()
+                    for worker in self.workers:
+                        for child in family(worker.process.pid):
+                            child.kill()
+                        worker.kill()
 
     def start_worker(self) -> None:
         self.worker = Command(self.settings, "worker", folder=self.home)
+        self.workers.append(self.worker)
 
     def rounds(self, count: int, say: Callable[[str], None] = lambda text: None) -> None:
         """So many kills, jobs and readings coming all the while."""
@@ -189,7 +193,14 @@ class Chaos:
         mark_now(self.db[MARKS], places)
 
     def settle(self, timeout: float = 120) -> None:
-        """Leave everything alone until each tier has been run once more and nothing is marked."""
+        """Leave everything alone until each tier has been run once more and nothing is marked.
+
+        Twice: the last run of the first time may have begun before something was killed or thawed.
+        """
+        for _ in range(2):
+            self._settle(timeout)
+
+    def _settle(self, timeout: float) -> None:
         since = datetime.now(UTC)
         names = {f"{plan.datatype.name}/{plan.tier.prefix}" for plan in all_plans(self.types, self.settings)}
 

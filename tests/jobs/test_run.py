@@ -229,3 +229,36 @@ def test_a_drop_is_decided_by_what_comes_hours_later(world: World) -> None:
     world.run(POWER)
     world.check(POWER)
     assert world.db.counter_incidents.count_documents({"incident": "reset", "current": True}) == 1
+
+
+@pytest.mark.parametrize("datatype", [POWER, ENERGY], ids=lambda item: item.name)
+@pytest.mark.parametrize("computed", [False, True], ids=["new", "computed before"])
+def test_a_frozen_job_brings_nothing_back_that_is_gone(
+    world: World, monkeypatch: pytest.MonkeyPatch, datatype: DataType, computed: bool
+) -> None:
+    """A job has read its source and freezes; the readings go and another run computes the tier; then it writes."""
+    world.store(datatype, "d0", readings(5, T0, 40, MINUTE))
+    world.now = T0 + timedelta(hours=1)
+    if computed:
+        world.run(datatype)
+        world.store(datatype, "d0", readings(6, T0 + timedelta(seconds=5), 30, MINUTE))
+    make = Work.make
+    frozen = []
+
+    def freeze(self: Work, task: Any) -> Any:
+        made = make(self, task)
+        if self.plan.name not in frozen:
+            frozen.append(self.plan.name)
+            times = [document["timestamp"] for document in raw.find({"timestamp": {"$lt": T0 + MINUTE * 20}})]
+            raw.delete_many({"timestamp": {"$in": times}})
+            world.mark(datatype, "d0", times)
+            world.run(datatype)
+        return made
+
+    raw = world.db[datatype.collection]
+    monkeypatch.setattr(Work, "make", freeze)
+    world.run(datatype)
+    assert len(frozen) > 0
+    world.run(datatype)
+    world.check(datatype)
+    assert world.db.rollup_attempts.count_documents({}) == 0

@@ -1,0 +1,35 @@
+"""Looking for results that came too late: what jobs wrote that were frozen, killed or beside another one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from greenpower.jobs.tier import TierRun
+from greenpower.store.attempts import Attempt, forget_attempt, read_attempts
+from greenpower.store.incidents import incidents_at
+from greenpower.store.layout import INCIDENTS
+from greenpower.store.marks import Place, mark_now
+from greenpower.store.rollups import written_at
+
+
+def recheck(run: TierRun) -> None:
+    """Mark what attempts wrote that are on record, so that it is computed again. Raises PyMongoError.
+
+    One that is done is dealt with then. One that is not may yet write: a frozen job's, or a killed one's, for a day.
+    """
+    name, prefix = run.plan.datatype.name, run.plan.tier.prefix
+    for attempt in read_attempts(run.attempts, name, prefix):
+        places = {Place.of(name, prefix, device, time) for device, time in _late(run, attempt)}
+        mark_now(run.marks, places)
+        if attempt.done:
+            forget_attempt(run.attempts, attempt)
+
+
+def _late(run: TierRun, attempt: Attempt) -> set[tuple[str, datetime]]:
+    """(device, time) of its results that are there, as far as anything can be computed again."""
+    pieces = run.pieces(max(attempt.begin, run.kept_from), attempt.end)
+    if not pieces:
+        return set()
+    begin, end = pieces[0][1], pieces[-1][2]
+    found = written_at(run.output, begin, end, attempt.devices, attempt.as_of)
+    return found | incidents_at(run.db[INCIDENTS], run.plan.datatype.name, begin, end, attempt.as_of)
