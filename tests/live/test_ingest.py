@@ -143,6 +143,10 @@ def test_a_device_goes_offline_and_comes_back_for_all_to_see(
     start_gateway(using)
     client = browser()
     client.subscribe("*")
+    with MongoClient[Any](using.need("MONGO_DB_URI")) as mongo:
+        # What is heard before ingest has written down that it listens is given a minute more.
+        watch = mongo[using.mongo_db_name].ingest_watch
+        wait_until(lambda: watch.count_documents({"sources": "mqtt"}))
     publisher.send(TOPIC, frame())
     assert client.next("device_status")[0]["status"] == "online"
     registry = load_registry(site)
