@@ -2,8 +2,8 @@
 
 A document an attempt at a stretch of a tier: {_id, type, prefix, as_of, begin, end, devices, contested, done, at}. It
 is written before the sources are read and removed after the results are. `as_of` keeps a late result from replacing a
-newer one; what it cannot see is a late result for a place where the newer one found nothing. So two attempts at
-overlapping stretches of a tier make each other contested, and one that is contested, or was never finished because its
+newer one; what it cannot see is a late result for a place where the newer one found nothing. So of two attempts at
+overlapping stretches of a tier the older one is contested, and one that is contested, or was never finished because its
 process died or is frozen, stays on record: the next run looks for what it wrote and computes that again.
 """
 
@@ -22,7 +22,7 @@ from greenpower.store.client import Document
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attempt as it was written down. devices: None for all. contested: there was another one already."""
+    """An attempt as it was written down. devices: None for all. contested: there is a newer one."""
 
     id: ObjectId
     type: str
@@ -43,7 +43,7 @@ def begin_attempt(
     stretch: tuple[datetime, datetime],
     devices: Sequence[str] | None,
 ) -> Attempt:
-    """Write an attempt down and make it and those that it overlaps contested. Raises PyMongoError."""
+    """Write an attempt down; those that it overlaps are contested where they are older. Raises PyMongoError."""
     attempt = Attempt(
         id=ObjectId(),
         type=type_name,
@@ -53,16 +53,17 @@ def begin_attempt(
         end=stretch[1],
         devices=None if devices is None else tuple(devices),
     )
-    others: Document = {
+    rivals: Document = {
         "type": type_name,
         "prefix": prefix,
-        "_id": {"$ne": attempt.id},
         "begin": {"$lt": attempt.end},
         "end": {"$gt": attempt.begin},
     }
+    older = UpdateMany({**rivals, "as_of": {"$lt": as_of}}, {"$set": {"contested": True}})
     # In this order, of two that begin at once at least the second sees the first.
-    result = collection.bulk_write([InsertOne(_document(attempt)), UpdateMany(others, {"$set": {"contested": True}})])
-    return replace(attempt, contested=result.matched_count > 0)
+    collection.bulk_write([InsertOne(_document(attempt)), older])
+    newer = collection.find_one({**rivals, "as_of": {"$gt": as_of}}, {"_id": 1})
+    return replace(attempt, contested=newer is not None)
 
 
 def finish_attempt(collection: Collection[Document], attempt: Attempt, *, failed: bool = False) -> None:

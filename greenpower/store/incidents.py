@@ -64,7 +64,8 @@ def save_incidents(
     as_of: datetime,
 ) -> None:
     """Write down what was found in stretches `(device, begin, end)` that were judged; what is there and was not found
-    any more is not current any more. What a later `as_of` said stays. Raises PyMongoError; saving again is safe.
+    any more is not current any more. What a later `as_of` said stays; what is still as it was gets this `as_of`. Raises
+    PyMongoError; saving again is safe.
     """
     wanted = {(device, item.field, item.at): item for device, item in found}
     there: dict[tuple[str, str, datetime], Document] = {}
@@ -82,8 +83,11 @@ def save_incidents(
     older = {"as_of": {"$not": {"$gte": as_of}}}
     changes: list[tuple[Document, Document]] = []
     for key, item in wanted.items():
-        change = _change(item, there.get(key), now)
-        if change is not None:
+        known = there.get(key)
+        change = _change(item, known, now)
+        if known is not None and change is None:
+            changes.append(({"_id": known["_id"], **older}, {"$set": {}}))
+        elif change is not None:
             place = {"type": type_name, "device_id": key[0], "field": key[1], "at": key[2], "swap": False}
             changes.append(({**place, **older}, change))
     covered = defaultdict(list)
@@ -91,8 +95,9 @@ def save_incidents(
         covered[device].append((since, until))
     for key, document in there.items():
         judged = any(since <= document["at"] < until for since, until in covered[document["device_id"]])
-        if judged and document["current"] and key not in wanted:
-            changes.append(({"_id": document["_id"], **older}, {"$set": {"current": False, "updated_at": now}}))
+        if judged and key not in wanted:
+            gone = {"current": False, "updated_at": now} if document["current"] else {}
+            changes.append(({"_id": document["_id"], **older}, {"$set": gone}))
     if not changes:
         return
     for _, change in changes:

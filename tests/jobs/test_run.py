@@ -262,3 +262,17 @@ def test_a_frozen_job_brings_nothing_back_that_is_gone(
     world.run(datatype)
     world.check(datatype)
     assert world.db.rollup_attempts.count_documents({}) == 0
+
+
+def test_what_a_killed_job_left_is_computed_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wrote buckets and incidents and died: the next run computes them again, those after it have nothing to do."""
+    world.store(ENERGY, "d0", readings(5, T0, 300, MINUTE))
+    world.now = T0 + timedelta(hours=6)
+    monkeypatch.setattr(tier, "finish_attempt", lambda collection, attempt, *, failed=False: None)
+    world.run(ENERGY)
+    monkeypatch.undo()
+    assert world.db.rollup_attempts.count_documents({"done": False}) > 0
+    assert world.db.counter_incidents.count_documents({}) > 0
+    assert sum(counts.marks for counts in world.run(ENERGY).values()) > 0
+    assert sum(counts.marks for counts in world.run(ENERGY).values()) == 0
+    world.check(ENERGY)
