@@ -14,7 +14,7 @@ NODE_IS_NEW := node -e 'const [a, b] = process.versions.node.split(".").map(Numb
 	process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)'
 HAVE_NPM := command -v npm >/dev/null && $(NODE_IS_NEW)
 
-.PHONY: help install up page page-if-possible test bench chaos lint clean
+.PHONY: help install up page page-if-possible test bench chaos lint docs clean
 
 help:
 	@echo 'make up        run everything, with simulated devices (ARGS=--no-simulator: without)'
@@ -23,6 +23,7 @@ help:
 	@echo 'make bench     run the benchmarks'
 	@echo 'make chaos     kill parts at random, 200 times, and hold the end against the truth'
 	@echo 'make lint      check format, style, types and imports'
+	@echo 'make docs      build the documentation into build/docs'
 	@echo 'make install   set up .venv for all of these'
 	@echo 'make clean     delete .venv and what tools left; var/ with the data stays'
 
@@ -51,6 +52,9 @@ lint: $(VENV)/.installed-all
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.installed-all
+	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
 
 clean:
 	rm -rf $(PAGE)/node_modules $(dir $(BUILT)) $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -27,7 +27,12 @@ def test_all_of_it_is_written_when_asked(tmp_path: Path, monkeypatch: pytest.Mon
     assert CliRunner().invoke(group, ["docs", "all", "--write"]).exit_code == 0
     result = CliRunner().invoke(group, ["docs", "all"])
     assert (result.exit_code, result.output) == (0, "")
-    assert {path.name for path in (tmp_path / "docs").iterdir()} == {"api.md", "commands.md", "settings.md"}
+    assert {path.name for path in (tmp_path / "docs").iterdir()} == {
+        "api.md",
+        "commands.md",
+        "fields.md",
+        "settings.md",
+    }
 
 
 def test_the_collection_has_every_operation_and_no_secret() -> None:

@@ -13,7 +13,7 @@ import click
 from pydantic import SecretStr
 
 import greenpower
-from greenpower.commands.reference import commands_page, settings_page
+from greenpower.commands.reference import commands_page, fields_page, settings_page
 from greenpower.config import Settings
 from greenpower.datatype.table import with_tables
 from greenpower.registry import RegistryError, discover, load_registry
@@ -40,6 +40,11 @@ def readmes() -> Pages:
             except ValueError as error:
                 raise RegistryError(f"{path}: {error}") from None
     return found
+
+
+def field_pages() -> Pages:
+    """docs/fields.md."""
+    return {ROOT / "docs" / "fields.md": fields_page([item.datatype for item in discover().loaded])}
 
 
 def settings_pages() -> Pages:
@@ -96,6 +101,7 @@ def _bring_up_to_date(name: str, pages: Pages, write: bool) -> bool:
 
 PARTS: dict[str, tuple[str, Callable[[], Pages]]] = {
     "fields": ("The tables of fields in the plugins' README files.", lambda: readmes()),
+    "types": ("docs/fields.md: every data type with its fields.", lambda: field_pages()),
     "settings": ("docs/settings.md: every setting.", lambda: settings_pages()),
     "commands": ("docs/commands.md: every command.", lambda: commands_pages()),
     "routes": ("docs/api.md: every address of the API.", lambda: route_pages()),

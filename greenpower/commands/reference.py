@@ -1,15 +1,22 @@
-"""Pages of reference that are made from the code: settings and commands."""
+"""Pages of reference that are made from the code: data types, settings and commands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 from greenpower.config import Settings
+from greenpower.datatype import DataType
+from greenpower.datatype.table import field_table
 
+FIELDS_HEAD = """# Data types and fields
+
+Made from the declarations of the data types by `greenpower docs types --write`; do not edit. Each plugin's README has
+its wire format beside these tables.
+"""
 SETTINGS_HEAD = """# Settings
 
 Made from `greenpower/config.py` by `greenpower docs settings --write`; do not edit.
@@ -24,6 +31,20 @@ COMMANDS_HEAD = """# Commands
 
 Made from the commands' own help by `greenpower docs commands --write`; do not edit.
 """
+
+
+def fields_page(datatypes: Iterable[DataType]) -> str:
+    """docs/fields.md."""
+    return FIELDS_HEAD + "".join(map(_type, datatypes))
+
+
+def _type(datatype: DataType) -> str:
+    tiers = ", ".join(f"`{collection}`" for collection in datatype.collections[1:])
+    where = f"Stored in `{datatype.collection}`" + (f", summarised in {tiers}" if tiers else ", not summarised")
+    return (
+        f"\n## {datatype.name}\n\n{datatype.title}. {where}. A device is offline when it was "
+        f"silent for more than {datatype.stale_after} s and 2.5 times its own interval.\n\n{field_table(datatype)}"
+    )
 
 
 def settings_page() -> str:

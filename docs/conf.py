@@ -1,0 +1,13 @@
+"""How the pages in this folder are built: `make docs`. A warning, such as a link that leads nowhere, is an error."""
+
+from importlib.metadata import version as _version
+
+project = "Green Power"
+version = release = _version("greenpower")
+extensions = ["myst_parser", "sphinx_copybutton"]
+exclude_patterns = ["build"]
+myst_heading_anchors = 4
+# Nothing is loaded from elsewhere: sites are often offline.
+html_theme = "furo"
+html_title = "Green Power"
+html_copy_source = False
