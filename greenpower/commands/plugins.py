@@ -1,4 +1,4 @@
-"""`greenpower plugins`: the data types that are loaded and all that was derived from them."""
+"""`greenpower plugins`: the data types that are loaded and all that was derived from them; commands for new ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from greenpower.binding import Binding, bind_all
+from greenpower.commands.kit import check, new, try_frame
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import Field
 from greenpower.registry import Loaded, load_registry
@@ -19,11 +20,14 @@ WIDTH = 120
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.option("--fields/--no-fields", default=True, help="List the fields too.")
-def plugins(as_json: bool, fields: bool) -> None:
-    """List the data types that are loaded and all that was derived from them."""
+@click.pass_context
+def plugins(context: click.Context, as_json: bool, fields: bool) -> None:
+    """List the data types that are loaded and all that was derived from them; write, check and try new ones."""
+    if context.invoked_subcommand is not None:
+        return
     settings = load_settings()
     registry = load_registry(settings.greenpower_site)
     bindings = bind_all(registry)
@@ -35,6 +39,10 @@ def plugins(as_json: bool, fields: bool) -> None:
         click.echo(_text(item))
         if fields and item["fields"]:
             click.echo(_field_table(item["fields"]))
+
+
+for _command in (new, check, try_frame):
+    plugins.add_command(_command)
 
 
 def summary(loaded: Loaded, binding: Binding, settings: Settings) -> dict[str, Any]:

@@ -1,0 +1,185 @@
+"""`greenpower plugins new`, `check` and `try`: for people who write plugins."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+import click
+import orjson
+
+from greenpower.api.json import encode
+from greenpower.commands.moment import Moment
+from greenpower.config import load_settings
+from greenpower.datatype import DeclarationError
+from greenpower.ingest.arrival import Found
+from greenpower.ingest.clock import ClockRule
+from greenpower.kit.attempt import Attempt, attempt, default_topic, statistics_of
+from greenpower.kit.contract import RULES, problems
+from greenpower.kit.outcome import outcomes
+from greenpower.kit.plugin import Plugin, find_plugin, plugins_of, read_frame
+from greenpower.kit.problem import PluginError, shown
+from greenpower.kit.rules.imports import python_lines
+from greenpower.kit.rules.rate import parse_rate
+from greenpower.kit.scaffold import Plan, make_files, write_files
+from greenpower.registry import PACKAGE, RegistryError, discover
+from greenpower.store.client import Document
+
+
+@click.command()
+@click.argument("name")
+@click.option("--mqtt", "topic", metavar="TOPIC", help="What it claims; `+` is the device id. By default NAME/data.")
+@click.option("--tcp", "registration", metavar="REGISTRATION", help="Or: the packet of its gateways, # for a digit.")
+@click.option(
+    "--package", type=click.Path(path_type=Path), metavar="DIR",
+    help="Write it as an installable package of its own, in this folder; else as a folder in plugins/.",
+)  # fmt: skip
+def new(name: str, topic: str | None, registration: str | None, package: Path | None) -> None:
+    """Write a plugin that works: declaration, sample, README, test."""
+    if topic and registration:
+        raise click.UsageError("Either --mqtt or --tcp.")
+    plan = Plan(
+        name=name, topic="" if registration else topic or f"{name}/data", registration=registration or "",
+        package=package,
+    )  # fmt: skip
+    try:
+        files = make_files(plan, discover())
+        placed = {_place(path, plan): text for path, text in files.items()}
+        write_files(placed)
+    except (PluginError, DeclarationError, RegistryError) as error:
+        raise click.ClickException(str(error)) from None
+    for path in placed:
+        click.echo(shown(path))
+    if package is not None:
+        click.echo(f"\nInstall it: pip install --no-build-isolation -e {package}")
+    click.echo(f"\nNext: greenpower plugins check {name}")
+
+
+def _place(path: Path, plan: Plan) -> Path:
+    """Where a file goes: into the package, or into the tree that `plugins/` is in."""
+    if plan.package is not None:
+        return (plan.package / path).absolute()
+    try:
+        plugins = Path(import_module(PACKAGE).__path__[0])
+    except ModuleNotFoundError:
+        raise PluginError(f"there is no {PACKAGE}/ here: give --package DIR") from None
+    return plugins.parent / "tests" / "plugins" / path.name if path.parts[0] == "tests" else plugins / path
+
+
+@click.command()
+@click.argument("name", required=False)
+def check(name: str | None) -> None:
+    """Hold plugins, or one of them, against the rules that every plugin keeps. Ends with exit code 1 if one is broken.
+
+    All that are found are looked at: folders in plugins/, and installed packages with an entry point of the group
+    greenpower.plugins. `pytest --greenpower` does the same, a test a rule.
+    """
+    try:
+        registry = discover()
+        chosen = (find_plugin(registry, name),) if name else plugins_of(registry)
+    except PluginError as error:
+        raise click.ClickException(str(error)) from None
+    if not all([_checked(plugin) for plugin in chosen]):
+        sys.exit(1)
+
+
+def _checked(plugin: Plugin) -> bool:
+    broken = {rule: found for rule in RULES if (found := problems(plugin, rule))}
+    rates = []
+    if "samples" not in broken:
+        rates = [rate for datatype in plugin.datatypes if (rate := parse_rate(plugin, datatype)) is not None]
+    told = f"{len(RULES) - len(broken)} of {len(RULES)} rules kept, {python_lines(plugin.folder)} lines of Python"
+    if rates:
+        told += f", {min(rates):,.0f} frames/s parsed"
+    click.echo(f"{plugin.name} ({plugin.origin}): {told}")
+    for rule, found in broken.items():
+        for problem in found:
+            click.echo(f"\n[{rule}] {problem}")
+    if broken:
+        click.echo()
+    return not broken
+
+
+@click.command("try")
+@click.argument("name")
+@click.argument("frames", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--topic", help="Where it came on; by default the first that the plugin claims.")
+@click.option("--received", type=Moment(), help="When it came, ISO 8601; by default now.")
+@click.option("--keep", metavar="CASE", help="Keep it as a sample of this name, with what it says as expected.")
+def try_frame(
+    name: str, frames: tuple[Path, ...], topic: str | None, received: datetime | None, keep: str | None
+) -> None:
+    """Show what frames become: readings, what is left out and why, bucket statistics, the API's answer.
+
+    Needs no servers. A file whose name ends in .hex is hexadecimal. Ends with exit code 1 if a frame is rejected.
+    """
+    settings = load_settings()
+    try:
+        plugin = find_plugin(discover(), name)
+        chosen = topic or default_topic(next((d for d in plugin.datatypes if d.name == name), plugin.datatypes[0]))
+        payloads = [read_frame(path) for path in frames]
+        at = received or datetime.now(UTC)
+        tried = attempt(plugin, chosen, payloads, ClockRule.of(settings), at, settings.max_frame_bytes)
+        _show(tried, frames)
+        if keep:
+            _keep(plugin, tried, frames, keep)
+    except PluginError as error:
+        raise click.ClickException(str(error)) from None
+    if any(arrival.rejected for arrival in tried.arrivals):
+        sys.exit(1)
+
+
+def _show(tried: Attempt, paths: tuple[Path, ...]) -> None:
+    datatype = tried.datatype
+    units = {field.name: "" if field.unit == "1" else f" {field.unit}" for field in datatype.fields}
+    click.echo(f"{datatype.name}: {datatype.title}, on {tried.arrivals[0].topic}")
+    for path, arrival in zip(paths, tried.arrivals, strict=True):
+        click.echo(f"\n{shown(path)}")
+        if arrival.rejected or arrival.noted:
+            what = "rejected" if arrival.rejected else "noted"
+            click.echo(f"  {what}: {arrival.rejected or arrival.noted}  {arrival.detail}".rstrip())
+        for item in (item for item in tried.found if item.arrival is arrival):
+            click.echo(f"  reading of {item.device_id or 'a device that another part names'} at {_when(item)}")
+            for field, value in item.payload.items():
+                click.echo(f"    {field:<28}{value}{units.get(field, '')}")
+        for field, why in (arrival.left_out or {}).items():
+            click.echo(f"    {field:<28}left out: {why}")
+    for device, buckets in tried.buckets.items():
+        for bucket in buckets:
+            click.echo(f"\nbucket of {tried.resolution} from {bucket.start:%Y-%m-%d %H:%M} UTC, {device}")
+            for field, numbers in statistics_of(bucket).items():
+                said = ", ".join(f"{what} {number}" for what, number in numbers.items())
+                click.echo(f"    {field:<28}{bucket.payload.get(field)}{units.get(field, '')}  ({said})")
+    if datatype.endpoint is not None and tried.stored:
+        click.echo(f"\nGET /api/telemetry/{datatype.endpoint}/")
+        answer: Document = orjson.loads(encode(tried.answer))
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def _when(item: Found) -> str:
+    assert item.time is not None
+    time = f"{item.time:%Y-%m-%d %H:%M:%S} UTC"
+    if item.clock:
+        return f"{time}, its arrival: the stamp {item.stamp} is a wrong clock's, and would get an offset"
+    return f"{time}, its arrival: it has no stamp" if item.undated else f"{time}, stamped {item.stamp}"
+
+
+def _keep(plugin: Plugin, tried: Attempt, paths: tuple[Path, ...], case: str) -> None:
+    """Write frames and what they say as a case."""
+    folder = plugin.folder / "samples" / case
+    topic = tried.arrivals[0].topic
+    device = dict(plugin.claimed(topic)).get(tried.datatype)
+    payloads = [read_frame(path) for path in paths]
+    readings = [item for payload in payloads for item in outcomes(tried.datatype, topic, device, payload)]
+    expected = json.dumps({"topic": topic, "readings": readings}, indent=2, ensure_ascii=False) + "\n"
+    if folder.exists():
+        raise PluginError(f"{shown(folder)} is there already; choose another name, or delete it")
+    folder.mkdir(parents=True)
+    for number, path in enumerate(paths, 1):
+        name = f"frame{path.suffix}" if len(paths) == 1 else f"frame_{number:02}{path.suffix}"
+        (folder / name).write_bytes(path.read_bytes())
+    (folder / "expected.json").write_text(expected, "utf-8")
+    click.echo(f"\nkept as {shown(folder)}")

@@ -1,0 +1,136 @@
+"""What frames become: their readings, what is left out and why, bucket statistics and the API's answer. No servers.
+
+What belongs here: the steps of ingest that need no database, in its order. What does not: how it is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from greenpower.api.row import presenter, statistics
+from greenpower.datatype import DataType
+from greenpower.ingest.arrival import Arrival, Found
+from greenpower.ingest.clock import ClockRule, arrival_time
+from greenpower.ingest.reader import Reader
+from greenpower.kit.plugin import Plugin
+from greenpower.kit.problem import PluginError
+from greenpower.rollup.bucket import Bucket
+from greenpower.rollup.series import roll
+from greenpower.rollup.spec import Spec
+from greenpower.rollup.window import ceil, floor
+from greenpower.simulator.device import topic_for
+from greenpower.store.client import Document
+from greenpower.store.readings import Part, group_parts
+from greenpower.store.shelf import RAW, Shelf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What frames became.
+
+    arrivals: the frames, with what was found out. found: the readings in them. stored: the documents of readings.
+    buckets: by device, those of the finest tier with windows. resolution: its length as people write it.
+    """
+
+    datatype: DataType
+    arrivals: tuple[Arrival, ...]
+    found: tuple[Found, ...]
+    stored: tuple[Document, ...]
+    buckets: dict[str, list[Bucket]] = field(default_factory=dict)
+    resolution: str = RAW
+
+    @property
+    def answer(self) -> Document:
+        """What the type's list answers, the newest first."""
+        end = datetime.max
+        present = presenter(
+            Shelf(
+                collection=self.datatype.collection, resolution=RAW, window=None,
+                kept_from=end, whole_from=end, done_until=None,
+            )
+        )  # fmt: skip
+        rows = sorted(self.stored, key=lambda document: document["timestamp"], reverse=True)
+        results = [present(document) for document in rows]
+        return {"count": len(results), "next": None, "previous": None, "resolution": RAW, "results": results}
+
+
+def default_topic(datatype: DataType) -> str:
+    """A topic that a data type claims; of a gateway `tcp/<type>/<registration packet>`."""
+    for claim in datatype.topics:
+        if not claim.noted:
+            return topic_for(claim, "DEVICE")
+    return f"tcp/{datatype.name}/{datatype.gateways[0].registration.replace('#', '0')}"
+
+
+def attempt(plugin: Plugin, topic: str, payloads: Iterable[bytes], rule: ClockRule, at: datetime, most: int) -> Attempt:
+    """Let frames come on a topic at a time (aware). most: bytes of a frame. Raises PluginError where none claims it."""
+    claimed = plugin.claimed(topic)
+    if not claimed:
+        raise PluginError(f"no data type claims the topic {topic!r}")
+    datatype, device = claimed[0]
+    reader = Reader(plugin.registry, most)
+    given = datatype if datatype.gateways and topic.startswith("tcp/") else None
+    arrivals, found = [], []
+    for payload in payloads:
+        arrival = Arrival(
+            topic=topic, payload=payload, received_at=at, source="tcp" if given else "mqtt", datatype=given,
+            device=device if given else None,
+        )  # fmt: skip
+        reader.shorten(arrival)
+        arrivals.append(arrival)
+        found += reader.read(arrival)
+    named = {item.stamp: item.device_id for item in found if item.device_id is not None}
+    for item in found:
+        item.device_id = item.device_id or named.get(item.stamp)
+        _settle(item, rule)
+    stored = _stored(found, at)
+    tier = next((tier for tier in datatype.tiers if tier.window is not None), None)
+    buckets = {} if tier is None or tier.window is None else _buckets(stored, datatype, tier.window)
+    return Attempt(
+        datatype=datatype, arrivals=tuple(arrivals), found=tuple(found), stored=stored, buckets=buckets,
+        resolution=RAW if tier is None else tier.resolution,
+    )  # fmt: skip
+
+
+def _settle(item: Found, rule: ClockRule) -> None:
+    """The time of a reading: its stamp, or that of its arrival where it has none or its clock is wrong."""
+    at = item.arrival.received_at
+    if item.stamp is not None and rule.plausible(measured := rule.measured(item.stamp, at), at):
+        item.time = measured
+        return
+    item.time, item.undated = arrival_time(at), True
+    item.clock = "" if item.stamp is None else "wrong"
+
+
+def _stored(found: Iterable[Found], at: datetime) -> tuple[Document, ...]:
+    parts = [
+        Part(item.device_id, item.arrival.topic, item.time, at, item.payload, item.complete)
+        for item in found
+        if item.device_id is not None and item.time is not None and item.payload
+    ]
+    return tuple(draft.document(at) for draft in group_parts(parts))
+
+
+def _buckets(stored: Iterable[Document], datatype: DataType, length: int) -> dict[str, list[Bucket]]:
+    series: dict[str, list[Document]] = {}
+    for document in sorted(stored, key=lambda document: document["timestamp"]):
+        series.setdefault(document["device_id"], []).append(document)
+    found = {}
+    for device, documents in series.items():
+        times = [document["timestamp"] for document in documents]
+        payloads = [document["payload"] for document in documents]
+        extra = frozenset(name for payload in payloads for name in payload) if datatype.open else frozenset()
+        end = floor(times[-1], length)
+        found[device] = roll(
+            times, payloads, begin=floor(times[0], length), end=ceil(end.replace(microsecond=1), length), length=length,
+            spec=Spec.of(datatype), settled_before=end, extra=extra,
+        ).buckets  # fmt: skip
+    return found
+
+
+def statistics_of(bucket: Bucket) -> dict[str, dict[str, Any]]:
+    """The statistics of a bucket's values as the API gives them."""
+    return {name: statistics(state) for name, state in bucket.stats.items()}

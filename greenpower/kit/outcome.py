@@ -1,0 +1,57 @@
+"""What a frame says, in the form of a sample's `expected.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from greenpower.datatype import DataType, Frame, FrameError, Reading
+from greenpower.datatype.check import Checker, Number
+
+#: (device, stamp) -> payload
+Merged = dict[tuple[str | None, datetime | None], dict[str, Number]]
+
+
+def outcomes(datatype: DataType, topic: str, device: str | None, payload: bytes) -> list[dict[str, Any]]:
+    """The readings in a frame, or one `{"rejected": reason}`."""
+    try:
+        readings = datatype.parse(Frame(topic=topic, payload=payload, device=device))
+    except FrameError as error:
+        return [{"rejected": error.reason}]
+    return [_outcome(reading, Checker(datatype)) for reading in readings]
+
+
+def _outcome(reading: Reading, checker: Checker) -> dict[str, Any]:
+    payload: dict[str, Number] = {}
+    left_out: dict[str, str] = {}
+    if reading.values or reading.device_id is None:  # a part of a sample may name the device and nothing else
+        try:
+            payload, left_out = checker.check(reading.values)
+        except FrameError as error:
+            return {"rejected": error.reason}
+    stamp = reading.stamp.isoformat() if isinstance(reading.stamp, datetime) else None
+    found = {"device_id": reading.device_id, "stamp": stamp, "complete": reading.complete, "payload": payload}
+    return {**found, "left_out": left_out} if left_out else found
+
+
+def merged(datatype: DataType, device: str | None, frames: Iterable[bytes], topic: str) -> Merged:
+    """What is stored of frames: parts of one reading as one, the first value of a key kept, refused frames left out."""
+    checker = Checker(datatype)
+    found: Merged = {}
+    named: dict[datetime | None, str] = {}
+    for payload in frames:
+        try:
+            for reading in datatype.parse(Frame(topic=topic, payload=payload, device=device)):
+                if reading.device_id is not None:
+                    named[reading.stamp] = reading.device_id
+                if reading.values:
+                    values = checker.check(reading.values)[0]
+                    part = found.setdefault((reading.device_id, reading.stamp), {})
+                    part.update({name: value for name, value in values.items() if name not in part})
+        except FrameError:
+            continue
+    if datatype.id_in_one_part:
+        for _, stamp in [key for key in found if key[0] is None and key[1] in named]:
+            found.setdefault((named[stamp], stamp), {}).update(found.pop((None, stamp)))
+    return found

@@ -1,0 +1,149 @@
+"""Plugins as their authors see them: a folder with a declaration, a README and samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from greenpower.datatype import DataType
+from greenpower.kit.problem import PluginError, Problem, shown
+from greenpower.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A case in `samples/`: frames in the order sent, and what they are expected to say."""
+
+    case: str
+    folder: Path
+    topic: str
+    frames: tuple[bytes, ...]
+    expected: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        return self.case
+
+
+class SampleError(PluginError):
+    """A case cannot be read. `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """origin: name of its module. folder: where that lies. registry: all data types that are there beside its own."""
+
+    origin: str
+    folder: Path
+    datatypes: tuple[DataType, ...]
+    registry: Registry
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The name of its first data type."""
+        return self.datatypes[0].name
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """All cases. Raises SampleError."""
+        folder = self.folder / "samples"
+        if not folder.is_dir():
+            return ()
+        return tuple(read_sample(case) for case in sorted(folder.iterdir()) if case.is_dir())
+
+    def samples_of(self, datatype: DataType) -> Iterator[Sample]:
+        """The cases whose topic one of its types claims. Raises SampleError."""
+        return (sample for sample in self.samples if datatype in [item for item, _ in self.claimed(sample.topic)])
+
+    def claimed(self, topic: str) -> list[tuple[DataType, str | None]]:
+        """The data types that claim a topic, whoever's, each with the device that its claim gives.
+
+        Topics of gateways are `tcp/<type>/<registration packet>`.
+        """
+        source, _, rest = topic.partition("/")
+        name, _, gateway = rest.partition("/")
+        if source == "tcp" and gateway:
+            packet = gateway.encode()
+            return [
+                (datatype, gateway)
+                for datatype, claim in self.registry.gateways
+                if datatype.name == name and claim.pattern.fullmatch(packet)
+            ]
+        return [
+            (datatype, claim.at(topic).device)
+            for datatype in self.registry
+            for claim in datatype.topics
+            if claim.matches(topic)
+        ]
+
+
+def plugins_of(registry: Registry) -> tuple[Plugin, ...]:
+    """The plugins that a registry's data types came from."""
+    return tuple(
+        Plugin(
+            origin=origin,
+            folder=Path(import_module(origin).__file__ or "").parent,
+            datatypes=tuple(item.datatype for item in items),
+            registry=registry,
+        )
+        for origin, items in groupby(registry.loaded, key=lambda item: item.origin)
+    )
+
+
+def find_plugin(registry: Registry, name: str) -> Plugin:
+    """The plugin with a data type, or a module, of this name. Raises PluginError."""
+    plugins = plugins_of(registry)
+    for plugin in plugins:
+        if name in (plugin.origin, *(datatype.name for datatype in plugin.datatypes)):
+            return plugin
+    known = ", ".join(plugin.name for plugin in plugins)
+    raise PluginError(
+        f"no plugin is called {name!r}; there are {known}. A plugin is a folder in plugins/, or an installed package "
+        "with an entry point of the group greenpower.plugins (pip install -e it)"
+    )
+
+
+def read_frame(path: Path) -> bytes:
+    """A frame from a file: hexadecimal where its name ends in `.hex`, else as it is, without a last line end.
+
+    Raises PluginError.
+    """
+    content = path.read_bytes()
+    if path.suffix != ".hex":
+        return content.removesuffix(b"\n")
+    try:
+        return bytes.fromhex(content.decode())
+    except ValueError as error:
+        raise PluginError(f"{shown(path)}: not hexadecimal: {error}") from None
+
+
+def read_sample(folder: Path) -> Sample:
+    """A case: `frame*` in the order of their names, and `expected.json`. Raises SampleError."""
+    path = folder / "expected.json"
+    shape = '{"topic": "…", "readings": [{"device_id": …, "stamp": …, "complete": …, "payload": {…}}]}'
+    try:
+        expected = json.loads(path.read_bytes())
+        topic, readings = expected["topic"], expected["readings"]
+        frames = tuple(read_frame(item) for item in sorted(folder.glob("frame*")))
+    except (OSError, ValueError, KeyError, TypeError, PluginError) as error:
+        raise SampleError(
+            Problem(
+                place=shown(path),
+                found=f"{type(error).__name__}: {error}",
+                expected=f"{shape}, and beside it frame.json, frame.hex or frame_01.json, frame_02.json …",
+                do="run greenpower plugins try NAME FRAME for what belongs into it",
+            )
+        ) from None
+    return Sample(case=folder.name, folder=folder, topic=topic, frames=frames, expected=readings)

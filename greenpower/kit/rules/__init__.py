@@ -1,0 +1,1 @@
+"""The rules, a module for each subject. A rule takes a plugin and gives the problems that it finds, pure."""

@@ -1,0 +1,50 @@
+"""How fast a plugin's samples are parsed and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from time import process_time
+
+from greenpower.datatype import DataType, Frame, FrameError
+from greenpower.datatype.check import Checker
+from greenpower.kit.plugin import Plugin
+from greenpower.kit.problem import Problem, shown
+
+#: below, one core is kept busy by fewer devices than a site may have
+LEAST = 2_000
+SECONDS = 0.05
+
+
+def check_rate(plugin: Plugin) -> Iterator[Problem]:
+    """A core parses frames faster than a site sends them."""
+    for datatype in plugin.datatypes:
+        rate = parse_rate(plugin, datatype)
+        if rate is not None and rate < LEAST:
+            yield Problem(
+                place=f"{shown(plugin.folder)}: {datatype.name}",
+                found=f"{rate:,.0f} frames a second of processor time",
+                expected=f"at least {LEAST:,}",
+                do="compile tables and patterns once, when the module is imported, not for each frame",
+            )
+
+
+def parse_rate(plugin: Plugin, datatype: DataType) -> float | None:
+    """Frames of the samples that are readings, a second of processor time; None where there is no such sample."""
+    frames = [
+        Frame(topic=sample.topic, payload=payload, device="DEVICE")
+        for sample in plugin.samples_of(datatype)
+        if all("payload" in item for item in sample.expected)
+        for payload in sample.frames
+    ]
+    if not frames:
+        return None
+    checker = Checker(datatype)
+    done, began = 0, process_time()
+    while (spent := process_time() - began) < SECONDS or not done:
+        for frame in frames:
+            with suppress(FrameError):
+                for reading in datatype.parse(frame):
+                    checker.check(reading.values)
+        done += len(frames)
+    return done / max(spent, 1e-9)

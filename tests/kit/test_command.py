@@ -1,0 +1,111 @@
+"""`greenpower plugins check` and `try`, as their users see them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from greenpower.cli import group
+from tests.kit.conftest import Make
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEVICE_TIMEZONE", "Asia/Dhaka")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(group, ["plugins", *map(str, arguments)])
+
+
+def rejected(path: Path, content: str, *options: str) -> str:
+    path.write_text(content)
+    result = run("try", "rt", path, *options)
+    assert result.exit_code == 1
+    return result.output
+
+
+def test_check_says_what_is_broken_and_ends_with_1(make: Make) -> None:
+    plugin = make(("README.md", "| kW |", "| MW |"), ("__init__.py", 'title="active power"', 'title=""'))
+    result = run("check", plugin.name)
+    assert result.exit_code == 1
+    assert f"{plugin.name} ({plugin.origin}): 11 of 13 rules kept" in result.output
+    assert f"[README] {plugin.origin}/README.md\n  found:    a table" in result.output
+    assert "  to do:    run greenpower docs fields --write\n" in result.output
+    assert f"[fields] {plugin.origin}/__init__.py: field power\n  found:    no title\n" in result.output
+
+
+def test_check_of_one_looks_at_no_other() -> None:
+    result = run("check", "environment")
+    assert result.exit_code == 0 and result.output.count("\n") == 1
+    assert "frames/s parsed" in result.output
+
+
+def test_an_unknown_name_is_one_line() -> None:
+    result = run("check", "nothing")
+    assert result.exit_code == 1 and "no plugin is called 'nothing'; there are environment, " in result.output
+
+
+def test_try_shows_readings_what_is_left_out_statistics_and_the_answer(tmp_path: Path) -> None:
+    path = tmp_path / "frame.json"
+    path.write_text('{"id":"33B1225950027","time":"20261123203000","isend":"1","ua":229.5,"ub":9e9,"UXJA":12}\n')
+    result = run("try", "rt", path, "--received", "2026-11-23T14:30:09")
+    assert result.exit_code == 0
+    text = result.output
+    assert ", on MQTT_RT_DATA\n\nframe.json\n  reading of 33B1225950027 at 2026-11-23 14:30:00 UTC, " in text
+    assert "    ua                          229.5 V\n" in text
+    assert "    ub                          left out: out-of-range\n" in text
+    assert "bucket of 1m from 2026-11-23 14:30 UTC, 33B1225950027\n" in text
+    assert "229.5 V  (n 1, min 229.5, max 229.5)" in text
+    _, _, answer = text.partition("GET /api/telemetry/rt-data/\n")
+    (row,) = json.loads(answer)["results"]
+    assert row["payload"] == {"ua": 229.5, "uxja": 12}
+    assert (row["timestamp"], row["topic"]) == ("2026-11-23T14:30:00.000Z", "MQTT_RT_DATA")
+
+
+def test_packets_of_one_reading_are_one_and_counters_are_counted(tmp_path: Path) -> None:
+    for number, values in enumerate(('"zygsz":100,"fygsz":7', '"zwgsz":5')):
+        (tmp_path / f"frame_{number}.json").write_text(f'{{"id":"M","time":"20261123203000","isend":"0",{values}}}')
+    (tmp_path / "later.json").write_text('{"id":"M","time":"20261123204500","isend":"1","zygsz":101.5}')
+    names = ("frame_0.json", "frame_1.json", "later.json")
+    text = run("try", "eny_now", *names, "--received", "2026-11-23T14:46:00").output
+    assert json.loads(text.partition("eny-now-data/\n")[2])["count"] == 2
+    assert "first 100, last 101.5, energy 1.5" in text
+
+
+def test_a_wrong_clock_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "frame.json"
+    path.write_text('{"id":"M","time":"20050101000000","ua":230}')
+    text = run("try", "rt", path, "--received", "2026-11-23T14:46:00").output
+    assert "2026-11-23 14:46:00 UTC, its arrival: the stamp 2005-01-01 00:00:00 is a wrong clock's" in text
+
+
+def test_what_is_rejected_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "frame.json"
+    assert "  rejected: not-json  " in rejected(path, "{")
+    assert "  rejected: no-id  " in rejected(path, '{"ua":230}')
+    assert "  rejected: zero-frame  " in rejected(path, '{"id":"M","ua":0,"ub":0}')
+    assert "no data type claims the topic 'x'" in rejected(path, "{}", "--topic", "x")
+    assert "not hexadecimal" in rejected(tmp_path / "frame.hex", "zz")
+
+
+def test_a_frame_can_be_kept_as_a_sample(make: Make, tmp_path: Path) -> None:
+    plugin = make()
+    (tmp_path / "hot.json").write_text('{"id":"S-7","time":"20261123203000","power":1.5,"temp":400}\n')
+    result = run("try", plugin.name, "hot.json", "--keep", "hot")
+    assert result.exit_code == 0 and f"kept as {plugin.origin}/samples/hot\n" in result.output
+    expected = json.loads((plugin.folder / "samples" / "hot" / "expected.json").read_text())
+    assert expected["readings"][0]["left_out"] == {"temp": "out-of-range"}
+    assert run("check", plugin.name).exit_code == 0
+    assert "is there already" in run("try", plugin.name, "hot.json", "--keep", "hot").output
+
+
+def test_a_round_of_a_gateway_can_be_tried(make: Make) -> None:
+    plugin = make(tcp="SHED##")
+    text = run("try", plugin.name, plugin.folder / "samples" / "as_sent" / "frame.hex").output
+    assert f"on tcp/{plugin.name}/SHED00" in text and "its arrival: it has no stamp" in text
+    assert "    power                       12.5 kW\n" in text
