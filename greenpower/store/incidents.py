@@ -134,7 +134,8 @@ def _change(item: Befallen, there: Document | None, now: datetime) -> Document |
     status = OPEN if item.incident in SUSPECT else NOTED
     change: Document = {"$set": {**content, "updated_at": now}, "$setOnInsert": {"status": status, "found_at": now}}
     if there is not None and there["status"] in (OPEN, NOTED) and there["status"] != status:
-        change["$set"]["status"] = status
+        # In one place only: the server takes no update that says it twice.
+        change["$set"]["status"] = change["$setOnInsert"].pop("status")
     return change
 
 
