@@ -1,7 +1,7 @@
 """Layout: which collections there are, their indexes and their retention.
 
 What belongs here: names, index declarations and the one function that brings a database up to them. What does not:
-queries.
+queries, and how a collection is stored (`greenpower.store.compression`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 
 from pymongo import ASCENDING
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.store.client import Document
+from greenpower.store.compression import make_compressed
 
 EVENTS = "telemetry_events"
 CLOCKS = "device_clocks"
@@ -35,20 +37,29 @@ PARTS_TTL = 86_400
 WATCH_TTL = 90 * 86_400
 # A job that is frozen for longer leaves late results unfound only if it is also killed right after it wrote them.
 ATTEMPTS_TTL = 86_400
+# Events of frames that added nothing: few, and looked for.
+ADDED_NOTHING: Document = {"outcome": {"$in": ["rejected", "noted", "duplicate"]}}
+INDEX_NOT_FOUND = 27
+# Indexes that others have taken the place of; they go when those are there.
+OUTGROWN = {EVENTS: ("outcome_received_at",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """One index: keys in order, all ascending. ttl: seconds after which documents go, 0 never; None no TTL index."""
+    """One index: keys in order, all ascending. ttl: seconds after which documents go, 0 never; None no TTL index.
+
+    suffix: of its name, where one of the same keys was made otherwise before.
+    """
 
     keys: tuple[str, ...]
     unique: bool = False
     ttl: int | None = None
     partial: Document = field(default_factory=dict)
+    suffix: str = ""
 
     @property
     def name(self) -> str:
-        return "_".join(self.keys)
+        return "_".join(self.keys) + self.suffix
 
 
 def reading_indexes(ttl: int) -> tuple[Index, ...]:
@@ -61,12 +72,19 @@ def reading_indexes(ttl: int) -> tuple[Index, ...]:
 
 
 def event_indexes(ttl: int) -> tuple[Index, ...]:
-    """The indexes of the events: retention; one device's; one type's, for replay too; the few that are no readings."""
+    """The indexes of the events: retention; one device's; one type's, for replay too; one topic's; the few that added
+    nothing.
+    """
     return (
         Index(keys=("received_at",), ttl=ttl),
         Index(keys=("device_id", "received_at")),
         Index(keys=("type", "received_at")),
-        Index(keys=("outcome", "received_at"), partial={"outcome": {"$in": ["rejected", "noted"]}}),
+        Index(keys=("topic", "received_at")),
+        Index(
+            keys=("outcome", "received_at"),
+            partial=ADDED_NOTHING,
+            suffix="_of_others",
+        ),
     )
 
 
@@ -99,17 +117,23 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
             Index(keys=("type", "device_id", "field", "at", "swap"), unique=True),
             Index(keys=("type", "at")),
             Index(keys=("device_id", "at")),
+            Index(keys=("status", "at")),
+            Index(keys=("current", "at")),
         ),
     )
 
 
 def ensure_indexes(db: Database[Document], datatypes: Iterable[DataType], settings: Settings) -> list[str]:
-    """Make the indexes that are missing and change TTLs that differ, in place. Returns a line for each change.
+    """Make the collections and indexes that are missing and change TTLs that differ, in place. Returns a line for each
+    change of an index.
 
     Safe to run again and from several processes at once.
     """
     changes = []
+    there = set(db.list_collection_names())
     for collection, indexes in layout(datatypes, settings):
+        if collection not in there:
+            make_compressed(db, collection)
         existing = {info["name"]: info for info in db[collection].list_indexes()}
         for index in indexes:
             ttl = FOREVER if index.ttl == 0 else index.ttl
@@ -120,7 +144,20 @@ def ensure_indexes(db: Database[Document], datatypes: Iterable[DataType], settin
             elif ttl is not None and found.get("expireAfterSeconds") != ttl:
                 db.command("collMod", collection, index={"name": index.name, "expireAfterSeconds": ttl})
                 changes.append(f"{collection}: kept for {'ever' if ttl == FOREVER else f'{ttl} s'}")
+        for name in OUTGROWN.get(collection, ()):
+            if name in existing:
+                changes += _drop(db, collection, name)
     return changes
+
+
+def _drop(db: Database[Document], collection: str, name: str) -> list[str]:
+    try:
+        db[collection].drop_index(name)
+    except OperationFailure as error:
+        if error.code != INDEX_NOT_FOUND:  # another process was quicker
+            raise
+        return []
+    return [f"{collection}: index {name} dropped"]
 
 
 def _create(db: Database[Document], collection: str, index: Index, ttl: int | None) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.registry import get_registry
 from greenpower.store.client import sync_client
-from greenpower.store.layout import EVENTS, FOREVER, ensure_indexes
+from greenpower.store.compression import otherwise_compressed
+from greenpower.store.layout import EVENTS, FOREVER, ensure_indexes, layout
+from tests.cli import run_cli
 
 
 def ensure(settings: Settings, **values: object) -> list[str]:
@@ -53,3 +57,33 @@ def test_the_dedupe_is_the_databases(settings: Settings) -> None:
         for datatype in get_registry():
             for name in datatype.collections:
                 assert db[name].index_information()["device_id_timestamp"]["unique"] is True
+
+
+def test_collections_are_made_compressed_and_those_that_are_there_keep_what_they_have(settings: Settings) -> None:
+    names = [name for name, _ in layout(get_registry(), settings)]
+    with sync_client(settings) as client:
+        db = client[settings.mongo_db_name]
+        db.create_collection("grid_rt_data")
+        ensure(settings)
+        assert otherwise_compressed(db, names) == [("grid_rt_data", "snappy")]
+
+
+def test_the_command_says_what_keeps_its_compression(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sync_client(settings) as client:
+        client[settings.mongo_db_name].create_collection(EVENTS)
+    assert run_cli(monkeypatch, tmp_path, "ensure-indexes", settings=settings) == 0
+    assert f"{EVENTS}: stays compressed by snappy" in capsys.readouterr().out
+
+
+def test_an_index_that_another_has_taken_the_place_of_goes(settings: Settings) -> None:
+    partial = {"outcome": {"$in": ["rejected", "noted"]}}
+    keys = [("outcome", 1), ("received_at", 1)]
+    with sync_client(settings) as client:
+        events = client[settings.mongo_db_name][EVENTS]
+        events.create_index(keys, name="outcome_received_at", partialFilterExpression=partial)
+        assert f"{EVENTS}: index outcome_received_at dropped" in ensure(settings)
+        names = events.index_information().keys()
+        assert "outcome_received_at_of_others" in names and "outcome_received_at" not in names
+    assert ensure(settings) == []
