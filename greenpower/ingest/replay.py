@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from bson import ObjectId
 from pymongo import ASCENDING
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -40,6 +39,7 @@ BATCH = 1_000
 # Events that were settled without the parser: nothing to read again.
 NOT_READ = frozenset({REDELIVERED, "retained", "too-large"})
 EXPIRY_MARGIN = timedelta(hours=1)
+TICK = timedelta(milliseconds=1)
 
 Progress = Callable[[int], None]
 
@@ -155,25 +155,25 @@ class Replay:
         return summary, clock
 
     async def _batches(self) -> AsyncIterator[list[Document]]:
-        """The events in the order received, by position and not by one long cursor: a cursor may time out."""
-        after: tuple[datetime, ObjectId] | None = None
-        while True:
-            query = self._query()
-            if after is not None:
-                received, last = after
-                query = {
-                    "$and": [
-                        query,
-                        {"received_at": {"$gte": received}},
-                        {"$or": [{"received_at": {"$gt": received}}, {"_id": {"$gt": last}}]},
-                    ]
-                }
-            cursor = self.db[EVENTS].find(query).sort([("received_at", 1), ("_id", 1)]).limit(BATCH)
-            events = await cursor.to_list()
+        """The events in the order received, by position and not by one long cursor: a cursor may time out.
+
+        An index on the time cannot give the order of those of one millisecond, so a batch ends where one does.
+        """
+        query = self._query()
+        more = True
+        while more:
+            events = await self.db[EVENTS].find(query).sort("received_at", 1).limit(BATCH + 1).to_list()
             if not events:
                 return
-            yield events
-            after = events[-1]["received_at"], events[-1]["_id"]
+            more = len(events) > BATCH
+            if more:
+                last = events[-1]["received_at"]
+                events = [event for event in events if event["received_at"] < last]
+                if not events:
+                    events = await self.db[EVENTS].find({**query, "received_at": last}).to_list()
+                    last += TICK
+                query = {**query, "received_at": {**self._received, "$gte": last}}
+            yield sorted(events, key=lambda event: (event["received_at"], event["_id"]))
 
     def _arrival(self, event: Document) -> Arrival | None:
         payload = raw_bytes(event)

@@ -36,7 +36,9 @@ class Lag:
 
 
 WAITING: list[dict[str, Any]] = [
-    {"$group": {"_id": {"type": "$type", "prefix": "$prefix"}, "count": {"$sum": 1}, "since": {"$min": "$since"}}}
+    # In the order of the index, from which alone it is answered.
+    {"$sort": {"type": 1, "prefix": 1, "since": 1}},
+    {"$group": {"_id": {"type": "$type", "prefix": "$prefix"}, "count": {"$sum": 1}, "since": {"$min": "$since"}}},
 ]
 
 

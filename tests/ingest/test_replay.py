@@ -111,6 +111,22 @@ def test_replay_equals_a_fresh_ingest(
     assert replayed == content(db)
 
 
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_a_replay_in_small_batches_is_the_same(
+    settings: Settings, db: Database[Document], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Some frames arrive in one millisecond: more of them than a batch holds."""
+    at_once = [(body, START + timedelta(minutes=n // 10)) for n, (body, _) in enumerate(traffic())]
+    through_pipelines(settings, at_once)
+    before = content(db)
+    whole = run_replay(settings, with_parser(the_same), dry_run=True)
+    monkeypatch.setattr("greenpower.ingest.replay.BATCH", size)
+    summary = run_replay(settings, with_parser(the_same))
+    assert (summary.events, summary.readings) == (whole.events, whole.readings)
+    assert summary.changes.total == 0
+    assert content(db) == before
+
+
 def test_a_replay_is_idempotent(settings: Settings, db: Database[Document]) -> None:
     through_pipelines(settings, traffic())
     registry = with_parser(other_zone)
