@@ -7,10 +7,10 @@ from typing import Any
 
 import marshmallow as ma
 from flask import Response, abort
-from flask_jwt_extended import get_current_user
 from sqlalchemy import select
 
 from greenpower.api import token
+from greenpower.api.auth import current_caller
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.cache import private, with_etag
 from greenpower.api.json import answer
@@ -134,7 +134,7 @@ def make_blueprint() -> Blueprint:
         The answer alone holds the key; it is kept nowhere.
         """
         expires_at = now() + timedelta(days=body["days"])
-        key, secret = new_key(body["name"], sorted({*body["scopes"]}), expires_at, get_current_user().id)
+        key, secret = new_key(body["name"], sorted({*body["scopes"]}), expires_at, current_caller().id)
         db.session.add(key)
         db.session.commit()
         return private(answer({**present(key), "key": secret}, 201))

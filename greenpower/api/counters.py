@@ -12,10 +12,10 @@ import marshmallow as ma
 import pymongo
 from bson import ObjectId
 from flask import Response, abort
-from flask_jwt_extended import get_current_user
 from pymongo import DESCENDING
 from webargs.flaskparser import abort as refuse
 
+from greenpower.api.auth import current_caller
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.context import database, get_context
 from greenpower.api.incidents import STATUSES, IncidentPage, IncidentSchema, present
@@ -177,7 +177,7 @@ def _wire_id(id: int) -> str:
 
 
 def _caller() -> str:
-    return str(get_current_user().username)
+    return str(current_caller().username)
 
 
 def _mark(type_name: str, device: str, at: datetime) -> None:

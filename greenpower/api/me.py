@@ -6,8 +6,8 @@ from typing import Any
 
 import marshmallow as ma
 from flask import Response, abort
-from flask_jwt_extended import get_current_user
 
+from greenpower.api.auth import current_caller
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.cache import private, with_etag
 from greenpower.api.json import answer
@@ -99,7 +99,7 @@ def make_role_blueprint() -> Blueprint:
 
 
 def _me() -> User:
-    user = db.session.get(User, get_current_user().id)
+    user = db.session.get(User, current_caller().id)
     if user is None:
         abort(401, "The token was revoked.")
     return user
