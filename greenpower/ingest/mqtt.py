@@ -38,6 +38,11 @@ GROUP = "$share/greenpower/"
 # Frames of lost connections are still being written while the next connection brings its own. Up to this many windows
 # may be held before we stay away from the broker until there is room.
 WINDOWS_HELD = 4
+# With one more window held, its own connection's, we read nothing from the broker until there is room. Only a broker
+# that sends more than it may comes so far: mosquitto 2.0 sends all that waits where a session had more in flight on an
+# earlier connection (of MQTT 3.1.1, which has no such limit) than it may have now.
+WINDOWS_READ = WINDOWS_HELD + 1
+ROOM_SECONDS = 0.05
 SUCCESS = 0
 UNSPECIFIED_ERROR = 128
 SESSION_TAKEN_OVER = 0x8E
@@ -52,7 +57,21 @@ class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.lost = asyncio.Event()
+        self.held_back = False
         super().__init__(*args, **kwargs)
+
+    def hold_back(self, hold: bool) -> None:
+        """Read nothing more from the broker, or read on; nothing where the connection is closed."""
+        if self._connection is None or self._connection.is_closing():
+            return
+        transport, protocol = self._connection._transport, self._connection._protocol
+        if hold:
+            transport.pause_reading()
+            # gmqtt's stream reader would read on once it has handed on what it has, if it remembers that it paused too.
+            protocol._hard_reader._paused = False
+        elif self.held_back:
+            transport.resume_reading()
+        self.held_back = hold
 
     async def reconnect(self, delay: bool = False) -> None:
         """Called by gmqtt when the connection ended or was refused."""
@@ -73,6 +92,7 @@ class MqttSource:
         self.connected = False
         self.problem = "not connected yet"
         self._version: int = MQTTv50
+        self._knows_5 = False
         self._client: Connection | None = None
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
@@ -107,7 +127,7 @@ class MqttSource:
     async def _room(self) -> None:
         batcher = self.pipeline.batcher
         while (batcher.pending > WINDOWS_HELD * self.window or batcher.is_full) and not self._stopping.is_set():
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(ROOM_SECONDS)
 
     async def _connection(self) -> bool:
         """One connection from beginning to end. Returns whether the broker accepted it."""
@@ -121,6 +141,7 @@ class MqttSource:
                 await asyncio.wait_for(client.disconnect(), CONNECT_SECONDS)
             return False
         self._set_connected(True, "")
+        self._knows_5 = self._knows_5 or self._version == MQTTv50
         log.info("connected to %s:%d, MQTT %s", self.host, self.settings.mqtt_port, _name(self._version))
         lost = asyncio.create_task(client.lost.wait())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -182,7 +203,8 @@ class MqttSource:
         self._set_connected(False, str(error))
         refused = isinstance(error, MQTTConnectError) and error._code in VERSION_REFUSED
         # Brokers that know no MQTT 5 also just hang up, or wait for the rest of what they take for a longer packet.
-        closed = isinstance(error, BrokerSilent)
+        # One that was heard to speak it was only cut off.
+        closed = isinstance(error, BrokerSilent) and not self._knows_5
         log.warning("cannot connect to %s:%d: %s", self.host, self.settings.mqtt_port, error)
         if self._version == MQTTv50 and (refused or closed):
             log.warning("trying MQTT 3.1.1")
@@ -229,10 +251,28 @@ class MqttSource:
             dup=bool(properties["dup"]),
             retained=bool(properties["retain"]),
         )
-        await self.pipeline.submit(arrival)
+        done = self.pipeline.submit(arrival)
+        if self.pipeline.batcher.pending > WINDOWS_READ * self.window:
+            self._hold_back(client)
+        await done
         # Of a lost connection gmqtt sends nothing: the broker delivers the frame again, and it is a duplicate then.
         (self.metrics.unacknowledged if client.lost.is_set() else self.metrics.acknowledged).inc()
         return SUCCESS
+
+    def _hold_back(self, client: Connection) -> None:
+        """Leave what the broker sends in the network until there is room."""
+        if not client.held_back:
+            log.warning("%d frames held, reading no more for a while", self.pipeline.batcher.pending)
+            asyncio.get_running_loop().call_later(ROOM_SECONDS, self._read_on, client)
+        client.hold_back(True)
+
+    def _read_on(self, client: Connection) -> None:
+        if client.lost.is_set():
+            return
+        if self.pipeline.batcher.pending > WINDOWS_HELD * self.window:
+            asyncio.get_running_loop().call_later(ROOM_SECONDS, self._read_on, client)
+        else:
+            client.hold_back(False)
 
     def _set_connected(self, connected: bool, problem: str) -> None:
         self.connected = connected

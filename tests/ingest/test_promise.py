@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import psutil
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.embedded import Mongod, Mosquitto
+from tests.chaos.link import Link
 from tests.ingest.conftest import Document, Publisher, Start, frame, stamp, wait_events
 from tests.proxy import AckDroppingProxy
 from tests.wait import wait_until
@@ -153,3 +156,68 @@ def test_a_stopped_mongod_costs_nothing_and_memory_stays_bounded(
     wait_until(lambda: own_db.telemetry_events.count_documents({"outcome": "stored"}) == sent)
     assert highest - calm < 100 * 2**20, f"{(highest - calm) / 2**20:.0f} MiB more for {sent} frames"
     publisher.close()
+
+
+def test_memory_stays_bounded_where_a_broker_sends_more_than_it_may(
+    start: Start, settings: Settings, own_mongod: Mongod, tmp_path: Path
+) -> None:
+    """A session that had more frames in flight on a 3.1.1 connection than its MQTT 5 connection may have: after some
+    acknowledgements mosquitto 2.0 sends everything that waits."""
+    using = changed(settings, mongo_db_uri=own_mongod.uri, mqtt_receive_maximum=500)
+    with Mosquitto(tmp_path / "generous", options={"max_inflight_messages": "10000"}) as generous:
+        using = changed(using, mqtt_broker=generous.host, mqtt_port=generous.port)
+        hoard(generous, using.mqtt_client_id, "MQTT_RT_DATA")
+        publisher = Publisher(generous.host, generous.port)
+
+        def send(first: int, last: int) -> None:
+            for second in range(first, last):
+                publisher.send("MQTT_RT_DATA", frame(time=BASE - timedelta(seconds=second)))
+            publisher.flush()
+
+        send(3000, 20_000)
+        command = start(using)
+        with MongoClient[Document](own_mongod.uri) as client:
+            readings = client[using.mongo_db_name].grid_rt_data
+            wait_until(lambda: readings.count_documents({}) >= 1500)
+            own_mongod.pause()
+            send(20_000, 24_000)
+            time.sleep(2)
+            held = command.metric("greenpower_frames_pending")
+            own_mongod.resume()
+            wait_until(lambda: readings.count_documents({}) == 24_000, 60)
+        # Five windows, and what was on its way when reading stopped; without that it would be nearly all.
+        assert held < 8_000, f"{held} frames held"
+        publisher.close()
+
+
+def hoard(broker: Mosquitto, client_id: str, topic: str) -> None:
+    """Open a session of MQTT 3.1.1 that acknowledges nothing, let it take 3000 frames, and leave it."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False, manual_ack=True)
+    took: list[int] = []
+    client.on_message = lambda client, data, message: took.append(message.mid)
+    ready = threading.Event()
+    client.on_subscribe = lambda *_: ready.set()
+    client.connect(broker.host, broker.port)
+    client.loop_start()
+    client.subscribe(topic, 1)
+    assert ready.wait(10)
+    publisher = Publisher(broker.host, broker.port)
+    for second in range(3000):
+        publisher.send(topic, frame(time=BASE - timedelta(seconds=second)))
+    publisher.flush()
+    publisher.close()
+    wait_until(lambda: len(took) == 3000)
+    client.disconnect()
+    client.loop_stop()
+
+
+def test_a_cut_connection_is_not_taken_for_a_broker_that_knows_no_mqtt_5(
+    start: Start, settings: Settings, own_broker: Mosquitto
+) -> None:
+    with Link(own_broker.port) as link:
+        command = start(changed(settings, mqtt_broker="127.0.0.1", mqtt_port=link.port))
+        link.cut()
+        wait_until(lambda: command.log.read_text().count("the broker closed the connection") >= 2)
+        link.heal()
+        wait_until(lambda: command.health().get("status") == "ok", 30)
+        assert "3.1.1" not in command.log.read_text()
