@@ -26,6 +26,9 @@ ODD_CONFLICTS = 3
 LAGS_KEPT = 15
 MOST_DEVICES = 200_000
 MILLISECOND = timedelta(milliseconds=1)
+# How near to arrival an earlier offset must bring a stamp: near enough for what is delivered again after the clock has
+# stepped on, too near for a clock that fell back to where it had once been.
+AGAIN = timedelta(days=1)
 # Frames of one device that come together are moved apart by up to this much.
 CLOSE = timedelta(seconds=1)
 
@@ -138,16 +141,26 @@ class Timekeeper:
         known = await clocks.offsets(self.collection, {device for _, device, _ in wrong})
         for found, device, time in wrong:
             arrival = found.arrival.received_at
-            offset = known.get(device)
-            if offset is None or not self.rule.plausible(time + offset, arrival):
+            had = known.get(device, ())
+            offset = self._fitting(had, time, arrival)
+            if offset is None:
                 wanted = arrival_time(arrival) - time
-                offset = known[device] = await clocks.agree_offset(self.collection, device, wanted, offset)
+                offset = await clocks.agree_offset(self.collection, device, wanted, had[0] if had else None)
+                known[device] = (offset, *had)
             moved = time + offset
             found.clock, found.offset = "offset", offset
             if self.rule.plausible(moved, arrival):
                 found.time = moved
             else:  # another process agreed meanwhile on one that fits only its own frames
                 self._set_arrival(found, device)
+
+    def _fitting(self, offsets: tuple[timedelta, ...], time: datetime, arrival: datetime) -> timedelta | None:
+        """The offset to move this time by: the one in force, else an earlier one, of a frame that comes again."""
+        for number, offset in enumerate(offsets):
+            moved = time + offset
+            if self.rule.plausible(moved, arrival) and (number == 0 or arrival - moved < AGAIN):
+                return offset
+        return None
 
     def _note_lag(self, device: str, lag: float) -> None:
         lags = self._lags.get(device)

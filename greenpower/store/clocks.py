@@ -1,7 +1,8 @@
 """Device clocks: the offset of each wrong one, the stamp of each stuck one, and the usual lag of all.
 
-A document a device: {_id: device_id, offset_ms?, stuck?: {type: stamp}, lag_ms, updated_at}. Offsets are written before
-the readings that use them, and the first writer wins, so that several processes and redeliveries agree.
+A document a device: {_id: device_id, offset_ms?, earlier_ms?: [offset], stuck?: {type: stamp}, lag_ms, updated_at}.
+Offsets are written before the readings that use them, and the first writer wins, so that several processes and
+redeliveries agree; those that were in force before are kept for frames that come again after the clock has stepped on.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from pymongo.errors import DuplicateKeyError
 from greenpower.store.client import Document
 
 MILLISECOND = timedelta(milliseconds=1)
+EARLIER_KEPT = 8
 
 
-async def offsets(collection: AsyncCollection[Document], devices: Iterable[str]) -> dict[str, timedelta]:
-    """The offsets that are known of these devices."""
+async def offsets(collection: AsyncCollection[Document], devices: Iterable[str]) -> dict[str, tuple[timedelta, ...]]:
+    """The offsets that are known of these devices: the one in force, then earlier ones, newest first."""
     query = {"_id": {"$in": list(devices)}, "offset_ms": {"$exists": True}}
     return {
-        document["_id"]: timedelta(milliseconds=document["offset_ms"])
-        async for document in collection.find(query, {"offset_ms": 1})
+        document["_id"]: tuple(
+            timedelta(milliseconds=offset_ms) for offset_ms in (document["offset_ms"], *document.get("earlier_ms", ()))
+        )
+        async for document in collection.find(query, {"offset_ms": 1, "earlier_ms": 1})
     }
 
 
@@ -36,8 +40,12 @@ async def agree_offset(
     instead_of: the offset that no longer fits, None where there was none.
     """
     offset_ms = wanted // MILLISECOND
-    before = {"offset_ms": {"$exists": False}} if instead_of is None else {"offset_ms": instead_of // MILLISECOND}
-    change = {"$set": {"offset_ms": offset_ms, "offset_since": datetime.now(UTC), "updated_at": datetime.now(UTC)}}
+    now = datetime.now(UTC)
+    before: Document = {"offset_ms": {"$exists": False}}
+    change: Document = {"$set": {"offset_ms": offset_ms, "offset_since": now, "updated_at": now}}
+    if instead_of is not None:
+        before = {"offset_ms": instead_of // MILLISECOND}
+        change["$push"] = {"earlier_ms": {"$each": [instead_of // MILLISECOND], "$position": 0, "$slice": EARLIER_KEPT}}
     with suppress(DuplicateKeyError):  # there is an offset already: another process was first
         await collection.update_one({"_id": device, **before}, change, upsert=instead_of is None)
     found = await collection.find_one({"_id": device}, {"offset_ms": 1})

@@ -125,6 +125,23 @@ def test_a_clock_that_is_set_right_is_believed_again_and_a_new_error_gets_a_new_
     assert times == [NOON + timedelta(minutes=n) for n in range(4)]
 
 
+def test_frames_from_before_a_clock_stepped_again_find_their_readings(
+    settings: Settings, db: Database[Document]
+) -> None:
+    """Ingest was killed before it acknowledged what it stored: the broker delivers it again after the step."""
+    begins = [datetime(2005, 1, 18, 21, 15), datetime(2030, 1, 1)]
+    run = []
+    for n in range(12):
+        text = (begins[n // 6] + timedelta(minutes=n)).strftime("%Y%m%d%H%M%S")
+        run.append(({**frame(ua=200.0 + n), "time": text}, NOON + timedelta(minutes=n)))
+    again = [(body, NOON + timedelta(minutes=11, seconds=30)) for body, _ in run[3:10]]
+    through_pipelines(settings, run[:10], again, run[10:])
+    readings = list(db.grid_rt_data.find().sort("timestamp"))
+    assert [reading["timestamp"] for reading in readings] == [NOON + timedelta(minutes=n) for n in range(12)]
+    assert [reading["payload"]["ua"] for reading in readings] == [200.0 + n for n in range(12)]
+    assert db.telemetry_events.count_documents({"outcome": "duplicate"}) == 7
+
+
 def test_a_days_backlog_keeps_its_times(settings: Settings, db: Database[Document]) -> None:
     run = [(frame(time=NOON - timedelta(minutes=15 * n)), NOON) for n in range(96)]
     through_pipelines(settings, run)
