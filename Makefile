@@ -21,7 +21,7 @@ help:
 	@echo 'make page      build the dashboard'
 	@echo 'make test      run all tests (ARGS="-k rt": some)'
 	@echo 'make bench     run the benchmarks'
-	@echo 'make chaos     kill parts at random, 200 times, and hold the end against the truth'
+	@echo 'make chaos     a million frames under faults, then 200 kills during rollups; the end held against the truth'
 	@echo 'make lint      check format, style, types and imports'
 	@echo 'make docs      build the documentation into build/docs'
 	@echo 'make install   set up .venv for all of these'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from uuid import uuid4
@@ -17,9 +18,16 @@ from greenpower.config import Settings
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the session's PostgreSQL."""
+    with postgres_server(tmp_path_factory.mktemp("run")) as url:
+        yield url
+
+
+@contextmanager
+def postgres_server(run: Path) -> Iterator[str]:
+    """URL of a PostgreSQL of its own. run: a folder for its lock."""
     with pytest.MonkeyPatch.context() as environment:
         # Where it keeps its lock and, if paths are long, its socket; it looks when it is imported.
-        environment.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        environment.setenv("XDG_RUNTIME_DIR", str(run))
         from pgserver.postgres_server import get_server
 
         # Not below pytest's own folder: started by root it runs as another user, and every other pytest that starts

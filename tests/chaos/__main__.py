@@ -1,30 +1,72 @@
-"""`python -m tests.chaos`: the long runs, by hand or at night. Prints what was killed and whether the end was right."""
+"""`python -m tests.chaos`: the long runs, by hand or at night. Exit code 1 when something was lost, doubled or wrong.
+
+First the whole stack under faults, then the rollups under kills.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
 
+from rich.console import Console
+
 from tests.chaos.rollup import Chaos
+from tests.chaos.stack import Stack
+from tests.chaos.suite import Scale, Suite
+from tests.chaos.table import show
+from tests.sql import postgres_server
+
+WIDTH = 120
 
 
-def main() -> None:
-    """Run it."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
-    options = parser.parse_args()
+def whole(scale: Scale, seed: int) -> bool:
+    """The whole stack under faults. Returns whether the books balance."""
+    with (
+        tempfile.TemporaryDirectory(prefix="greenpower-chaos-") as folder,
+        postgres_server(Path(folder)) as sql,
+        Stack(Path(folder) / "home", sql, disk=scale.disk) as stack,
+    ):
+        report = Suite(stack, scale, seed, lambda text: print(text, flush=True)).run()
+    show(report, Console(width=None if sys.stdout.isatty() else WIDTH))
+    return report.balanced
+
+
+def rollups(kills: int, seed: int) -> None:
+    """Kills during rollup runs. Raises AssertionError where the end differs from the truth."""
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="greenpower-chaos-") as folder,
-        Chaos(Path(folder), options.seed).running() as chaos,
+        Chaos(Path(folder), seed).running() as chaos,
     ):
-        chaos.rounds(options.kills, lambda text: print(text, flush=True))
+        chaos.rounds(kills, lambda text: print(text, flush=True))
         chaos.settle()
         buckets = chaos.check()
-    print(f"seed {options.seed}: {chaos.kills} killed, {buckets} buckets right, {time.monotonic() - began:.0f} s")
+    print(f"rollups, seed {seed}: {chaos.kills} killed, {buckets} buckets right, {time.monotonic() - began:.0f} s")
+
+
+def main() -> None:
+    """Run both, or one."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--frames", type=int, default=Scale.frames, help="frames sent while faults befall the stack")
+    parser.add_argument("--faults", type=int, default=Scale.faults)
+    parser.add_argument("--meters", type=int, default=Scale.meters)
+    parser.add_argument("--rate", type=float, default=Scale.rate, help="frames a second at most")
+    parser.add_argument("--runs", type=int, default=1, help="of the whole stack")
+    parser.add_argument("--kills", type=int, default=200, help="during rollup runs")
+    parser.add_argument("--only", choices=("stack", "rollups"))
+    parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
+    given = parser.parse_args()
+    scale = Scale(frames=given.frames, faults=given.faults, meters=given.meters, rate=given.rate)
+    balanced = True
+    if given.only != "rollups":
+        for number in range(given.runs):
+            balanced &= whole(scale, given.seed + number)
+    if given.only != "stack":
+        rollups(given.kills, given.seed)
+    sys.exit(not balanced)
 
 
 if __name__ == "__main__":

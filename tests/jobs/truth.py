@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,21 +18,31 @@ from tests.rollup import plain
 COMPUTE: dict[Kind, Any] = {Kind.GAUGE: plain.gauge, Kind.ANGLE: plain.angle, Kind.STATE: plain.last}
 
 
-def check_type(db: Database[Document], datatype: DataType, settings: Settings, now: datetime) -> int:
+def check_type(
+    db: Database[Document],
+    datatype: DataType,
+    settings: Settings,
+    now: datetime,
+    *,
+    devices: Sequence[str] | None = None,
+) -> int:
     """Check all tiers of a type as far as retention holds them. Returns how many buckets there are.
 
-    Raises AssertionError that names the first difference.
+    devices: only of these; None for all. Raises AssertionError that names the first difference.
     """
     series: dict[str, list[plain.Reading]] = {}
-    for document in db[datatype.collection].find().sort([("device_id", 1), ("timestamp", 1)]):
+    query = {} if devices is None else {"device_id": {"$in": devices}}
+    for document in db[datatype.collection].find(query).sort([("device_id", 1), ("timestamp", 1)]):
         series.setdefault(document["device_id"], []).append((document["timestamp"], document["payload"]))
-    return sum(_check_tier(db, plan, series, now) for plan in make_plans(datatype, settings))
+    return sum(_check_tier(db, plan, series, now, query) for plan in make_plans(datatype, settings))
 
 
-def _check_tier(db: Database[Document], plan: Plan, series: dict[str, list[plain.Reading]], now: datetime) -> int:
+def _check_tier(
+    db: Database[Document], plan: Plan, series: dict[str, list[plain.Reading]], now: datetime, query: Document
+) -> int:
     kept = ceil(now - timedelta(seconds=plan.ttl), plan.unit)
     found: dict[str, dict[datetime, Document]] = {}
-    for bucket in db[plan.collection].find({"timestamp": {"$gte": kept}}):
+    for bucket in db[plan.collection].find({**query, "timestamp": {"$gte": kept}}):
         found.setdefault(bucket["device_id"], {})[bucket["timestamp"]] = bucket
     checked = 0
     for device, readings in series.items():
