@@ -82,6 +82,7 @@ class SiteBlock(_Part):
     register_: int = Field(alias="register", description="number of the first register, from 1")
     layout: Layout = Field(description="how each value lies, big-endian")
     fields: tuple[str, ...] = Field(description='name of each value; "" for one of no interest')
+    divisor: int = Field(1, ge=1, description="what registers count in one of the fields' units: 10 for tenths")
     unit: int = Field(1, description="Modbus unit id")
     function: Function = Field(3, description="3 holding registers, 4 input registers")
     transaction: int | None = Field(None, description="transaction id of the request; numbered without it")

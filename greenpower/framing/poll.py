@@ -35,13 +35,15 @@ class Block:
     """Neighbouring registers that one request reads.
 
     register: number of the first as manuals count them, from 1. layout: how each value lies, one of LAYOUTS. fields:
-    the name of each value in order, "" for one of no interest. unit, function: of the request. transaction: its id,
-    None to number it. suffix: put behind the gateway's id where these values are a device of their own.
+    the name of each value in order, "" for one of no interest. divisor: how many of what registers count are one of the
+    field's unit: 10 for tenths, 1000 for W where it is kW. unit, function: of the request. transaction: its id, None to
+    number it. suffix: put behind the gateway's id where these values are a device of their own.
     """
 
     register: int
     layout: str
     fields: tuple[str, ...]
+    divisor: int = 1
     unit: int = 1
     function: int = 3
     transaction: int | None = None
@@ -50,6 +52,8 @@ class Block:
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise DeclarationError(f"layout {self.layout!r} is none of {', '.join(LAYOUTS)}")
+        if self.divisor < 1:
+            raise DeclarationError(f"block at register {self.register}: divisor {self.divisor} is not above 0")
         if not any(self.fields):
             raise DeclarationError(f"block at register {self.register}: it names no field")
         if not re.fullmatch("[!-~]{0,16}", self.suffix):
@@ -142,6 +146,8 @@ class ModbusPoll:
         readings: dict[str, Reading] = {}
         for number, block in enumerate(self.blocks):
             if (values := answers.get(number)) is not None:
+                if block.divisor != 1:
+                    values = tuple(value / block.divisor for value in values)
                 reading = readings.get(block.suffix)
                 if reading is None:
                     reading = readings[block.suffix] = Reading(device_id=gateway + block.suffix, values={})
@@ -159,5 +165,5 @@ class ModbusPoll:
         number = {item.encoded: number for number, item in enumerate(self.requests)}[request]
         block = self.blocks[number]
         whole = LAYOUTS[block.layout] not in "fd"
-        numbers = [values.get(name, 0) for name in block.fields]
-        return self.requests[number].answer(block.values.pack(*map(int, numbers) if whole else numbers))
+        numbers = [values.get(name, 0) * block.divisor for name in block.fields]
+        return self.requests[number].answer(block.values.pack(*map(round, numbers) if whole else numbers))

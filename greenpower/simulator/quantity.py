@@ -18,6 +18,9 @@ from greenpower.simulator.feeder import EVERY_HOUR, INSTALLED, TARIFFS, Feeder, 
 
 PEAK = 19 * HOUR
 PHASES = {"a": 0, "b": 1, "c": 2}
+ENERGY = frozenset({"Wh", "kWh", "kvarh", "kVAh"})
+#: a register may rise by so many times what a feeder of its size takes
+SAFE = 2
 EXPORT = re.compile(r"\b(export|received|reverse)")
 SUMMED = {"kW": "p", "kvar": "q", "kVA": "s"}
 
@@ -188,11 +191,17 @@ def _register(clue: Clue) -> Quantity:
     hours = TARIFFS[int(tariff[1]) - 1] if tariff and 1 <= int(tariff[1]) <= len(TARIFFS) else EVERY_HOUR
     export = EXPORT.search(clue.words) is not None
     share = 1 / 3 if clue.phase is not None else 1.0
+    rate = clue.field.greatest_rate
+    thousands = 1000 if unit == "Wh" else 1
     frozen = clue.has("frozen|midnight|00:00")
 
     def value(moment: Moment) -> float:
         now = moment.second - moment.second % DAY if frozen else moment.second
-        return share * reading(moment.feeder, now)
+        return share * fitting(moment.feeder) * reading(moment.feeder, now)
+
+    def fitting(feeder: Feeder) -> float:
+        """Makes the feeder small enough for a register that can rise by so much only."""
+        return 1.0 if rate is None or unit not in ENERGY else min(1.0, rate / (SAFE * thousands * feeder.size))
 
     def reading(feeder: Feeder, second: float) -> float:
         if unit == "kvarh":
@@ -200,7 +209,7 @@ def _register(clue: Clue) -> Quantity:
         if unit == "kVAh":
             return feeder.apparent_energy(second)
         if unit in ("kWh", "Wh"):
-            return 0.0 if export else feeder.energy(second, hours) * (1000 if unit == "Wh" else 1)
+            return 0.0 if export else feeder.energy(second, hours) * thousands
         return (second - INSTALLED) / HOUR
 
     return value

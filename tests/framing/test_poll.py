@@ -86,6 +86,7 @@ def block(**changes: Any) -> Block:
         ([{"fields": ()}], "names no field"),
         ([{"fields": ("",)}], "names no field"),
         ([{"fields": ("a", "a")}], "two registers are named a"),
+        ([{"divisor": 0}], "divisor 0 is not above 0"),
         ([{"suffix": "ä"}], "suffix"),
         ([{"register": 0}], "not in 1 to 65536"),
         ([{"fields": tuple(f"f{n}" for n in range(63)), "layout": "int32"}], "a request reads 1 to 125"),
@@ -108,6 +109,14 @@ def test_several_units_may_have_the_same_fields_as_devices_of_their_own() -> Non
     poll = ModbusPoll(block(), block(unit=2, suffix="-2"))
     assert poll.fields == {"a"}
     assert [request.transaction for request in poll.requests] == [1, 2]
+
+
+def test_registers_that_count_tenths_are_the_nearest_number() -> None:
+    poll = ModbusPoll(block(divisor=10))
+    answer = poll.answer(poll.requests[0].encoded, {"a": 230.1})
+    assert answer[-2:] == (2301).to_bytes(2, "big")
+    ((reading),) = poll(Frame(topic="t", payload=answer, device="GW"))
+    assert reading.values == {"a": 230.1}
 
 
 def test_only_questions_of_the_poll_are_answered() -> None:

@@ -95,6 +95,17 @@ def test_registers_rise_agree_and_match_the_power() -> None:
     assert risen == pytest.approx(sum(step["power"] for step in steps) / 60, rel=0.02)
 
 
+def test_a_register_that_can_rise_by_little_is_a_small_feeders() -> None:
+    fields = (
+        Field("home", unit="kWh", kind=Kind.COUNTER, low=0, greatest_rate=5, title="active energy"),
+        Field("plant", unit="Wh", kind=Kind.COUNTER, low=0, greatest_rate=10**8, title="active energy"),
+    )
+    measured = Measured(fields, "seed")
+    hours = [measured.at(INSTALLED + 400 * DAY + 3600 * hour) for hour in range(24)]
+    steps = [(other["home"] - one["home"], other["plant"] - one["plant"]) for one, other in pairwise(hours)]
+    assert all(0 < home < 5 and plant > 4_000 for home, plant in steps)
+
+
 def test_frozen_registers_are_those_of_midnight() -> None:
     measured = Measured(REGISTERS, "seed")
     midnight = INSTALLED + 400 * DAY
