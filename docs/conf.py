@@ -5,7 +5,7 @@ from importlib.metadata import version as _version
 project = "Green Power"
 version = release = _version("greenpower")
 extensions = ["myst_parser", "sphinx_copybutton"]
-exclude_patterns = ["build"]
+exclude_patterns = ["build", "examples"]
 myst_heading_anchors = 4
 # Nothing is loaded from elsewhere: sites are often offline.
 html_theme = "furo"

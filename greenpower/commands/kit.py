@@ -54,7 +54,7 @@ def new(name: str, topic: str | None, registration: str | None, package: Path | 
     for path in placed:
         click.echo(shown(path))
     if package is not None:
-        click.echo(f"\nInstall it: pip install --no-build-isolation -e {package}")
+        click.echo(f"\nInstall it: pip install -e {package}")
     click.echo(f"\nNext: greenpower plugins check {name}")
 
 

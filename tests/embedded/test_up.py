@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ READY_SECONDS = 60
 class Up:
     """A `greenpower up` on free ports in a home of its own."""
 
+    command: Sequence[str] = (sys.executable, "-m", "greenpower", "up")
+
     def __init__(self, home: Path, *arguments: str, **settings: str) -> None:
         names = {"MONGO_DB_URI", "REDIS_URL", "REDIS_HOST", "MQTT_BROKER", "DATABASE_URL", "ADMIN_PASSWORD"}
         environment = {name: value for name, value in os.environ.items() if name not in names}
@@ -44,7 +46,7 @@ class Up:
             "DEVICE_TIMEZONE": "Asia/Dhaka",
         } | settings
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "greenpower", "up", *arguments],
+            [*self.command, *arguments],
             cwd=home.parent,
             env=environment,
             stdout=subprocess.PIPE,

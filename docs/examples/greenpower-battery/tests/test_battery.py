@@ -1,0 +1,11 @@
+"""Battery storage: what is special about it."""
+
+from greenpower.datatype.check import Checker
+from greenpower.kit.plugin import find_plugin
+from greenpower.registry import discover
+
+DATATYPE = find_plugin(discover(), "battery").datatypes[0]
+
+
+def test_a_state_that_is_none_is_left_out() -> None:
+    assert Checker(DATATYPE).check({"SOC(%)": 50, "state": 9}) == ({"soc_percent": 50}, {"state": "out-of-range"})
