@@ -13,9 +13,7 @@ FIELDS = (
     Field("frequency", unit="Hz", low=40, high=70, title="frequency"),
     Field("temp", unit="°C", low=-40, high=120, title="heat sink temperature"),
     Field("energy", unit="kWh", kind=Kind.COUNTER, low=0, high=4_294_967, greatest_rate=150, title="active energy"),
-    Field(
-        "status", unit="1", kind=Kind.STATE, low=0, high=999, title="307 running, 381 stopped, 455 warning, 35 fault"
-    ),
+    Field("status", unit="1", kind=Kind.STATE, low=0, high=999, title="307 running, 381 off, 455 warning, 35 fault"),
 )
 
 
