@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     realtime_port: int = Field(8001, ge=0, le=65535, description="port of the Socket.IO gateway")
     ingest_http_host: str = Field("127.0.0.1", description="address of ingest's /health and /metrics")
     ingest_http_port: int = Field(7002, ge=0, le=65535, description="port of ingest's /health and /metrics")
+    ingest_addresses: str = Field(
+        "", description="comma-separated host:port of every ingest process, for health; empty: the one above"
+    )
 
     admin_username: str = Field("admin", description="the first administrator")
     admin_password: SecretStr = Field(SecretStr(""), description="its password; embedded: made up once and printed")
@@ -104,6 +107,15 @@ class Settings(BaseSettings):
     clock_tolerance_seconds: int = Field(300, ge=0, description="stamps further ahead of arrival are a wrong clock")
     cors_allowed_origins: str = Field("", description="comma-separated origins; `*` is refused in production")
     max_frame_bytes: int = Field(256 * 1024, ge=1024, description="longer frames are rejected and kept in part")
+
+    @field_validator("ingest_addresses")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        for part in _parts(value):
+            host, colon, port = part.rpartition(":")
+            if not (host and colon and port.isdigit() and 0 < int(port) < 65536):
+                raise ValueError(f"{part!r} is no host:port")
+        return value
 
     @field_validator("device_timezone")
     @classmethod
@@ -143,7 +155,14 @@ class Settings(BaseSettings):
     @property
     def cors_origins(self) -> tuple[str, ...]:
         """The allowed origins, in order."""
-        return tuple(part.strip() for part in self.cors_allowed_origins.split(",") if part.strip())
+        return _parts(self.cors_allowed_origins)
+
+    @property
+    def ingest_places(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of the HTTP side of every ingest process."""
+        split = (part.rpartition(":") for part in _parts(self.ingest_addresses))
+        places = tuple((host.strip("[]"), int(port)) for host, _, port in split)
+        return places or ((self.ingest_http_host, self.ingest_http_port),)
 
     def need(self, name: str) -> str:
         """The value of a setting that the caller cannot do without. Raises ConfigError that names it."""
@@ -180,6 +199,11 @@ class Settings(BaseSettings):
         return rows
 
 
+def _parts(text: str) -> tuple[str, ...]:
+    """What commas separate, without blanks and empty parts."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def run_file(home: Path) -> Path:
     """The file in which a running `greenpower up` tells other commands of this home its addresses and keys."""
     return home / "run" / "settings.env"
@@ -188,8 +212,10 @@ def run_file(home: Path) -> Path:
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings in force. Raises ConfigError, one line for each bad setting.
 
-    `overrides` are attribute names and win over everything else.
+    `overrides` are attribute names and win over everything else. A secret may be in a file that the environment names:
+    `ADMIN_PASSWORD_FILE` for `ADMIN_PASSWORD`; beside the setting itself that is an error.
     """
+    overrides = {**_from_files(), **overrides}
     home = overrides.get("greenpower_home") or os.environ.get("GREENPOWER_HOME")
     home = home or dotenv_values(".env").get("GREENPOWER_HOME") or "var"
     try:
@@ -197,3 +223,19 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = (f"{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
         raise ConfigError("; ".join(lines)) from None
+
+
+def _from_files() -> dict[str, SecretStr]:
+    """The secrets whose files the environment names. Raises ConfigError."""
+    found = {}
+    for name, field in Settings.model_fields.items():
+        variable = f"{name.upper()}_FILE"
+        if field.annotation is not SecretStr or not (path := os.environ.get(variable)):
+            continue
+        if os.environ.get(name.upper()):
+            raise ConfigError(f"{name.upper()} and {variable} are both set: give one")
+        try:
+            found[name] = SecretStr(Path(path).read_text("utf-8").strip())
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{variable}: {path} cannot be read: {error}") from None
+    return found

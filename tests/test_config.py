@@ -171,3 +171,25 @@ def test_the_design_names_are_all_there() -> None:
         INGEST_HTTP_PORT GREENPOWER_HOME ADMIN_USERNAME ADMIN_PASSWORD DEVICE_TIMEZONE BACKLOG_MAX_DAYS
         CLOCK_TOLERANCE_SECONDS CORS_ALLOWED_ORIGINS LOG_LEVEL MQTT_CLIENT_ID MAX_FRAME_BYTES GREENPOWER_SITE"""
     assert {name.lower() for name in names.split()} <= set(Settings.model_fields)
+
+
+def test_a_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\n")
+    monkeypatch.setenv("JWT_SIGNING_KEY_FILE", str(file))
+    assert load_settings().jwt_signing_key.get_secret_value() == KEY
+    monkeypatch.setenv("JWT_SIGNING_KEY", "another")
+    with pytest.raises(ConfigError, match="JWT_SIGNING_KEY and JWT_SIGNING_KEY_FILE are both set"):
+        load_settings()
+    monkeypatch.delenv("JWT_SIGNING_KEY")
+    monkeypatch.setenv("JWT_SIGNING_KEY_FILE", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="JWT_SIGNING_KEY_FILE: .* cannot be read"):
+        load_settings()
+
+
+def test_several_ingest_processes_are_named_by_address() -> None:
+    assert Settings(_env_file=None).ingest_places == (("127.0.0.1", 7002),)  # type: ignore[call-arg]
+    assert load_settings(ingest_addresses="mqtt:7002, [::1]:7003").ingest_places == (("mqtt", 7002), ("::1", 7003))
+    for wrong in ("mqtt", ":7002", "mqtt:0", "mqtt:x"):
+        with pytest.raises(ConfigError, match="INGEST_ADDRESSES"):
+            load_settings(ingest_addresses=wrong)

@@ -33,9 +33,9 @@ LEAST_FREE = 0.05
 SHOWN = 3
 
 
-def ingest_report(settings: Settings) -> tuple[int, dict[str, Any]]:
-    """Status and parts of ingest's own health. Raises OSError, http.client.HTTPException."""
-    connection = http.client.HTTPConnection(settings.ingest_http_host, settings.ingest_http_port, timeout=SECONDS)
+def ingest_report(host: str, port: int) -> tuple[int, dict[str, Any]]:
+    """Status and parts of one ingest process's own health. Raises OSError, http.client.HTTPException."""
+    connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
     with closing(connection):
         connection.request("GET", "/health")
         response = connection.getresponse()
@@ -48,28 +48,40 @@ def ingest_report(settings: Settings) -> tuple[int, dict[str, Any]]:
 
 
 def check_ingest(settings: Settings) -> Check:
-    """Whether ingest is well, by its own account."""
+    """Whether every ingest process is well, by its own account."""
 
     def probe() -> None:
-        status, parts = ingest_report(settings)
-        if status != http.HTTPStatus.OK:
-            ill = "".join(f", {name}" for name, part in sorted(parts.items()) if not part.get("ok"))
-            raise Unwell(f"says it is unwell ({status}{ill})")
+        for place in settings.ingest_places:
+            status, parts = ingest_report(*place)
+            if status != http.HTTPStatus.OK:
+                ill = "".join(f", {name}" for name, part in sorted(parts.items()) if not part.get("ok"))
+                raise Unwell(f"{_named(settings, place)}says it is unwell ({status}{ill})")
 
     return Check("ingest", probe)
 
 
 def check_source(settings: Settings, name: str) -> Check:
-    """Whether one source of ingest is well: `mqtt` or `tcp`."""
+    """Whether one source of ingest is well, in every process that serves it: `mqtt` or `tcp`."""
 
     def probe() -> None:
-        _, parts = ingest_report(settings)
-        if name not in parts:
+        serving = 0
+        for place in settings.ingest_places:
+            _, parts = ingest_report(*place)
+            if name not in parts:
+                continue
+            serving += 1
+            if not parts[name].get("ok"):
+                where = _named(settings, place)
+                raise Unwell(f"ingest: {where}{str(parts[name].get('problem') or 'not connected')[:200]}")
+        if not serving:
             raise Unwell(f"ingest does not serve {name}")
-        if not parts[name].get("ok"):
-            raise Unwell(f"ingest: {str(parts[name].get('problem') or 'not connected')[:200]}")
 
     return Check(f"ingest-{name}", probe)
+
+
+def _named(settings: Settings, place: tuple[str, int]) -> str:
+    """Which of several processes, for a message; nothing where there is one."""
+    return f"{place[0]}:{place[1]} " if len(settings.ingest_places) > 1 else ""
 
 
 def check_port(name: str, host: str, port: int) -> Check:

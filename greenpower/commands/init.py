@@ -42,8 +42,8 @@ def init_sql(settings: Settings) -> list[str]:
             if revision := upgrade():
                 done.append(f"SQL: migrated to {revision}")
             done.extend(f"SQL: role {name} made" for name in make_roles())
-            if not _has_admin() and _make_admin(settings):
-                done.append(f"SQL: user {settings.admin_username} made, an administrator")
+            if not _has_admin():
+                done.extend(_first_admin(settings))
     except DBAPIError as error:
         # The driver's own text, one line; SQLAlchemy's has the statement and a link.
         where = make_url(settings.sql_url).render_as_string()
@@ -66,6 +66,17 @@ def init_mongo(settings: Settings) -> list[str]:
 def _has_admin() -> bool:
     query = select(User.id).join(Role).where(Role.name == RoleName.ADMIN).limit(1)
     return db.session.scalar(query) is not None
+
+
+def _first_admin(settings: Settings) -> list[str]:
+    """A line that says what became of the first administrator."""
+    if not settings.admin_password.get_secret_value():
+        name = settings.admin_username
+        return [
+            "SQL: nobody can log in yet: set ADMIN_PASSWORD and run this again, or "
+            f"`greenpower users create {name} --role admin`"
+        ]
+    return [f"SQL: user {settings.admin_username} made, an administrator"] if _make_admin(settings) else []
 
 
 def _make_admin(settings: Settings) -> bool:

@@ -232,3 +232,24 @@ def test_a_sql_database_that_is_gone(tmp_path: Path, mongod: Mongod, sql_url: st
 
 def test_no_token_is_needed(api: Api) -> None:
     assert api.client.get(READY).status_code == 200
+
+
+def test_every_ingest_process_is_asked(tmp_path: Path, mongod: Mongod, redis_url: str) -> None:
+    first, second = free_port(), free_port()
+    settings = settings_for(
+        tmp_path,
+        mongod,
+        redis_url=SecretStr(redis_url),
+        ingest_addresses=f"127.0.0.1:{first},127.0.0.1:{second}",
+    )
+    with serving(settings) as app, ingest(first, 200, mqtt={"ok": True}):
+        client = app.test_client()
+        with ingest(second, 200, tcp={"ok": True}):
+            for name in ("mqtt", "tcp"):
+                assert client.get(f"{HEALTH}{name}/").status_code == 200, name
+            assert client.get(HEALTH).get_json()["parts"]["ingest"]["status"] == "ok"
+        with ingest(second, 503, tcp={"ok": False}):
+            errors = client.get(HEALTH).get_json()["errors"]
+            assert errors["ingest"] == f"127.0.0.1:{second} says it is unwell (503, tcp)"
+            errors = client.get(f"{HEALTH}tcp/").get_json()["errors"]
+            assert errors == {"ingest-tcp": f"ingest: 127.0.0.1:{second} not connected"}
