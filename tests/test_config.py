@@ -183,7 +183,7 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         load_settings()
     monkeypatch.delenv("JWT_SIGNING_KEY")
     monkeypatch.setenv("JWT_SIGNING_KEY_FILE", str(tmp_path / "none"))
-    with pytest.raises(ConfigError, match="JWT_SIGNING_KEY_FILE: .* cannot be read"):
+    with pytest.raises(ConfigError, match=r"JWT_SIGNING_KEY_FILE: .* cannot be read"):
         load_settings()
 
 
