@@ -15,6 +15,7 @@ class Found:
     """A reading in a frame before its time is settled.
 
     stamp: as the parser gave it. time: the settled timestamp, UTC. undated: whether that is the time of arrival.
+    doubtful: whether a stamp might have been given another time, had the frame come earlier or later.
     clock: `offset` or `stuck` where the stamp was not taken as it is. offset: what was added to it then.
     """
 
@@ -25,6 +26,7 @@ class Found:
     complete: bool
     time: datetime | None = None
     undated: bool = False
+    doubtful: bool = False
     clock: str = ""
     offset: timedelta | None = None
 

@@ -47,6 +47,10 @@ class ClockRule:
         """Whether a time in UTC can be the measurement of what arrived then."""
         return arrival - self.backlog <= time <= arrival + self.tolerance
 
+    def at_the_edge(self, time: datetime, arrival: datetime) -> bool:
+        """Whether a plausible time may not have been so when the frame came first, up to half the tolerance ago."""
+        return time > arrival + self.tolerance / 2
+
 
 def _milliseconds(time: datetime) -> datetime:
     """To the precision of a BSON date, so that what is compared is what is stored."""

@@ -1,7 +1,8 @@
-"""Frames that the broker delivers again, of devices whose readings have the time of arrival.
+"""Frames that the broker delivers again, of devices whose readings have a time that depends on their arrival.
 
-A stamped reading finds itself by its stamp. One without a stamp would be stored twice: its frame is compared with the
-frames of that device that were stored before.
+A stamped reading finds itself by its stamp. One without a stamp would be stored twice, and so would one whose stamp was
+believed when it came first and is not now, or the other way round: such a frame is compared with the frames of that
+device that were stored before.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ async def drop_redelivered(
     """The batch without what was stored before; the frames dropped are marked as duplicates."""
     doubtful: defaultdict[str, list[Found]] = defaultdict(list)
     for found in batch:
-        if found.arrival.dup and found.undated and found.device_id is not None:
+        depends = found.undated or found.doubtful
+        if found.arrival.dup and depends and found.device_id is not None:
             doubtful[found.device_id].append(found)
     if not doubtful:
         return batch

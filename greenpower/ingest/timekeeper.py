@@ -91,6 +91,7 @@ class Timekeeper:
                 self._set_arrival(found, device)
             elif self.rule.plausible(time, arrival):
                 found.time = time
+                found.doubtful = self.rule.at_the_edge(time, arrival)
                 self._note_lag(device, (arrival - time).total_seconds())
             else:
                 wrong.append((found, device, time))
@@ -148,7 +149,7 @@ class Timekeeper:
                 offset = await clocks.agree_offset(self.collection, device, wanted, had[0] if had else None)
                 known[device] = (offset, *had)
             moved = time + offset
-            found.clock, found.offset = "offset", offset
+            found.clock, found.offset, found.doubtful = "offset", offset, True
             if self.rule.plausible(moved, arrival):
                 found.time = moved
             else:  # another process agreed meanwhile on one that fits only its own frames

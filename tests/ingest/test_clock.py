@@ -142,6 +142,21 @@ def test_frames_from_before_a_clock_stepped_again_find_their_readings(
     assert db.telemetry_events.count_documents({"outcome": "duplicate"}) == 7
 
 
+@pytest.mark.parametrize("ahead", [310, -(35 * 86_400 - 30)])
+def test_a_redelivered_stamp_at_the_edge_of_what_is_believed_is_a_duplicate(
+    settings: Settings, db: Database[Document], ahead: int
+) -> None:
+    """A minute later the rule says otherwise of it than when it came first."""
+    times = [NOON + timedelta(seconds=n) for n in range(5)]
+    run = [(frame(time=time + timedelta(seconds=ahead), ua=200.0 + n), time) for n, time in enumerate(times)]
+    through_pipelines(settings, run)
+    stored = [reading["timestamp"] for reading in db.grid_rt_data.find().sort("timestamp")]
+    db.telemetry_events.delete_one({"raw": {"$regex": "204.0"}})  # killed between reading and event
+    through_pipelines(settings, [(body, time + timedelta(minutes=1)) for body, time in run], dup=True)
+    assert [reading["timestamp"] for reading in db.grid_rt_data.find().sort("timestamp")] == stored
+    assert db.telemetry_events.count_documents({"outcome": "duplicate"}) == 5
+
+
 def test_a_days_backlog_keeps_its_times(settings: Settings, db: Database[Document]) -> None:
     run = [(frame(time=NOON - timedelta(minutes=15 * n)), NOON) for n in range(96)]
     through_pipelines(settings, run)
