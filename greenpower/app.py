@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from greenpower import __version__
 from greenpower.api import (
     api_keys,
+    commands,
     counters,
     datatypes,
     devices,
@@ -125,7 +126,7 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     with app.app_context():
         engine, revision = db.engine, newest_revision()
     api.register_blueprint(health.make_blueprint(context, engine, revision))
-    for module in (login, me, users, api_keys, devices, zones, datatypes, incidents, counters, rollups):
+    for module in (login, me, users, api_keys, devices, commands, zones, datatypes, incidents, counters, rollups):
         api.register_blueprint(module.make_blueprint())
     api.register_blueprint(me.make_role_blueprint())
     for binding in bind_all(context.registry):

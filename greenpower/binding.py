@@ -11,6 +11,7 @@ from greenpower.api.schema import Schemas, make_schemas
 from greenpower.datatype import DataType
 from greenpower.registry import RegistryError
 from greenpower.store.layout import (
+    ANSWERS,
     ATTEMPTS,
     CATALOGUE,
     CLOCKS,
@@ -29,7 +30,7 @@ from greenpower.store.layout import (
 # What the core keeps for itself.
 ENDPOINTS = frozenset({events.ENDPOINT})
 COLLECTIONS = frozenset(
-    {EVENTS, CLOCKS, PARTS, SEEN, WATCH, DEVICE_SETTINGS, MARKS, WATERMARKS, CATALOGUE, ATTEMPTS, INCIDENTS}
+    {EVENTS, CLOCKS, PARTS, SEEN, WATCH, DEVICE_SETTINGS, MARKS, WATERMARKS, CATALOGUE, ATTEMPTS, INCIDENTS, ANSWERS}
 )
 
 

@@ -108,6 +108,12 @@ class Settings(BaseSettings):
     cors_allowed_origins: str = Field("", description="comma-separated origins; `*` is refused in production")
     max_frame_bytes: int = Field(256 * 1024, ge=1024, description="longer frames are rejected and kept in part")
 
+    downlink_interlocked: str = Field(
+        "", description="comma-separated ids of devices whose relays may be switched; `*` is all, empty is none"
+    )
+    downlink_time_sync: bool = Field(False, description="set the clocks of devices that are wrong")
+    downlink_time_sync_hours: int = Field(24, ge=1, description="hours between two such commands to one device")
+
     @field_validator("ingest_addresses")
     @classmethod
     def _host_and_port(cls, value: str) -> str:

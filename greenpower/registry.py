@@ -49,7 +49,7 @@ class Registry:
         self._exact: dict[str, tuple[DataType, Mqtt]] = {}
         self._wild: list[tuple[DataType, Mqtt]] = []
         for datatype in self:
-            for claim in datatype.topics:
+            for claim in (*datatype.topics, *datatype.answers):
                 if claim.is_exact:
                     self._exact[claim.topic] = (datatype, claim.at(claim.topic))
                 else:
@@ -82,8 +82,8 @@ class Registry:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """All claimed topic filters."""
-        return tuple(claim.topic for datatype in self for claim in datatype.topics)
+        """All claimed topic filters, those of answers to commands as well."""
+        return tuple(claim.topic for datatype in self for claim in (*datatype.topics, *datatype.answers))
 
     @property
     def gateways(self) -> tuple[tuple[DataType, Tcp], ...]:
@@ -101,7 +101,7 @@ def _conflicts(loaded: tuple[Loaded, ...]) -> Iterator[str]:
             yield f"{both} claim the endpoint {a.endpoint!r}"
         for name in sorted({*a.collections} & {*b.collections}):
             yield f"{both} claim the collection {name!r}"
-    claims = [(item, claim) for item in loaded for claim in item.datatype.match]
+    claims = [(item, claim) for item in loaded for claim in (*item.datatype.match, *item.datatype.answers)]
     for (one, left), (other, right) in combinations(claims, 2):
         both = f"{one.datatype.name!r} ({one.origin}) and {other.datatype.name!r} ({other.origin})"
         if isinstance(left, Mqtt) and isinstance(right, Mqtt) and topics_overlap(left.topic, right.topic):

@@ -9,6 +9,7 @@ from flask import Response
 
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.cache import with_etag
+from greenpower.api.command_schema import DeclaredCommandSchema, present_declared
 from greenpower.api.context import get_context
 from greenpower.api.json import answer
 from greenpower.api.resolution import resolutions
@@ -57,6 +58,7 @@ class DataTypeSchema(ma.Schema):
     fields_ = ma.fields.List(ma.fields.Nested(FieldSchema), required=True, data_key="fields")
     resolutions = ma.fields.List(ma.fields.String(), required=True, metadata=describe("finest first"))
     tiers = ma.fields.List(ma.fields.Nested(TierSchema), required=True)
+    commands = ma.fields.List(ma.fields.Nested(DeclaredCommandSchema), required=True)
 
 
 class DataTypeList(ma.Schema):
@@ -111,4 +113,5 @@ def _present(datatype: DataType, settings: Settings) -> dict[str, Any]:
             }
             for tier in datatype.tiers
         ],
+        "commands": [present_declared(command) for command in datatype.commands],
     }

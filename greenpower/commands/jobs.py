@@ -16,7 +16,8 @@ import redis
 from rq import Queue, Worker
 
 from greenpower.config import load_settings
-from greenpower.jobs import devices, presence, rollup
+from greenpower.jobs import commands, devices, presence, rollup
+from greenpower.jobs.commands import commands_entry
 from greenpower.jobs.devices import devices_entry
 from greenpower.jobs.plan import all_plans
 from greenpower.jobs.presence import presence_entry
@@ -36,7 +37,9 @@ def worker() -> None:
     connection, stop = _connect(), threading.Event()
 
     get_registry()  # jobs are forked from here: what is imported once need not be imported in each of them
-    log.debug("jobs: %s", (rollup.roll.__name__, devices.sync.__name__, presence.check.__name__))
+    log.debug(
+        "jobs: %s", (rollup.roll.__name__, devices.sync.__name__, presence.check.__name__, commands.work.__name__)
+    )
 
     def work() -> None:
         # A new one each time: it registers itself under its name when it starts, and cannot twice.
@@ -54,7 +57,7 @@ def scheduler() -> None:
 
     def entries() -> list[Entry]:
         tiers = (rollup_entry(plan) for plan in all_plans(get_registry(), settings))
-        return [*tiers, devices_entry(), presence_entry()]
+        return [*tiers, devices_entry(), presence_entry(), commands_entry()]
 
     def schedule() -> None:
         JobScheduler(entries, connection=connection, interval=SCHEDULER_SECONDS, name=_name()).run()

@@ -5,6 +5,7 @@ output. Besides the standard library it uses orjson (docs/decisions/0001). It im
 """
 
 from greenpower.datatype.claim import Dialogue, Mqtt, Tcp, is_device_id
+from greenpower.datatype.command import Answer, Command, Message, Obedience, Order, Parameter, ReadBack
 from greenpower.datatype.declaration import DataType, Parser
 from greenpower.datatype.error import DeclarationError, FrameError
 from greenpower.datatype.field import Field, normalise
@@ -21,6 +22,8 @@ __all__ = [
     "NO_TIERS",
     "STANDARD_TIERS",
     "UNITS",
+    "Answer",
+    "Command",
     "DataType",
     "DeclarationError",
     "Dialogue",
@@ -28,9 +31,14 @@ __all__ = [
     "Frame",
     "FrameError",
     "Kind",
+    "Message",
     "Model",
     "Mqtt",
+    "Obedience",
+    "Order",
+    "Parameter",
     "Parser",
+    "ReadBack",
     "Reading",
     "Sample",
     "Tcp",

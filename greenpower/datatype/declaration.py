@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from greenpower.datatype.claim import Mqtt, Tcp
+from greenpower.datatype.command import NOTED, Command, Obedience
 from greenpower.datatype.error import DeclarationError
 from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.frame import Frame, Reading
@@ -27,7 +28,8 @@ class DataType:
     a sign of life after which a device is offline. anchors: a frame that carries one of these fields and in which every
     number is 0 is a zero frame, rejected. open: whether undeclared numeric keys are kept. id_in_one_part: whether of
     several messages with one stamp on a topic only one names the device. wire: how devices send a reading, the inverse
-    of parse, for simulated ones; None derives it where parse reads flat JSON.
+    of parse, for simulated ones; None derives it where parse reads flat JSON. commands: what can be said to a device.
+    obedience: how simulated devices take them; None: they do not listen.
     Raises DeclarationError.
     """
 
@@ -44,6 +46,8 @@ class DataType:
     open: bool = True
     id_in_one_part: bool = False
     wire: Wire | None = None
+    commands: tuple[Command, ...] = ()
+    obedience: Obedience | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", self.name):
@@ -74,6 +78,9 @@ class DataType:
             raise DeclarationError(f"two fields claim the key {', '.join(twice)}")
         if unknown := [name for name in self.anchors if name not in names]:
             raise DeclarationError(f"anchor {', '.join(unknown)} is not a field")
+        given = Counter(command.name for command in self.commands)
+        if twice := [name for name, count in given.items() if count > 1]:
+            raise DeclarationError(f"duplicate command {', '.join(twice)}")
         check_tiers(self.tiers)
 
     @property
@@ -90,3 +97,13 @@ class DataType:
     def gateways(self) -> tuple[Tcp, ...]:
         """The TCP claims."""
         return tuple(claim for claim in self.match if isinstance(claim, Tcp))
+
+    @property
+    def answers(self) -> tuple[Mqtt, ...]:
+        """The topics on which devices answer commands; frames there are no readings."""
+        topics = dict.fromkeys(topic for command in self.commands for topic in command.answers)
+        return tuple(Mqtt(topic, noted=NOTED) for topic in topics)
+
+    def command(self, name: str) -> Command | None:
+        """The command of a name, if there is one."""
+        return next((command for command in self.commands if command.name == name), None)

@@ -20,5 +20,6 @@ UNITS: dict[str, str] = {
     "L": "volume",
     "h": "running time",
     "s": "time, epoch seconds",
+    "min": "interval",
     "1": "no dimension: power factor, count, code",
 }

@@ -15,6 +15,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from greenpower.channel.publisher import Publisher
 from greenpower.config import Settings
+from greenpower.ingest.answers import Answers
 from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.batcher import Batcher
 from greenpower.ingest.clock import ClockRule
@@ -30,7 +31,7 @@ from greenpower.store.client import Document
 from greenpower.store.device_settings import Zones
 from greenpower.store.events import Outcome, event_document, raw_document, store_events
 from greenpower.store.failure import until_written
-from greenpower.store.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS, PARTS, SEEN
+from greenpower.store.layout import ANSWERS, CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS, PARTS, SEEN
 from greenpower.store.readings import Draft, Part, group_parts, store_readings
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Pipeline:
         self.publisher = publisher
         self.pairing = Pairing(db[PARTS], self._on_retry)
         self.marker = Marker(db[MARKS], self._on_retry)
+        self.answers = Answers(registry, db[ANSWERS], self._on_retry)
         self.batcher = Batcher(self._process)
         self._limit = settings.max_frame_bytes
 
@@ -105,6 +107,7 @@ class Pipeline:
         await self._store(await drop_redelivered(self.db, paired, self._on_retry))
         await self.marker.mark(paired)
         await self.pairing.forget(waited)
+        await self.answers.keep(arrivals)
         settled = [(arrival, *_outcome(arrival)) for arrival in arrivals]
         for arrival, outcome, reason in settled:
             arrival.outcome, arrival.reason = outcome, reason

@@ -5,6 +5,7 @@ Importing this package makes every model known to the metadata that migrations a
 
 from greenpower.models.api_key import ApiKey, Scope
 from greenpower.models.device import Device, DeviceStatus, DeviceType
+from greenpower.models.device_command import CommandState, DeviceCommand, DeviceCommandStep
 from greenpower.models.device_status import DeviceStatusChange
 from greenpower.models.role import Role, RoleName
 from greenpower.models.service_zone import ServiceZone
@@ -13,7 +14,10 @@ from greenpower.models.user import User
 
 __all__ = [
     "ApiKey",
+    "CommandState",
     "Device",
+    "DeviceCommand",
+    "DeviceCommandStep",
     "DeviceStatus",
     "DeviceStatusChange",
     "DeviceType",

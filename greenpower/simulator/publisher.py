@@ -1,7 +1,7 @@
 """The simulated devices' way to the broker: one MQTT connection, QoS 1, kept up.
 
-What belongs here: the connection, what is under way on it, sending again what a lost connection left open. What does
-not: what is sent, and when.
+What belongs here: the connection, what is under way on it, sending again what a lost connection left open, hearing what
+devices are told. What does not: what is sent, and when.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from random import uniform
 from typing import Any
 from uuid import uuid4
 
-from gmqtt import Client
+from gmqtt import Client, Subscription
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
 from gmqtt.mqtt.handler import MQTTError
 from gmqtt.storage import PersistentStorage
 
 from greenpower.config import Settings
 from greenpower.simulator.device import Packet
+from greenpower.simulator.obedience import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ TOLD_AFTER = 3
 WINDOW = 1000
 #: packets that wait for the broker before the devices have to
 WAITING = 1000
+SUBSCRIPTIONS = 100
 
 
 class Outbox(PersistentStorage):  # type: ignore[misc]
@@ -59,7 +61,8 @@ class Connection(Client):  # type: ignore[misc]
 class Publisher:
     """Publishes packets in the order given, each until the broker has acknowledged it; so some come twice."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, listeners: Listeners | None = None) -> None:
+        self._listeners = listeners
         self._settings = settings
         self._host = settings.need("MQTT_BROKER")
         self._client: Client | None = None
@@ -127,6 +130,7 @@ class Publisher:
         client = Connection(f"greenpower-simulator-{uuid4().hex[:8]}", persistent_storage=Outbox(self))
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
+        client.on_message = self._heard
         if self._settings.mqtt_username:
             client.set_auth_credentials(
                 self._settings.mqtt_username, self._settings.mqtt_password.get_secret_value() or None
@@ -151,6 +155,16 @@ class Publisher:
         # gmqtt can have one packet less under way than the broker allows.
         allowed = properties.get("receive_maximum", [WINDOW + 1])[0]
         self._window = max(1, min(WINDOW, allowed - 1))
+        topics = self._listeners.topics if self._listeners is not None else ()
+        for first in range(0, len(topics), SUBSCRIPTIONS):
+            client.subscribe([Subscription(topic, qos=1) for topic in topics[first : first + SUBSCRIPTIONS]])
+
+    async def _heard(self, client: Client, topic: str, payload: bytes, qos: int, properties: dict[str, Any]) -> int:
+        """A device is told something: its answers go out with the readings."""
+        if self._listeners is not None:
+            self._waiting.extend(self._listeners.hear(topic, payload))
+            self._pump()
+        return 0
 
     def _disconnected(self, client: Client, packet: Any, error: Exception | None = None) -> None:
         self._lost.set()

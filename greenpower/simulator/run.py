@@ -17,6 +17,7 @@ from greenpower.config import Settings
 from greenpower.simulator.dial import Dialler
 from greenpower.simulator.fault import Sender
 from greenpower.simulator.fleet import Fleet
+from greenpower.simulator.obedience import Listeners
 from greenpower.simulator.publisher import Publisher
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class Simulation:
         self._plan = plan
         self._sender = sender
         self._enough = asyncio.Event()
-        self._publisher = Publisher(settings) if fleet.devices else None
+        self._publisher = Publisher(settings, Listeners(fleet.devices)) if fleet.devices else None
         seconds = len(fleet) / plan.rate
         self._diallers = [
             Dialler(

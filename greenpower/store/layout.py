@@ -29,12 +29,15 @@ WATERMARKS = "rollup_watermarks"
 CATALOGUE = "rollup_fields"
 ATTEMPTS = "rollup_attempts"
 INCIDENTS = "counter_incidents"
+ANSWERS = "command_answers"
 
 # The longest expiry that MongoDB takes, 68 years: a TTL index cannot be turned back into a plain one in place.
 FOREVER = 2**31 - 1
 PARTS_TTL = 86_400
 # When ingest listened: longer than any device may be silent.
 WATCH_TTL = 90 * 86_400
+# What became of commands is kept in SQL; this is only for what nobody asked here.
+ANSWERS_TTL = 30 * 86_400
 # A job that is frozen for longer leaves late results unfound only if it is also killed right after it wrote them.
 ATTEMPTS_TTL = 86_400
 # Events of frames that added nothing: few, and looked for.
@@ -110,6 +113,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield MARKS, (Index(keys=("type", "prefix", "since")),)
     yield WATERMARKS, ()
     yield CATALOGUE, ()
+    yield ANSWERS, (Index(keys=("taken", "received_at")), Index(keys=("received_at",), ttl=ANSWERS_TTL))
     yield ATTEMPTS, (Index(keys=("type", "prefix")), Index(keys=("at",), ttl=ATTEMPTS_TTL))
     yield (
         INCIDENTS,

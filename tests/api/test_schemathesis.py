@@ -66,6 +66,7 @@ REFERRING = {
     ("POST", "/api/devices/"),
     ("PATCH", "/api/devices/{id}/"),
     ("POST", "/api/devices/{id}/meter-swaps/"),
+    ("POST", "/api/devices/{id}/commands/"),
 }
 EXCLUDED = (
     Exclusion(

@@ -1,0 +1,92 @@
+"""Giving a command: from a request to a queued row, and from a row to the message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session, scoped_session
+
+from greenpower.config import Settings
+from greenpower.datatype import Command, Message, Order
+from greenpower.models import CommandState, Device, DeviceCommand
+from greenpower.models.clock import now
+from greenpower.models.device_command import note_step
+from greenpower.registry import Registry
+
+#: who gives a command that nobody gave
+SYSTEM = "system"
+ALL = "*"
+
+
+def new_operation() -> str:
+    """An id on the wire: 32 characters, used once."""
+    return uuid4().hex
+
+
+def find_command(registry: Registry, types: list[str], name: str) -> tuple[str, Command] | None:
+    """The command of a name among those of a device's types: (type's name, command)."""
+    for type_name in types:
+        datatype = registry.get(type_name)
+        command = None if datatype is None else datatype.command(name)
+        if command is not None:
+            return type_name, command
+    return None
+
+
+def is_locked_out(settings: Settings, command: Command, device_id: str) -> bool:
+    """Whether the site does not let this device be told this: what moves something in the world is off until then."""
+    let = {part.strip() for part in settings.downlink_interlocked.split(",")}
+    return command.interlock and not let & {ALL, device_id}
+
+
+def queue(
+    session: Session | scoped_session[Any],
+    device: Device,
+    type_name: str,
+    command: Command,
+    parameters: Mapping[str, Any],
+    *,
+    by: str,
+    operation: str | None = None,
+) -> DeviceCommand:
+    """Put a command into the queue, with the first line of its audit. The caller commits.
+
+    Raises IntegrityError where the same command to the device is open, or the operation was used already.
+    """
+    created = now()
+    row = DeviceCommand(
+        device_id=device.id,
+        wire_id=device.device_id,
+        type=type_name,
+        command=command.name,
+        parameters=dict(parameters),
+        requested_by=by,
+        state=CommandState.QUEUED.value,
+        operation=operation or new_operation(),
+        open_for=f"{device.device_id}|{command.name}",
+        created_at=created,
+        expires_at=created + timedelta(seconds=command.expires_after),
+    )
+    session.add(row)
+    session.flush()
+    note_step(session, row.id, row.state, f"by {by}")
+    session.flush()
+    return row
+
+
+def device_time(device: Device | None, settings: Settings, at: datetime) -> datetime:
+    """A time by the clock on the device's wall."""
+    name = device.timezone if device is not None else None
+    return at.astimezone(ZoneInfo(name) if name else settings.device_zone)
+
+
+def message_of(row: DeviceCommand, command: Command, at: datetime) -> Message:
+    """What is to be sent now: the command, or once that is answered its read-back. at: in the device's zone."""
+    operation, build = row.operation, command.build
+    if row.state == CommandState.ANSWERED and command.read_back is not None and row.read_operation is not None:
+        operation, build = row.read_operation, command.read_back.build
+    return build(Order(device_id=row.wire_id, operation=operation, at=at, parameters=row.parameters))

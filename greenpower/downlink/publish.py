@@ -1,0 +1,107 @@
+"""A short visit to the broker: connect, publish with QoS 1, wait until it has it, leave.
+
+The worker's jobs are processes of their own, a few a minute: they keep no session, so nothing of them is sent later.
+A message carries how long it is good for, where the broker speaks MQTT 5: a meter that was away is not told old things.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any
+from uuid import uuid4
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from greenpower.config import Settings
+from greenpower.datatype import Message
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5.0
+PUBLISH_SECONDS = 5.0
+
+
+class NoBroker(OSError):
+    """The broker cannot be reached, or does not let us in: nothing was sent."""
+
+
+class Visit:
+    """A connection that is open."""
+
+    def __init__(self, client: paho.Client, version: MQTTProtocolVersion) -> None:
+        self._client = client
+        self._version = version
+
+    def publish(self, message: Message, good_for: float) -> bool:
+        """Publish; whether the broker has it. Where it has not, it may have it all the same. good_for: seconds."""
+        properties = None
+        if self._version == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = max(1, int(good_for))
+        info = self._client.publish(message.topic, message.payload, qos=1, properties=properties)
+        end = time.monotonic() + PUBLISH_SECONDS
+        try:
+            while not info.is_published() and time.monotonic() < end and self._client.is_connected():
+                info.wait_for_publish(0.1)
+            return info.is_published()
+        except (RuntimeError, ValueError) as error:
+            log.warning("the broker did not take a message on %a: %s", message.topic, error)
+            return False
+
+
+@contextmanager
+def visit(settings: Settings) -> Iterator[Visit]:
+    """A connection to the broker, MQTT 5 or, where it knows none, 3.1.1. Raises NoBroker, ConfigError."""
+    host = settings.need("MQTT_BROKER")
+    for version in (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311):
+        client = _client(settings, version)
+        try:
+            problem = _connect(client, host, settings.mqtt_port)
+            if not problem:
+                yield Visit(client, version)
+                return
+        finally:
+            client.disconnect()
+            client.loop_stop()
+    raise NoBroker(f"no broker at {host}:{settings.mqtt_port}: {problem}")
+
+
+def _client(settings: Settings, version: MQTTProtocolVersion) -> paho.Client:
+    name = f"greenpower-downlink-{uuid4().hex[:12]}"
+    clean = True if version == MQTTProtocolVersion.MQTTv311 else None
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=version, clean_session=clean)
+    if settings.mqtt_username:
+        client.username_pw_set(settings.mqtt_username, settings.mqtt_password.get_secret_value() or None)
+    if settings.mqtt_tls:
+        context = ssl.create_default_context(cafile=settings.mqtt_tls_ca)
+        if settings.mqtt_tls_cert is not None:
+            context.load_cert_chain(settings.mqtt_tls_cert, settings.mqtt_tls_key)
+        client.tls_set_context(context)
+    client.connect_timeout = CONNECT_SECONDS
+    return client
+
+
+def _connect(client: paho.Client, host: str, port: int) -> str:
+    """Connect; why not, empty where it is done."""
+    done, refused = Event(), [""]
+
+    def on_connect(_client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+        refused[0] = str(reason) if reason.is_failure else ""
+        done.set()
+
+    client.on_connect = on_connect
+    try:
+        client.connect(host, port)
+    except OSError as error:
+        return str(error) or type(error).__name__
+    client.loop_start()
+    return refused[0] if done.wait(CONNECT_SECONDS) else "no answer"

@@ -1,0 +1,71 @@
+"""The command job: sends what is queued, takes answers, lets expire what is over. Runs when a command is given, and
+every few seconds.
+
+All that it knows is in SQL and MongoDB, every step is made once whoever makes it, so it may be killed at any point and
+run beside itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from pymongo.collection import Collection
+from sqlalchemy.orm import Session
+
+from greenpower.config import Settings, load_settings
+from greenpower.downlink.answer import apply_answer
+from greenpower.downlink.send import expire, open_commands, send_all
+from greenpower.jobs.clocks import sync_clocks
+from greenpower.jobs.schedule import Entry
+from greenpower.models.session import sql_session
+from greenpower.registry import Registry, get_registry
+from greenpower.store.answers import read_answer, take, untaken
+from greenpower.store.client import Document, sync_client
+from greenpower.store.layout import ANSWERS
+
+log = logging.getLogger(__name__)
+
+EVERY = 10
+TIMEOUT = 60
+# How long a run waits for answers: most come within a second, and other jobs wait meanwhile.
+LINGER_SECONDS = 3.0
+PAUSE_SECONDS = 0.1
+
+
+def commands_entry() -> Entry:
+    """The job, every few seconds."""
+    return Entry(name="commands", function="greenpower.jobs.commands.work", args=(), every=EVERY, timeout=TIMEOUT)
+
+
+def work() -> str:
+    """What RQ runs. Raises what the databases raise; the next run goes on where this one stopped."""
+    settings, registry = load_settings(), get_registry()
+    sent = 0
+    with (
+        sync_client(settings, appname="greenpower-worker") as client,
+        sql_session(settings) as session,
+    ):
+        db = client[settings.mongo_db_name]
+        if settings.downlink_time_sync:
+            sync_clocks(session, db, registry, settings)
+        end = time.monotonic() + LINGER_SECONDS
+        while True:
+            sent += one_pass(session, db[ANSWERS], registry, settings)
+            left = len(open_commands(session))
+            if not left or time.monotonic() > end:
+                return f"{sent} sent, {left} open"
+            time.sleep(PAUSE_SECONDS)
+
+
+def one_pass(session: Session, answers: Collection[Document], registry: Registry, settings: Settings) -> int:
+    """Take what was answered, end what is over, send what is to be sent. Returns how many messages were sent."""
+    for document in untaken(answers):
+        answer = read_answer(document)
+        if not apply_answer(session, registry, answer):
+            log.info("an answer of %a belongs to no command from here", answer.device_id)
+        session.commit()
+        take(answers, document)
+    rows = open_commands(session)
+    expire(session, rows)
+    return send_all(session, registry, settings, rows)
