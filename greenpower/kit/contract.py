@@ -7,7 +7,19 @@ from types import MappingProxyType
 
 from greenpower.kit.plugin import Plugin, SampleError
 from greenpower.kit.problem import Problem
-from greenpower.kit.rules import clock, counters, fields, folder, imports, rate, safety, samples, schema, streams
+from greenpower.kit.rules import (
+    clock,
+    commands,
+    counters,
+    fields,
+    folder,
+    imports,
+    rate,
+    safety,
+    samples,
+    schema,
+    streams,
+)
 
 Rule = Callable[[Plugin], Iterator[Problem]]
 
@@ -24,6 +36,7 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "simulated devices": streams.check_simulated,
         "counters": counters.check_counters,
         "clock": clock.check_clock,
+        "commands": commands.check_commands,
         "schema": schema.check_schema,
         "parse rate": rate.check_rate,
     }

@@ -12,10 +12,9 @@ GREATEST_POINT = 999_999
 def parse(frame: Frame) -> tuple[Reading, ...]:
     """One reading a sample. Raises FrameError: bad-shape, bad-time, bad-point, duplicate-point, bad-id, or as JSON."""
     samples = _objects(decode_object(frame.payload).get("data"), "data")
-    readings = tuple(_reading(sample, frame.device) for sample in samples)
-    if not readings:
-        raise FrameError("no-values", "data is empty")
-    return readings
+    if readings := tuple(_reading(sample, frame.device) for sample in samples):
+        return readings
+    raise FrameError("no-values", "data is empty")
 
 
 def _reading(sample: dict[str, Any], device: str | None) -> Reading:

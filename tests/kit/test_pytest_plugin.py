@@ -26,7 +26,7 @@ def test_pytest_knows_the_option_when_greenpower_is_installed() -> None:
 def test_every_rule_is_a_test(make: Make, tmp_path: Path) -> None:
     plugin = make()
     result = run(tmp_path, "--greenpower", "--greenpower-plugin", plugin.name)
-    assert result.returncode == 0 and "13 passed" in result.stdout
+    assert result.returncode == 0 and "14 passed" in result.stdout
     result = run(tmp_path, "--greenpower", "-k", "clock and environment")
     assert result.returncode == 0 and "1 passed" in result.stdout
 
@@ -34,7 +34,7 @@ def test_every_rule_is_a_test(make: Make, tmp_path: Path) -> None:
 def test_what_is_broken_fails_with_what_to_do_and_nothing_else(make: Make, tmp_path: Path) -> None:
     plugin = make(("README.md", "| kW |", "| MW |"))
     result = run(tmp_path, "--greenpower", "--greenpower-plugin", plugin.name)
-    assert result.returncode == 1 and "1 failed, 12 passed" in result.stdout
+    assert result.returncode == 1 and "1 failed, 13 passed" in result.stdout
     assert f"{plugin.name}: README" in result.stdout
     assert "to do:    run greenpower docs fields --write" in result.stdout and "Traceback" not in result.stdout
 
