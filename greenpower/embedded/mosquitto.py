@@ -29,9 +29,8 @@ SETTINGS = {
     "max_queued_messages": "1000000",
     "max_queued_bytes": str(512 << 20),
     # Frames sent to one client and not yet acknowledged. An MQTT 5 client narrows it by its receive maximum; a 3.1.1
-    # client cannot, so this also bounds what ingest holds then. It is no more than MQTT_RECEIVE_MAXIMUM: a session that
-    # comes back with more in flight than it may have is sent all that waits, without bound (mosquitto 2.0.11).
-    "max_inflight_messages": "4000",
+    # client cannot, so this also bounds what ingest holds then.
+    "max_inflight_messages": "10000",
     "upgrade_outgoing_qos": "true",  # a meter's QoS 0 frame waits for us like a QoS 1 frame
     "message_size_limit": str(8 << 20),  # too long a frame shall reach ingest, which notes it
     "set_tcp_nodelay": "true",

@@ -39,8 +39,8 @@ GROUP = "$share/greenpower/"
 # may be held before we stay away from the broker until there is room.
 WINDOWS_HELD = 4
 # With one more window held, its own connection's, we read nothing from the broker until there is room. Only a broker
-# that sends more than it may comes so far: mosquitto 2.0 sends all that waits where a session had more in flight on an
-# earlier connection (of MQTT 3.1.1, which has no such limit) than it may have now.
+# that sends more than it may comes so far: when a session comes back with frames in flight and others that wait,
+# mosquitto 2.0.11 forgets its limit after some acknowledgements and sends all that wait.
 WINDOWS_READ = WINDOWS_HELD + 1
 ROOM_SECONDS = 0.05
 SUCCESS = 0
@@ -58,6 +58,7 @@ class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.lost = asyncio.Event()
         self.held_back = False
+        self.noisy = False  # whether it was said that the broker sends too much
         super().__init__(*args, **kwargs)
 
     def hold_back(self, hold: bool) -> None:
@@ -262,7 +263,9 @@ class MqttSource:
     def _hold_back(self, client: Connection) -> None:
         """Leave what the broker sends in the network until there is room."""
         if not client.held_back:
-            log.warning("%d frames held, reading no more for a while", self.pipeline.batcher.pending)
+            if not client.noisy:
+                log.warning("the broker sends more than it may, reading no faster than is stored")
+                client.noisy = True
             asyncio.get_running_loop().call_later(ROOM_SECONDS, self._read_on, client)
         client.hold_back(True)
 

@@ -161,8 +161,8 @@ def test_a_stopped_mongod_costs_nothing_and_memory_stays_bounded(
 def test_memory_stays_bounded_where_a_broker_sends_more_than_it_may(
     start: Start, settings: Settings, own_mongod: Mongod, tmp_path: Path
 ) -> None:
-    """A session that had more frames in flight on a 3.1.1 connection than its MQTT 5 connection may have: after some
-    acknowledgements mosquitto 2.0 sends everything that waits."""
+    """A session comes back to frames in flight and others that wait: after some acknowledgements mosquitto 2.0.11 sends
+    everything."""
     using = changed(settings, mongo_db_uri=own_mongod.uri, mqtt_receive_maximum=500)
     with Mosquitto(tmp_path / "generous", options={"max_inflight_messages": "10000"}) as generous:
         using = changed(using, mqtt_broker=generous.host, mqtt_port=generous.port)
