@@ -103,6 +103,16 @@ def test_commands_are_in_blocks_that_are_run_or_say_why_not() -> None:
     assert len(run) > len(left)
 
 
+def test_a_reason_is_of_the_block_below_it_and_fences_may_hold_fences(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- not run: it takes\na day -->\n```sh\na\n```\n<!-- other -->\n```sh\nb\n```\n````sh\n```\nc\n```\n````\n"
+    )
+    found = [(block.line, block.text, block.reason) for block in blocks(page)]
+    assert found == [(3, "a\n", "it takes a day"), (7, "b\n", ""), (10, "```\nc\n```\n", "")]
+    assert [block.text for block in commands(page)] == ["b\n", "```\nc\n```\n"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_tutorial_leads_to_cards_with_live_values(world: World) -> None:

@@ -124,3 +124,17 @@ def test_what_the_system_keeps_for_itself_is_refused(make: Make) -> None:
 def test_rules_say_what_is_wrong_once(make: Make) -> None:
     plugin = make((EXPECTED, '"topic"', "topic"))
     assert {rule for rule in RULES if problems(plugin, rule)} == {"samples"}
+
+
+def test_a_dialogue_that_needs_whole_messages_is_found(make: Make) -> None:
+    lossy = """def lossy(claim):
+    talk = POLL.dialogue(claim)
+    take = talk.receive
+    talk.receive = lambda data, now: take(data, now) if len(data) > 1 else None
+    return talk
+
+
+DATATYPE = """
+    plugin = make((CODE, "DATATYPE = ", lossy), (CODE, "dialogue=POLL.dialogue", "dialogue=lossy"), tcp="SHED##")
+    (problem,) = problems(plugin, "split and duplicated")
+    assert problem.found.startswith("a round byte by byte gives ")
