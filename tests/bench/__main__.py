@@ -1,33 +1,35 @@
-"""`python -m tests.bench`: run the benchmarks and print a table; the figures also go to `var/bench.json`."""
+"""`python -m tests.bench`: run all benchmarks and print one table; the figures also go to `var/bench.json`."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from greenpower.embedded import Mongod, Mosquitto
-from tests.bench import api, live, rollup_cascade, rollup_counters, rollup_gauges
+from tests.bench import api, growth, live, rollup_cascade, rollup_counters, rollup_gauges, size
 from tests.bench.frames import TOPIC, make_frames
 from tests.bench.ingest import Bench
+from tests.bench.line import as_documents, machine, markdown, plain, with_block
+from tests.bench.lines import lines_of
 from tests.bench.mix import make_mix
 from tests.bench.parse import rates
 
-GOAL = 0.5
+README = Path(__file__).parents[2] / "README.md"
 COLLECTION = "grid_rt_data"
 GATEWAYS = 500
 GATEWAY_SECONDS = 5.0
 MIXED_GATEWAYS = 200
 
-PARTS = ("ingest", "rollups", "api", "live")
+PARTS = ("ingest", "growth", "size", "rollups", "api", "live")
 ROLLUPS = (rollup_gauges, rollup_counters, rollup_cascade)
 
 Rounds = dict[str, list[float]]
@@ -65,7 +67,6 @@ def summary(rounds: Rounds, parsed: dict[str, float], frames: int) -> dict[str, 
     combined = 1 / (1 / medians["mqtt"] + 1 / medians["mongo"])
     return {
         "frames": frames,
-        "cores": os.cpu_count(),
         "rounds": rounds,
         "medians": medians,
         "combined": combined,
@@ -77,37 +78,11 @@ def summary(rounds: Rounds, parsed: dict[str, float], frames: int) -> dict[str, 
     }
 
 
-def table(report: dict[str, Any]) -> str:
-    """The figures for a person."""
-    medians = report["medians"]
-    verdict = "reached" if report["ratio"] >= GOAL else "missed"
-    rows = [
-        ("(a) bare gmqtt client, JSON decoded", medians["mqtt"], "frames/s"),
-        ("(b) bare insert-many, reading and event", medians["mongo"], "frames/s"),
-        ("    one after the other, 1/(1/a+1/b)", report["combined"], "frames/s"),
-        ("(c) greenpower ingest --mqtt", medians["ingest"], f"frames/s, {report['ratio']:.2f} of that: goal {verdict}"),
-        ("    --mqtt --tcp, all five types, split too", medians["mix"], f"frames/s, {report['mix_ratio']:.2f} of that"),
-        (
-            f"(d) greenpower ingest --tcp, {GATEWAYS} gateways",
-            medians["tcp"],
-            f"readings/s, {report['tcp_ratio']:.2f} of that",
-        ),
-        *((f"(e) read by parser and checks: {name}", rate, "frames/s") for name, rate in report["parse"].items()),
-    ]
-    head = (
-        f"{report['frames']:,} frames of 40 fields that wait at the broker, medians of {len(report['rounds']['mqtt'])} "
-        f"rounds, {report['cores']} cores, goal (c) >= {GOAL}; frames lost: {report['lost']}"
-    )
-    return "\n".join([head, *(f"{name:<46}{rate:>9,.0f} {unit}" for name, rate, unit in rows)])
-
-
-def rows_table(rows: list[dict[str, Any]]) -> str:
-    """Rows of a name and figures, for a person."""
-    return "\n".join(
-        f"{row['name']:<52}"
-        + "  ".join(f"{key} {value:,.2f}" for key, value in row.items() if isinstance(value, int | float))
-        for row in rows
-    )
+def run_ingest(frames: int, rounds: int) -> dict[str, Any]:
+    """Floors and ingest in turn, parsers."""
+    parsed = rates()
+    with tempfile.TemporaryDirectory(prefix="greenpower-bench-") as folder:
+        return summary(measure(Path(folder), frames, rounds), parsed, frames)
 
 
 def main() -> None:
@@ -117,29 +92,38 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("var/bench.json"), help="where the figures go")
     parser.add_argument("--full", action="store_true", help="larger sets, longer runs; up to 45 minutes")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts to run, of {','.join(PARTS)} (all)")
+    parser.add_argument("--readme", action="store_true", help="run nothing; put the last run's table into README.md")
     given = parser.parse_args()
+    if given.readme:
+        block = markdown(json.loads(given.output.read_text()))
+        README.write_text(with_block(README.read_text("utf-8"), block), "utf-8")
+        return
     wanted = given.only.split(",")
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    quick = not given.full
+    runs: dict[str, Callable[[], Any]] = {
+        "ingest": lambda: run_ingest(given.frames, given.rounds if quick else max(5, given.rounds)),
+        "growth": lambda: growth.run(quick),
+        "size": lambda: size.run(quick),
+        "rollups": lambda: [row for bench in ROLLUPS for row in bench.run(quick=quick)],
+        "api": lambda: api.run(quick=quick),
+        "live": lambda: live.run(quick=quick),
+    }
     began = time.monotonic()
-    report: dict[str, Any] = {"cores": os.cpu_count()}
-    if "ingest" in wanted:
-        parsed = rates()
-        with tempfile.TemporaryDirectory(prefix="greenpower-bench-") as folder:
-            report |= summary(measure(Path(folder), given.frames, given.rounds), parsed, given.frames)
-        print(table(report), flush=True)
-    if "rollups" in wanted:
-        report["rollups"] = [row for bench in ROLLUPS for row in bench.run(quick=not given.full)]
-        print(rows_table(report["rollups"]), flush=True)
-    if "api" in wanted:
-        report["api"] = api.run(quick=not given.full)
-        print(api.table(report["api"]), flush=True)
-    if "live" in wanted:
-        report["live"] = live.run(quick=not given.full)
-        print(live.table(report["live"]), flush=True)
-    report["took_seconds"] = round(time.monotonic() - began, 1)
+    report: dict[str, Any] = {"machine": machine(), "full": given.full, "took_seconds": {}}
+    for part in PARTS:
+        if part in wanted:
+            started = time.monotonic()
+            report[part] = runs[part]()
+            report["took_seconds"][part] = round(time.monotonic() - started, 1)
+            print(f"{part}: {report['took_seconds'][part]} s", file=sys.stderr, flush=True)
+    lines = lines_of(report)
+    report["lines"] = as_documents(lines)
+    report["took_seconds"]["all"] = round(time.monotonic() - began, 1)
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(json.dumps(report, indent=2) + "\n")
+    print(plain(lines))
 
 
 if __name__ == "__main__":

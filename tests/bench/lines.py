@@ -1,0 +1,83 @@
+"""From what each bench reports to the lines of the one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.bench.line import Line, at_least, at_most
+
+Report = dict[str, Any]
+INGEST, FLOOR = 0.65, 12_000
+
+
+def lines_of(report: Report) -> list[Line]:
+    """The lines of all parts that were run."""
+    found: list[Line] = []
+    for part, make in (("ingest", _ingest), ("growth", _rows), ("size", _size), ("rollups", _rows), ("api", _api)):
+        if part in report:
+            found += make(part, report[part])
+    if "live" in report:
+        found += _live("live", report["live"])
+    return found
+
+
+def _ingest(part: str, report: Report) -> Iterator[Line]:
+    medians, combined = report["medians"], report["combined"]
+    yield Line(part=part, name="(a) bare MQTT client", value=medians["mqtt"], unit="frames/s")
+    yield Line(part=part, name="(b) bare insert-many of reading and event", value=medians["mongo"], unit="frames/s")
+    yield Line(
+        part=part, name="both, one after the other: 1/(1/a+1/b)", value=combined, unit="frames/s",
+        goal=f"≥ {FLOOR}", reached=combined >= FLOOR,
+    )  # fmt: skip
+    yield at_least(part, "ingest over MQTT, 40 fields, QoS 1", medians["ingest"], "frames/s", combined, INGEST)
+    yield at_least(part, "ingest of all five types, MQTT and TCP", medians["mix"], "frames/s", combined)
+    yield at_least(part, "ingest over TCP, 500 gateways", medians["tcp"], "readings/s", combined)
+    if "shared" in medians:
+        name = "two processes, shared subscription, to one"
+        yield at_least(part, name, medians["shared"], "frames/s", medians["ingest"], 0.95)
+    for name, rate in report["parse"].items():
+        yield Line(part=part, name=f"parser and checks: {name}", value=rate, unit="frames/s")
+
+
+def _rows(part: str, rows: list[Report]) -> Iterator[Line]:
+    for row in rows:
+        name = row["name"]
+        if "us_per_frame" in row:
+            yield Line(part=part, name=name, value=row["us_per_frame"], unit="µs/frame")
+        elif "ratio" in row:
+            floor = row["frames_per_s"] / row["ratio"]
+            yield at_least(part, name, row["frames_per_s"], "frames/s", floor, row.get("goal"))
+        else:
+            yield Line(part=part, name=name, value=row["frames_per_s"], unit="frames/s")
+
+
+def _size(part: str, rows: list[Report]) -> Iterator[Line]:
+    for row in rows:
+        yield at_most(part, f"{row['name']}, with indexes", row["bytes"], "bytes", row.get("goal"))
+
+
+def _api(part: str, report: Report) -> Iterator[Line]:
+    for size, found in report.items():
+        of = f"{int(size):,} buckets"
+        yield at_least(part, f"a page of 50, {of}", found["page"]["rate"], "/s", found["floor_page"]["rate"])
+        yield at_least(part, f"the same without a count, {of}", found["page_none"]["rate"], "/s",
+                       found["floor_page"]["rate"])  # fmt: skip
+        yield Line(part=part, name=f"its p99, {of}", value=found["page"]["p99_ms"], unit="ms")
+        yield at_least(part, f"newest of 1000 devices, {of}", found["latest"]["rate"], "/s",
+                       found["floor_latest"]["rate"])  # fmt: skip
+        if "export" in found:
+            yield at_least(part, f"export, {of}", found["export"]["rate"], "rows/s", found["floor_export"]["rate"])
+            yield Line(part=part, name="memory that workers grew by meanwhile", value=found["export"]["grew_mb"],
+                       unit="MB")  # fmt: skip
+
+
+def _live(part: str, report: Report) -> Iterator[Line]:
+    live, floor = report["live"], report["floor"]
+    for kind, who in (("one", "one device"), ("all", "all devices")):
+        got, bare = live[kind], floor[kind]
+        yield Line(part=part, name=f"delivered to clients on {who}", value=100 * got["delivered"], unit="%",
+                   floor=100 * bare["delivered"])  # fmt: skip
+        for percentile in ("p50_ms", "p99_ms"):
+            name = f"publish to client on {who}, {percentile.removesuffix('_ms')}"
+            yield Line(part=part, name=name, value=got[percentile], unit="ms", floor=bare[percentile])

@@ -1,0 +1,61 @@
+"""The one table of the benches: what comes of a report, on the terminal and in the README. No bench runs here."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.__main__ import README, summary
+from tests.bench.line import as_documents, machine, markdown, plain, with_block
+from tests.bench.lines import lines_of
+
+SHARE = {"delivered": 1.0, "sent": 10, "p50_ms": 12.0, "p99_ms": 26.0}
+LOAD = {"rate": 100.0, "p50_ms": 1.0, "p99_ms": 2.0, "rows": 5, "grew_mb": 1.0}
+REPORT = {
+    "ingest": summary(
+        {"mqtt": [30_000.0], "mongo": [30_000.0], "ingest": [9_000.0], "mix": [9_000.0], "tcp": [4_000.0]},
+        {"rt": 180_000.0},
+        50_000,
+    ),
+    "growth": [
+        {"name": "empty", "frames_per_s": 9_000.0},
+        {"name": "full", "frames_per_s": 8_900.0, "ratio": 8_900 / 9_000, "goal": 0.9, "expired": 5},
+    ],
+    "size": [
+        {"name": "a reading", "bytes": 279.0, "data": 232.0, "indexes": 47.0, "goal": 370},
+        {"name": "a large one", "bytes": 400.0, "data": 300.0, "indexes": 100.0, "goal": 370},
+    ],
+    "rollups": [
+        {"name": "gauges", "frames_per_s": 90.0, "floor_per_s": 100.0, "ratio": 0.9, "goal": 0.85},
+        {"name": "a frame", "frames": 5, "us_per_frame": 31.5},
+    ],
+    "api": {"200000": {name: LOAD for name in ("floor_page", "page", "page_none", "floor_latest", "latest",
+                                               "floor_export", "export")}},
+    "live": {"live": {"one": SHARE, "all": SHARE}, "floor": {"one": SHARE, "all": SHARE}},
+}  # fmt: skip
+
+
+def test_every_figure_has_its_line_and_its_verdict() -> None:
+    lines = {line.name: line for line in lines_of(REPORT)}
+    ingest = lines["ingest over MQTT, 40 fields, QoS 1"]
+    assert (ingest.floor, ingest.ratio, ingest.reached) == (15_000, 0.6, False)
+    assert lines["both, one after the other: 1/(1/a+1/b)"].reached
+    assert lines["full"].reached and lines["empty"].reached is None
+    assert lines["a reading, with indexes"].reached and not lines["a large one, with indexes"].reached
+    assert {line.part for line in lines.values()} == REPORT.keys()
+
+
+def test_parts_that_were_not_run_have_no_lines() -> None:
+    assert {line.part for line in lines_of({"size": REPORT["size"]})} == {"size"}
+
+
+def test_the_table_goes_into_the_readme_and_is_replaced_by_the_next() -> None:
+    lines = lines_of(REPORT)
+    assert "missed" in plain(lines)
+    block = markdown({"machine": machine(), "full": False, "lines": as_documents(lines)})
+    page = with_block(README.read_text("utf-8"), block)
+    assert (
+        "| ingest over MQTT, 40 fields, QoS 1 | 9,000 | frames/s | 15,000 | 0.60 | ≥ 0.65 of floor | missed |" in page
+    )
+    assert with_block(page, block) == page
+    with pytest.raises(ValueError, match="bench"):
+        with_block("a page without", block)
