@@ -69,8 +69,10 @@ class Leash:
         try:
             self._lock.reacquire()
         except LockError:
-            log.warning("the run took longer than its lock; another one goes on")
-            return False
+            # A step took longer than the lock. Where nobody else has taken it, nobody else would go on.
+            if not self._lock.acquire(blocking=False):
+                log.warning("the run took longer than its lock; another one goes on")
+                return False
         return True
 
 

@@ -177,7 +177,7 @@ class Suite:
                     break
                 if state != before:
                     before, since = state, time.monotonic()
-            time.sleep(1)
+            time.sleep(3 if all_of_it else 1)
         self.stack.wait_well()
         return acked
 
