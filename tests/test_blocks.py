@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from greenpower.config import Settings
 from greenpower.dashboard.blueprint import BUILT
-from greenpower.embedded.stack import PORTS
 from tests.blocks import COMMAND, ROOT, UP, Block, Shell, blocks, commands, pages
 from tests.dashboard.conftest import ARGUMENTS, CHROMIUM, need
 from tests.embedded.test_up import Up
@@ -24,7 +24,17 @@ from tests.wait import wait_until
 
 TUTORIAL = ROOT / "docs" / "plugin-tutorial.md"
 LEFT_BEHIND = shutil.ignore_patterns(
-    ".git", ".venv", "var", "node_modules", "build", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", ".exported"
+    ".git",
+    ".venv",
+    ".env",
+    "var",
+    "node_modules",
+    "build",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+    "*.egg-info",
+    ".exported",
 )
 # pip else downloads what a package is built with, which is installed here.
 OFFLINE = {"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"}
@@ -73,7 +83,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The tutorial up to `make up`, with `make up` running."""
     need((BUILT / "index.html").is_file(), "the page is not built: make page")
     clone = make_clone(tmp_path_factory.mktemp("blocks"))
-    names = {name for name, _, _ in PORTS} | {"MONGO_DB_URI", "REDIS_URL", "MQTT_BROKER", "DATABASE_URL"}
+    names = {name.upper() for name in Settings.model_fields}
     env = {name: value for name, value in os.environ.items() if name not in names and not name.startswith("PYTEST")}
     shell = Shell(clone, env | OFFLINE)
     before = commands(TUTORIAL)
