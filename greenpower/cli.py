@@ -20,6 +20,7 @@ COMMANDS = {
     "realtime": "greenpower.commands.realtime:realtime",
     "worker": "greenpower.commands.jobs:worker",
     "scheduler": "greenpower.commands.jobs:scheduler",
+    "probe": "greenpower.commands.probe:probe",
     "simulate": "greenpower.commands.simulate:simulate",
     "plugins": "greenpower.commands.plugins:plugins",
     "site": "greenpower.commands.site:site",

@@ -35,23 +35,24 @@ def http_trouble(host: str, port: int, path: str) -> str:
     return "" if response.status == http.HTTPStatus.OK else f"GET {path}: {response.status} {body}"
 
 
-def worker_trouble(url: str, pid: int) -> str:
-    """Process `pid` of this machine must be registered in Redis as an RQ worker."""
+def worker_trouble(url: str, pid: int | None) -> str:
+    """Process `pid` of this machine (None: any of its processes) must be registered in Redis as an RQ worker."""
     host = socket.gethostname()
     try:
         with _connection(url) as connection:
-            found = any(worker.pid == pid and worker.hostname == host for worker in Worker.all(connection))
+            found = any(pid in (None, worker.pid) and worker.hostname == host for worker in Worker.all(connection))
     except redis.RedisError as error:
         return f"Redis: {error}"
     return "" if found else "no such worker registered in Redis"
 
 
-def scheduler_trouble(url: str, pid: int) -> str:
-    """Process `pid` must have the key in Redis that a scheduler refreshes at every round (`greenpower scheduler`)."""
+def scheduler_trouble(url: str, pid: int | None) -> str:
+    """Process `pid` (None: any) must have the key in Redis that a scheduler refreshes at every round."""
     try:
         with _connection(url) as connection:
             found = any(
-                not connection.hexists(key, "death") for key in connection.scan_iter(SCHEDULER_KEY.format(pid=pid))
+                not connection.hexists(key, "death")
+                for key in connection.scan_iter(SCHEDULER_KEY.format(pid=pid or "*"))
             )
     except redis.RedisError as error:
         return f"Redis: {error}"

@@ -17,7 +17,7 @@ from greenpower.embedded.probe import http_trouble, scheduler_trouble, worker_tr
 from greenpower.embedded.valkey import Valkey
 
 
-def _no_trouble(settings: Settings, pid: int) -> str:
+def _no_trouble(settings: Settings, pid: int | None) -> str:
     return ""
 
 
@@ -27,7 +27,7 @@ class Service:
 
     name: str
     arguments: tuple[str, ...]
-    trouble: Callable[[Settings, int], str] = _no_trouble
+    trouble: Callable[[Settings, int | None], str] = _no_trouble
 
 
 SERVICES = (

@@ -1,0 +1,233 @@
+"""The files for containers: checked with the tools for them where there are any, and against what the code knows."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from greenpower.channel.publisher import Publisher
+from greenpower.cli import COMMANDS
+from greenpower.config import Settings, load_settings
+from greenpower.embedded.mosquitto import SETTINGS as BROKER
+from greenpower.embedded.stack import SERVICES
+from greenpower.ingest.lag import LagMetrics
+from greenpower.ingest.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+DOCKER = ROOT / "docker"
+KUBERNETES = DOCKER / "kubernetes"
+# The `.env` that the system was asked to start with; its keys have to be changed.
+ASKED = """
+DEBUG=0
+SECRET_KEY=your-secret
+ALLOWED_HOSTS=*
+ENVIRONMENT=prod
+POSTGRES_DB_NAME=green_power
+POSTGRES_DB_USER=green_power_user
+POSTGRES_DB_PASSWORD=green_power_pwd
+POSTGRES_DB_HOST=green_power_postgres
+POSTGRES_DB_PORT=5432
+MONGO_DB_URI=mongodb://green_power_user:green_power_pwd@green_power_mongodb:27017/green_power?authSource=admin
+MONGO_DB_USER=green_power_user
+MONGO_DB_PASSWORD=green_power_pwd
+MONGO_DB_NAME=green_power
+REDIS_HOST=green_power_redis
+REDIS_URL=redis://green_power_redis:6379/0
+JWT_SIGNING_KEY=change-me
+"""
+WANTED = {
+    "backend", "realtime", "mqtt", "tcp", "worker", "scheduler", "green_power_mongodb", "green_power_postgres",
+    "green_power_redis", "mosquitto", "nginx",
+}  # fmt: skip
+# Read by the files themselves, not by our processes.
+OF_COMPOSE = {
+    "MONGO_DB_USER", "MONGO_DB_PASSWORD", "MONGO_CACHE_GB", "MQTT_PUBLIC_PORT", "HTTP_PORT", "GRAFANA_PASSWORD",
+    "GRAFANA_PORT",
+}  # fmt: skip
+KNOWN = {name.upper() for name in Settings.model_fields}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((DOCKER / "docker-compose.yml").read_text("utf-8"))
+    return found
+
+
+def manifests() -> list[dict[str, Any]]:
+    names = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text("utf-8"))["resources"]
+    paths = [KUBERNETES / name.replace("secret.yaml", "secret.example.yaml") for name in names]
+    return [document for path in paths for document in yaml.safe_load_all(path.read_text("utf-8"))]
+
+
+def test_the_linter_has_nothing_to_say_of_the_dockerfile() -> None:
+    linter = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    assert linter is not None
+    done = subprocess.run([linter, "--no-color", DOCKER / "Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:
+    text = (DOCKER / "Dockerfile").read_text("utf-8")
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    copied = [name for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE) for name in line.split()[:-1]]
+    assert len(copied) > 8
+    for name in copied:
+        assert (ROOT / name).exists(), name
+        assert f"!{name.split('/')[0]}" in ignored, name
+
+
+def test_all_services_are_there_each_with_a_check_limits_and_a_bounded_log(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert set(services) >= WANTED
+    for name, service in services.items():
+        assert "healthcheck" in service and service["restart"], name
+        assert service["logging"]["options"]["max-size"], name
+        if name != "init":
+            assert service["deploy"]["resources"]["limits"]["memory"], name
+        for needed in service.get("depends_on", {}):
+            assert needed in services, (name, needed)
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            assert source in compose["volumes"] or (DOCKER / source).exists(), (name, source)
+
+
+def test_our_services_run_commands_that_there_are(compose: dict[str, Any]) -> None:
+    checks = {service.name for service in SERVICES}
+    ours = {name: item for name, item in compose["services"].items() if item["image"].startswith("greenpower")}
+    assert {item["command"][0] for item in ours.values()} == {*checks, "init"}
+    for name, service in ours.items():
+        assert service["command"][0] in COMMANDS, name
+        if name != "init":
+            _, program, probe, process = service["healthcheck"]["test"]
+            assert (program, probe, process) == ("greenpower", "probe", service["command"][0]), name
+        assert set(service["environment"]) <= KNOWN, name
+
+
+def test_every_variable_is_one_that_somebody_reads() -> None:
+    text = (DOCKER / "docker-compose.yml").read_text("utf-8")
+    assert set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", text)) <= KNOWN | OF_COMPOSE
+    example = dotenv_values(ROOT / ".env.example")
+    assert set(example) <= KNOWN | OF_COMPOSE
+    needed = set(re.findall(r"\$\{([A-Z_]+):\?", text))
+    assert needed <= set(example) and needed <= set(dotenv_values(stream=StringIO(ASKED)))
+
+
+def test_the_environment_that_was_asked_for_starts_it_once_its_keys_are_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in KNOWN:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text(ASKED.replace("your-secret", "s" * 40).replace("change-me", "j" * 40))
+    settings = load_settings()
+    settings.check_production()
+    assert settings.sql_url.startswith(
+        "postgresql+psycopg://green_power_user:green_power_pwd@green_power_postgres:5432/"
+    )
+    assert settings.redis_address == "redis://green_power_redis:6379/0"
+    assert "green_power_mongodb" in settings.need("MONGO_DB_URI")
+
+
+def test_the_broker_is_set_as_the_promises_need_it() -> None:
+    lines = (line.split(None, 1) for line in (DOCKER / "mosquitto.conf").read_text("utf-8").splitlines())
+    found = {line[0]: line[1] for line in lines if len(line) == 2 and not line[0].startswith("#")}
+    for name in (
+        "persistence", "autosave_interval", "max_queued_messages", "max_queued_bytes", "max_inflight_messages",
+        "upgrade_outgoing_qos", "message_size_limit",
+    ):  # fmt: skip
+        assert found[name] == BROKER[name], name
+
+
+def metric_names() -> set[str]:
+    """All that ingest and the gateway serve at /metrics, `_bucket` and the like included."""
+    metrics = Metrics()
+    LagMetrics(metrics.registry, ())
+    Publisher("redis://127.0.0.1:1", metrics.registry)
+    names = {"up", *_names(metrics.registry)}
+    text = (ROOT / "greenpower/live/gateway.py").read_text("utf-8")
+    for kind, name in re.findall(r'(Counter|Gauge)\(\s*"(greenpower_\w+)"', text):
+        names.add(f"{name}_total" if kind == "Counter" else name)
+    return names
+
+
+def _names(registry: CollectorRegistry) -> set[str]:
+    names = set()
+    for metric in registry.collect():
+        if metric.type == "counter":
+            names.add(f"{metric.name}_total")
+        elif metric.type == "histogram":
+            names |= {f"{metric.name}_{part}" for part in ("bucket", "sum", "count")}
+        else:
+            names.add(metric.name)
+    return names
+
+
+def test_alerts_and_panels_ask_for_metrics_that_there_are() -> None:
+    rules = yaml.safe_load((DOCKER / "prometheus/alerts.yml").read_text("utf-8"))
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    board = json.loads((DOCKER / "grafana/dashboard.json").read_text("utf-8"))
+    asked = [rule["expr"] for rule in alerts] + [
+        target["expr"] for panel in board["panels"] for target in panel["targets"]
+    ]
+    assert len(alerts) > 8 and len(asked) > 20
+    there = metric_names()
+    used = {name for expression in asked for name in re.findall(r"\b(?:greenpower_\w+|up)\b", expression)}
+    assert used <= there, used - there
+    assert all(rule["labels"]["severity"] in ("critical", "warning") for rule in alerts)
+
+
+def test_the_scraped_places_are_services(compose: dict[str, Any]) -> None:
+    jobs = yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    names = {name for job in jobs for place in job["dns_sd_configs"] for name in place["names"]}
+    assert names <= set(compose["services"])
+
+
+def test_kubernetes_runs_the_same_processes_with_settings_that_there_are() -> None:
+    documents = manifests()
+    pods = [document["spec"]["template"]["spec"] for document in documents if "template" in document.get("spec", {})]
+    containers = [container for pod in pods for container in pod["containers"]]
+    assert {container["args"][0] for container in containers} == {*(service.name for service in SERVICES), "init"}
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"]
+    for container in containers:
+        assert container["image"] == "greenpower" and container["resources"]["limits"]["memory"], container["name"]
+        assert {item["name"] for item in container.get("env", [])} <= KNOWN
+        if container["name"] != "init":
+            assert "livenessProbe" in container, container["name"]
+    for document in documents:
+        if document["kind"] in ("ConfigMap", "Secret"):
+            assert set(document.get("data") or document["stringData"]) <= KNOWN
+
+
+def test_kubernetes_services_lead_to_pods() -> None:
+    documents = manifests()
+    labels = {item["spec"]["template"]["metadata"]["labels"]["app"] for item in documents if item["kind"] != "Ingress"
+              and "template" in item.get("spec", {})}  # fmt: skip
+    services = {item["metadata"]["name"]: item for item in documents if item["kind"] == "Service"}
+    assert all(service["spec"]["selector"]["app"] in labels for service in services.values())
+    for ingress in (item for item in documents if item["kind"] == "Ingress"):
+        for rule in ingress["spec"]["rules"]:
+            assert all(path["backend"]["service"]["name"] in services for path in rule["http"]["paths"])
+
+
+def test_the_example_is_refused_until_its_keys_are_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = dotenv_values(ROOT / ".env.example")
+    assert SecretStr(example["SECRET_KEY"] or "").get_secret_value() == "change-me"
+    monkeypatch.chdir(tmp_path)
+    for name in KNOWN:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text((ROOT / ".env.example").read_text("utf-8"))
+    with pytest.raises(Exception, match="SECRET_KEY is missing, a known default"):
+        load_settings().check_production()
