@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response, abort
-from flask_jwt_extended import get_current_user
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from webargs.flaskparser import abort as refuse
 
-from greenpower.api.auth import Caller
+from greenpower.api.auth import Caller, current_caller
 from greenpower.api.blueprint import Blueprint
 from greenpower.api.cache import private, with_etag
 from greenpower.api.command_schema import (
@@ -87,7 +86,7 @@ def make_blueprint() -> Blueprint:
         request does nothing and answers 202 with a confirmation; the same request with it, by the same user within a
         minute, gives the command. A confirmation is good once.
         """
-        device, caller, context = _find(id), get_current_user(), get_context()
+        device, caller, context = _find(id), current_caller(), get_context()
         found = find_command(context.registry, [row.type for row in device.types], body["command"])
         if found is None:
             refuse(422, errors={"json": {"command": ["Devices of this kind take no such command."]}})
