@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
 from greenpower.kit.plugin import Plugin, SampleError
-from greenpower.kit.problem import Problem
+from greenpower.kit.problem import Problem, short, shown
 from greenpower.kit.rules import (
     clock,
     commands,
@@ -49,6 +49,15 @@ def problems(plugin: Plugin, rule: str) -> list[Problem]:
         return list(RULES[rule](plugin))
     except SampleError as error:  # the rule for samples tells it; the others have nothing to look at
         return [error.problem] if rule == "samples" else []
+    except Exception as error:  # a plugin is foreign code: what it raises is a fault of its own
+        return [
+            Problem(
+                place=shown(plugin.folder),
+                found=f"the plugin raises {type(error).__name__}: {short(str(error))}",
+                expected="readings, or FrameError, from any frame",
+                do="mend the parser; greenpower plugins try shows what becomes of a frame",
+            )
+        ]
 
 
 def check(plugin: Plugin) -> list[Problem]:

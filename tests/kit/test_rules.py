@@ -138,3 +138,10 @@ DATATYPE = """
     plugin = make((CODE, "DATATYPE = ", lossy), (CODE, "dialogue=POLL.dialogue", "dialogue=lossy"), tcp="SHED##")
     (problem,) = problems(plugin, "split and duplicated")
     assert problem.found.startswith("a round byte by byte gives ")
+
+
+def test_a_parser_that_raises_breaks_rules_and_nothing_else(make: Make) -> None:
+    plugin = make(parsing("found[0].values.update(frame=1 / 0)"), WIRED, IMPORTED)
+    found = check(plugin)
+    assert {"any bytes", "keys", "samples"} <= {rule for rule in RULES if problems(plugin, rule)}
+    assert all("ZeroDivisionError" in problem.found for problem in found)
