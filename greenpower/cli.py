@@ -32,6 +32,7 @@ COMMANDS = {
     "watch": "greenpower.commands.watch:watch",
     "devices": "greenpower.commands.devices:devices",
     "ensure-indexes": "greenpower.commands.store:ensure_indexes",
+    "shard": "greenpower.commands.store:shard",
 }
 
 

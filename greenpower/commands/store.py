@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
-from greenpower.config import load_settings
+from greenpower.config import ConfigError, load_settings
 from greenpower.registry import get_registry
 from greenpower.store.client import sync_client
 from greenpower.store.compression import ZSTD, otherwise_compressed
 from greenpower.store.layout import ensure_indexes as bring_up_to_date
 from greenpower.store.layout import layout
+from greenpower.store.sharding import apply as split
+from greenpower.store.sharding import is_router, script
 
 
 @click.command("ensure-indexes")
@@ -27,4 +29,27 @@ def ensure_indexes() -> None:
         click.echo(change)
     for name, compressor in others:
         click.echo(f"{name}: stays compressed by {compressor}; a collection that is made now gets {ZSTD}")
+    click.echo(f"{len(changes)} changes")
+
+
+@click.command()
+@click.option("--apply", "applied", is_flag=True, help="Do it, through the router that MONGO_DB_URI names.")
+def shard(applied: bool) -> None:
+    """Print how the collections are split over shards, for mongosh.
+
+    Readings and tiers by device and time, which is their unique index; events by device and arrival. Needs a sharded
+    cluster; --apply first makes what `greenpower ensure-indexes` makes, and may be repeated.
+    """
+    settings = load_settings()
+    if not applied:
+        for line in script(settings.mongo_db_name, get_registry()):
+            click.echo(line)
+        return
+    with sync_client(settings) as client:
+        if not is_router(client):
+            raise ConfigError("MONGO_DB_URI names no router (mongos) of a sharded cluster: nothing can be split there")
+        bring_up_to_date(client[settings.mongo_db_name], get_registry(), settings)
+        changes = split(client, get_registry(), settings)
+    for change in changes:
+        click.echo(change)
     click.echo(f"{len(changes)} changes")
