@@ -35,6 +35,7 @@ Row = dict[str, Any]
 RAW = "grid_rt_data"
 DEVICES = 500
 BATCH = 2_000
+PAYLOADS = 997
 PATIENCE = 300
 # The oldest of what was stored before is so old, and expires first.
 AGE = timedelta(days=9)
@@ -141,19 +142,26 @@ def _stored(count: int, begin: datetime, rate: float) -> Iterator[tuple[str, dat
         yield f"33B18{number % DEVICES:08d}", begin + timedelta(seconds=number / rate), number
 
 
-def _payload(number: int) -> dict[str, float]:
-    return {name: round(usual * (1 + number % 997 / 9_970), places) for name, (usual, places) in FIELDS.items()}
+def _payloads() -> list[dict[str, float]]:
+    """So many that none is there twice in what is compressed in one piece."""
+    random = Random(0)
+    return [
+        {name: round(usual * random.uniform(0.97, 1.03), places) for name, (usual, places) in FIELDS.items()}
+        for _ in range(PAYLOADS)
+    ]
 
 
 def _readings(count: int, begin: datetime, rate: float) -> Iterator[Document]:
+    payloads = _payloads()
     for device, at, number in _stored(count, begin, rate):
         times = {"timestamp": at, "received_at": at, "updated_at": at}
-        yield {"device_id": device, "topic": TOPIC, **times, "payload": _payload(number), "complete": True}
+        yield {"device_id": device, "topic": TOPIC, **times, "payload": payloads[number % PAYLOADS], "complete": True}
 
 
 def _events(count: int, begin: datetime, rate: float) -> Iterator[Document]:
+    texts = [orjson.dumps(payload).decode()[1:] for payload in _payloads()]
     for device, at, number in _stored(count, begin, rate):
-        raw = orjson.dumps({"id": device, **_payload(number)}).decode()
+        raw = f'{{"id":"{device}",{texts[number % PAYLOADS]}'
         known = {"type": "rt", "topic": TOPIC, "outcome": "stored"}
         yield {**known, "received_at": at, "device_id": device, "timestamp": at, "raw": raw}
 
