@@ -25,7 +25,7 @@ def show(report: Report, console: Console) -> None:
     took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())
     console.print(f"buckets equal to a plain recomputation: {report.buckets:,}; {took}", highlight=False)
     for name, books in report.books.items():
-        for line in books.examples:
+        for line in () if books.balanced else books.examples:
             console.print(f"{name}: {line}", highlight=False, markup=False)
     for line in report.trouble:
         console.print(line, highlight=False, markup=False)
