@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from tests.bench import __main__ as bench
+from tests.bench import size
 from tests.bench.__main__ import README, summary
-from tests.bench.line import as_documents, machine, markdown, plain, with_block
+from tests.bench.line import BEGIN, END, as_documents, machine, markdown, plain, with_block
 from tests.bench.lines import lines_of
 
 SHARE = {"delivered": 1.0, "sent": 10, "p50_ms": 12.0, "p99_ms": 26.0}
@@ -42,6 +47,22 @@ def test_every_figure_has_its_line_and_its_verdict() -> None:
     assert lines["full"].reached and lines["empty"].reached is None
     assert lines["a reading, with indexes"].reached and not lines["a large one, with indexes"].reached
     assert {line.part for line in lines.values()} == REPORT.keys()
+
+
+def test_a_run_writes_what_it_prints_and_the_readme_is_made_of_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, readme = tmp_path / "var" / "bench.json", tmp_path / "README.md"
+    readme.write_text(f"{BEGIN}\n{END}\n")
+    monkeypatch.setattr(bench, "README", readme)
+    monkeypatch.setattr(size, "run", lambda quick: REPORT["size"])
+    monkeypatch.setattr("sys.argv", ["bench", "--only", "size", "--output", str(output)])
+    bench.main()
+    assert "a reading, with indexes" in capsys.readouterr().out
+    assert json.loads(output.read_text())["size"] == REPORT["size"]
+    monkeypatch.setattr("sys.argv", ["bench", "--readme", "--output", str(output)])
+    bench.main()
+    assert "| a reading, with indexes | 279 | bytes |" in readme.read_text()
 
 
 def test_parts_that_were_not_run_have_no_lines() -> None:

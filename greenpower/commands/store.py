@@ -21,7 +21,8 @@ def ensure_indexes() -> None:
     Says which collections are compressed otherwise than those that are made now.
     """
     settings = load_settings()
-    with sync_client(settings) as client:
+    # An index of what is there already takes as long as it takes.
+    with sync_client(settings, socketTimeoutMS=0) as client:
         db = client[settings.mongo_db_name]
         changes = bring_up_to_date(db, get_registry(), settings)
         others = otherwise_compressed(db, (name for name, _ in layout(get_registry(), settings)))
@@ -45,7 +46,7 @@ def shard(applied: bool) -> None:
         for line in script(settings.mongo_db_name, get_registry()):
             click.echo(line)
         return
-    with sync_client(settings) as client:
+    with sync_client(settings, socketTimeoutMS=0) as client:
         if not is_router(client):
             raise ConfigError("MONGO_DB_URI names no router (mongos) of a sharded cluster: nothing can be split there")
         bring_up_to_date(client[settings.mongo_db_name], get_registry(), settings)
