@@ -6,7 +6,7 @@ from greenpower.config import Settings
 from greenpower.store.client import sync_client
 from tests.bench.size import Scale
 
-COUNT = 10_000
+COUNT = 5_000
 
 
 def test_a_reading_and_its_event_are_as_small_as_promised(settings: Settings) -> None:
