@@ -28,6 +28,8 @@ COMMANDS = {
     "config": "greenpower.commands.config:config",
     "replay": "greenpower.commands.replay:replay",
     "export": "greenpower.commands.export:export",
+    "backup": "greenpower.commands.backup:backup",
+    "restore": "greenpower.commands.backup:restore",
     "rollups": "greenpower.commands.rollups:rollups",
     "watch": "greenpower.commands.watch:watch",
     "devices": "greenpower.commands.devices:devices",

@@ -1,0 +1,89 @@
+"""Writing a backup, and checking one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo.collection import Collection
+from pymongo.database import Database
+from sqlalchemy import Connection, select
+
+from greenpower import __version__
+from greenpower.backup.archive import ArchiveError, Part, check_part, encode, write_part
+from greenpower.backup.manifest import NAME, Manifest, read_manifest, write_manifest
+from greenpower.backup.table import to_document
+from greenpower.extensions import db as sql
+from greenpower.models.setup import current_revision
+from greenpower.store.client import Document
+from greenpower.store.layout import EVENTS, MARKS, WATERMARKS
+
+RAW = CodecOptions(document_class=RawBSONDocument)
+BATCH = 1_000
+# What is told: the file, documents done, about how many there are.
+Tell = Callable[[str, int, int], None]
+
+
+def write_backup(
+    folder: Path, mongo: Database[Document], connection: Connection, tell: Tell = lambda name, done, total: None
+) -> Manifest:
+    """Write everything into a folder that is not there yet or empty, and check it. Memory stays bounded.
+
+    The system may go on meanwhile: what it writes is in the backup in part, and `created_at` says from when on. Raises
+    ArchiveError, OSError, PyMongoError, SQLAlchemyError.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ArchiveError(f"{folder} is not empty")
+    folder.mkdir(parents=True, exist_ok=True)
+    created_at = datetime.now(UTC)
+    parts: list[Part] = []
+    for table in sql.metadata.sorted_tables:
+        rows = connection.execute(select(table)).mappings()
+        parts.append(write_part(folder, f"sql/{table.name}", (encode(to_document({**row})) for row in rows)))
+        tell(parts[-1].name, parts[-1].documents, parts[-1].documents)
+    for name in in_order(mongo):
+        parts.append(write_part(folder, f"mongo/{name}", _documents(mongo, name, tell)))
+    manifest = Manifest(
+        created_at=created_at, greenpower=__version__, revision=current_revision(connection), parts=tuple(parts)
+    )
+    write_manifest(folder, manifest)
+    check_backup(folder, tell)
+    return manifest
+
+
+def check_backup(folder: Path, tell: Tell = lambda name, done, total: None) -> Manifest:
+    """Read a backup whole. Raises ArchiveError unless every file is what the manifest says."""
+    manifest = read_manifest(folder)
+    for number, part in enumerate(manifest.parts, 1):
+        check_part(folder, part)
+        tell(f"check {part.name}", number, len(manifest.parts))
+    return manifest
+
+
+def in_order(mongo: Database[Document]) -> list[str]:
+    """The collections in the order in which a running system may be copied: watermarks before what they vouch for, the
+    events after the readings that come from them, so that a replay finds what is missing; marks last."""
+    names = sorted(name for name in mongo.list_collection_names() if not name.startswith("system."))
+    last = [name for name in (EVENTS, MARKS) if name in names]
+    first = [name for name in (WATERMARKS,) if name in names]
+    return [*first, *(name for name in names if name not in (*first, *last)), *last]
+
+
+def _documents(mongo: Database[Document], name: str, tell: Tell) -> Iterator[bytes]:
+    collection: Collection[RawBSONDocument] = mongo[name].with_options(RAW)
+    total = collection.estimated_document_count()
+    done = 0
+    for document in collection.find({}, batch_size=BATCH):
+        yield bytes(document.raw)
+        done += 1
+        if done % BATCH == 0:
+            tell(f"mongo/{name}", done, max(done, total))
+    tell(f"mongo/{name}", done, done)
+
+
+def is_backup(folder: Path) -> bool:
+    """Whether a folder has a manifest."""
+    return (folder / NAME).is_file()
