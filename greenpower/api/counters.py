@@ -9,18 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import marshmallow as ma
-import pymongo
 from bson import ObjectId
 from flask import Response, abort
-from pymongo import DESCENDING
 from webargs.flaskparser import abort as refuse
 
 from greenpower.api.auth import current_caller
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.context import database, get_context
-from greenpower.api.incidents import STATUSES, IncidentPage, IncidentSchema, present
+from greenpower.api.incidents import STATUSES, IncidentPage, IncidentSchema, incident_page, present
 from greenpower.api.json import answer
-from greenpower.api.paging import PageQuery, page_answer, skipped
+from greenpower.api.paging import PageQuery
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import DataType, Kind
 from greenpower.extensions import db
@@ -30,7 +28,6 @@ from greenpower.store.client import Document
 from greenpower.store.incidents import CONFIRMED, REJECTED, decide, record_swap
 from greenpower.store.layout import INCIDENTS, MARKS
 from greenpower.store.marks import Place, mark_now
-from greenpower.store.query import COUNTED_AT_MOST, SECONDS, Page, between
 
 ONE = f"/<int(min=1, max={LARGEST_ID}):id>"
 MOST_FIELDS = 64
@@ -97,14 +94,8 @@ def make_blueprint() -> Blueprint:
 
         Newest first; those only that still hold.
         """
-        wanted: Document = {"device_id": _wire_id(id), "current": True}
-        wanted |= {name: query[name] for name in ("status",) if name in query}
-        wanted |= between("at", query.get("start_time"), query.get("end_time"))
-        collection, size = database()[INCIDENTS], query["page_size"]
-        with pymongo.timeout(SECONDS):
-            found = list(collection.find(wanted).sort("at", DESCENDING).skip(skipped(query)).limit(size + 1))
-            count = collection.count_documents(wanted, limit=COUNTED_AT_MOST)
-        return page_answer(query, Page(documents=found[:size], more=len(found) > size), count, present)
+        wanted: Document = {"device_id": _wire_id(id)}
+        return incident_page(query, wanted | ({"status": query["status"]} if "status" in query else {}))
 
     @blueprint.route(f"{ONE}/incidents/<string(length=24):incident>/", methods=["PATCH"])
     @blueprint.guarded(RoleName.OPERATOR)

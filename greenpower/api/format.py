@@ -55,8 +55,13 @@ class Ndjson:
 
     def write(self, rows: Sequence[Document]) -> bytes:
         lines = []
+        stamp, text = None, ""
         for row in rows:
-            row["timestamp"] = iso(row["timestamp"])
+            # Rows come in order of time, so that many in turn have the same.
+            if row["timestamp"] != stamp:
+                stamp = row["timestamp"]
+                text = iso(stamp)
+            row["timestamp"] = text
             lines.append(encode(row))
         lines.append(b"")
         return b"\n".join(lines)

@@ -1,4 +1,5 @@
-"""`/api/incidents/`: resets, steps, swaps and the like of counters, as the rollups found them."""
+"""`/api/incidents/`: resets, steps, swaps and the like of all counters, as the rollups found them. Those of one device,
+and what operators say of them, are in `greenpower.api.counters`."""
 
 from __future__ import annotations
 
@@ -70,15 +71,20 @@ def make_blueprint() -> Blueprint:
         Newest first; those only that still hold.
         """
         wanted: Document = {name: query[name] for name in ("type", "device_id", "status") if name in query}
-        wanted |= {"current": True, **between("at", query.get("start_time"), query.get("end_time"))}
-        collection, size = database()[INCIDENTS], query["page_size"]
-        with pymongo.timeout(SECONDS):
-            found = list(collection.find(wanted).sort("at", DESCENDING).skip(skipped(query)).limit(size + 1))
-            count = collection.count_documents(wanted, limit=COUNTED_AT_MOST)
-        page = Page(documents=found[:size], more=len(found) > size)
-        return page_answer(query, page, count, present)
+        return incident_page(query, wanted)
 
     return blueprint
+
+
+def incident_page(query: dict[str, Any], wanted: Document) -> Response:
+    """The answer of a list of incidents: of those wanted, what a query's page and range of time take."""
+    wanted = {**wanted, "current": True, **between("at", query.get("start_time"), query.get("end_time"))}
+    collection, size = database()[INCIDENTS], query["page_size"]
+    with pymongo.timeout(SECONDS):
+        found = list(collection.find(wanted).sort("at", DESCENDING).skip(skipped(query)).limit(size + 1))
+        count = collection.count_documents(wanted, limit=COUNTED_AT_MOST)
+    page = Page(documents=found[:size], more=len(found) > size)
+    return page_answer(query, page, count, present)
 
 
 def present(document: Document) -> Document:

@@ -90,7 +90,9 @@ def add_list(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> None
         always = SHOWN if shelf.window is None else SHOWN_OF_BUCKETS | ({"coverage": 1} if with_stats else {})
         page = series.page(skipped(query), query["page_size"], shown(names, *places, always=always))
         counted = query.get("count", EXACT if position is None and "cursor" not in query else NONE)
-        count = None if counted == NONE else series.count(exact=counted == EXACT)
+        count = None
+        if counted != NONE:
+            count = series.count(exact=counted == EXACT, page=page, skip=skipped(query))
         present = presenter(shelf, names, with_stats)
         if "cursor" in query:
             body = {

@@ -162,8 +162,13 @@ class Series:
         page = self._find(max(0, skip - len(tail)), limit - len(rows), projection)
         return Page(documents=rows + page.documents, more=page.more)
 
-    def count(self, *, exact: bool) -> int:
-        """How many rows there are, counted up to `COUNTED_AT_MOST`, or about how many."""
+    def count(self, *, exact: bool, page: Page | None = None, skip: int = 0) -> int:
+        """How many rows there are, counted up to `COUNTED_AT_MOST`, or about how many.
+
+        page: one that was read, behind `skip` rows: the last one tells by itself how many there are.
+        """
+        if page is not None and not page.more and (page.documents or not skip):
+            return skip + len(page.documents)
         tail = len(self.tail())
         where = self.where()
         stored = count(self.stored, where) if exact else estimate(self.stored, where, by="timestamp")

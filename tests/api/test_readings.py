@@ -243,7 +243,7 @@ def test_an_address_without_its_slash_leads_to_the_one_with_it(api: Api) -> None
 def test_the_count_stops_at_its_limit(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query, "COUNTED_AT_MOST", 3)
     api.add(*[("M1", second(number), {"volts": number}) for number in range(5)])
-    assert api.get(PATH, device_id="M1").get_json()["count"] == 3
+    assert api.get(PATH, device_id="M1", page_size=2).get_json()["count"] == 3
     assert api.get(PATH).get_json()["count"] == 5
 
 

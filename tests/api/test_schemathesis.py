@@ -41,6 +41,7 @@ from tests.api.world import ingest
 
 Document = dict[str, Any]
 WITH_TOKEN, WITHOUT_TOKEN = 12, 4
+SCENARIOS, STEPS = 15, 6
 FUZZED = DataType(
     name="fuzzed",
     title="Fuzzed",
@@ -197,3 +198,35 @@ def test_the_api_does_what_its_schema_says(app: Flask, api_schema: Any, authoris
         except (Unsatisfiable, InvalidArgument) as error:
             failures.append(f"{operation.label}: {type(error).__name__}: {error}")
     assert not failures, "\n".join(failures)
+
+
+def test_what_is_made_can_be_used_as_the_schema_says(app: Flask, api_schema: Any) -> None:
+    """Scenarios: operations called with what earlier ones answered, by the links that schemathesis infers."""
+    machine = api_schema.as_state_machine()
+    answered: dict[str, set[int]] = {}
+
+    @seed(1)
+    class Scenarios(machine):  # type: ignore[misc, valid-type]
+        def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
+            return {"headers": {"Authorization": f"Bearer {token_of(app)}"}}
+
+        def validate_response(
+            self, response: Any, case: Case[Any], additional_checks: Any = None, **kwargs: Any
+        ) -> None:
+            answered.setdefault(case.operation.label, set()).add(response.status_code)
+            case.validate_response(
+                response, excluded_checks=excluded(case.operation), transport_kwargs=kwargs, **kwargs
+            )
+
+    Scenarios.run(
+        settings=settings(
+            max_examples=SCENARIOS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        )
+    )
+    # Ids that were made up are hardly ever those of something that is there.
+    assert any("{" in label and codes & {200, 204} for label, codes in answered.items()), answered
