@@ -102,6 +102,9 @@ class Settings(BaseSettings):
 
     admin_username: str = Field("admin", description="the first administrator")
     admin_password: SecretStr = Field(SecretStr(""), description="its password; embedded: made up once and printed")
+    device_policy: Literal["open", "registered"] = Field(
+        "open", description="`registered`: frames of devices that are not in the registry are rejected"
+    )
     device_timezone: str = Field("Asia/Dhaka", description="zone of device stamps that name none")
     backlog_max_days: int = Field(35, ge=0, description="older stamps are a wrong clock")
     clock_tolerance_seconds: int = Field(300, ge=0, description="stamps further ahead of arrival are a wrong clock")

@@ -30,7 +30,7 @@ def project(devices: Iterable[Device], gone: Iterable[str] = ()) -> None:
         )
         for device in devices
     ]
-    settings += [DeviceSettings(device_id=device_id, updated_at=now()) for device_id in gone]
+    settings += [DeviceSettings(device_id=device_id, updated_at=now(), registered=False) for device_id in gone]
     try:
         with pymongo.timeout(SECONDS):
             write_settings(database()[DEVICE_SETTINGS], settings)

@@ -22,13 +22,14 @@ from greenpower.ingest.clock import ClockRule
 from greenpower.ingest.marker import Marker
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pairing import Pairing
+from greenpower.ingest.policy import admit
 from greenpower.ingest.presence import Presence
 from greenpower.ingest.reader import Reader
 from greenpower.ingest.redelivery import drop_redelivered
 from greenpower.ingest.timekeeper import Timekeeper
 from greenpower.registry import Registry
 from greenpower.store.client import Document
-from greenpower.store.device_settings import Zones
+from greenpower.store.device_settings import KnownDevices
 from greenpower.store.events import Outcome, event_document, raw_document, store_events
 from greenpower.store.failure import until_written
 from greenpower.store.layout import ANSWERS, CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS, PARTS, SEEN
@@ -54,7 +55,9 @@ class Pipeline:
         self.db = db
         self.metrics = metrics
         self.reader = Reader(registry, settings.max_frame_bytes)
-        self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry, Zones(db[DEVICE_SETTINGS]))
+        self.devices = KnownDevices(db[DEVICE_SETTINGS])
+        self.open = settings.device_policy == "open"
+        self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry, self.devices)
         self.presence = Presence(db[SEEN])
         self.publisher = publisher
         self.pairing = Pairing(db[PARTS], self._on_retry)
@@ -103,6 +106,8 @@ class Pipeline:
     async def _settle(self, arrivals: list[Arrival], found: list[Found]) -> list[Settled]:
         """Store readings and events of a batch. Safe to call again."""
         paired, waited = await self.pairing.pair(found)
+        if not self.open:
+            paired = admit(paired, self.devices)
         await self.clock.settle(paired)
         await self._store(await drop_redelivered(self.db, paired, self._on_retry))
         await self.marker.mark(paired)

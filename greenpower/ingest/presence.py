@@ -9,6 +9,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
 from greenpower.ingest.arrival import Arrival
+from greenpower.ingest.policy import UNREGISTERED
 from greenpower.ingest.rhythm import Rhythm
 from greenpower.store.client import Document
 from greenpower.store.seen import Sighting, save_seen
@@ -55,7 +56,8 @@ class Presence:
             for part in arrival.parts:
                 interval = self._rhythm.reading((name, part.device_id), part.timestamp)
                 self.heard(name, part.device_id, arrival.received_at, part.timestamp, interval)
-            if not arrival.parts and arrival.device is not None:
+            # Who may not be heard is not seen either: ids that are made up would fill the registry.
+            if not arrival.parts and arrival.device is not None and arrival.rejected != UNREGISTERED:
                 self.heard(name, arrival.device, arrival.received_at)
 
     async def save(self) -> list[Document]:

@@ -23,12 +23,13 @@ from greenpower.datatype import DataType
 from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.clock import ClockRule
 from greenpower.ingest.pairing import Pairing
+from greenpower.ingest.policy import UNREGISTERED
 from greenpower.ingest.reader import Reader
 from greenpower.ingest.replay_clock import ReplayClock
 from greenpower.registry import Registry
 from greenpower.store import clocks
 from greenpower.store.client import Document
-from greenpower.store.device_settings import Zones
+from greenpower.store.device_settings import KnownDevices
 from greenpower.store.events import REDELIVERED, raw_bytes
 from greenpower.store.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS
 from greenpower.store.marks import Place, mark
@@ -127,9 +128,9 @@ class Replay:
         self, beside: AsyncCollection[Document], parts: AsyncCollection[Document], progress: Progress
     ) -> tuple[Summary, ReplayClock]:
         summary = Summary()
-        zones = Zones(self.db[DEVICE_SETTINGS])
-        await zones.refresh()
-        clock = ReplayClock(self.rule, zones)
+        devices = KnownDevices(self.db[DEVICE_SETTINGS])
+        await devices.refresh()
+        clock = ReplayClock(self.rule, devices)
         pairing = Pairing(parts, lambda _: None)
         async for events in self._batches():
             found: list[Found] = []
@@ -145,6 +146,9 @@ class Replay:
                     if arrival.rejected:
                         summary.rejected[arrival.rejected] = summary.rejected.get(arrival.rejected, 0) + 1
             paired, waited = await pairing.pair(found)
+            # Who was refused then is taken now if it is registered now.
+            refused = {key for key, event in recorded.items() if event.get("reason") == UNREGISTERED}
+            paired = [item for item in paired if id(item.arrival) not in refused or item.device_id in devices]
             await clock.settle(paired, recorded)
             kept = [_part(item) for item in paired if item.time is not None and self.since <= item.time < self.until]
             await store_readings(beside, group_parts(kept))

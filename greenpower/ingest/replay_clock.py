@@ -8,7 +8,7 @@ from greenpower.ingest.arrival import Found
 from greenpower.ingest.clock import ClockRule, arrival_time
 from greenpower.ingest.timekeeper import CLOSE
 from greenpower.store.client import Document
-from greenpower.store.device_settings import Zones
+from greenpower.store.device_settings import KnownDevices
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -16,9 +16,9 @@ MILLISECOND = timedelta(milliseconds=1)
 class ReplayClock:
     """The clocks of one replay. agreed: the offsets that it had to agree on anew, by device."""
 
-    def __init__(self, rule: ClockRule, zones: Zones) -> None:
+    def __init__(self, rule: ClockRule, devices: KnownDevices) -> None:
         self.rule = rule
-        self.zones = zones
+        self.devices = devices
         self.agreed: dict[str, timedelta] = {}
 
     async def settle(self, batch: list[Found], recorded: dict[int, Document]) -> None:
@@ -29,7 +29,7 @@ class ReplayClock:
             if found.stamp is None or event.get("clock") == "stuck":
                 found.time, found.undated = _arrived(arrival, event), True
                 continue
-            time = self.rule.measured(found.stamp, arrival, self.zones.get(found.device_id or ""))
+            time = self.rule.measured(found.stamp, arrival, self.devices.zone(found.device_id or ""))
             if self.rule.plausible(time, arrival):
                 found.time = time
                 continue

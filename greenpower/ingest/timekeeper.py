@@ -17,7 +17,7 @@ from greenpower.ingest.arrival import Found
 from greenpower.ingest.clock import ClockRule, arrival_time
 from greenpower.store import clocks
 from greenpower.store.client import Document
-from greenpower.store.device_settings import Zones
+from greenpower.store.device_settings import KnownDevices
 from greenpower.store.failure import until_written
 from greenpower.store.readings import Number
 
@@ -55,10 +55,10 @@ class Timekeeper:
         collection: AsyncCollection[Document],
         rule: ClockRule,
         on_retry: Callable[[Exception], None] | None = None,
-        zones: Zones | None = None,
+        devices: KnownDevices | None = None,
     ) -> None:
         self.collection = collection
-        self.zones = zones
+        self.devices = devices
         self.rule = rule
         self._on_retry = on_retry
         self._last: dict[Key, _Last] = {}
@@ -69,14 +69,14 @@ class Timekeeper:
 
     async def load(self) -> None:
         """Learn which clocks stand, and which devices have a zone of their own."""
-        if self.zones is not None:
-            await until_written(self.zones.refresh, on_retry=self._on_retry)
+        if self.devices is not None:
+            await until_written(self.devices.refresh, on_retry=self._on_retry)
         self._stuck = await until_written(lambda: clocks.stuck_stamps(self.collection), on_retry=self._on_retry)
 
     async def settle(self, batch: Iterable[Found]) -> None:
         """Give each reading of a batch its time, waiting for MongoDB as long as it takes."""
         wrong: list[Wrong] = []
-        zone_of = self.zones.get if self.zones is not None else _no_zone
+        zone_of = self.devices.zone if self.devices is not None else _no_zone
         for found in batch:
             arrival = found.arrival.received_at
             device = found.device_id
@@ -173,8 +173,8 @@ class Timekeeper:
 
     async def save(self) -> None:
         """Keep the usual lags seen since the last call, learn of changed zones. Raises PyMongoError."""
-        if self.zones is not None:
-            await self.zones.refresh()
+        if self.devices is not None:
+            await self.devices.refresh()
         lags, self._lags = self._lags, {}
         await clocks.save_lags(self.collection, {device: median(seen) for device, seen in lags.items()})
 

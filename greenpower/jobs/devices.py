@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 TRIES = 3
 TIMEOUT = 120
-EMPTY = {"timezone": None, "interval_seconds": None, "zone_id": None}
+EMPTY = {"registered": False, "timezone": None, "interval_seconds": None, "zone_id": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def sync() -> str:
         sql_session(settings) as session,
         closing(Redis.from_url(settings.need("REDIS_URL"), decode_responses=True)) as redis,
     ):
-        done = sync_devices(session, client[settings.mongo_db_name])
+        done = sync_devices(session, client[settings.mongo_db_name], add=settings.device_policy == "open")
         try:
             mirror_revocations(session, redis)
         except RedisError as error:
@@ -64,16 +64,19 @@ def sync() -> str:
     return f"{done.registered} registered, {done.projected} projected"
 
 
-def sync_devices(session: Session, db: Database[Document]) -> Synced:
+def sync_devices(session: Session, db: Database[Document], *, add: bool = True) -> Synced:
     """Register what was heard and bring the projection up to date. Raises PyMongoError, SQLAlchemyError."""
-    return Synced(registered=register(session, db), projected=project(session, db))
+    return Synced(registered=register(session, db, add=add), projected=project(session, db))
 
 
-def register(session: Session, db: Database[Document]) -> int:
-    """Add the devices, and the types of devices, that ingest has heard. Returns how many there were to add."""
+def register(session: Session, db: Database[Document], *, add: bool = True) -> int:
+    """Add the devices, and the types of devices, that ingest has heard. Returns how many there were to add.
+
+    add: whether a device becomes registered by being heard; its types do in any case.
+    """
     for attempt in range(1, TRIES + 1):
         try:
-            return _register(session, db)
+            return _register(session, db, add)
         except IntegrityError:  # the API or another worker changed the registry meanwhile
             session.rollback()
             if attempt == TRIES:
@@ -81,7 +84,7 @@ def register(session: Session, db: Database[Document]) -> int:
     raise AssertionError("unreachable")
 
 
-def _register(session: Session, db: Database[Document]) -> int:
+def _register(session: Session, db: Database[Document], add: bool) -> int:
     # The registry first: a device that is deleted after this is not in what is read next, or it was heard again.
     numbers = {device_id: number for number, device_id in session.execute(select(Device.id, Device.device_id))}
     known: defaultdict[int, set[str]] = defaultdict(set)
@@ -91,6 +94,8 @@ def _register(session: Session, db: Database[Document]) -> int:
     added = 0
     for device_id, types in read_types(db[SEEN]).items():
         found = numbers.get(device_id)
+        if found is None and not add:
+            continue
         if found is None:
             session.add(Device(device_id=device_id, types=[DeviceType(type=name) for name in sorted(types)]))
             added += 1
@@ -117,7 +122,7 @@ def project(session: Session, db: Database[Document]) -> int:
     changed = [one for one in wanted.values() if not _same(stored.get(one.device_id, {}), one.document())]
     for device_id in stored.keys() - wanted.keys():
         if not _same(stored[device_id], EMPTY):
-            changed.append(DeviceSettings(device_id=device_id, updated_at=now()))
+            changed.append(DeviceSettings(device_id=device_id, updated_at=now(), registered=False))
     return write_settings(db[DEVICE_SETTINGS], changed)
 
 

@@ -1,8 +1,8 @@
 """The projection of the device registry: what processes without SQL need to know of a device.
 
-A document a device: {_id: device_id, timezone?, interval_seconds?, zone_id?, updated_at, written_at}. SQL is the truth;
-the API writes a device that it changed, a job writes what differs. `updated_at` is the registry's, so that an older
-state never overwrites a newer one; `written_at` is the server's time, by which readers find what is new.
+A document a device: {_id: device_id, registered, timezone?, interval_seconds?, zone_id?, updated_at, written_at}. SQL
+is the truth; the API writes a device that it changed, a job writes what differs. `updated_at` is the registry's, so
+that an older state never overwrites a newer one; `written_at` is the server's time, by which readers find what is new.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ OVERLAP = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSettings:
-    """What the registry says of a device; None where it says nothing. updated_at: when it was last changed there."""
+    """What the registry says of a device; None where it says nothing. updated_at: when it was last changed there.
+    registered: False for one that was deleted."""
 
     device_id: str
     updated_at: datetime
     timezone: str | None = None
     interval_seconds: int | None = None
     zone_id: int | None = None
+    registered: bool = True
 
     def document(self) -> Document:
         """The part of its document that is compared."""
         return {
+            "registered": self.registered,
             "timezone": self.timezone,
             "interval_seconds": self.interval_seconds,
             "zone_id": self.zone_id,
@@ -77,24 +80,28 @@ def _milliseconds(time: datetime) -> datetime:
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
-class Zones:
-    """The time zones of devices that have one of their own, for ingest. In memory, so that a frame costs a look-up;
-    `refresh` takes in what was written since the last call.
+class KnownDevices:
+    """What ingest asks of the registry: which devices it has, and their own time zones. In memory, so that a frame
+    costs a look-up; `refresh` takes in what was written since the last call.
     """
 
     def __init__(self, collection: AsyncCollection[Document]) -> None:
         self.collection = collection
         self._zones: dict[str, tzinfo] = {}
+        self._registered: set[str] = set()
         self._newest: datetime | None = None
 
-    def get(self, device_id: str) -> tzinfo | None:
+    def __contains__(self, device_id: object) -> bool:
+        return device_id in self._registered
+
+    def zone(self, device_id: str) -> tzinfo | None:
         """The zone of a device's stamps, None where the registry names none."""
         return self._zones.get(device_id)
 
     async def refresh(self) -> None:
         """Raises PyMongoError, and keeps what it knows then."""
         query = {} if self._newest is None else {"written_at": {"$gte": self._newest - OVERLAP}}
-        async for document in self.collection.find(query, {"timezone": 1, "written_at": 1}):
+        async for document in self.collection.find(query, {"timezone": 1, "registered": 1, "written_at": 1}):
             self._take(document)
 
     def _take(self, document: Mapping[str, object]) -> None:
@@ -102,6 +109,7 @@ class Zones:
         assert isinstance(device, str)
         if isinstance(written, datetime) and (self._newest is None or written > self._newest):
             self._newest = written
+        (self._registered.add if document.get("registered") else self._registered.discard)(device)
         self._zones.pop(device, None)
         if isinstance(name, str):
             with suppress(KeyError, ValueError, OSError):  # one that this machine does not know
