@@ -17,6 +17,7 @@ COMMANDS = {
     "users": "greenpower.commands.users:users",
     "api": "greenpower.commands.api:api",
     "ingest": "greenpower.commands.ingest:ingest",
+    "mqtt": "greenpower.commands.mqtt:mqtt",
     "realtime": "greenpower.commands.realtime:realtime",
     "worker": "greenpower.commands.jobs:worker",
     "scheduler": "greenpower.commands.jobs:scheduler",

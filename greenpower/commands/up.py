@@ -13,6 +13,16 @@ from greenpower.embedded.child import Child, part_child
 from greenpower.embedded.error import EmbeddedError
 from greenpower.embedded.home import env_text, generated_keys, locked, write_private
 from greenpower.embedded.leftover import end_leftovers, forget_children, note_children
+from greenpower.embedded.members import (
+    NO_SESSION,
+    Member,
+    choose_members,
+    drain_child,
+    member_child,
+    note_ids,
+    noted_ids,
+)
+from greenpower.embedded.members import addresses as member_addresses
 from greenpower.embedded.output import Output
 from greenpower.embedded.probe import reach
 from greenpower.embedded.process import run_once
@@ -29,6 +39,7 @@ from greenpower.embedded.supervisor import Supervisor
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ME = "up"
+MOST_INGEST = 64
 
 
 @click.command()
@@ -37,7 +48,15 @@ ME = "up"
     default=None,
     help="Send what simulated devices measure (default: yes, in production no).",
 )
-def up(simulator: bool | None) -> None:
+@click.option(
+    "--ingest",
+    "count",
+    type=click.IntRange(1, MOST_INGEST),
+    default=1,
+    help="So many ingest processes, which share the frames of MQTT.",
+    show_default=True,
+)
+def up(simulator: bool | None, count: int) -> None:
     """Run the whole stack, with an embedded server for everything that has no address set."""
     home = load_settings().greenpower_home
     output = Output()
@@ -49,14 +68,14 @@ def up(simulator: bool | None) -> None:
         if simulator is None:
             simulator = settings.environment != "prod"
         try:
-            asyncio.run(_run(settings, output, simulator))
+            asyncio.run(_run(settings, output, simulator, choose_members(settings, count)))
         finally:
             run_file(home).unlink(missing_ok=True)
             forget_children(home)
     output.say(ME, "stopped")
 
 
-async def _run(settings: Settings, output: Output, simulator: bool) -> None:
+async def _run(settings: Settings, output: Output, simulator: bool, members: tuple[Member, ...]) -> None:
     """Bring the stack up and keep it until a signal comes; a second signal kills what has not ended yet."""
     home = settings.greenpower_home
     stop = asyncio.Event()
@@ -69,7 +88,7 @@ async def _run(settings: Settings, output: Output, simulator: bool) -> None:
 
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
-        rising = asyncio.create_task(_bring_up(supervisor, settings, output, simulator))
+        rising = asyncio.create_task(_bring_up(supervisor, settings, output, simulator, members))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({rising, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if rising.done():
@@ -80,7 +99,9 @@ async def _run(settings: Settings, output: Output, simulator: bool) -> None:
         output.say(ME, "stopping")
 
 
-async def _bring_up(supervisor: Supervisor, settings: Settings, output: Output, simulator: bool) -> None:
+async def _bring_up(
+    supervisor: Supervisor, settings: Settings, output: Output, simulator: bool, members: tuple[Member, ...]
+) -> None:
     home = settings.greenpower_home
     output.say(ME, f"starting in {home}")
     # In a thread: it may have to fetch the broker, and a signal shall be heard meanwhile.
@@ -88,16 +109,31 @@ async def _bring_up(supervisor: Supervisor, settings: Settings, output: Output, 
     keys = {name: key for name, key in generated_keys(home).items() if not _given(settings, name)}
     ports = {name: str(getattr(settings, name.lower())) for name, _, _ in PORTS}
     environment = {**ports, **addresses, **keys, "GREENPOWER_HOME": str(home.resolve())}
+    if len(members) > 1:
+        environment["INGEST_ADDRESSES"] = member_addresses(settings, members)
     settings = settings.model_copy(update=_typed(settings, environment))
 
     await supervisor.start(*(part_child(part) for part in parts))
     await _init(service_child(INIT, settings, environment), output)
     write_private(run_file(home), env_text(environment))
-    await supervisor.start(*(service_child(service, settings, environment) for service in SERVICES))
+    gone = noted_ids(home) - {member.client_id for member in members}
+    note_ids(home, gone | {member.client_id for member in members})
+    await supervisor.start(
+        *(member_child(member, settings, environment, shared=len(members) > 1) for member in members),
+        *(service_child(service, settings, environment) for service in SERVICES),
+    )
     if simulator:
         await supervisor.start(service_child(SIMULATOR, settings, environment))
     for line in _ready_lines(settings, made_up="ADMIN_PASSWORD" in keys):
         output.plain(line)
+    await _drain(gone, settings, environment, output)
+
+
+async def _drain(gone: set[str], settings: Settings, environment: dict[str, str], output: Output) -> None:
+    """Store what waits for ingest processes of an earlier run that this one has not; what fails waits for the next."""
+    for client_id in sorted(gone):
+        if await run_once(drain_child(client_id, settings, environment), output.say) in (os.EX_OK, NO_SESSION):
+            note_ids(settings.greenpower_home, noted_ids(settings.greenpower_home) - {client_id})
 
 
 async def _init(init: Child, output: Output) -> None:

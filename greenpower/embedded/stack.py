@@ -30,16 +30,12 @@ class Service:
     trouble: Callable[[Settings, int | None], str] = _no_trouble
 
 
+# Beside the ingest processes, of which there may be several (`members`).
 SERVICES = (
     Service(
         name="api",
         arguments=("api",),
         trouble=lambda settings, pid: http_trouble(settings.api_host, settings.api_port, "/api/ready/"),
-    ),
-    Service(
-        name="ingest",
-        arguments=("ingest", "--mqtt", "--tcp"),
-        trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, settings.ingest_http_port, "/health"),
     ),
     Service(
         name="realtime",

@@ -39,6 +39,7 @@ class Metrics:
         self.pending = gauge("frames_pending", "frames held, not yet stored")
         self.pending_bytes = gauge("frames_pending_bytes", "bytes of the frames held")
         self.connected = gauge("mqtt_connected", "1 while connected to the broker")
+        self.broker_dropped = gauge("mqtt_broker_dropped", "messages to any client that the broker says it dropped")
         self.tcp_connections = gauge("tcp_connections", "TCP connections")
         self.tcp_closed = counter("tcp_closed", "TCP connections that ended, by reason", "reason")
         self.write_seconds = Histogram(

@@ -1,8 +1,7 @@
-"""MQTT: one persistent session, a fresh client for each connection, acknowledgements held until frames are stored.
+"""MQTT: one persistent session, a connection after the other, acknowledgements held until frames are stored.
 
-A gmqtt client that reconnects by itself would acknowledge a frame of the old connection on the new one, under a packet
-id that may by then name another frame. So each connection has a client of its own, which only ever speaks to the
-connection that it was made with, and reconnecting is done here.
+What belongs here: when to connect, what to subscribe to, which frames are taken. What does not: a single connection
+(`connection`), what the broker's limits mean (`limits`).
 """
 
 from __future__ import annotations
@@ -10,31 +9,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from gmqtt import Client, Subscription
+from gmqtt import Subscription
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
 from gmqtt.mqtt.handler import MQTTConnectError
 
 from greenpower.config import Settings
 from greenpower.ingest.arrival import Arrival
+from greenpower.ingest.connection import BrokerSilent, Connection, connect, persistent, version_name
+from greenpower.ingest.limits import DROPPED, Dropped, of_connack, of_suback
 from greenpower.ingest.pipeline import Pipeline
+from greenpower.ingest.subscription import ALWAYS_SEND_RETAINED, encoded, filters, subscriptions
 
 log = logging.getLogger(__name__)
 
-NEVER = 0xFFFFFFFF
-KEEPALIVE = 30
-CONNECT_SECONDS = 5.0
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 15.0
 # Refusals that name the protocol version: 3.1.1's code and MQTT 5's.
 VERSION_REFUSED = frozenset({1, 132})
-DO_NOT_SEND_RETAINED = 2
-GROUP = "$share/greenpower/"
 # Frames of lost connections are still being written while the next connection brings its own. Up to this many windows
 # may be held before we stay away from the broker until there is room.
 WINDOWS_HELD = 4
@@ -48,37 +44,6 @@ UNSPECIFIED_ERROR = 128
 SESSION_TAKEN_OVER = 0x8E
 
 
-class BrokerSilent(OSError):
-    """There is a connection, but no answer to our CONNECT."""
-
-
-class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
-    """A client for one connection: where gmqtt would reconnect, it says that the connection is lost."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.lost = asyncio.Event()
-        self.held_back = False
-        self.noisy = False  # whether it was said that the broker sends too much
-        super().__init__(*args, **kwargs)
-
-    def hold_back(self, hold: bool) -> None:
-        """Read nothing more from the broker, or read on; nothing where the connection is closed."""
-        if self._connection is None or self._connection.is_closing():
-            return
-        transport, protocol = self._connection._transport, self._connection._protocol
-        if hold:
-            transport.pause_reading()
-            # gmqtt's stream reader would read on once it has handed on what it has, if it remembers that it paused too.
-            protocol._hard_reader._paused = False
-        elif self.held_back:
-            transport.resume_reading()
-        self.held_back = hold
-
-    async def reconnect(self, delay: bool = False) -> None:
-        """Called by gmqtt when the connection ended or was refused."""
-        self.lost.set()
-
-
 class MqttSource:
     """Feeds a pipeline from a broker until it is stopped."""
 
@@ -87,16 +52,25 @@ class MqttSource:
         self.settings = settings
         self.pipeline = pipeline
         self.metrics = pipeline.metrics
-        prefix = GROUP if settings.mqtt_shared else ""
-        self.topics = tuple(prefix + topic for topic in topics)
+        self.topics = filters(topics, shared=settings.mqtt_shared)
+        self.others = filters(topics, shared=not settings.mqtt_shared)
         self.window = settings.mqtt_receive_maximum
         self.connected = False
         self.problem = "not connected yet"
+        self.dropped = Dropped()
+        self._limits: tuple[str, ...] = ()
+        self._granted: tuple[str, ...] = ()
+        self._subscribing: int | None = None
         self._version: int = MQTTv50
         self._knows_5 = False
         self._client: Connection | None = None
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Which limits of the broker break what we promise, as far as it tells of them."""
+        return self._limits + self._granted + self.dropped.warning
 
     async def run(self) -> None:
         """Stay connected until `stop`."""
@@ -120,8 +94,7 @@ class MqttSource:
         """Leave the broker, keeping the session."""
         client, self._client = self._client, None
         if client is not None:
-            with suppress(OSError, TimeoutError):
-                await asyncio.wait_for(client.disconnect(), CONNECT_SECONDS)
+            await client.leave()
         self._ended.set()
         self._set_connected(False, "stopped")
 
@@ -135,15 +108,14 @@ class MqttSource:
         client = self._new_client()
         self._client = client
         try:
-            await self._connect(client)
+            await connect(client, self.settings, self._version)
         except (OSError, TimeoutError, MQTTConnectError) as error:
-            self._give_up(client, error)
-            with suppress(OSError, TimeoutError):
-                await asyncio.wait_for(client.disconnect(), CONNECT_SECONDS)
+            self._give_up(error)
+            await client.leave()
             return False
         self._set_connected(True, "")
         self._knows_5 = self._knows_5 or self._version == MQTTv50
-        log.info("connected to %s:%d, MQTT %s", self.host, self.settings.mqtt_port, _name(self._version))
+        log.info("connected to %s:%d, MQTT %s", self.host, self.settings.mqtt_port, version_name(self._version))
         lost = asyncio.create_task(client.lost.wait())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({lost, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -157,48 +129,14 @@ class MqttSource:
         return True
 
     def _new_client(self) -> Connection:
-        properties: dict[str, Any] = {}
-        if self._version == MQTTv50:
-            properties = {"session_expiry_interval": NEVER, "receive_maximum": self.window}
-        client = Connection(
-            self.settings.mqtt_client_id, clean_session=False, optimistic_acknowledgement=False, **properties
-        )
-        if self.settings.mqtt_username:
-            client.set_auth_credentials(
-                self.settings.mqtt_username, self.settings.mqtt_password.get_secret_value() or None
-            )
+        client = persistent(self.settings, self._version)
         client.on_message = self._on_message
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         return client
 
-    async def _connect(self, client: Connection) -> None:
-        connecting = asyncio.ensure_future(
-            client.connect(
-                self.host,
-                self.settings.mqtt_port,
-                ssl=_tls(self.settings) or False,
-                keepalive=KEEPALIVE,
-                version=self._version,
-            )
-        )
-        lost = asyncio.ensure_future(client.lost.wait())
-        try:
-            await asyncio.wait({connecting, lost}, timeout=CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if connecting.done():
-                await connecting
-                return
-            if not client.lost.is_set():
-                raise BrokerSilent(f"no answer in {CONNECT_SECONDS:.0f} s")
-            raise BrokerSilent("the broker closed the connection")
-        finally:
-            for task in (connecting, lost):
-                task.cancel()
-                with suppress(asyncio.CancelledError, OSError, MQTTConnectError):
-                    await task
-
-    def _give_up(self, client: Connection, error: Exception) -> None:
+    def _give_up(self, error: Exception) -> None:
         """Note why a connection failed, and try the other version next where that may be the cause."""
         self._client = None
         self._set_connected(False, str(error))
@@ -214,15 +152,30 @@ class MqttSource:
             self._version = MQTTv50
 
     def _on_connect(self, client: Connection, flags: int, rc: int, properties: dict[str, Any]) -> None:
+        self._check_limits(client)
         # Also on a session that is there already: the claims may have changed since.
-        retained = DO_NOT_SEND_RETAINED if self._version == MQTTv50 else 0
-        client.subscribe([Subscription(topic, qos=1, retain_handling_options=retained) for topic in self.topics])
+        self._subscribing = client.subscribe(subscriptions(self.topics, is_v5=self._version == MQTTv50))
+        # The other form goes after this one is there: frames may come twice in between, but none is missed.
+        client.unsubscribe(encoded(self.others))
+        client.subscribe(Subscription(DROPPED, qos=0, retain_handling_options=ALWAYS_SEND_RETAINED))
+
+    def _check_limits(self, client: Connection) -> None:
+        limits = of_connack(client.connack, is_v5=self._version == MQTTv50, settings=self.settings)
+        for warning in limits:
+            if warning not in self._limits:
+                log.warning("%s", warning)
+        self._limits = limits
 
     def _on_subscribe(self, client: Connection, mid: int, granted: Sequence[int], properties: dict[str, Any]) -> None:
+        if mid != self._subscribing:
+            return  # $SYS: not every broker has it, and not everyone may read it
         refused = [topic for topic, qos in zip(self.topics, granted, strict=False) if qos >= UNSPECIFIED_ERROR]
         if refused:
             self.problem = f"the broker refuses the subscription to {', '.join(refused)}"
             log.error("%s", self.problem)
+        self._granted = of_suback(self.topics, granted)
+        for warning in self._granted:
+            log.warning("%s", warning)
 
     def _on_disconnect(self, client: Connection, packet: bytes, exc: Exception | None = None) -> None:
         if packet and packet[0] == SESSION_TAKEN_OVER:
@@ -232,6 +185,9 @@ class MqttSource:
         self, client: Connection, topic: str | bytes, payload: bytes, qos: int, properties: dict[str, Any]
     ) -> int:
         """Take a frame. gmqtt acknowledges when this returns, on the connection of `client`."""
+        if topic == DROPPED:
+            self._hear_dropped(payload)
+            return SUCCESS
         if self._stopping.is_set():
             # Unacknowledged, it comes again to the next process: nothing can be sent once the connection is closed.
             await self._ended.wait()
@@ -277,20 +233,12 @@ class MqttSource:
         else:
             client.hold_back(False)
 
+    def _hear_dropped(self, payload: bytes) -> None:
+        if self.dropped.hear(payload):
+            log.warning("the broker dropped messages, %d since its start: a queue is full", self.dropped.total)
+        self.metrics.broker_dropped.set(self.dropped.total or 0)
+
     def _set_connected(self, connected: bool, problem: str) -> None:
         self.connected = connected
         self.problem = problem
         self.metrics.connected.set(connected)
-
-
-def _name(version: int) -> str:
-    return "5" if version == MQTTv50 else "3.1.1"
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if not settings.mqtt_tls:
-        return None
-    context = ssl.create_default_context(cafile=settings.mqtt_tls_ca)
-    if settings.mqtt_tls_cert is not None:
-        context.load_cert_chain(settings.mqtt_tls_cert, settings.mqtt_tls_key)
-    return context

@@ -193,6 +193,8 @@ class Runner:
             parts["mqtt"] = {"ok": self.mqtt.connected}
             if self.mqtt.problem:
                 parts["mqtt"]["problem"] = self.mqtt.problem
+            if self.mqtt.warnings:
+                parts["mqtt"]["warnings"] = list(self.mqtt.warnings)
         return parts
 
     async def _stop(self) -> None:

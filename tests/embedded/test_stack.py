@@ -14,6 +14,7 @@ from greenpower.embedded import EmbeddedError, Mongod, Mosquitto, Valkey, mongod
 from greenpower.embedded.amqtt import Amqtt, best_broker
 from greenpower.embedded.binary import fetch, from_wheel, library_path, loads
 from greenpower.embedded.home import env_text, generated_keys
+from greenpower.embedded.members import addresses, choose_members, note_ids, noted_ids
 from greenpower.embedded.port import free_port
 from greenpower.embedded.stack import PORTS, choose_parts, choose_ports
 
@@ -56,6 +57,25 @@ def test_only_what_has_no_address_is_embedded(tmp_path: Path) -> None:
     given = make_settings(tmp_path, mongo_db_uri="mongodb://m", redis_host="r", mqtt_broker="b")
     assert choose_parts(given, pytest.fail) == ([], {})
     assert not any(tmp_path.iterdir())
+
+
+def test_members_have_ids_and_ports_of_their_own(tmp_path: Path) -> None:
+    settings = choose_ports(make_settings(tmp_path, mqtt_client_id="site"))
+    with socket.create_server(("127.0.0.1", settings.ingest_http_port + 1)):
+        members = choose_members(settings, 3)
+    assert [member.client_id for member in members] == ["site", "site-2", "site-3"]
+    assert [member.tcp for member in members] == [True, False, False]
+    assert len({member.port for member in members} | {settings.api_port, settings.tcp_port}) == 5
+    assert members[1].port != settings.ingest_http_port + 1
+    told = settings.model_copy(update={"ingest_addresses": addresses(settings, members)})
+    assert told.ingest_places == tuple(("127.0.0.1", member.port) for member in members)
+
+
+def test_members_are_noted(tmp_path: Path) -> None:
+    assert noted_ids(tmp_path) == set()
+    (tmp_path / "run").mkdir()
+    note_ids(tmp_path, {"b", "a"})
+    assert noted_ids(tmp_path) == {"a", "b"}
 
 
 @pytest.fixture

@@ -134,6 +134,11 @@ def frame(device: str) -> dict[str, Any]:
     return {"id": device, "ua": 229.097, "zyggl": 6.6905, "time": f"{stamp:%Y%m%d%H%M%S}", "isend": "1"}
 
 
+def children_with(up: Up, word: str) -> list[psutil.Process]:
+    """The children that have a word among their arguments."""
+    return [child for child in psutil.Process(up.process.pid).children() if word in child.cmdline()]
+
+
 def publish(host: str, port: int, payload: bytes, times: int) -> None:
     client = Client(CallbackAPIVersion.VERSION2, client_id=f"meter-{uuid4().hex[:8]}")
     client.connect(host, port)
@@ -189,16 +194,23 @@ def test_the_whole_stack_from_a_frame_to_an_answer_and_again_after_a_restart(tmp
         assert up.interrupt() == 0, up.text
         assert not run_file(home).exists()
         assert not [process for process in children if process.is_running()]
+    with running(home, "--no-simulator", "--ingest", "2") as up:
+        operator = Operator(up)
+        assert len(children_with(up, "ingest")) == 2
+        for number in range(4):
+            publish(*operator.broker, httpx.Request("POST", "http://x", json=frame(f"33B12259510{number}0")).content, 1)
+        wait_until(lambda: all(operator.readings(f"33B12259510{number}0") for number in range(4)), 20)
+        assert up.interrupt() == 0, up.text
     with running(home) as up:
         operator = Operator(up)
         assert operator.password == first_password
         assert operator.readings(device) == [reading]
+        # The second ingest process is gone for good: its session is drained.
+        wait_until(lambda: "session ended" in up.text and not children_with(up, "drain"), 30)
         # What the simulator sends arrives; and a child that is killed comes back without the others.
         wait_until(lambda: re.search(r"^simulate", up.text, re.MULTILINE))
         before = {child.pid for child in psutil.Process(up.process.pid).children()}
-        ingest = next(
-            child for child in psutil.Process(up.process.pid).children() if "ingest" in " ".join(child.cmdline())
-        )
+        (ingest,) = children_with(up, "ingest")
         ingest.kill()
         publish(*operator.broker, httpx.Request("POST", "http://x", json=frame("33B1225950028")).content, times=1)
         wait_until(lambda: operator.readings("33B1225950028"), 20)

@@ -1,0 +1,76 @@
+"""`greenpower mqtt`: sessions of ingest processes at the broker."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import click
+import uvloop
+from pymongo.errors import PyMongoError
+
+from greenpower.channel.publisher import Publisher
+from greenpower.config import Settings, load_settings
+from greenpower.embedded.members import NO_SESSION
+from greenpower.ingest.drain import Drain, DrainError, NoSession
+from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.pipeline import Pipeline
+from greenpower.log import set_up_logging
+from greenpower.registry import Registry, get_registry
+from greenpower.store.client import async_client, sync_client
+from greenpower.store.layout import ensure_indexes
+
+
+@click.group()
+def mqtt() -> None:
+    """Sessions of ingest processes at the broker."""
+
+
+@mqtt.command()
+@click.argument("client_id")
+def drain(client_id: str) -> None:
+    """Store what waits at the broker for an ingest process that is gone for good, and end its session.
+
+    CLIENT_ID is the MQTT_CLIENT_ID that the process had. It must not run any more. Without this, the broker goes on
+    keeping that process's share of the frames.
+    """
+    settings = load_settings().model_copy(update={"mqtt_client_id": client_id})
+    settings.check_production()
+    set_up_logging(settings.log_level, settings.log_format)
+    try:
+        taken, outcomes = uvloop.run(_drain(settings, get_registry()))
+    except NoSession as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(NO_SESSION) from None
+    except DrainError as error:
+        raise click.ClickException(str(error)) from None
+    except PyMongoError as error:
+        raise click.ClickException(f"MongoDB cannot be reached: {error!s:.200}") from None
+    found = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "nothing waited"
+    click.echo(f"{client_id}: {taken} frames taken ({found}), session ended")
+
+
+async def _drain(settings: Settings, registry: Registry) -> tuple[int, Counter[str]]:
+    """How many frames came, and what became of them."""
+    with sync_client(settings) as blocking:
+        ensure_indexes(blocking[settings.mongo_db_name], registry, settings)
+    metrics = Metrics()
+    # It is not run: of what was drained, the newest of each device is told when it is closed.
+    publisher = Publisher(url, metrics.registry) if (url := settings.redis_address) else None
+    async with async_client(settings) as client:
+        db = client[settings.mongo_db_name]
+        pipeline = Pipeline(registry=registry, settings=settings, db=db, metrics=metrics, publisher=publisher)
+        await pipeline.clock.load()
+        source = Drain(settings=settings, topics=registry.topics, pipeline=pipeline)
+        try:
+            await source.drain()
+        finally:
+            if publisher is not None:
+                await publisher.close()
+        await pipeline.clock.save()
+        await pipeline.presence.save()
+    outcomes: Counter[str] = Counter()
+    for family in metrics.frames.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_total"):
+                outcomes[sample.labels["outcome"]] += int(sample.value)
+    return source.taken, outcomes

@@ -1,0 +1,139 @@
+"""Several ingest processes on one broker: they share the frames, and what waits for one that is gone is not lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pymongo.database import Database
+
+from greenpower.config import Settings
+from greenpower.embedded import Mosquitto
+from greenpower.embedded.members import NO_SESSION
+from greenpower.embedded.port import free_port
+from tests.ingest.conftest import Document, Publisher, Start, frame
+from tests.process import Command
+from tests.wait import wait_until
+
+BASE = datetime.now(UTC).replace(microsecond=0)
+METER = "33B1225950027"
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker with no other members of the group."""
+    with Mosquitto(tmp_path / "mosquitto") as part:
+        yield part
+
+
+@pytest.fixture
+def sender(own_broker: Mosquitto) -> Iterator[Publisher]:
+    client = Publisher(own_broker.host, own_broker.port)
+    yield client
+    client.close()
+
+
+def member(settings: Settings, broker: Mosquitto, name: str, **values: object) -> Settings:
+    """Settings of a member of the group."""
+    given = {"mqtt_broker": broker.host, "mqtt_port": broker.port, "mqtt_client_id": name, "mqtt_shared": True}
+    return Settings.model_validate({
+        **settings.model_dump(), **given, "ingest_http_port": free_port(), **values
+    })  # fmt: skip
+
+
+def send(sender: Publisher, numbers: range) -> None:
+    """One frame a number, each a reading of its own."""
+    for number in numbers:
+        sender.send("MQTT_RT_DATA", frame(METER, BASE - timedelta(seconds=number)))
+    sender.flush()
+
+
+def stored(db: Database[Document]) -> int:
+    return db.grid_rt_data.count_documents({})
+
+
+def outcomes(db: Database[Document]) -> set[str]:
+    return set(db.telemetry_events.distinct("outcome"))
+
+
+def drain(settings: Settings, folder: Path, name: str) -> Command:
+    return Command(settings, "mqtt", "drain", name, folder=folder)
+
+
+def test_two_members_share_and_one_that_is_gone_is_drained(
+    start: Start, settings: Settings, own_broker: Mosquitto, sender: Publisher, db: Database[Document], tmp_path: Path
+) -> None:
+    one, two = (start(member(settings, own_broker, name)) for name in ("one", "two"))
+    send(sender, range(200))
+    wait_until(lambda: stored(db) == 200)
+    shares = [command.metric("greenpower_mqtt_acknowledged_total") for command in (one, two)]
+    assert sum(shares) == 200 and all(shares)
+    two.kill()
+    send(sender, range(200, 600))
+    # Mosquitto goes on giving the member that is away its share: half of them wait in its session.
+    sender.send("MQTT_RT_DATA", frame("33B0000000001"))
+    sender.send("MQTT_RT_DATA", frame("33B0000000002"))
+    sender.flush()
+    wait_until(lambda: one.metric("greenpower_mqtt_acknowledged_total") == shares[0] + 201)
+    assert stored(db) == 401
+    with drain(member(settings, own_broker, "any"), tmp_path, "two") as draining:
+        assert draining.process.wait(60) == 0, draining.log.read_text()
+        assert "two: 201 frames taken (201 stored), session ended" in draining.log.read_text()
+    assert stored(db) == db.telemetry_events.count_documents({}) == 602
+    send(sender, range(600, 700))
+    wait_until(lambda: stored(db) == 702)
+    assert outcomes(db) == {"stored"}
+
+
+def test_a_broker_that_restarts_under_a_drain(
+    start: Start, settings: Settings, own_broker: Mosquitto, sender: Publisher, db: Database[Document], tmp_path: Path
+) -> None:
+    """Packet ids start again with each connection; each frame is acknowledged on its own, and none is stored twice."""
+    with Command(member(settings, own_broker, "gone"), "ingest", "--mqtt", folder=tmp_path) as command:
+        command.wait_healthy()
+    send(sender, range(1500))
+    slow = member(settings, own_broker, "any", mqtt_receive_maximum=10)
+    with drain(slow, tmp_path, "gone") as draining:
+        wait_until(lambda: stored(db) >= 100, 30)
+        own_broker.stop()
+        own_broker.start()
+        assert draining.process.wait(100) == 0, draining.log.read_text()
+    assert stored(db) == 1500
+    assert db.telemetry_events.count_documents({"outcome": "stored"}) == 1500
+    assert outcomes(db) <= {"stored", "duplicate"}
+
+
+def test_a_living_member_is_not_drained(
+    start: Start, settings: Settings, own_broker: Mosquitto, sender: Publisher, db: Database[Document], tmp_path: Path
+) -> None:
+    using = member(settings, own_broker, "alive")
+    command = start(using)
+    with drain(using, tmp_path, "alive") as draining:
+        sent = 0
+        while draining.process.poll() is None:
+            send(sender, range(sent, sent := sent + 10))
+        assert draining.process.returncode == 1
+        assert "a process runs as alive, stop it first" in draining.log.read_text()
+    command.wait_healthy()
+    wait_until(lambda: stored(db) == sent, 20)
+
+
+def test_a_session_that_is_not_there(settings: Settings, own_broker: Mosquitto, tmp_path: Path) -> None:
+    with drain(member(settings, own_broker, "any"), tmp_path, "nobody") as draining:
+        assert draining.process.wait(30) == NO_SESSION
+        assert "the broker has no session of nobody" in draining.log.read_text()
+
+
+def test_a_session_changes_to_shared_and_back(
+    start: Start, settings: Settings, own_broker: Mosquitto, sender: Publisher, db: Database[Document]
+) -> None:
+    """Its other subscription must not stay: it would get every frame beside its share."""
+    sent = 0
+    for shared in (False, True, False):
+        command = start(member(settings, own_broker, "changing", mqtt_shared=shared))
+        send(sender, range(sent, sent := sent + 50))
+        wait_until(lambda: stored(db) == sent)
+        assert command.stop() == 0
+    assert db.telemetry_events.count_documents({}) == sent
