@@ -14,7 +14,7 @@ NODE_IS_NEW := node -e 'const [a, b] = process.versions.node.split(".").map(Numb
 	process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)'
 HAVE_NPM := command -v npm >/dev/null && $(NODE_IS_NEW)
 
-.PHONY: help install up page page-if-possible test bench chaos lint docs clean
+.PHONY: help install up page page-if-possible test bench chaos lint audit docs clean
 
 help:
 	@echo 'make up        run everything, with simulated devices (ARGS=--no-simulator: without)'
@@ -22,7 +22,8 @@ help:
 	@echo 'make test      run all tests (ARGS="-k rt": some)'
 	@echo 'make bench     run the benchmarks'
 	@echo 'make chaos     a million frames under faults, then 200 kills during rollups; the end held against the truth'
-	@echo 'make lint      check format, style, types and imports'
+	@echo 'make lint      check format, style, types, imports and unsafe calls'
+	@echo 'make audit     look for known vulnerabilities of the pinned versions'
 	@echo 'make docs      build the documentation into build/docs'
 	@echo 'make install   set up .venv for all of these'
 	@echo 'make clean     delete .venv and what tools left; var/ with the data stays'
@@ -52,6 +53,11 @@ lint: $(VENV)/.installed-all
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --severity-level medium --configfile pyproject.toml --recursive greenpower plugins migrations
+
+# Asks the package index for known vulnerabilities of the pinned versions: needs one that knows.
+audit: $(VENV)/.installed-all
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 docs: $(VENV)/.installed-all
 	$(BIN)/sphinx-build -q -W --keep-going docs build/docs

@@ -9,7 +9,7 @@ from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Connection, func, inspect, select
 
 from greenpower.backup.archive import ArchiveError, Part, read_part
 from greenpower.backup.manifest import Manifest
@@ -93,14 +93,10 @@ def _continue_counting(connection: Connection) -> None:
     for table in sql.metadata.sorted_tables:
         for column in inspect(connection).get_columns(table.name):
             if str(column.get("default") or "").startswith("nextval("):
-                name = column["name"]
-                connection.execute(
-                    text(
-                        f"SELECT setval(pg_get_serial_sequence(:table, :name), coalesce(max({name}), 0) + 1, false) "
-                        f'FROM "{table.name}"'
-                    ),
-                    {"table": table.name, "name": name},
-                )
+                key = table.columns[column["name"]]
+                following = func.coalesce(func.max(key), 0) + 1
+                sequence = func.pg_get_serial_sequence(table.name, key.name)
+                connection.execute(select(func.setval(sequence, following, False)))
 
 
 def _load_collection(folder: Path, part: Part, mongo: Database[Document], tell: Tell) -> None:
