@@ -27,6 +27,7 @@ from greenpower.embedded.output import Output
 from greenpower.embedded.probe import reach
 from greenpower.embedded.process import run_once
 from greenpower.embedded.stack import (
+    INGEST,
     INIT,
     PORTS,
     SERVICES,
@@ -120,7 +121,7 @@ async def _bring_up(
     note_ids(home, gone | {member.client_id for member in members})
     await supervisor.start(
         *(member_child(member, settings, environment, shared=len(members) > 1) for member in members),
-        *(service_child(service, settings, environment) for service in SERVICES),
+        *(service_child(service, settings, environment) for service in SERVICES if service is not INGEST),
     )
     if simulator:
         await supervisor.start(service_child(SIMULATOR, settings, environment))

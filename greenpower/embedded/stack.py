@@ -30,8 +30,14 @@ class Service:
     trouble: Callable[[Settings, int | None], str] = _no_trouble
 
 
-# Beside the ingest processes, of which there may be several (`members`).
+# `greenpower up` may run several of it, each with a port and a client id of its own (`members`).
+INGEST = Service(
+    name="ingest",
+    arguments=("ingest", "--mqtt", "--tcp"),
+    trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, settings.ingest_http_port, "/health"),
+)
 SERVICES = (
+    INGEST,
     Service(
         name="api",
         arguments=("api",),
