@@ -6,6 +6,7 @@ First the whole stack under faults, then the rollups under kills.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("stack", "rollups"))
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     scale = Scale(frames=given.frames, faults=given.faults, meters=given.meters, rate=given.rate)
     balanced = True
     if given.only != "rollups":
