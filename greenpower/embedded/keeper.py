@@ -18,6 +18,8 @@ STEADY_SECONDS = 30.0  # one that lived so long is given the first delay again
 POLL_SECONDS = 0.1
 COMPLAIN_AFTER = 15.0  # and again after twice as long, and so on
 DRAIN_SECONDS = 1.0
+# A child that has answered before and does not any more, so many times in a row, hangs.
+SILENT_SECONDS, SILENT_TIMES = 5.0, 12
 
 
 class Keeper:
@@ -94,7 +96,7 @@ class Keeper:
         return how_it_ended(code)
 
     async def _watch(self, pid: int) -> None:
-        """Set `ready` when the child answers; say what is wrong with one that does not."""
+        """Set `ready` when the child answers; say what is wrong with one that does not. End one that hangs later."""
         began, complain = time.monotonic(), COMPLAIN_AFTER
         while trouble := await asyncio.to_thread(self.child.trouble, pid):
             waited = time.monotonic() - began
@@ -103,3 +105,12 @@ class Keeper:
                 complain *= 2
             await asyncio.sleep(POLL_SECONDS)
         self.ready.set()
+        await self._until_silent()
+        self._say(self.child.name, "does not answer any more: killed")
+        self.kill()
+
+    async def _until_silent(self) -> None:
+        missed = 0
+        while missed < SILENT_TIMES:
+            await asyncio.sleep(SILENT_SECONDS)
+            missed = missed + 1 if await asyncio.to_thread(self.child.silent) else 0

@@ -35,6 +35,18 @@ def http_trouble(host: str, port: int, path: str) -> str:
     return "" if response.status == http.HTTPStatus.OK else f"GET {path}: {response.status} {body}"
 
 
+def http_silent(host: str, port: int, path: str) -> bool:
+    """Whether GET gets no answer at all; one that says what is wrong is an answer."""
+    connection = http.client.HTTPConnection(reach(host), port, timeout=TIMEOUT)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", path)
+            connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            return True
+    return False
+
+
 def worker_trouble(url: str, pid: int | None) -> str:
     """Process `pid` of this machine (None: any of its processes) must be registered in Redis as an RQ worker."""
     host = socket.gethostname()
