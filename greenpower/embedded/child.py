@@ -24,8 +24,8 @@ class Child:
 
     `trouble` gets the process id and returns why it does not answer yet, empty when it does; it runs in a thread and
     takes a few seconds at most. `silent`, asked once it has answered, says whether it has stopped answering at all; one
-    that stays silent is killed and started again. `show` turns a line of output into what the operator sees, empty to hide it.
-    `stop_seconds` is how long it may take to end before it is killed.
+    that stays silent is killed and started again. `show` turns a line of output into what the operator sees, empty to
+    hide it. `stop_seconds` is how long it may take to end before it is killed.
     """
 
     name: str

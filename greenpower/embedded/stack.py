@@ -13,7 +13,7 @@ from greenpower.embedded.error import EmbeddedError
 from greenpower.embedded.mongod import Mongod
 from greenpower.embedded.part import Part
 from greenpower.embedded.port import LOOPBACK, bind_trouble, free_port
-from greenpower.embedded.probe import http_trouble, scheduler_trouble, worker_trouble
+from greenpower.embedded.probe import http_silent, http_trouble, scheduler_trouble, worker_trouble
 from greenpower.embedded.valkey import Valkey
 
 
@@ -23,11 +23,12 @@ def _no_trouble(settings: Settings, pid: int | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A command of ours, and why a process of it does not answer yet (empty when it does)."""
+    """A command of ours; why a process of it does not answer yet (empty when it does); whether it is silent later."""
 
     name: str
     arguments: tuple[str, ...]
     trouble: Callable[[Settings, int | None], str] = _no_trouble
+    silent: Callable[[Settings], bool] = lambda settings: False
 
 
 # `greenpower up` may run several of it, each with a port and a client id of its own (`members`).
@@ -35,6 +36,7 @@ INGEST = Service(
     name="ingest",
     arguments=("ingest", "--mqtt", "--tcp"),
     trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, settings.ingest_http_port, "/health"),
+    silent=lambda settings: http_silent(settings.ingest_http_host, settings.ingest_http_port, "/health"),
 )
 SERVICES = (
     INGEST,
@@ -42,11 +44,13 @@ SERVICES = (
         name="api",
         arguments=("api",),
         trouble=lambda settings, pid: http_trouble(settings.api_host, settings.api_port, "/api/ready/"),
+        silent=lambda settings: http_silent(settings.api_host, settings.api_port, "/api/ready/"),
     ),
     Service(
         name="realtime",
         arguments=("realtime",),
         trouble=lambda settings, pid: http_trouble(settings.api_host, settings.realtime_port, "/health"),
+        silent=lambda settings: http_silent(settings.api_host, settings.realtime_port, "/health"),
     ),
     Service(
         name="worker",
@@ -127,4 +131,5 @@ def service_child(service: Service, settings: Settings, environment: dict[str, s
         command=(sys.executable, "-m", "greenpower", *service.arguments),
         environment={**environment, "PYTHONUNBUFFERED": "1"},
         trouble=lambda pid: service.trouble(settings, pid),
+        silent=lambda: service.silent(settings),
     )

@@ -80,7 +80,7 @@ def claims(api: Api, **changes: Any) -> str:
 BAD_ACCESS: dict[str, Callable[[Api], str]] = {
     "expired": lambda api: claims(api, exp=1_700_000_000),
     "another key": lambda api: encode(decode(api.tokens["access"], KEY, ["HS256"], issuer="greenpower"), "x" * 40),
-    "unsigned": lambda api: encode(decode(api.tokens["access"], KEY, ["HS256"], issuer="greenpower"), None, "none"),
+    "unsigned": lambda api: encode(decode(api.tokens["access"], KEY, ["HS256"], issuer="greenpower"), "", "none"),
     "a refresh token": lambda api: api.tokens["refresh"],
     "cut": lambda api: api.tokens["access"][:-2],
     "rubbish": lambda api: "rubbish",

@@ -230,3 +230,33 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         pass
     with locked(tmp_path):
         pass
+
+
+def test_a_child_that_hangs_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that answered and does not any more, for a while; a missed answer now and then is none of it."""
+    monkeypatch.setattr(keeper, "SILENT_SECONDS", 0.02)
+    monkeypatch.setattr(keeper, "SILENT_TIMES", 4)
+    monkeypatch.setattr(keeper, "FIRST_DELAY", 0.05)
+    say = Lines()
+    hanging = False
+    asked = 0
+
+    def silent() -> bool:
+        nonlocal asked
+        asked += 1
+        return hanging or asked % 3 == 0
+
+    async def scenario() -> None:
+        nonlocal hanging
+        async with Supervisor(say) as supervisor:
+            await supervisor.start(Child(name="hangs", command=("sleep", "1000"), silent=silent), sleeper("steady"))
+            before = supervisor.pids
+            await until(lambda: asked > 20)
+            assert supervisor.pids == before
+            hanging = True
+            await until(lambda: supervisor.pids.get("hangs", before["hangs"]) != before["hangs"])
+            hanging = False
+            assert supervisor.pids["steady"] == before["steady"]
+            assert "does not answer any more: killed" in say.of("hangs")
+
+    run(scenario())
