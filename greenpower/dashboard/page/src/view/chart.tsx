@@ -7,6 +7,7 @@ import uPlot from "uplot";
 import type { History, Span } from "../data/history";
 import { number } from "../lib/format";
 import { color, onTheme } from "../lib/theme";
+import { onTouch } from "../lib/touch";
 
 const HEIGHT = 320;
 const SHORT = 240;
@@ -20,6 +21,7 @@ interface Props {
   span: Span;
   colors: string[];
   onZoom: (span: Span) => void;
+  onMove: (span: Span) => void;
   onPan: (part: number) => void;
   onScale: (factor: number) => void;
   onPoint: (index: number | null) => void;
@@ -30,17 +32,29 @@ export function Chart(props: Props): JSX.Element {
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(props);
   latest.current = props;
+  // What fingers have moved it to, until they are gone.
+  const held = useRef<Span | null>(null);
   const [theme, setTheme] = useState(0);
   useEffect(() => onTheme(() => setTheme((old) => old + 1)), []);
   const shape = props.history.lines.map((line) => `${line.name}${line.low ? "+" : ""}`).join();
 
   useEffect(() => {
     const element = place.current!;
-    const made = new uPlot(options(element, latest), dataOf(latest.current.history), element);
+    const made = new uPlot(options(element, latest, held), dataOf(latest.current.history), element);
     plot.current = made;
     const observer = new ResizeObserver(() => made.setSize(sizeOf(element)));
     observer.observe(element);
+    const untouch = onTouch(made.over, {
+      span: () => latest.current.span,
+      place: () => made.over.getBoundingClientRect(),
+      show: (span) => {
+        held.current = span;
+        if (span) made.setScale("x", { min: span.from, max: span.to });
+      },
+      done: (span) => latest.current.onMove(span),
+    });
     return () => {
+      untouch();
       observer.disconnect();
       made.destroy();
       plot.current = null;
@@ -82,6 +96,10 @@ export function Chart(props: Props): JSX.Element {
   );
 }
 
+function rangeOf(span: Span): [number, number] {
+  return [span.from, span.to];
+}
+
 function sizeOf(element: HTMLElement): { width: number; height: number } {
   const width = element.clientWidth || 300;
   return { width, height: width < NARROW ? SHORT : HEIGHT };
@@ -96,7 +114,11 @@ function dataOf(history: History): uPlot.AlignedData {
   return data as uPlot.AlignedData;
 }
 
-function options(element: HTMLElement, latest: { current: Props }): uPlot.Options {
+function options(
+  element: HTMLElement,
+  latest: { current: Props },
+  held: { current: Span | null },
+): uPlot.Options {
   const { history, colors } = latest.current;
   const series: uPlot.Series[] = [{}];
   const bands: uPlot.Band[] = [];
@@ -116,7 +138,7 @@ function options(element: HTMLElement, latest: { current: Props }): uPlot.Option
     series,
     bands,
     legend: { show: false },
-    scales: { x: { time: true, range: () => [latest.current.span.from, latest.current.span.to] } },
+    scales: { x: { time: true, range: () => rangeOf(held.current ?? latest.current.span) } },
     axes: [
       { ...axis, values: stamps, space: 76, size: 42 },
       { ...axis, values: (_, splits) => splits.map(number), size: 58 },

@@ -93,6 +93,12 @@ export function HistoryPanel({ type, device, fields, query }: Props): JSX.Elemen
   const zoom = (to: Span): void => {
     if (to.to - to.from >= 1) go(to);
   };
+  // Where fingers have moved it to: not beyond now, where it goes on by itself.
+  const place = (to: Span): void => {
+    const length = Math.min(LONGEST, Math.max(SHORTEST, to.to - to.from));
+    if (to.to >= Date.now() / 1000) go({ last: length });
+    else go({ from: to.to - length, to: to.to });
+  };
   const toggle = (name: string): void => {
     const next = names.includes(name) ? names.filter((other) => other !== name) : [...names, name].slice(-COLORS.length);
     if (next.length) setPicked({ ...picked, [current![0]]: next });
@@ -130,6 +136,7 @@ export function HistoryPanel({ type, device, fields, query }: Props): JSX.Elemen
         span={span}
         colors={colors}
         onZoom={zoom}
+        onMove={place}
         onPan={move}
         onScale={scale}
         onPoint={setPoint}
