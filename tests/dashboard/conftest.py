@@ -16,7 +16,7 @@ from greenpower.config import Settings
 from greenpower.dashboard.blueprint import BUILT
 from greenpower.embedded import Mongod, Mosquitto, Valkey
 from greenpower.embedded.port import free_port
-from tests.dashboard.world import PASSWORD, ZONE, World
+from tests.dashboard.world import METER, PASSWORD, ZONE, World
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 # It runs as root in containers, has no need of a graphics card, and shall call nobody.
@@ -63,6 +63,7 @@ def world(
         realtime_port=free_port(),
         ingest_http_port=free_port(),
         api_login_limit="",
+        downlink_interlocked=METER,
     )
     with World(settings, folder, (mosquitto.host, mosquitto.port)) as stack:
         yield stack

@@ -150,12 +150,27 @@ class World:
             sync_devices(session, self.db)
             record(session, judged)
 
+    def register(self) -> int:
+        """Let the meter be heard and the job register it; its number."""
+        self.publish(zyggl=5)
+        wait_until(lambda: self.db[SEEN].count_documents({"_id": f"rt|{METER}"}), 20)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(self.check_presence).result(30)
+        (found,) = self.get("/api/devices/", device_id=METER)["results"]
+        number: int = found["id"]
+        return number
+
     def get(self, path: str, **parameters: Any) -> Document:
         """What the API answers."""
+        return self.ask("GET", path, params=parameters)
+
+    def ask(self, method: str, path: str, **options: Any) -> Document:
+        """What the API answers to any request."""
         with httpx.Client(base_url=self.base, trust_env=False, timeout=20) as http:
             login = http.post("/api/users/token/", json={"username": "admin", "password": PASSWORD}).raise_for_status()
             headers = {"Authorization": f"Bearer {login.json()['access']}"}
-            found: Document = http.get(path, params=parameters, headers=headers).raise_for_status().json()
+            response = http.request(method, path, headers=headers, **options).raise_for_status()
+            found: Document = response.json() if response.content else {}
         return found
 
     def _answers(self) -> bool:

@@ -16,6 +16,26 @@ export interface Tier {
   retention_seconds: number;
 }
 
+export type Value = number | boolean | string;
+
+export interface Parameter {
+  name: string;
+  title: string;
+  kind: "integer" | "boolean" | "text";
+  unit: string;
+  low: number | null;
+  high: number | null;
+  choices: Value[];
+}
+
+export interface Command {
+  name: string;
+  title: string;
+  role: string;
+  interlock: boolean;
+  parameters: Parameter[];
+}
+
 export interface DataType {
   name: string;
   title: string;
@@ -25,6 +45,7 @@ export interface DataType {
   fields: Field[];
   resolutions: string[];
   tiers: Tier[];
+  commands: Command[];
 }
 
 export interface Row {
@@ -72,13 +93,7 @@ export class Problem extends Error {
 export async function get<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value));
-  const address = query.size ? `${path}?${query}` : path;
-  let access = await token();
-  let response = await ask(address, access, signal);
-  if (response.status === 401 && access) {
-    access = await token(access);
-    if (access) response = await ask(address, access, signal);
-  }
+  const response = await asked(query.size ? `${path}?${query}` : path, { signal: signal ?? null });
   const body = await response.json().catch(() => null);
   // What is down is told in full, so health comes with a 503.
   if (!response.ok && !(response.status === 503 && body?.parts)) {
@@ -87,12 +102,28 @@ export async function get<T>(path: string, parameters: Parameters = {}, signal?:
   return body as T;
 }
 
-async function ask(address: string, access: string | null, signal?: AbortSignal): Promise<Response> {
+// A request that changes something. What its 2xx answer holds, and which of them it is.
+export async function send<T>(method: string, path: string, content: unknown): Promise<{ status: number; body: T }> {
+  const headers = { "Content-Type": "application/json" };
+  const response = await asked(path, { method, headers, body: JSON.stringify(content) });
+  const body = await response.json().catch(() => null);
+  if (!response.ok) throw new Problem(response.status, body?.message ?? `The server answers ${response.status}.`);
+  return { status: response.status, body: body as T };
+}
+
+// The answer to a request, with a token that is renewed where it has run out.
+async function asked(address: string, request: RequestInit): Promise<Response> {
+  const access = await token();
+  const response = await ask(address, access, request);
+  if (response.status !== 401 || !access) return response;
+  const renewed = await token(access);
+  return renewed ? ask(address, renewed, request) : response;
+}
+
+async function ask(address: string, access: string | null, request: RequestInit): Promise<Response> {
   try {
-    return await fetch(address, {
-      headers: access ? { Authorization: `Bearer ${access}` } : {},
-      signal: signal ?? null,
-    });
+    const headers = { ...request.headers, ...(access ? { Authorization: `Bearer ${access}` } : {}) };
+    return await fetch(address, { ...request, headers });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem(0, "The server cannot be reached.");

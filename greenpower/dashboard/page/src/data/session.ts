@@ -49,6 +49,11 @@ export function role(): string {
   return session ? claims(session.access).role : "";
 }
 
+// Whether the user may change things: the server decides, this only spares him what would be refused.
+export function mayOperate(): boolean {
+  return role() === "operator" || role() === "admin";
+}
+
 export function onSession(listener: () => void): () => void {
   listeners.add(listener);
   return () => void listeners.delete(listener);

@@ -7,10 +7,12 @@ import type { DataType, Device, Field, Page } from "../data/api";
 import { get } from "../data/api";
 import { fieldsIn, headline } from "../data/catalogue";
 import { keyOf } from "../data/live";
+import { mayOperate } from "../data/session";
 import { capital, exact, number, span, time, unit } from "../lib/format";
 import { useAnswer, useDevice, useParts } from "../lib/hooks";
 import { Age, Notice, StatusBadge, Trouble, statusOf } from "../lib/part";
 import { addressOf } from "./card";
+import { CommandPanel } from "./commands";
 import { EnergyPanel } from "./energy";
 import { HistoryPanel } from "./history";
 import { IncidentPanel } from "./incidents";
@@ -95,10 +97,13 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
           <NowPanel fields={[...first, ...fields.filter((field) => !first.includes(field))]} payload={reading.payload} stamp={reading.timestamp} />
           <HistoryPanel type={type} device={device} fields={fields} query={query} />
           {counters.length > 0 && <EnergyPanel type={type} device={device} counters={counters} />}
-          {counters.length > 0 && <IncidentPanel type={type} device={device} />}
+          {counters.length > 0 && <IncidentPanel type={type} device={device} id={registered?.id} />}
         </>
       ) : (
         <Notice>No reading yet.</Notice>
+      )}
+      {registered && type.commands.length > 0 && mayOperate() && (
+        <CommandPanel commands={type.commands} id={registered.id} />
       )}
       {registered && <PresencePanel id={registered.id} />}
     </>

@@ -1,0 +1,115 @@
+"""What operators do on the page: commands to a device, decisions on incidents, devices by zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from greenpower.registry import load_registry
+from tests.dashboard.conftest import Visit
+from tests.dashboard.world import METER, World
+from tests.downlink.conftest import Meter
+from tests.process import Command
+from tests.wait import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@contextmanager
+def listening(world: World, folder: Path) -> Iterator[Meter]:
+    """The meter listens, and a worker works."""
+    obedience = load_registry(None)["rt"].obedience
+    assert obedience is not None
+    with (
+        closing(Meter(METER, obedience.topics(METER), obedience.obey, world.broker)) as meter,
+        Command(world.settings, "worker", folder=folder) as worker,
+    ):
+        yield meter
+        assert worker.stop() == 0  # so that it signs off: other tests look whether a worker lives
+
+
+def online(world: World) -> int:
+    """Let the registry know that the meter is online; its number there."""
+    number = world.register()
+
+    def is_online() -> bool:
+        (found,) = world.get("/api/devices/", device_id=METER)["results"]
+        if found["status"] != "online":
+            world.register()
+        return bool(found["status"] == "online")
+
+    wait_until(is_online, 40, every=0.5)
+    return number
+
+
+def panel(visit: Visit, name: str, type_name: str = "rt") -> Locator:
+    """A part of the meter's page."""
+    visit.page.goto(f"{visit.world.base}/#/device/{type_name}/{METER}")
+    return visit.page.get_by_role("region", name=name)
+
+
+def test_an_operator_tells_a_device_something(visit: Visit, tmp_path: Path) -> None:
+    online(visit.world)
+    with listening(visit.world, tmp_path) as meter:
+        commands = panel(visit, "Commands")
+        commands.locator("select").first.select_option(label="Set the upload interval of instantaneous values")
+        commands.locator("select[name=interval]").select_option(label="60 s")
+        commands.get_by_role("button", name="Send").click()
+        first = commands.locator(".given li").first
+        expect(first).to_contain_text("done, read back", timeout=40_000)
+        expect(first).to_contain_text("interval 60 s, admin")
+        assert meter.memory["0000"] == "60"
+        commands.locator("select").first.select_option(label="Switch relay 1")
+        commands.locator("select[name=on]").select_option(label="yes")
+        commands.get_by_role("button", name="Send").click()
+        expect(commands).to_contain_text("Switch relay 1: closed yes?")
+        commands.get_by_role("button", name="Cancel").click()
+        commands.locator("select").first.select_option(label="Switch relay 1")
+        commands.locator("select[name=on]").select_option(label="yes")
+        commands.get_by_role("button", name="Send").click()
+        assert "do1" not in meter.memory
+        commands.get_by_role("button", name="Confirm").click()
+        expect(first).to_contain_text("Switch relay 1")
+        expect(first.locator(".tag")).to_have_text("done", timeout=40_000)
+        assert meter.memory["do1"] == "1"
+
+
+def test_an_operator_decides_an_incident(visit: Visit) -> None:
+    visit.world.register()
+    incidents = panel(visit, "Incidents of its counters", "eny_now").locator("li", has_text="Reset")
+    incident = incidents.first
+    incident.get_by_role("button", name="Reject").click()
+    expect(incident.locator(".tag")).to_have_text("rejected")
+    incident.get_by_role("button", name="Confirm").click()
+    expect(incident.locator(".tag")).to_have_text("confirmed")
+    decided = visit.world.get("/api/incidents/", device_id=METER, status="confirmed")["results"]
+    assert "reset" in {item["incident"] for item in decided}
+
+
+def test_devices_are_grouped_by_zone(visit: Visit) -> None:
+    number = visit.world.register()
+    zone = visit.world.ask("POST", "/api/service-zones/", json={"name": "Block A"})
+    spare = visit.world.ask("POST", "/api/devices/", json={"device_id": "SPARE", "types": ["environment"]})
+    try:
+        visit.world.ask("PATCH", f"/api/devices/{number}/", json={"zone_id": zone["id"]})
+        page = visit.page
+        page.reload()
+        page.get_by_label("Grouped by").select_option(label="Zone")
+        sections = page.locator("main section")
+        expect(sections).to_have_count(2)
+        assert [section.get_attribute("aria-label") for section in sections.all()] == ["Block A", "No zone"]
+        expect(page.get_by_role("region", name="Block A")).to_contain_text(METER)
+        expect(page.get_by_role("region", name="No zone")).to_contain_text("SPARE")
+        expect(page.get_by_role("region", name="No zone")).not_to_contain_text(METER)
+        page.get_by_label("Search").fill("block a")
+        expect(sections).to_have_count(1)
+        page.get_by_label("Grouped by").select_option(label="Type")
+        expect(page.get_by_role("region", name="Grid power, instantaneous")).to_contain_text(METER)
+    finally:
+        visit.world.ask("DELETE", f"/api/devices/{spare['id']}/")
+        visit.world.ask("PATCH", f"/api/devices/{number}/", json={"zone_id": None})
+        visit.world.ask("DELETE", f"/api/service-zones/{zone['id']}/")
