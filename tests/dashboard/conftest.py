@@ -104,6 +104,18 @@ class Visit:
         return self.page
 
 
+def settled(page: Page) -> None:
+    """Wait until the chart is not drawn anew any more: it is when more comes than it was made for."""
+    page.wait_for_function(
+        """() => {
+            const found = document.querySelector(".u-over"), before = window.chartSeen;
+            window.chartSeen = found;
+            return found !== null && found === before;
+        }""",
+        polling=300,
+    )
+
+
 @pytest.fixture
 def visitor(world: World, browser: Browser) -> Iterator[Visit]:
     """Somebody who opened the page and has not logged in. The console must stay quiet."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page
 
-from tests.dashboard.conftest import NARROW, Visit
+from tests.dashboard.conftest import NARROW, Visit, settled
 from tests.dashboard.world import METER, ZONE, World
 
 Fingers = list[tuple[float, float]]
@@ -55,6 +55,7 @@ def test_fingers_move_and_stretch_a_chart(phone: Visit) -> None:
     panel = page.get_by_role("region", name="History")
     panel.locator("[data-resolution='10m']").wait_for()
     plot = panel.locator(".u-over")
+    settled(page)
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
     assert box is not None
@@ -86,6 +87,7 @@ def test_fingers_move_and_stretch_a_chart(phone: Visit) -> None:
 def test_up_and_down_scrolls_the_page(phone: Visit) -> None:
     page = phone.open(f"#/device/rt/{METER}?last={7 * DAY}")
     plot = page.get_by_role("region", name="History").locator(".u-over")
+    settled(page)
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
     assert box is not None
