@@ -57,7 +57,7 @@ lint: $(VENV)/.installed-all
 
 # Asks the package index for known vulnerabilities of the pinned versions: needs one that knows.
 audit: $(VENV)/.installed-all
-	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 docs: $(VENV)/.installed-all
 	$(BIN)/sphinx-build -q -W --keep-going docs build/docs

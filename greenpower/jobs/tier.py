@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
+from pymongo.write_concern import WriteConcern
 
 from greenpower.config import Settings
 from greenpower.jobs.plan import Plan, Source
@@ -68,7 +69,10 @@ class TierRun:
         self.output = db[plan.collection]
         self.state = db[WATERMARKS]
         self.marks = db[MARKS]
-        self.attempts = db[ATTEMPTS]
+        # Not waited for: they are in the journal before the results that follow, and on as many servers. An attempt
+        # whose removal is lost is looked at for nothing.
+        self.attempts = db[ATTEMPTS].with_options(write_concern=WriteConcern(w=1))
+        self.order = db[WATERMARKS].with_options(write_concern=WriteConcern(w=1))
         self.unit = timedelta(seconds=plan.unit)
         self.now = clock()
         ahead = timedelta(seconds=settings.clock_tolerance_seconds)
@@ -172,7 +176,7 @@ class TierRun:
     @contextmanager
     def _attempt(self, stretch: tuple[datetime, datetime], devices: Sequence[str] | None) -> Iterator[datetime]:
         """Keep on record that a stretch is being computed, and give the `as_of` of its results."""
-        as_of = take_as_of(self.state)
+        as_of = take_as_of(self.order)
         names = self.plan.datatype.name, self.plan.tier.prefix
         attempt = begin_attempt(self.attempts, *names, as_of, stretch, devices)
         try:
