@@ -14,7 +14,7 @@ NODE_IS_NEW := node -e 'const [a, b] = process.versions.node.split(".").map(Numb
 	process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)'
 HAVE_NPM := command -v npm >/dev/null && $(NODE_IS_NEW)
 
-.PHONY: help install up page page-if-possible test bench chaos lint audit docs clean
+.PHONY: help install up page page-if-possible test bench chaos soak lint audit docs clean
 
 help:
 	@echo 'make up        run everything, with simulated devices (ARGS=--no-simulator: without)'
@@ -22,6 +22,7 @@ help:
 	@echo 'make test      run all tests (ARGS="-k rt": some)'
 	@echo 'make bench     run the benchmarks'
 	@echo 'make chaos     a million frames under faults, then 200 kills during rollups; the end held against the truth'
+	@echo 'make soak      half an hour under load; what every process holds, and what was logged'
 	@echo 'make lint      check format, style, types, imports and unsafe calls'
 	@echo 'make audit     look for known vulnerabilities of the pinned versions'
 	@echo 'make docs      build the documentation into build/docs'
@@ -47,6 +48,9 @@ bench: $(VENV)/.installed-all
 
 chaos: $(VENV)/.installed-all
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(VENV)/.installed-all
+	$(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(VENV)/.installed-all
 	$(BIN)/ruff check

@@ -19,7 +19,7 @@ from greenpower.config import Settings
 from greenpower.dashboard.blueprint import BUILT
 from tests.blocks import COMMAND, ROOT, UP, Block, Shell, blocks, commands, pages
 from tests.dashboard.conftest import ARGUMENTS, CHROMIUM, need
-from tests.embedded.test_up import Up
+from tests.embedded.up import Up
 from tests.wait import wait_until
 
 TUTORIAL = ROOT / "docs" / "plugin-tutorial.md"
