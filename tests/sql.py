@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
@@ -14,17 +15,20 @@ from pydantic import SecretStr
 
 from greenpower.config import Settings
 
+if TYPE_CHECKING:
+    from pgserver.postgres_server import PostgresServer
+
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the session's PostgreSQL."""
-    with postgres_server(tmp_path_factory.mktemp("run")) as url:
-        yield url
+    with postgres_server(tmp_path_factory.mktemp("run")) as server:
+        yield server.get_uri()
 
 
 @contextmanager
-def postgres_server(run: Path) -> Iterator[str]:
-    """URL of a PostgreSQL of its own. run: a folder for its lock."""
+def postgres_server(run: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL of its own. run: a folder for its lock."""
     with pytest.MonkeyPatch.context() as environment:
         # Where it keeps its lock and, if paths are long, its socket; it looks when it is imported.
         environment.setenv("XDG_RUNTIME_DIR", str(run))
@@ -33,7 +37,7 @@ def postgres_server(run: Path) -> Iterator[str]:
         # Not below pytest's own folder: started by root it runs as another user, and every other pytest that starts
         # closes that folder to others again.
         server = get_server(mkdtemp(prefix="greenpower-postgres-"), cleanup_mode="delete")
-        yield server.get_uri()
+        yield server
         server.cleanup()
 
 

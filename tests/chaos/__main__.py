@@ -27,8 +27,8 @@ def whole(scale: Scale, seed: int) -> bool:
     """The whole stack under faults. Returns whether the books balance."""
     with (
         tempfile.TemporaryDirectory(prefix="greenpower-chaos-") as folder,
-        postgres_server(Path(folder)) as sql,
-        Stack(Path(folder) / "home", sql, disk=scale.disk) as stack,
+        postgres_server(Path(folder)) as postgres,
+        Stack(Path(folder) / "home", postgres.get_uri(), disk=scale.disk, postgres=postgres) as stack,
     ):
         report = Suite(stack, scale, seed, lambda text: print(text, flush=True)).run()
     show(report, Console(width=None if sys.stdout.isatty() else WIDTH))

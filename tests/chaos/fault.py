@@ -18,18 +18,29 @@ FULL_SECONDS = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that may befall. quick: part of the short cut. needs_disk: only where a small disk can be mounted."""
+    """Something that may befall. quick: part of the short cut.
+
+    needs_disk: only where a small disk can be mounted. needs_postgres: only where the SQL server is the stack's own.
+    """
 
     name: str
     strike: Strike
     quick: bool = False
     needs_disk: bool = False
+    needs_postgres: bool = False
 
 
 def _kill(name: str, stack: Stack, random: Random) -> None:
     stack.kill(name)
     time.sleep(random.uniform(0, 1.5))
     stack.start(name)
+
+
+def _kill_postgres(stack: Stack, random: Random) -> None:
+    stack.kill_postgres()
+    time.sleep(random.uniform(0, 1.5))
+    assert stack.postgres is not None
+    stack.postgres.ensure_postgres_running()
 
 
 def _restart_broker(stack: Stack, random: Random) -> None:
@@ -93,6 +104,8 @@ FAULTS = (
     Fault(name="kill -9 Valkey", strike=partial(_kill, "valkey"), quick=True),
     Fault(name="kill -9 worker", strike=partial(_kill, "worker"), quick=True),
     Fault(name="kill -9 realtime", strike=partial(_kill, "realtime"), quick=True),
+    Fault(name="kill -9 scheduler", strike=partial(_kill, "scheduler")),
+    Fault(name="kill -9 PostgreSQL", strike=_kill_postgres, needs_postgres=True),
     Fault(name="broker stopped, started", strike=_restart_broker, quick=True),
     Fault(name="ingest frozen", strike=partial(_freeze, "ingest", LONGEST_FREEZE), quick=True),
     Fault(name="mongod frozen", strike=partial(_freeze, "mongod", LONGEST_FREEZE)),
@@ -114,7 +127,13 @@ FAULTS = (
 def choose(count: int, random: Random, stack: Stack, *, quick: bool) -> list[Fault]:
     """So many faults in random order, each kind as often as the others, or once more."""
     small = stack.disk is not None and not stack.disk.reason
-    kinds = [fault for fault in FAULTS if (fault.quick or not quick) and (small or not fault.needs_disk)]
+    kinds = [
+        fault
+        for fault in FAULTS
+        if (fault.quick or not quick)
+        and (small or not fault.needs_disk)
+        and (stack.postgres or not fault.needs_postgres)
+    ]
     chosen: list[Fault] = []
     while len(chosen) < count:
         chosen += random.sample(kinds, len(kinds))

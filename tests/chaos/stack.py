@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from pydantic import SecretStr
@@ -23,6 +24,9 @@ from tests.chaos.link import Link
 from tests.process import Command
 from tests.wait import wait_until
 
+if TYPE_CHECKING:
+    from pgserver.postgres_server import PostgresServer
+
 SERVICES = {
     "ingest": ("ingest", "--mqtt", "--tcp"),
     "worker": ("worker",),
@@ -33,10 +37,14 @@ PATIENCE = 60
 
 
 class Stack:
-    """Use as `with`. sql: DATABASE_URL. disk: bytes that mongod's data may take, 0 for no bound of its own."""
+    """Use as `with`. sql: DATABASE_URL. disk: bytes that mongod's data may take, 0 for no bound of its own.
 
-    def __init__(self, home: Path, sql: str, *, disk: int = 0) -> None:
+    postgres: the server behind `sql`, where it is this stack's alone and may be killed.
+    """
+
+    def __init__(self, home: Path, sql: str, *, disk: int = 0, postgres: PostgresServer | None = None) -> None:
         self.home = home
+        self.postgres = postgres
         self.disk = SmallDisk(home / "disk", disk) if disk else None
         self.mongod = Mongod((home / "disk" if disk else home) / "mongod")
         self.valkey, self.mosquitto = Valkey(home / "valkey"), Mosquitto(home / "mosquitto")
@@ -98,6 +106,14 @@ class Stack:
     def kill(self, name: str) -> None:
         """kill -9 of that one process; what it forked lives on, as it would."""
         (self.parts[name] if name in self.parts else self.services[name]).kill()
+
+    def kill_postgres(self) -> None:
+        """kill -9 of the postmaster; its backends end themselves when they notice, and before that none starts anew."""
+        assert self.postgres is not None
+        postmaster = psutil.Process(self.postgres.get_pid())
+        family = [postmaster, *postmaster.children(recursive=True)]
+        postmaster.kill()
+        psutil.wait_procs(family, PATIENCE)
 
     def freeze(self, name: str) -> Callable[[], None]:
         """SIGSTOP of a process and of what it forked. Returns what thaws it."""
