@@ -1,20 +1,26 @@
-"""`greenpower mqtt`: sessions of ingest processes at the broker."""
+"""`greenpower mqtt`: what is between us and the broker: sessions of ingest processes, the access list."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import click
 import uvloop
 from pymongo.errors import PyMongoError
+from sqlalchemy import select
 
 from greenpower.channel.publisher import Publisher
+from greenpower.commands.sql import sql_database
 from greenpower.config import Settings, load_settings
 from greenpower.embedded.members import NO_SESSION
+from greenpower.extensions import db
+from greenpower.ingest.access import access_list
 from greenpower.ingest.drain import Drain, DrainError, NoSession
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.log import set_up_logging
+from greenpower.models import Device
 from greenpower.registry import Registry, get_registry
 from greenpower.store.client import async_client, sync_client
 from greenpower.store.layout import ensure_indexes
@@ -22,7 +28,7 @@ from greenpower.store.layout import ensure_indexes
 
 @click.group()
 def mqtt() -> None:
-    """Sessions of ingest processes at the broker."""
+    """Sessions of ingest processes at the broker, and the broker's access list."""
 
 
 @mqtt.command()
@@ -47,6 +53,38 @@ def drain(client_id: str) -> None:
         raise click.ClickException(f"MongoDB cannot be reached: {error!s:.200}") from None
     found = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "nothing waited"
     click.echo(f"{client_id}: {taken} frames taken ({found}), session ended")
+
+
+@mqtt.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    default=None,
+    help="Write to this file, in one step, instead of standard output.",
+)
+def acl(output: Path | None) -> None:
+    """Print the broker's access list for the devices of the registry, in mosquitto's format.
+
+    Each device logs in under its id and may publish where its data types are claimed; ingest, worker and `mqtt drain`
+    log in as MQTT_USERNAME. Make it again when a device was registered or its data types changed, and let the broker
+    read it (SIGHUP).
+    """
+    settings = load_settings()
+    user = settings.need("MQTT_USERNAME")
+    with sql_database(settings):
+        found = db.session.scalars(select(Device))
+        devices = {device.device_id: [row.type for row in device.types] for device in found}
+    text = access_list(devices, get_registry(), user)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    written = output.with_name(f".{output.name}.new")
+    try:
+        written.write_text(text, "utf-8")
+        written.replace(output)
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+    click.echo(f"{output}: {len(devices)} devices")
 
 
 async def _drain(settings: Settings, registry: Registry) -> tuple[int, Counter[str]]:

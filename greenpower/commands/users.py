@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import click
 import redis
-from flask import Flask
-from sqlalchemy import make_url, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import select
 
 from greenpower import revocation
-from greenpower.app import sql_context
+from greenpower.commands.sql import sql_database
 from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.extensions import db
-from greenpower.log import set_up_logging
 from greenpower.models import RoleName, User
 from greenpower.models.account import change_user
 from greenpower.models.password import LONGEST, SHORTEST
@@ -41,7 +37,7 @@ def users() -> None:
 def create(username: str, role: str, password_stdin: bool) -> None:
     """Make a user. Asks for the password."""
     settings = load_settings()
-    with _database(settings):
+    with sql_database(settings):
         if find_user(username) is not None:
             raise ConfigError(f"there is a user {username!r} already: `greenpower users passwd` gives a new password")
         if not make_user(username, _password(password_stdin), RoleName(role)):
@@ -55,7 +51,7 @@ def create(username: str, role: str, password_stdin: bool) -> None:
 def passwd(username: str, password_stdin: bool) -> None:
     """Give a user a new password. Ends all his logins."""
     settings = load_settings()
-    with _database(settings):
+    with sql_database(settings):
         user = find_user(username)
         if user is None:
             raise ConfigError(f"there is no user {username!r}")
@@ -68,23 +64,11 @@ def passwd(username: str, password_stdin: bool) -> None:
 @users.command("list")
 def list_() -> None:
     """List users with their roles."""
-    with _database(load_settings()):
+    with sql_database(load_settings()):
         for user in db.session.scalars(select(User).order_by(User.username)):
             seen = "never" if user.last_login_at is None else f"{user.last_login_at:%Y-%m-%dT%H:%M:%SZ}"
             state = "" if user.active else ", shut out"
             click.echo(f"{user.username}  {user.role.name}{state}  last login {seen}")
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Flask]:
-    """The user database, its troubles as ConfigError, one line."""
-    set_up_logging("WARNING")
-    try:
-        with sql_context(settings) as app:
-            yield app
-    except DBAPIError as error:
-        where = make_url(settings.sql_url).render_as_string()
-        raise ConfigError(f"SQL at {where}: {' '.join(str(error.orig).split())}") from None
 
 
 def _password(from_stdin: bool) -> str:

@@ -7,9 +7,10 @@ command, when it is sent and what became of it (`greenpower.downlink`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, Literal, TypeGuard
 
 from greenpower.datatype.claim import Mqtt
@@ -150,6 +151,16 @@ class Command:
     def answers(self) -> tuple[str, ...]:
         """The topics of its answers."""
         return (self.answer,) if self.read_back is None else (self.answer, self.read_back.answer)
+
+    def examples(self) -> Iterator[dict[str, Value]]:
+        """Parameters that may be given: each choice, and each end, of each parameter comes in one of them."""
+        columns = []
+        for parameter in self.parameters:
+            ends = {"boolean": (False, True), "integer": (parameter.low, parameter.high), "text": ()}[parameter.kind]
+            columns.append(parameter.choices or tuple(value for value in ends if value is not None))
+        for row in zip_longest(*columns) if columns else [()]:
+            values = [column[0] if value is None else value for column, value in zip(columns, row, strict=True)]
+            yield {parameter.name: value for parameter, value in zip(self.parameters, values, strict=True)}
 
     def problems(self, parameters: Mapping[str, Any]) -> dict[str, list[str]]:
         """What is wrong with parameters as a caller gave them, by name; empty where nothing is."""

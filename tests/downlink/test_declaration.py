@@ -12,7 +12,7 @@ import pytest
 
 from greenpower.datatype import Command, DataType, DeclarationError, Message, Parameter
 from greenpower.kit.plugin import Plugin
-from greenpower.kit.rules.commands import check_commands, examples
+from greenpower.kit.rules.commands import check_commands
 from greenpower.registry import Registry, RegistryError, load_registry
 
 RT = load_registry(None)["rt"]
@@ -93,5 +93,5 @@ def _plugin(*commands: Command) -> Plugin:
 def test_the_rule_passes_what_fits_and_tries_every_choice() -> None:
     assert list(check_commands(_plugin(*RT.commands))) == []
     assert SET_INTERVAL is not None and RELAY is not None
-    assert [item["interval"] for item in examples(SET_INTERVAL)][:2] == [30, 60]
-    assert [item["on"] for item in examples(RELAY)] == [False, True]
+    assert [item["interval"] for item in SET_INTERVAL.examples()][:2] == [30, 60]
+    assert [item["on"] for item in RELAY.examples()] == [False, True]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import zip_longest
 
 from greenpower.datatype import Command, DataType, Frame, FrameError, Message, Order
 from greenpower.datatype.command import Value
@@ -21,7 +20,7 @@ def check_commands(plugin: Plugin) -> Iterator[Problem]:
     """Every command with each choice of its parameters."""
     for datatype in plugin.datatypes:
         for command in datatype.commands:
-            for parameters in examples(command):
+            for parameters in command.examples():
                 if fault := _fault(datatype, command, parameters):
                     yield Problem(
                         place=f"{shown(plugin.folder)}: {datatype.name}, command {command.name}",
@@ -30,17 +29,6 @@ def check_commands(plugin: Plugin) -> Iterator[Problem]:
                         do="make build=, read_answer=, read_back= and obedience= fit each other",
                     )
                     break
-
-
-def examples(command: Command) -> Iterator[dict[str, Value]]:
-    """Parameters that may be given: each value of each parameter comes in one of them."""
-    columns = []
-    for parameter in command.parameters:
-        ends = {"boolean": (False, True), "integer": (parameter.low, parameter.high), "text": ()}[parameter.kind]
-        columns.append(parameter.choices or tuple(value for value in ends if value is not None))
-    for row in zip_longest(*columns) if columns else [()]:
-        values = [column[0] if value is None else value for column, value in zip(columns, row, strict=True)]
-        yield {parameter.name: value for parameter, value in zip(command.parameters, values, strict=True)}
 
 
 def _fault(datatype: DataType, command: Command, parameters: dict[str, Value]) -> str:
