@@ -14,12 +14,13 @@ NODE_IS_NEW := node -e 'const [a, b] = process.versions.node.split(".").map(Numb
 	process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)'
 HAVE_NPM := command -v npm >/dev/null && $(NODE_IS_NEW)
 
-.PHONY: help install up page page-if-possible test bench chaos soak lint audit docs clean
+.PHONY: help install up page page-if-possible test coverage bench chaos soak lint audit docs clean
 
 help:
 	@echo 'make up        run everything, with simulated devices (ARGS=--no-simulator: without)'
 	@echo 'make page      build the dashboard'
 	@echo 'make test      run all tests (ARGS="-k rt": some)'
+	@echo 'make coverage  run all tests but those of the browser and of chaos; which lines they reach, at least 92 %'
 	@echo 'make bench     run the benchmarks'
 	@echo 'make chaos     a million frames under faults, then 200 kills during rollups; the end held against the truth'
 	@echo 'make soak      half an hour under load; what every process holds, and what was logged'
@@ -36,6 +37,13 @@ up: $(VENV)/.installed page-if-possible
 
 test: $(VENV)/.installed-all page
 	$(BIN)/python -m pytest $(ARGS)
+
+# Chaos runs much of the program at once, and the browser's tests all of it: what they alone reach is not tested.
+coverage: $(VENV)/.installed-all page
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --ignore=tests/dashboard --ignore=tests/test_chaos.py --ignore=tests/jobs/test_chaos.py $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=92
 
 page: $(BUILT)
 
@@ -69,7 +77,7 @@ docs: $(VENV)/.installed-all
 	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
 
 clean:
-	rm -rf $(PAGE)/node_modules $(dir $(BUILT)) $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(PAGE)/node_modules $(dir $(BUILT)) $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 
 # What running needs, and what developing needs beside it. Installed again when the declarations change.
 $(VENV)/.installed: $(DECLARED) | $(BIN)/python

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,10 +17,13 @@ from pydantic import SecretStr
 from greenpower.config import Settings
 from tests.wait import wait_until
 
+# Set by coverage for the processes of what it measures.
+MEASURED = "COVERAGE_PROCESS_CONFIG"
+
 
 def environment(settings: Settings) -> dict[str, str]:
     """The environment that gives a process these settings."""
-    env = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if key in os.environ}
+    env = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", MEASURED) if key in os.environ}
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         text = value.get_secret_value() if isinstance(value, SecretStr) else "" if value is None else str(value)
@@ -48,9 +52,17 @@ class Command:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.kill()
+        self.end()
         if kind is not None:
             print(self.log.read_text()[-6000:])
+
+    def end(self) -> None:
+        """End it the quick way; if coverage is measured, so that it can write down which lines ran."""
+        if MEASURED in os.environ and self.process.poll() is None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
+        self.kill()
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
