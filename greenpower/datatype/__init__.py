@@ -7,6 +7,7 @@ output. Besides the standard library it uses orjson (docs/decisions/0001). It im
 from greenpower.datatype.claim import Dialogue, Mqtt, Tcp, is_device_id
 from greenpower.datatype.command import Answer, Command, Message, Obedience, Order, Parameter, ReadBack
 from greenpower.datatype.declaration import DataType, Parser
+from greenpower.datatype.dialect import JsonDialect, Phrase
 from greenpower.datatype.error import DeclarationError, FrameError
 from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.frame import Frame, Reading
@@ -30,6 +31,7 @@ __all__ = [
     "Field",
     "Frame",
     "FrameError",
+    "JsonDialect",
     "Kind",
     "Message",
     "Model",
@@ -38,6 +40,7 @@ __all__ = [
     "Order",
     "Parameter",
     "Parser",
+    "Phrase",
     "ReadBack",
     "Reading",
     "Sample",

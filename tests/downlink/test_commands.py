@@ -87,7 +87,7 @@ def test_what_reads_back_as_something_else_has_failed(world: World) -> None:
     with closing(world.meter(name, stubborn)):
         given = world.give(number, "set_interval", interval=600)
         found = world.until(number, given["id"], "failed")
-    assert found["detail"] == "read back: the meter says '30', not 600" and not found["verified"]
+    assert found["detail"] == "read back: the device says '30', not 600" and not found["verified"]
 
 
 def test_a_refusal_fails_and_a_second_answer_changes_nothing(world: World) -> None:
