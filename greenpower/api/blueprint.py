@@ -105,7 +105,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
 
 def area_of(path: str) -> str:
-    """The part of the API that an address belongs to: `telemetry` of `/api/telemetry/rt-data/`."""
+    """The part of the API that an address belongs to: `telemetry` of `/api/telemetry/events/`."""
     area = path.split("/")[2]
     return AREAS.get(area, area)
 

@@ -8,7 +8,7 @@ import marshmallow as ma
 
 from greenpower.api.blueprint import describe
 from greenpower.api.paging import PageQuery, PageSchema
-from greenpower.api.schema import DEVICE, STAMP
+from greenpower.api.schema import DEVICE, STAMP, TYPE
 from greenpower.api.text import text
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import Command
@@ -28,7 +28,7 @@ STEPS = [
 EXAMPLE = {
     "id": 1,
     "device_id": DEVICE,
-    "type": "rt",
+    "type": TYPE,
     "command": "set_interval",
     "parameters": {"interval": 60},
     "requested_by": "admin",

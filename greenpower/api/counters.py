@@ -19,6 +19,7 @@ from greenpower.api.context import database, get_context
 from greenpower.api.incidents import STATUSES, IncidentPage, IncidentSchema, incident_page, present
 from greenpower.api.json import answer
 from greenpower.api.paging import PageQuery
+from greenpower.api.schema import TYPE
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import DataType, Kind
 from greenpower.extensions import db
@@ -60,7 +61,7 @@ class MeterSwap(ma.Schema):
     """A meter that was exchanged for another one with the same id."""
 
     type = ma.fields.String(
-        required=True, validate=ma.validate.Length(1, 64), metadata=describe("data type, by name", example="eny_now")
+        required=True, validate=ma.validate.Length(1, 64), metadata=describe("data type, by name", example=TYPE)
     )
     at = ma.fields.AwareDateTime(
         required=True, default_timezone=UTC, metadata=describe("when; readings from then on are the new meter's")

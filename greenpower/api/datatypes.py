@@ -13,6 +13,7 @@ from greenpower.api.command_schema import DeclaredCommandSchema, present_declare
 from greenpower.api.context import get_context
 from greenpower.api.json import answer
 from greenpower.api.resolution import resolutions
+from greenpower.api.schema import TYPE
 from greenpower.api.telemetry import path
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
@@ -48,7 +49,7 @@ class TierSchema(ma.Schema):
 class DataTypeSchema(ma.Schema):
     """A kind of device message."""
 
-    name = ma.fields.String(required=True, metadata=describe("its name", example="rt"))
+    name = ma.fields.String(required=True, metadata=describe("its name", example=TYPE))
     title = ma.fields.String(required=True, metadata=describe("for people", example="Grid power, instantaneous"))
     path = ma.fields.String(
         required=True, allow_none=True, metadata=describe("address of its readings; null: not served")

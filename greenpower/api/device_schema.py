@@ -8,7 +8,7 @@ import marshmallow as ma
 
 from greenpower.api.blueprint import describe
 from greenpower.api.paging import PageQuery, PageSchema
-from greenpower.api.schema import DEVICE, STAMP
+from greenpower.api.schema import DEVICE, STAMP, TYPE
 from greenpower.api.text import text
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype.claim import is_device_id
@@ -24,7 +24,7 @@ EXAMPLE = {
     "id": 1,
     "device_id": DEVICE,
     "name": "Main meter",
-    "types": ["eny_now", "rt"],
+    "types": [TYPE],
     "timezone": "Asia/Dhaka",
     "interval_seconds": 60,
     "zone": {"id": 1, "name": "Block A"},
@@ -46,7 +46,7 @@ def _types(**options: Any) -> ma.fields.List[Any]:
     return ma.fields.List(
         ma.fields.String(validate=ma.validate.Length(1, 64)),
         validate=ma.validate.Length(max=MOST_TYPES),
-        metadata=describe("the data types it sends, by name", example=["rt"]),
+        metadata=describe("the data types it sends, by name", example=[TYPE]),
         **options,
     )
 

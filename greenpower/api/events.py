@@ -11,7 +11,7 @@ from flask import Response
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.context import database
 from greenpower.api.paging import PageQuery, PageSchema, page_answer, skipped
-from greenpower.api.schema import DEVICE, ID, STAMP
+from greenpower.api.schema import DEVICE, ID, STAMP, TOPIC, TYPE
 from greenpower.api.telemetry import path
 from greenpower.api.timerange import RangeQuery
 from greenpower.models import RoleName
@@ -40,7 +40,7 @@ class EventSchema(ma.Schema):
     """A frame as it was received."""
 
     id = ma.fields.String(required=True, metadata=describe("the event's own id", example=ID))
-    topic = ma.fields.String(required=True, metadata=describe("where it came from", example="MQTT_RT_DATA"))
+    topic = ma.fields.String(required=True, metadata=describe("where it came from", example=TOPIC))
     device_id = ma.fields.String(
         required=True, allow_none=True, metadata=describe("the device, null where the frame named none")
     )
@@ -150,6 +150,6 @@ def present(document: Document) -> Document:
 
 
 def _example() -> Document:
-    event = {"_id": ID, "type": "rt", "topic": "MQTT_RT_DATA", "device_id": DEVICE, "outcome": "stored", "raw": "{…}"}
+    event = {"_id": ID, "type": TYPE, "topic": TOPIC, "device_id": DEVICE, "outcome": "stored", "raw": "{…}"}
     shown = {**present({**event, "received_at": STAMP}), "reading_timestamps": [STAMP]}
     return {"count": 1, "next": None, "previous": None, "results": [shown]}

@@ -13,7 +13,7 @@ from pymongo import DESCENDING
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.context import database
 from greenpower.api.paging import PageQuery, PageSchema, page_answer, skipped
-from greenpower.api.schema import DEVICE
+from greenpower.api.schema import DEVICE, TYPE
 from greenpower.api.timerange import RangeQuery
 from greenpower.models import RoleName
 from greenpower.store.client import Document
@@ -37,7 +37,7 @@ class IncidentSchema(ma.Schema):
     """Something that befell a counter."""
 
     id = ma.fields.String(required=True, metadata=describe("its own id"))
-    type = ma.fields.String(required=True, metadata=describe("data type", example="eny_now"))
+    type = ma.fields.String(required=True, metadata=describe("data type", example=TYPE))
     device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
     field = ma.fields.String(required=True, metadata=describe("the counter", example="zygsz"))
     incident = ma.fields.String(required=True, metadata=describe("what it is", example="reset"))

@@ -12,6 +12,7 @@ from flask import Response
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.context import database, get_context
 from greenpower.api.json import answer
+from greenpower.api.schema import TYPE
 from greenpower.datatype import DataType, Tier
 from greenpower.models import RoleName
 from greenpower.rollup.grace import done_before
@@ -23,7 +24,7 @@ from greenpower.store.watermarks import Progress, read_progress
 class ProgressSchema(ma.Schema):
     """How far a tier is."""
 
-    type = ma.fields.String(required=True, metadata=describe("data type", example="rt"))
+    type = ma.fields.String(required=True, metadata=describe("data type", example=TYPE))
     prefix = ma.fields.String(required=True, metadata=describe("of the tier's collection", example="today_"))
     resolution = ma.fields.String(required=True, metadata=describe("length of its buckets", example="1m"))
     watermark = ma.fields.DateTime(

@@ -14,6 +14,8 @@ from greenpower.datatype import DataType, Field
 ID = "6743c1f2a1b2c3d4e5f60718"
 STAMP = "2026-11-23T15:04:05.000Z"
 DEVICE = "33B1225950027"
+TYPE = "meter"
+TOPIC = "site/meter"
 EXAMPLES = {"V": 229.097, "A": 12.5, "kW": 6.6905, "kvar": 1.25, "kVA": 6.81, "kWh": 31.057, "Hz": 50.01, "°C": 31.5}
 
 

@@ -116,7 +116,7 @@ class Dialogue(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tcp:
-    """A claim on TCP gateways by their registration packet, in which `#` stands for one digit: `GWCCCL####`.
+    """A claim on TCP gateways by their registration packet, in which `#` stands for one digit: `SITE####`.
 
     dialogue: makes the talk with one connection, given this claim.
     """

@@ -22,7 +22,8 @@ def field_table(datatype: DataType) -> str:
 def with_tables(text: str, datatypes: Iterable[DataType]) -> str:
     """A README with the table of each data type between its marks brought up to date.
 
-    The marks of `rt` are `<!-- fields: rt -->` and `<!-- end of fields -->`. Raises ValueError where they are missing.
+    The marks of a type `shed` are `<!-- fields: shed -->` and `<!-- end of fields -->`. Raises ValueError where one is
+    missing.
     """
     for datatype in datatypes:
         start = f"<!-- fields: {datatype.name} -->\n"

@@ -2,7 +2,7 @@
 
     > TOKEN
     < ok
-    > {"topic": "MQTT_RT_DATA", "payload": {"id": …}}
+    > {"topic": "site/meter", "payload": {"id": …}}
     < ok                      once its reading and its event are stored
     > {"topic": "nonsense", "payload": 1}
     < error unclaimed-topic

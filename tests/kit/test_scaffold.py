@@ -14,10 +14,9 @@ from click.testing import CliRunner
 
 from greenpower.cli import group
 from greenpower.kit.contract import RULES
-from greenpower.kit.plugin import plugins_of
 from greenpower.kit.problem import PluginError
 from greenpower.kit.scaffold import Plan, make_files, write_files
-from greenpower.registry import PACKAGE, Registry, RegistryError, discover
+from greenpower.registry import Registry, RegistryError, discover
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,13 +75,6 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused_before_anything_is_written(plan: Plan, said: str) -> None:
     with pytest.raises((PluginError, RegistryError, ValueError), match=said):
         make_files(plan, discover())
-
-
-def test_no_core_file_names_a_plugin() -> None:
-    names = {plugin.origin for plugin in plugins_of(discover()) if plugin.origin.startswith(f"{PACKAGE}.")}
-    for path in (ROOT / "greenpower").rglob("*.py"):
-        text = path.read_text("utf-8")
-        assert not [name for name in names if name in text], path
 
 
 def test_a_registry_of_nothing_is_enough() -> None:
