@@ -12,16 +12,8 @@ from greenpower.config import Settings
 from greenpower.embedded import Mosquitto
 from greenpower.embedded.port import free_port
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
+from tests.tls import write_authority, write_certificate
 from tests.wait import wait_until
-
-
-def write(folder: Path, name: str, authority: trustme.CA, subject: str) -> tuple[Path, Path]:
-    """Certificate and key of a subject."""
-    issued = authority.issue_cert(subject)
-    chain, key = folder / f"{name}.pem", folder / f"{name}.key"
-    chain.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-    key.write_bytes(issued.private_key_pem.bytes())
-    return chain, key
 
 
 @pytest.mark.slow
@@ -30,9 +22,9 @@ def test_frames_come_over_tls_from_a_broker_that_is_who_it_says(
 ) -> None:
     ours, foreign = trustme.CA(), trustme.CA()
     for name, authority in (("ours", ours), ("foreign", foreign)):
-        authority.cert_pem.write_to_path(str(tmp_path / f"{name}.ca"))
-    chain, key = write(tmp_path, "broker", ours, "127.0.0.1")
-    own_chain, own_key = write(tmp_path, "ingest", ours, "ingest.example")
+        write_authority(tmp_path, name, authority)
+    chain, key = write_certificate(tmp_path, "broker", ours, "127.0.0.1")
+    own_chain, own_key = write_certificate(tmp_path, "ingest", ours, "ingest.example")
     port = free_port()
     options = {
         "listener": f"{port} 127.0.0.1",
