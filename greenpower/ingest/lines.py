@@ -27,6 +27,7 @@ from greenpower.framing.lines import LineFramer, Overlong
 from greenpower.ingest.admission import Admission
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.pipeline import Pipeline
+from greenpower.ingest.tls import Entrance, Listener
 from greenpower.store.events import Outcome
 
 log = logging.getLogger(__name__)
@@ -54,20 +55,24 @@ class LinesServer:
         self.pipeline = pipeline
         self.metrics = pipeline.metrics
         self.admission = admission
-        self._server: asyncio.Server | None = None
+        self.entrance = Entrance(settings, "lines", admission)
+        self._listener: Listener | None = None
 
     async def start(self) -> None:
         """Listen. Raises ConfigError where the port is taken."""
         try:
-            self._server = await asyncio.start_server(self._serve, self.host, self.port)
+            self._listener = await self.entrance.listen(self._protocol, self.host, self.port)
         except OSError as error:
             raise ConfigError(f"TCP_LINES_PORT: cannot listen on {self.host}:{self.port}: {error.strerror}") from None
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = self._listener.port
 
     def stop(self) -> None:
         """Listen no more."""
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            self._listener.close()
+
+    def _protocol(self) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._serve)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = LinesConnection(self, reader, writer)

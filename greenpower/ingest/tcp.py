@@ -19,13 +19,13 @@ from greenpower.framing.registration import identify
 from greenpower.ingest.admission import Admission
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.pipeline import Pipeline
+from greenpower.ingest.tls import Entrance, Listener
 from greenpower.registry import Registry
 
 log = logging.getLogger(__name__)
 
 # A round is asked for when the one before it is stored, more or less: while MongoDB is away a connection is not read.
 MOST_UNSETTLED = 4
-BACKLOG = 4096
 
 
 class Gateways:
@@ -37,25 +37,23 @@ class Gateways:
         self.pipeline = pipeline
         self.metrics = pipeline.metrics
         self.admission = admission
+        self.entrance = Entrance(settings, "gateways", admission)
         self.claims = {claim: datatype for datatype, claim in registry.gateways}
         self.by_device: dict[str, GatewayConnection] = {}
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
 
     async def start(self) -> None:
         """Listen. Raises ConfigError where the port is taken."""
-        loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(
-                lambda: GatewayConnection(self), self.host, self.port, backlog=BACKLOG
-            )
+            self._listener = await self.entrance.listen(lambda: GatewayConnection(self), self.host, self.port)
         except OSError as error:
             raise ConfigError(f"TCP_PORT: cannot listen on {self.host}:{self.port}: {error.strerror}") from None
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = self._listener.port
 
     def stop(self) -> None:
         """Listen no more, and end every connection."""
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            self._listener.close()
         for connection in list(self.by_device.values()):
             connection.close("stopping")
 
