@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 REACH_SECONDS = 30.0
 # A process that is alive connects again at once, and so takes the session back within this time.
 ALIVE_SECONDS = 2.0
+# Mosquitto does not say that a session was taken over, and a connection may also end because the broker was started
+# again. But a process that lives takes the session back each time: twice within this time is one.
+TWICE_SECONDS = 15.0
 MARK_SECONDS = 2.0
 # Where our message may not be sent: so many times MARK_SECONDS without a frame are the end as well.
 QUIET_ROUNDS = 5
@@ -52,6 +55,7 @@ class Drain(MqttSource):
         self._was_there: bool | None = None
         self._leaving = False
         self._taken_back = asyncio.Event()
+        self._lost_at: float | None = None
         self._marked = asyncio.Event()
         self._ready = asyncio.Event()
         self._unsubscribed = asyncio.Event()
@@ -88,9 +92,13 @@ class Drain(MqttSource):
 
     async def _see_that_nobody_lives(self) -> None:
         """Before anything is unsubscribed: a process that lives would miss frames until it is back."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._taken_back.wait(), ALIVE_SECONDS)
-        self._fail_if_taken_back()
+        calm = False
+        while not calm:
+            client = self._client if self.connected else None
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._taken_back.wait(), ALIVE_SECONDS)
+            self._fail_if_taken_back()
+            calm = client is not None and client is self._client and not client.lost.is_set()
 
     def _fail_if_taken_back(self) -> None:
         if self._taken_back.is_set():
@@ -112,7 +120,12 @@ class Drain(MqttSource):
                 await asyncio.wait_for(self._marked.wait(), MARK_SECONDS)
                 break
             self._fail_if_taken_back()
-            idle = self.connected and self.taken == taken and not self.pipeline.batcher.pending
+            idle = (
+                self.connected
+                and self._unsubscribed.is_set()
+                and self.taken == taken
+                and not self.pipeline.batcher.pending
+            )
             quiet = quiet + 1 if idle else 0
         taken = self.taken
         await self.pipeline.drain()
@@ -142,8 +155,13 @@ class Drain(MqttSource):
         self._marked.clear()
         client.on_unsubscribe = self._on_unsubscribe
         if self._leaving:
-            self._leave(client)
+            asyncio.get_running_loop().call_later(ALIVE_SECONDS, self._leave_again, client)
         self._ready.set()
+
+    def _leave_again(self, client: Connection) -> None:
+        """After a connection was lost: not before it is seen that nobody took the session back."""
+        if client is self._client and not client.lost.is_set() and not self._stopping.is_set():
+            self._leave(client)
 
     def _leave(self, client: Connection) -> None:
         client.subscribe(Subscription(self._marks, qos=1))
@@ -157,11 +175,13 @@ class Drain(MqttSource):
 
     async def _connection(self) -> bool:
         accepted = await super()._connection()
-        # Mosquitto does not say that a session was taken over. But a broker that is there and ends a connection that
-        # it had accepted has another one for it; one that goes down closes its port first.
+        # A broker that goes down closes its port first; one that is there may also have been started again meanwhile.
         if accepted and not self._stopping.is_set() and not self.pipeline.batcher.is_full and await self._is_there():
-            self._taken_back.set()
-            self._stopping.set()
+            now = asyncio.get_running_loop().time()
+            if self._lost_at is not None and now - self._lost_at < TWICE_SECONDS:
+                self._taken_back.set()
+                self._stopping.set()
+            self._lost_at = now
         return accepted
 
     async def _is_there(self) -> bool:
