@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from random import randrange
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import SecretStr
 from pymongo import MongoClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from greenpower.app import create_app
 from greenpower.commands.init import init_sql
@@ -25,6 +26,7 @@ from greenpower.embedded.port import free_port
 from greenpower.extensions import db
 from greenpower.jobs.commands import one_pass
 from greenpower.models import Device, DeviceCommand, DeviceStatus, DeviceType
+from greenpower.models.clock import now
 from greenpower.models.session import sql_session
 from greenpower.registry import Registry, load_registry
 from greenpower.store.client import Document
@@ -34,6 +36,7 @@ from tests.api.world import SqlApi
 from tests.process import Command
 from tests.wait import wait_until
 
+DONE = ["queued", "sent", "answered", "done"]
 Obey = Callable[[str, dict[str, str], Message], tuple[Message, ...]]
 
 
@@ -153,12 +156,30 @@ class World:
         with self.app.app_context():
             return db.session.scalar(select(getattr(DeviceCommand, name)).where(DeviceCommand.id == command_id))
 
+    def overdue(self, command_id: int) -> None:
+        """Let the time of a command be over."""
+        self._set(command_id, expires_at=now())
 
-@pytest.fixture(scope="module")
+    def claim(self, command_id: int, at: datetime) -> None:
+        """A worker took it in hand then."""
+        self._set(command_id, claimed_at=at)
+
+    def _set(self, command_id: int, **values: Any) -> None:
+        with self.app.app_context():
+            db.session.execute(update(DeviceCommand).where(DeviceCommand.id == command_id).values(**values))
+            db.session.commit()
+
+
+def states(found: dict[str, Any]) -> list[str]:
+    """The states that a command went through."""
+    return [step["state"] for step in found["steps"]]
+
+
+@pytest.fixture(scope="package")
 def world(
     tmp_path_factory: pytest.TempPathFactory, mongod: Mongod, valkey: Valkey, mosquitto: Mosquitto
 ) -> Iterator[World]:
-    """One for all tests of a module; each has devices of its own."""
+    """One for all tests of commands; each has devices of its own."""
     folder = tmp_path_factory.mktemp("downlink")
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
