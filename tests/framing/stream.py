@@ -19,6 +19,7 @@ POLL = ModbusPoll(
 CLAIM = Tcp(registration="GWCCCL####", dialogue=POLL.dialogue)
 IDENTITY = b"GWCCCL0001"
 REQUESTS = POLL.requests
+ASKED = [request.encoded for request in REQUESTS]
 ANSWERS = tuple(POLL.answer(request.encoded, {"a": 1.5, "b": -2.25, "c": -3, "d": 4, "e": 5}) for request in REQUESTS)
 ROUND = b"".join(ANSWERS)
 
@@ -51,3 +52,21 @@ def pieces(stream: bytes, cuts: Iterable[int]) -> list[bytes]:
 def talk() -> PollDialogue:
     """A dialogue at the beginning of a connection."""
     return POLL.dialogue(CLAIM)
+
+
+def registered(now: float = 0) -> PollDialogue:
+    """A dialogue whose first question is under way."""
+    dialogue = talk()
+    dialogue.receive(IDENTITY, now)
+    assert dialogue.take_output() == ASKED[0]
+    return dialogue
+
+
+def payloads(dialogue: PollDialogue) -> list[bytes]:
+    """The frames it has made."""
+    return [payload for payload, _ in dialogue.take_frames()]
+
+
+def reasons(dialogue: PollDialogue) -> list[str]:
+    """The reasons of what it has noted."""
+    return [reason for reason, _, _ in dialogue.take_notes()]
