@@ -17,8 +17,9 @@ from pydantic import SecretStr
 from greenpower.config import Settings
 from tests.wait import wait_until
 
-# Set by coverage for the processes of what it measures.
-MEASURED = "COVERAGE_PROCESS_CONFIG"
+# Set by coverage for the processes of what it measures: its configuration, and another's file.
+MEASURED, OTHER = "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"
+GREEN = Path(__file__).parent / "live" / "coverage.cfg"
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -37,10 +38,13 @@ class Command:
     def __init__(self, settings: Settings, *args: str, folder: Path, env: dict[str, str] | None = None) -> None:
         self.settings = settings
         self.log = folder / f"{args[0]}-{os.urandom(3).hex()}.log"
+        env = {**environment(settings), **(env or {})}
+        if args[0] == "realtime" and env.pop(MEASURED, None) is not None:
+            env[OTHER] = str(GREEN)
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "greenpower", *args],
-                env={**environment(settings), **(env or {})},
+                env=env,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from greenpower.embedded import Mosquitto
 from greenpower.embedded.port import free_port
 from plugins.solar import POLL
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
-from tests.ingest.test_gateway import HEARTBEAT, VALUES
+from tests.ingest.gateway import HEARTBEAT, VALUES
 from tests.process import Command
 from tests.tls import write_authority, write_certificate
 from tests.wait import wait_until
