@@ -6,6 +6,7 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
@@ -24,20 +25,27 @@ QUIET = {
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What a caller gave with `extra={"fields": {…}}`."""
+    found: dict[str, Any] = getattr(record, "fields", {})
+    return found
+
+
 class TextFormatter(logging.Formatter):
-    """`time LEVEL logger [request id]: message`."""
+    """`time LEVEL logger [id of request or event]: message`."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        found = request_id.get()
+        found = request_id.get() or _fields(record).get("event", "")
         record.request = f" [{found}]" if found else ""
         return super().format(record)
 
 
 class JsonFormatter(logging.Formatter):
-    """`{"time", "level", "logger", "message"}`, with `request_id` and `exception` where there are any."""
+    """`{"time", "level", "logger", "message"}`, with `request_id`, what the caller gave as `fields`, and
+    `exception`, where there are any."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -51,6 +59,7 @@ class JsonFormatter(logging.Formatter):
         }
         if found := request_id.get():
             line["request_id"] = found
+        line |= {name: value for name, value in _fields(record).items() if name not in line}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         try:

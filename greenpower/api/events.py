@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
+from bson import ObjectId
 from flask import Response
 
 from greenpower.api.blueprint import Blueprint, describe
@@ -29,6 +30,9 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 class EventQuery(PageQuery, RangeQuery):
     """Which events. Times are those of arrival."""
 
+    id = ma.fields.String(
+        validate=ma.validate.Regexp(r"[0-9a-fA-F]{24}\Z"), metadata=describe("one event, as the log of ingest names it")
+    )
     type = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("data type, by name"))
     topic = ma.fields.String(validate=ma.validate.Length(1, 1024), metadata=describe("exactly this topic"))
     device_id = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("device, where it is known"))
@@ -111,6 +115,8 @@ def make_blueprint() -> Blueprint:
 def _where(query: dict[str, Any]) -> Document:
     """The query, with what follows from its filters added where that leads to an index."""
     where: Document = between("received_at", query.get("start_time"), query.get("end_time"))
+    if "id" in query:
+        where["_id"] = ObjectId(query["id"])
     for name in FILTERS:
         if name in query:
             where |= one_of(name, [query[name]])

@@ -10,6 +10,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from greenpower.datatype import Answer, Frame, FrameError
 from greenpower.datatype.command import NOTED, OPERATION
 from greenpower.ingest.arrival import Arrival
+from greenpower.ingest.trace import fields
 from greenpower.registry import Registry
 from greenpower.store.answers import answer_document, keep_answers
 from greenpower.store.client import Document
@@ -51,7 +52,7 @@ class Answers:
             arrival.detail = f"{error.reason}: {error.detail}"
             return None
         except Exception as error:  # foreign code, as a parser is
-            log.exception("reading an answer on %s failed", arrival.topic)
+            log.exception("reading an answer on %s failed", arrival.topic, extra=fields(arrival.id))
             arrival.detail = f"{type(error).__name__}: {error}"[:200].encode("utf-8", "backslashreplace").decode()
             return None
         if not OPERATION.fullmatch(answer.operation):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from bson import ObjectId
+
 from greenpower.datatype import DataType
 from greenpower.store.client import Document
 from greenpower.store.readings import Number, Part
@@ -40,7 +42,7 @@ class Arrival:
     datatype: given where the source knows it (a gateway's registration), else found by topic. raw: what its event
     keeps. rejected, noted, duplicate: the reason where the frame added nothing for that reason. left_out: {field: why}.
     outcome, reason: set when it is settled. times: of its readings that are
-    not stored yet. clock, offset: as of `Found`.
+    not stored yet. clock, offset: as of `Found`. event_id: of its event, where it had to be known before that is made.
     """
 
     topic: str
@@ -63,6 +65,14 @@ class Arrival:
     times: tuple[datetime, ...] = ()
     clock: str = ""
     offset: timedelta | None = None
+    event_id: ObjectId | None = None
+
+    @property
+    def id(self) -> ObjectId:
+        """The id that its event has or will have."""
+        if self.event_id is None:
+            self.event_id = ObjectId()
+        return self.event_id
 
     @property
     def type_name(self) -> str | None:

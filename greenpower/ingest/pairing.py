@@ -20,6 +20,7 @@ from greenpower.store.parts import PartKey
 
 AWAITING = "awaiting-id"
 NAMES = "names-device"
+AGAIN = "parts"  # the source of a frame that waited
 
 
 class Pairing:
@@ -96,6 +97,7 @@ def _key(found: Found) -> PartKey:
 def _document(found: Found) -> Document:
     return {
         "_id": ObjectId(),
+        "event": found.arrival.id,
         "key": _key(found).text,
         "payload": found.payload,
         "complete": found.complete,
@@ -106,6 +108,11 @@ def _document(found: Found) -> Document:
 def _again(document: Document, key: PartKey, device: str) -> Found:
     """A part that waited, with its device; its own frame has its event already."""
     arrival = Arrival(
-        topic=key.topic, payload=b"", received_at=document["received_at"], source="parts", datatype=key.datatype
+        topic=key.topic,
+        payload=b"",
+        received_at=document["received_at"],
+        source=AGAIN,
+        datatype=key.datatype,
+        event_id=document.get("event"),
     )
     return Found(arrival, device, key.stamp, document["payload"], document["complete"])

@@ -21,12 +21,13 @@ from greenpower.ingest.batcher import Batcher
 from greenpower.ingest.clock import ClockRule
 from greenpower.ingest.marker import Marker
 from greenpower.ingest.metrics import Metrics
-from greenpower.ingest.pairing import Pairing
+from greenpower.ingest.pairing import AGAIN, Pairing
 from greenpower.ingest.policy import admit
 from greenpower.ingest.presence import Presence
 from greenpower.ingest.reader import Reader
 from greenpower.ingest.redelivery import drop_redelivered
 from greenpower.ingest.timekeeper import Timekeeper
+from greenpower.ingest.trace import Trace, fields
 from greenpower.registry import Registry
 from greenpower.store.client import Document
 from greenpower.store.device_settings import KnownDevices
@@ -63,6 +64,7 @@ class Pipeline:
         self.pairing = Pairing(db[PARTS], self._on_retry)
         self.marker = Marker(db[MARKS], self._on_retry)
         self.answers = Answers(registry, db[ANSWERS], self._on_retry)
+        self.trace = Trace()
         self.batcher = Batcher(self._process)
         self._limit = settings.max_frame_bytes
 
@@ -118,6 +120,9 @@ class Pipeline:
             arrival.outcome, arrival.reason = outcome, reason
         events = [self._event(*item) for item in settled]
         await until_written(lambda: store_events(self.db[EVENTS], events), on_retry=self._on_retry)
+        self.trace.tell(events)
+        if waited:
+            self.trace.joined(item.arrival for item in paired if item.arrival.source == AGAIN)
         return settled
 
     async def _settle_alone(self, arrival: Arrival, found: list[Found]) -> Settled:
@@ -126,7 +131,7 @@ class Pipeline:
         try:
             [settled] = await self._settle([arrival], [item for item in found if item.arrival is arrival])
         except Exception as error:
-            log.exception("a frame on %a failed", arrival.topic)
+            log.exception("a frame on %a failed", arrival.topic, extra=fields(arrival.id))
             arrival.parts = []
             arrival.rejected, arrival.detail = "internal-error", f"{type(error).__name__}: {error}"[:200]
             [settled] = await self._settle([arrival], [])
@@ -163,6 +168,7 @@ class Pipeline:
             timestamps=[*(part.timestamp for part in parts), *arrival.times],
             clock=arrival.clock,
             offset=arrival.offset,
+            event_id=arrival.event_id,
         )
 
 

@@ -7,6 +7,7 @@ import logging
 from greenpower.datatype import DataType, Frame, FrameError
 from greenpower.datatype.check import Checker
 from greenpower.ingest.arrival import Arrival, Found
+from greenpower.ingest.trace import fields
 from greenpower.registry import Registry
 from greenpower.store.events import raw_document
 
@@ -49,7 +50,7 @@ class Reader:
         except FrameError as error:
             arrival.rejected, arrival.detail = error.reason, error.detail
         except Exception as error:  # a parser is foreign code: its fault costs this frame, not the others
-            log.exception("the parser of %s failed", arrival.datatype.name)
+            log.exception("the parser of %s failed", arrival.datatype.name, extra=fields(arrival.id))
             arrival.rejected, arrival.detail = "parser-failed", f"{type(error).__name__}: {error}"[:200]
         if noted:
             arrival.noted, arrival.rejected = noted, ""

@@ -70,10 +70,11 @@ def event_document(
     timestamps: Sequence[datetime] = (),
     clock: str = "",
     offset: timedelta | None = None,
+    event_id: ObjectId | None = None,
 ) -> Document:
-    """An event as it is stored; what does not apply is not there."""
+    """An event as it is stored; what does not apply is not there. event_id: where it was told to somebody already."""
     document: Document = {
-        "_id": ObjectId(),
+        "_id": event_id or ObjectId(),
         "type": type_name,
         "topic": topic,
         "received_at": received_at,

@@ -51,7 +51,8 @@ async def devices_of(collection: AsyncCollection[Document], keys: Iterable[PartK
 
 
 async def keep_parts(collection: AsyncCollection[Document], parts: Sequence[Document]) -> None:
-    """Keep parts (documents with `_id`, `key`, `payload`, `complete`, `received_at`) until their device is known."""
+    """Keep parts (documents with `_id`, `event`, `key`, `payload`, `complete`, `received_at`) until their device is
+    known."""
     await insert_each(collection, parts)
 
 

@@ -133,3 +133,13 @@ def test_events_of_one_millisecond_are_paged_through_once(api: Api) -> None:
     api.events.insert_many(reversed(documents))
     seen = [identity for page in range(1, 6) for identity in api.ids(PATH, page=page, page_size=5)]
     assert seen == [str(document["_id"]) for document in reversed(documents)]
+
+
+def test_one_event_by_the_id_in_the_log(api: Api) -> None:
+    documents = [event(number) for number in range(3)]
+    api.events.insert_many(documents)
+    wanted = str(documents[1]["_id"])
+    body = api.get(f"{PATH}?id={wanted}").get_json()
+    assert body["count"] == 1 and [row["id"] for row in body["results"]] == [wanted]
+    assert api.get(f"{PATH}?id={'0' * 24}").get_json()["results"] == []
+    assert api.get(f"{PATH}?id=nonsense").status_code == 422
