@@ -16,8 +16,8 @@ from greenpower.api.cache import private, with_etag
 from greenpower.api.json import answer
 from greenpower.api.limit import login_limits
 from greenpower.api.mirror import show_revoked
+from greenpower.api.moment import STAMP, moment
 from greenpower.api.paging import PageQuery, PageSchema
-from greenpower.api.schema import STAMP
 from greenpower.api.sqlpage import list_answer
 from greenpower.api.text import text
 from greenpower.extensions import db
@@ -52,12 +52,10 @@ class KeySchema(ma.Schema):
     public_id = ma.fields.String(required=True, metadata=describe("the part of it that is no secret"))
     scopes = ma.fields.List(ma.fields.String(), required=True, metadata=describe("what it is good for"))
     role = ma.fields.String(required=True, metadata=describe("the role that its scopes amount to"))
-    created_at = ma.fields.DateTime(required=True, metadata=describe("when it was made, UTC"))
-    expires_at = ma.fields.DateTime(required=True, metadata=describe("until when it is good, UTC"))
-    revoked_at = ma.fields.DateTime(required=True, allow_none=True, metadata=describe("when it was revoked, UTC"))
-    last_used_at = ma.fields.DateTime(
-        required=True, allow_none=True, metadata=describe("when it was last exchanged, UTC")
-    )
+    created_at = moment("when it was made, UTC")
+    expires_at = moment("until when it is good, UTC")
+    revoked_at = moment("when it was revoked, UTC", null=True)
+    last_used_at = moment("when it was last exchanged, UTC", null=True)
 
 
 class MadeKeySchema(KeySchema):

@@ -7,8 +7,9 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.blueprint import describe
+from greenpower.api.moment import STAMP, moment
 from greenpower.api.paging import PageQuery, PageSchema
-from greenpower.api.schema import DEVICE, STAMP, TYPE
+from greenpower.api.schema import DEVICE, TYPE
 from greenpower.api.text import text
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import Command
@@ -46,10 +47,6 @@ EXAMPLE = {
 }
 
 
-def _time(what: str, *, null: bool = True) -> ma.fields.DateTime:
-    return ma.fields.DateTime(required=True, allow_none=null, metadata=describe(what))
-
-
 def _state(what: str, **options: Any) -> ma.fields.String:
     return ma.fields.String(validate=ma.validate.OneOf(STATES), metadata=describe(what), **options)
 
@@ -58,7 +55,7 @@ class StepSchema(ma.Schema):
     """A step of a command."""
 
     state = _state("the state it came to", required=True)
-    at = _time("when, UTC", null=False)
+    at = moment("when, UTC")
     detail = ma.fields.String(required=True, metadata=describe("why, or by whom"))
 
 
@@ -77,12 +74,12 @@ class CommandSchema(ma.Schema):
     answer = ma.fields.Dict(
         required=True, allow_none=True, metadata=describe("what the device said beside yes or no; null: nothing yet")
     )
-    created_at = _time("when it was given, UTC", null=False)
-    expires_at = _time("by when it must be done, UTC", null=False)
-    sent_at = _time("when the broker had it, UTC")
-    answered_at = _time("when its answer was taken, UTC")
-    verified_at = _time("when it was read back as set, UTC")
-    finished_at = _time("when it was settled, UTC")
+    created_at = moment("when it was given, UTC")
+    expires_at = moment("by when it must be done, UTC")
+    sent_at = moment("when the broker had it, UTC", null=True)
+    answered_at = moment("when its answer was taken, UTC", null=True)
+    verified_at = moment("when it was read back as set, UTC", null=True)
+    finished_at = moment("when it was settled, UTC", null=True)
     steps = ma.fields.List(ma.fields.Nested(StepSchema), required=True)
 
 

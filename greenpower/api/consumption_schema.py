@@ -10,7 +10,8 @@ import marshmallow as ma
 
 from greenpower.api.blueprint import describe
 from greenpower.api.calendar import Unit
-from greenpower.api.schema import DEVICE, STAMP
+from greenpower.api.moment import moment
+from greenpower.api.schema import DEVICE
 from greenpower.api.select import device_field
 from greenpower.api.timerange import RangeQuery
 from greenpower.models.user import LARGEST_ID
@@ -54,7 +55,7 @@ class ConsumptionQuery(RangeQuery):
 class RegisterSchema(ma.Schema):
     """A register as it was read."""
 
-    at = ma.fields.DateTime(required=True, metadata=describe("time of the sample", example=STAMP))
+    at = moment("time of the sample")
     value = ma.fields.Float(required=True, metadata=describe("what it showed", example=31.057))
 
 
@@ -100,10 +101,8 @@ class DeviceEnergySchema(ma.Schema):
 class MovedSchema(ma.Schema):
     """A boundary at which the register could not be read."""
 
-    boundary = ma.fields.DateTime(required=True, metadata=describe("where it should be", example=STAMP))
-    to = ma.fields.DateTime(
-        required=True, allow_none=True, metadata=describe("where it was read; null: nothing is left", example=STAMP)
-    )
+    boundary = moment("where it should be")
+    to = moment("where it was read; null: nothing is left", null=True)
     device_id = ma.fields.String(
         required=True, allow_none=True, metadata=describe("the device that was silent; null: moved for all")
     )

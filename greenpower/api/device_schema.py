@@ -7,8 +7,9 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.blueprint import describe
+from greenpower.api.moment import STAMP, moment
 from greenpower.api.paging import PageQuery, PageSchema
-from greenpower.api.schema import DEVICE, STAMP, TYPE
+from greenpower.api.schema import DEVICE, TYPE
 from greenpower.api.text import text
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype.claim import is_device_id
@@ -36,10 +37,6 @@ EXAMPLE = {
     "created_at": STAMP,
     "updated_at": STAMP,
 }
-
-
-def _time(what: str, *, null: bool = True) -> ma.fields.DateTime:
-    return ma.fields.DateTime(required=True, allow_none=null, metadata=describe(what))
 
 
 def _types(**options: Any) -> ma.fields.List[Any]:
@@ -91,12 +88,12 @@ class DeviceSchema(ma.Schema):
     status = ma.fields.String(
         required=True, validate=ma.validate.OneOf(STATUSES), metadata=describe("whether it gives signs of life")
     )
-    status_since = _time("since when, UTC")
-    first_seen = _time("when it was first heard, UTC")
-    last_heard = _time("its last sign of life, UTC")
-    last_reading = _time("the time of its newest reading, UTC")
-    created_at = _time("when it was registered, UTC", null=False)
-    updated_at = _time("when the registry last changed it, UTC", null=False)
+    status_since = moment("since when, UTC", null=True)
+    first_seen = moment("when it was first heard, UTC", null=True)
+    last_heard = moment("its last sign of life, UTC", null=True)
+    last_reading = moment("the time of its newest reading, UTC", null=True)
+    created_at = moment("when it was registered, UTC")
+    updated_at = moment("when the registry last changed it, UTC")
 
 
 class DevicePage(PageSchema):
@@ -146,7 +143,7 @@ class ChangeSchema(ma.Schema):
     status = ma.fields.String(
         required=True, validate=ma.validate.OneOf(STATUSES), metadata=describe("its status from then on")
     )
-    at = _time("when it changed, UTC", null=False)
+    at = moment("when it changed, UTC")
 
 
 class HistoryPage(PageSchema):

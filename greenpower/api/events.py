@@ -11,8 +11,9 @@ from flask import Response
 
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.context import database
+from greenpower.api.moment import STAMP, moment
 from greenpower.api.paging import PageQuery, PageSchema, page_answer, skipped
-from greenpower.api.schema import DEVICE, ID, STAMP, TOPIC, TYPE
+from greenpower.api.schema import DEVICE, ID, TOPIC, TYPE
 from greenpower.api.telemetry import path
 from greenpower.api.timerange import RangeQuery
 from greenpower.models import RoleName
@@ -48,7 +49,7 @@ class EventSchema(ma.Schema):
     device_id = ma.fields.String(
         required=True, allow_none=True, metadata=describe("the device, null where the frame named none")
     )
-    timestamp = ma.fields.DateTime(required=True, metadata=describe("when it arrived, UTC", example=STAMP))
+    timestamp = moment("when it arrived, UTC")
     payload = ma.fields.String(required=True, metadata=describe("the frame as text, as hex digits where `hex` is true"))
     type = ma.fields.String(required=True, allow_none=True, metadata=describe("data type; null: no plugin claims it"))
     outcome = ma.fields.String(

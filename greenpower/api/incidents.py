@@ -12,6 +12,7 @@ from pymongo import DESCENDING
 
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.context import database
+from greenpower.api.moment import moment
 from greenpower.api.paging import PageQuery, PageSchema, page_answer, skipped
 from greenpower.api.schema import DEVICE, TYPE
 from greenpower.api.timerange import RangeQuery
@@ -41,7 +42,7 @@ class IncidentSchema(ma.Schema):
     device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
     field = ma.fields.String(required=True, metadata=describe("the counter", example="zygsz"))
     incident = ma.fields.String(required=True, metadata=describe("what it is", example="reset"))
-    at = ma.fields.DateTime(required=True, metadata=describe("when, UTC"))
+    at = moment("when, UTC")
     value = ma.fields.Float(required=True, allow_none=True, metadata=describe("the register then"))
     before = ma.fields.Float(required=True, allow_none=True, metadata=describe("the register before it"))
     correction = ma.fields.Float(required=True, allow_none=True, metadata=describe("what it adds to the energy"))

@@ -11,11 +11,12 @@ from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.context import database
 from greenpower.api.cursor import pack, unpack
 from greenpower.api.json import answer
+from greenpower.api.moment import moment
 from greenpower.api.paging import LARGEST_PAGE, link
 from greenpower.api.readings import ESTIMATED, EXACT, NONE
 from greenpower.api.refuse import raise_for
 from greenpower.api.row import present_reading
-from greenpower.api.schema import DEVICE, STAMP, Schemas
+from greenpower.api.schema import DEVICE, Schemas
 from greenpower.api.select import device_field, fields_field, shown
 from greenpower.datatype import DataType
 from greenpower.models import RoleName
@@ -61,15 +62,9 @@ class SeenSchema(ma.Schema):
     """A device of a type, as it was heard. Times of ingest, but for `last_reading`."""
 
     device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
-    first_seen = ma.fields.DateTime(
-        required=True, allow_none=True, metadata=describe("when it was first heard", example=STAMP)
-    )
-    last_seen = ma.fields.DateTime(
-        required=True, allow_none=True, metadata=describe("when it last gave a sign of life", example=STAMP)
-    )
-    last_reading = ma.fields.DateTime(
-        required=True, allow_none=True, metadata=describe("the measured time of its newest reading", example=STAMP)
-    )
+    first_seen = moment("when it was first heard", null=True)
+    last_seen = moment("when it last gave a sign of life", null=True)
+    last_reading = moment("the measured time of its newest reading", null=True)
     readings = ma.fields.Integer(
         required=True, allow_none=True, metadata=describe("how many readings of it there are now, raw", example=2880)
     )

@@ -8,11 +8,11 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.blueprint import describe
+from greenpower.api.moment import STAMP, moment
 from greenpower.api.paging import PageSchema
 from greenpower.datatype import DataType, Field
 
 ID = "6743c1f2a1b2c3d4e5f60718"
-STAMP = "2026-11-23T15:04:05.000Z"
 DEVICE = "33B1225950027"
 TYPE = "meter"
 TOPIC = "site/meter"
@@ -34,8 +34,8 @@ class CoverageSchema(ma.Schema):
     """Which readings a bucket was made of."""
 
     count = ma.fields.Integer(required=True, metadata=describe("readings"))
-    first = ma.fields.DateTime(required=True, metadata=describe("time of the first"))
-    last = ma.fields.DateTime(required=True, metadata=describe("time of the last"))
+    first = moment("time of the first")
+    last = moment("time of the last")
 
 
 def resolution_name() -> ma.fields.String:
@@ -76,9 +76,7 @@ def make_schemas(datatype: DataType) -> Schemas:
                 required=True, allow_none=True, metadata=describe("where its first frame came from; null for buckets")
             ),
             "device_id": ma.fields.String(required=True, metadata=describe("the device", example=DEVICE)),
-            "timestamp": ma.fields.DateTime(
-                required=True, metadata=describe("when it was measured, UTC, milliseconds", example=STAMP)
-            ),
+            "timestamp": moment("when it was measured, UTC, milliseconds"),
             "payload": ma.fields.Nested(payload, required=True, metadata=describe("the values that came, by field")),
             "final": ma.fields.Boolean(metadata=describe("of buckets: whether all that belongs to it is in it")),
             "stats": ma.fields.Dict(
@@ -106,11 +104,11 @@ def make_schemas(datatype: DataType) -> Schemas:
 
 
 def _changes(stem: str, reading: type[ma.Schema]) -> type[ma.Schema]:
-    written = ma.fields.DateTime(required=True, metadata=describe("when it was last written", example=STAMP))
+    written = moment("when it was last written")
     row = type(f"{stem}Change", (reading,), {"updated_at": written})
     after = ma.fields.String(required=True, allow_none=True, metadata=describe("what to give as `after` next time"))
     link = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to more that is there already"))
-    until = ma.fields.DateTime(required=True, metadata=describe("what was written before is shown", example=STAMP))
+    until = moment("what was written before is shown")
     results = ma.fields.List(ma.fields.Nested(row), required=True)
     parts = {"after": after, "next": link, "until": until, "resolution": resolution_name(), "results": results}
     return type(f"{stem}Changes", (ma.Schema,), parts)

@@ -12,8 +12,8 @@ from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.cache import with_etag
 from greenpower.api.json import answer
 from greenpower.api.mirror import show_revoked
+from greenpower.api.moment import STAMP, moment
 from greenpower.api.paging import PageQuery, PageSchema
-from greenpower.api.schema import STAMP
 from greenpower.api.sqlpage import list_answer
 from greenpower.extensions import db
 from greenpower.models import RoleName, User
@@ -40,10 +40,8 @@ class UserSchema(ma.Schema):
     username = ma.fields.String(required=True, metadata=describe("the name to log in with"))
     role = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("what he may do"))
     active = ma.fields.Boolean(required=True, metadata=describe("whether he may log in"))
-    created_at = ma.fields.DateTime(required=True, metadata=describe("when he was made, UTC"))
-    last_login_at = ma.fields.DateTime(
-        required=True, allow_none=True, metadata=describe("when he last logged in, UTC; null: never")
-    )
+    created_at = moment("when he was made, UTC")
+    last_login_at = moment("when he last logged in, UTC; null: never", null=True)
 
 
 class UserPage(PageSchema):

@@ -12,9 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.cache import with_etag
 from greenpower.api.json import answer
+from greenpower.api.moment import STAMP, moment
 from greenpower.api.paging import PageQuery, PageSchema
 from greenpower.api.projection import project
-from greenpower.api.schema import STAMP
 from greenpower.api.sqlpage import list_answer
 from greenpower.api.text import text
 from greenpower.extensions import db
@@ -40,8 +40,8 @@ class ZoneSchema(ma.Schema):
     name = ma.fields.String(required=True, metadata=describe("its name"))
     description = ma.fields.String(required=True, metadata=describe("what it is"))
     devices = ma.fields.Integer(required=True, metadata=describe("how many devices are in it"))
-    created_at = ma.fields.DateTime(required=True, metadata=describe("when it was made, UTC"))
-    updated_at = ma.fields.DateTime(required=True, metadata=describe("when it was last changed, UTC"))
+    created_at = moment("when it was made, UTC")
+    updated_at = moment("when it was last changed, UTC")
 
 
 class ZonePage(PageSchema):
