@@ -9,29 +9,12 @@ from greenpower.api import events, telemetry
 from greenpower.api.blueprint import Blueprint
 from greenpower.api.schema import Schemas, make_schemas
 from greenpower.datatype import DataType
+from greenpower.jobs.plan import plan_name
 from greenpower.registry import RegistryError
-from greenpower.store.layout import (
-    ANSWERS,
-    ATTEMPTS,
-    CATALOGUE,
-    CLOCKS,
-    DEVICE_SETTINGS,
-    EVENTS,
-    INCIDENTS,
-    MARKS,
-    PARTS,
-    SEEN,
-    WATCH,
-    WATERMARKS,
-    Index,
-    reading_indexes,
-)
+from greenpower.store.layout import CORE, Index, reading_indexes
 
 # What the core keeps for itself.
 ENDPOINTS = frozenset({events.ENDPOINT})
-COLLECTIONS = frozenset(
-    {EVENTS, CLOCKS, PARTS, SEEN, WATCH, DEVICE_SETTINGS, MARKS, WATERMARKS, CATALOGUE, ATTEMPTS, INCIDENTS, ANSWERS}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +22,7 @@ class Binding:
     """What a data type became.
 
     collections: base and tiers. path: address of its resource, None where it has none; blueprint likewise. room: the
-    Socket.IO room of its readings. indexes: those that its queries rely on. jobs: names of its background jobs.
+    Socket.IO room of its readings. indexes: those that its queries rely on. jobs: its rollups.
     """
 
     datatype: DataType
@@ -49,25 +32,26 @@ class Binding:
     blueprint: Blueprint | None
     room: str
     indexes: tuple[Index, ...]
-    jobs: tuple[str, ...] = ()
+    jobs: tuple[str, ...]
 
 
 def bind(datatype: DataType) -> Binding:
     """Derive everything from a declaration. Raises RegistryError where it claims what the core keeps for itself."""
     if datatype.endpoint in ENDPOINTS:
         raise RegistryError(f"{datatype.name!r} claims the endpoint {datatype.endpoint!r}, which is the system's own")
-    if taken := COLLECTIONS & {*datatype.collections}:
+    if taken := CORE & {*datatype.collections}:
         raise RegistryError(f"{datatype.name!r} claims the collection {min(taken)!r}, which is the system's own")
     schemas = make_schemas(datatype)
     served = datatype.endpoint is not None
     return Binding(
         datatype=datatype,
         collections=datatype.collections,
-        path=telemetry.path(datatype.endpoint) if datatype.endpoint is not None else None,
+        path=None if datatype.endpoint is None else telemetry.path(datatype.endpoint),
         schemas=schemas,
         blueprint=telemetry.make_blueprint(datatype, schemas) if served else None,
         room=f"type:{datatype.name}",
         indexes=reading_indexes(0),
+        jobs=tuple(plan_name(datatype, tier) for tier in datatype.tiers),
     )
 
 

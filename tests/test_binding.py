@@ -18,7 +18,8 @@ SHIPPED = tuple(load_registry(None))
 def test_everything_is_derived_from_the_declaration(datatype: DataType) -> None:
     binding = bind(datatype)
     assert binding.datatype is datatype and binding.collections == datatype.collections
-    assert binding.room == f"type:{datatype.name}" and binding.jobs == ()
+    assert binding.room == f"type:{datatype.name}"
+    assert binding.jobs == tuple(f"{datatype.name}/{tier.prefix}" for tier in datatype.tiers)
     assert set(binding.schemas.payload().fields) == {field.name for field in datatype.fields}
     assert list(binding.schemas.reading().fields)[:5] == ["id", "topic", "device_id", "timestamp", "payload"]
     assert set(binding.schemas.page().fields) == {"count", "next", "previous", "resolution", "results"}

@@ -18,6 +18,11 @@ TIMES_FROM_BUCKETS = 20
 CADENCES = (1, 2, 3, 5, 6, 10, 12, 15, 20, 30)
 
 
+def plan_name(datatype: DataType, tier: Tier) -> str:
+    """The name of a tier's plan, and of its job."""
+    return f"{datatype.name}/{tier.prefix}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A collection that a tier can be computed from. window: of its buckets, None for readings. ttl: 0 for ever."""
@@ -41,7 +46,7 @@ class Plan:
     @property
     def name(self) -> str:
         """`type/prefix`, as people write it."""
-        return f"{self.datatype.name}/{self.tier.prefix}"
+        return plan_name(self.datatype, self.tier)
 
     @property
     def collection(self) -> str:

@@ -30,6 +30,10 @@ CATALOGUE = "rollup_fields"
 ATTEMPTS = "rollup_attempts"
 INCIDENTS = "counter_incidents"
 ANSWERS = "command_answers"
+#: the core's own, which no data type may claim
+CORE = frozenset(
+    {EVENTS, CLOCKS, PARTS, SEEN, WATCH, DEVICE_SETTINGS, MARKS, WATERMARKS, CATALOGUE, ATTEMPTS, INCIDENTS, ANSWERS}
+)
 
 # The longest expiry that MongoDB takes, 68 years: a TTL index cannot be turned back into a plain one in place.
 FOREVER = 2**31 - 1

@@ -12,7 +12,7 @@ from greenpower.config import Settings
 from greenpower.registry import get_registry
 from greenpower.store.client import sync_client
 from greenpower.store.compression import otherwise_compressed
-from greenpower.store.layout import EVENTS, FOREVER, ensure_indexes, layout
+from greenpower.store.layout import CORE, EVENTS, FOREVER, ensure_indexes, layout
 from tests.cli import run_cli
 
 
@@ -57,6 +57,10 @@ def test_the_dedupe_is_the_databases(settings: Settings) -> None:
         for datatype in get_registry():
             for name in datatype.collections:
                 assert db[name].index_information()["device_id_timestamp"]["unique"] is True
+
+
+def test_what_the_core_keeps_for_itself_is_all_that_is_no_types(settings: Settings) -> None:
+    assert {name for name, _ in layout((), settings)} == CORE
 
 
 def test_collections_are_made_compressed_and_those_that_are_there_keep_what_they_have(settings: Settings) -> None:
