@@ -28,7 +28,6 @@ from greenpower.ingest.replay import Replay
 from greenpower.jobs.backfill import backfill
 from greenpower.jobs.devices import sync_devices
 from greenpower.jobs.presence import judge
-from greenpower.jobs.run import run_all
 from greenpower.models.session import sql_session
 from greenpower.registry import Registry
 from greenpower.store.client import async_client
@@ -50,6 +49,7 @@ from greenpower.store.marks import Place, mark_now
 from greenpower.store.watch import Watch
 from tests.api.conftest import close_app
 from tests.api.meter import METER, Meters, make_meters
+from tests.jobs.world import run_all
 from tests.plans import Asked, Record, recorded
 
 Document = dict[str, Any]

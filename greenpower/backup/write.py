@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from greenpower import __version__
 from greenpower.backup.archive import ArchiveError, Part, check_part, encode, write_part
-from greenpower.backup.manifest import NAME, Manifest, read_manifest, write_manifest
+from greenpower.backup.manifest import Manifest, read_manifest, write_manifest
 from greenpower.backup.table import to_document
 from greenpower.extensions import db as sql
 from greenpower.models.setup import current_revision
@@ -82,8 +82,3 @@ def _documents(mongo: Database[Document], name: str, tell: Tell) -> Iterator[byt
         if done % BATCH == 0:
             tell(f"mongo/{name}", done, max(done, total))
     tell(f"mongo/{name}", done, done)
-
-
-def is_backup(folder: Path) -> bool:
-    """Whether a folder has a manifest."""
-    return (folder / NAME).is_file()

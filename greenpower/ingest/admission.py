@@ -72,11 +72,6 @@ class Admission:
             del self._per_address[guest.address]
         self.metrics.tcp_connections.set(self.count)
 
-    def close_all(self) -> None:
-        """End every connection."""
-        for guest in [*self._nameless, *self._named]:
-            guest.close("stopping")
-
 
 def raise_open_files(wanted: int) -> int:
     """Raise the limit of open files as far as it may be; returns it."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.datatype import DataType
 from greenpower.jobs.advance import advance
 from greenpower.jobs.mend import mend
-from greenpower.jobs.plan import Plan, make_plans
+from greenpower.jobs.plan import Plan
 from greenpower.jobs.recheck import recheck
 from greenpower.jobs.tier import Clock, Counts, TierRun
 from greenpower.store.client import Document
@@ -53,14 +52,3 @@ def run_tier(
         left_alone=run.counts.left_alone,
     )
     return run.counts
-
-
-def run_all(
-    db: Database[Document], datatypes: Iterable[DataType], settings: Settings, *, clock: Clock = now
-) -> dict[str, Counts]:
-    """Bring all tiers up to date, each type's finest first. Returns what was done by tier's name."""
-    return {
-        plan.name: run_tier(db, plan, settings, clock=clock)
-        for datatype in datatypes
-        for plan in make_plans(datatype, settings)
-    }

@@ -12,12 +12,11 @@ from werkzeug.test import TestResponse
 from greenpower.app import create_app
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
-from greenpower.jobs.run import run_all
 from greenpower.registry import Registry
 from greenpower.rollup.counter import energy
 from greenpower.store.layout import ensure_indexes
 from tests.api.conftest import Api, close_app
-from tests.jobs.world import POWER, World
+from tests.jobs.world import POWER, World, run_all
 
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

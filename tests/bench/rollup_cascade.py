@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from greenpower.datatype import DataType
-from greenpower.jobs.run import run_all
 from greenpower.registry import get_registry
 from greenpower.store.client import Document
 from tests.bench.rollup_world import Row, after, database, fill, timed
+from tests.jobs.world import run_all
 
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
 DAY_MINUTES = 1_440

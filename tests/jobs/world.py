@@ -11,8 +11,9 @@ from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.datatype import ENERGY_TIERS, STANDARD_TIERS, DataType, Field, Kind, Mqtt, Tier, json_parser
-from greenpower.jobs.run import run_all
-from greenpower.jobs.tier import Counts
+from greenpower.jobs.plan import make_plans
+from greenpower.jobs.run import now, run_tier
+from greenpower.jobs.tier import Clock, Counts
 from greenpower.rollup.grace import late_before
 from greenpower.store.client import Document
 from greenpower.store.layout import MARKS
@@ -20,6 +21,17 @@ from greenpower.store.marks import Place, mark_now
 from tests.jobs.truth import check_type
 
 RATE = 2_000.0
+
+
+def run_all(
+    db: Database[Document], datatypes: Iterable[DataType], settings: Settings, *, clock: Clock = now
+) -> dict[str, Counts]:
+    """Bring all tiers up to date, each type's finest first. Returns what was done by tier's name."""
+    return {
+        plan.name: run_tier(db, plan, settings, clock=clock)
+        for datatype in datatypes
+        for plan in make_plans(datatype, settings)
+    }
 
 
 def data_type(name: str, tiers: tuple[Tier, ...]) -> DataType:
