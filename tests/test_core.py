@@ -1,4 +1,4 @@
-"""The core knows no plugin: no file of it says the name of one, nor what one claims."""
+"""The core knows no plugin, and its packages say who imports them."""
 
 from __future__ import annotations
 
@@ -36,3 +36,31 @@ def test_no_core_file_names_a_plugin() -> None:
         assert not written.findall(text), path
         strings = {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
         assert not WORDS & strings, path
+
+
+def importers() -> dict[str, set[str]]:
+    """Of each part of the core, the parts that import it."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "greenpower").rglob("*.py"):
+        part = path.relative_to(ROOT / "greenpower").parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("greenpower."):
+                found.setdefault(node.module.split(".")[1], set()).add(part)
+    return found
+
+
+def test_packages_say_what_belongs_there_and_who_imports_them() -> None:
+    parts = importers()
+    known = {*parts, *(part for found in parts.values() for part in found)}
+    packages = [path.parent for path in (ROOT / "greenpower").glob("*/__init__.py")]
+    assert len(packages) > 12
+    for package in packages:
+        text = ast.get_docstring(ast.parse((package / "__init__.py").read_text("utf-8"))) or ""
+        _, told, said = " ".join(text.split()).partition("mported by")
+        assert told, package
+        assert {*re.findall(r"\w+", said)} & known == parts.get(package.name, set()) - {package.name}, package
+
+
+def test_packages_of_tests_say_what_is_tested() -> None:
+    for path in (ROOT / "tests").rglob("__init__.py"):
+        assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), path

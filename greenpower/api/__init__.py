@@ -1,1 +1,5 @@
-"""The REST API: one module a resource. Uses store and models; imported by binding and app."""
+"""The REST API: one module a resource.
+
+What belongs here: routes, schemas, who may call. What does not: queries (`greenpower.store`, `greenpower.models`), the
+way of a command (`greenpower.downlink`). Imported by app, binding, commands and kit.
+"""

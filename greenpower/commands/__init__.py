@@ -1,4 +1,4 @@
 """Commands of the command line, one module a group. They parse arguments and print; the work is done below.
 
-Imported by `greenpower.cli` only.
+May import everything but `greenpower.cli`, which loads them by name. Imported by nothing.
 """

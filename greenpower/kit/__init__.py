@@ -2,5 +2,5 @@
 
 What belongs here: new plugins from a pattern, the rules that every plugin keeps, and what becomes of a frame, without
 servers. What does not: the commands that print it (`greenpower.commands`). It may import whatever lies below the
-application; of `greenpower`, only the commands, tests and pytest import it.
+application. Imported by commands, and by tests and pytest outside.
 """

@@ -1,6 +1,7 @@
-"""What is kept in SQL: users, roles, keys, devices and zones. Telemetry is not; it is in MongoDB (`greenpower.store`).
+"""What is kept in SQL: users, roles, keys, devices, zones and commands. Telemetry is in MongoDB (`greenpower.store`).
 
-Importing this package makes every model known to the metadata that migrations are compared with.
+Importing this package makes every model known to the metadata that migrations are compared with. Imported by api, app,
+backup, commands, downlink and jobs.
 """
 
 from greenpower.models.api_key import ApiKey, Scope

@@ -1,4 +1,5 @@
 """MongoDB: clients, layout (collections, indexes, retention), and every query that the rest of greenpower makes.
 
-Nothing outside this package calls pymongo. Imported by api, ingest and jobs.
+What belongs here: whatever speaks to MongoDB. What does not: what numbers mean (`greenpower.rollup`). Imported by api,
+app, backup, binding, channel, commands, ingest, jobs and kit.
 """

@@ -1,0 +1,1 @@
+"""Backups: written, checked, loaded, and held against what was there."""

@@ -1,0 +1,1 @@
+"""The plugin API: declarations, parsers, checks. Nothing is started."""

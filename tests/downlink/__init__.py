@@ -1,0 +1,1 @@
+"""Commands to devices, from the API over a real broker to a meter and back."""

@@ -1,0 +1,1 @@
+"""The embedded servers, the supervisor and `greenpower up`."""

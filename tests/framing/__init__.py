@@ -1,0 +1,1 @@
+"""Framers and the talk with a gateway: bytes in, messages out. `stream` makes the bytes."""

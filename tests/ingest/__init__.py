@@ -1,0 +1,1 @@
+"""Ingest as a process, on real servers. `gateway` are gateways that dial in."""

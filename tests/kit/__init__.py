@@ -1,0 +1,1 @@
+"""The plugin kit: patterns, rules, and the packages in `docs/examples`."""

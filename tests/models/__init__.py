@@ -1,0 +1,1 @@
+"""Users, devices and zones in SQL, on SQLite and on PostgreSQL."""

@@ -1,0 +1,1 @@
+"""MongoDB: layout, queries and writes, on a real server."""
