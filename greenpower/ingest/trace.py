@@ -21,8 +21,9 @@ from greenpower.store.events import Outcome
 
 log = logging.getLogger(__name__)
 
-# So many lines at once, and one more each second.
-BURST = 20
+# So many lines at once, and one more in so many seconds.
+BURST = 10
+EVERY = 10.0
 SHOWN = 80
 MOST = 8
 # By design, and nothing is wrong with the frame.
@@ -86,7 +87,7 @@ class Trace:
     def _has_room(self) -> bool:
         """Whether another line may be written."""
         now = self._now()
-        self._lines = min(BURST, self._lines + now - self._at)
+        self._lines = min(BURST, self._lines + (now - self._at) / EVERY)
         self._at = now
         if self._lines < 1:
             self._unsaid += 1
