@@ -14,6 +14,7 @@ from uuid import uuid4
 import click
 import redis
 from rq import Queue, Worker
+from rq.job import Job
 
 from greenpower.config import load_settings
 from greenpower.jobs import commands, devices, presence, rollup
@@ -27,13 +28,16 @@ from greenpower.registry import get_registry
 
 SCHEDULER_SECONDS = 5  # the finest cron is a minute; a job is enqueued at most so late
 RETRY_SECONDS = 2.0
+# Whoever ends us waits for 10 s.
+LAST_SECONDS = 7.0
 
 log = logging.getLogger(__name__)
 
 
 @click.command()
 def worker() -> None:
-    """Run background jobs. SIGTERM lets the job that runs come to its end."""
+    """Run background jobs. SIGTERM lets the job that runs come to its end; one that takes too long goes back into the
+    queue."""
     connection, stop = _connect(), threading.Event()
 
     get_registry()  # jobs are forked from here: what is imported once need not be imported in each of them
@@ -66,15 +70,34 @@ def scheduler() -> None:
 
 
 class _Worker(Worker):
-    """An RQ worker that tells us when it was asked to stop; else it only returns, as it does when it lost Redis."""
+    """An RQ worker that ends in time.
+
+    It tells us when it was asked to stop; else it only returns, as it does when it lost Redis. A job that is not done
+    by then is cut off, and the next worker's first: all jobs may be cut off and done again.
+    """
 
     def __init__(self, *arguments: Any, stop: threading.Event, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._stop = stop
+        self._cut = False
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         self._stop.set()
+        timer = threading.Timer(LAST_SECONDS, self._cut_off)
+        timer.daemon = True
+        timer.start()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def _cut_off(self) -> None:
+        if self.horse_pid:
+            self._cut = True
+            self.kill_horse()
+
+    def handle_job_failure(self, job: Job, *arguments: Any, **options: Any) -> None:
+        super().handle_job_failure(job, *arguments, **options)
+        if self._cut:
+            job.requeue(at_front=True)
+            log.warning("%s was not done in time, it is in the queue again", job.description)
 
 
 def _name() -> str:
