@@ -39,6 +39,7 @@ from greenpower.store.layout import (
     DEVICE_SETTINGS,
     EVENTS,
     INCIDENTS,
+    MARK_READS,
     MARKS,
     SEEN,
     WATCH,
@@ -54,7 +55,7 @@ from tests.plans import Asked, Record, recorded
 
 Document = dict[str, Any]
 # A document a device, tier or span at most, and read whole on purpose.
-SMALL = frozenset({CLOCKS, SEEN, WATCH, DEVICE_SETTINGS, WATERMARKS, CATALOGUE})
+SMALL = frozenset({CLOCKS, SEEN, WATCH, DEVICE_SETTINGS, MARK_READS, WATERMARKS, CATALOGUE})
 DEVICES, READINGS = 20, 400
 SPACING = timedelta(seconds=30)
 RARE = "rare/topic"

@@ -1,7 +1,7 @@
 """Marking what a rollup may already have read past: by the clock after the write, before the frame is acknowledged.
 
 A frame whose mark was not written is not acknowledged, so it comes again, is a duplicate, and is marked then: what is
-marked is every reading, new or not.
+marked is every reading, new or not, unless its place is known to be marked still.
 """
 
 from __future__ import annotations
@@ -9,13 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.ingest.arrival import Found
 from greenpower.rollup.grace import late_before
 from greenpower.store.client import Document
 from greenpower.store.failure import until_written
-from greenpower.store.marks import Place, mark
+from greenpower.store.marks import Place, Tier, last_reads, mark
+
+# Places of a tier that are remembered; then they are marked anew, which does no harm.
+MOST_PLACES = 100_000
+
+Spot = tuple[str, datetime]  # device, hour
+
+
+class _Marked:
+    """What this process has marked in a tier since its marks were last read, told by the token of that reading."""
+
+    __slots__ = ("read", "spots")
+
+    def __init__(self, read: ObjectId | None) -> None:
+        self.read = read
+        self.spots: set[Spot] = set()
 
 
 class Marker:
@@ -24,20 +40,41 @@ class Marker:
     def __init__(self, collection: AsyncCollection[Document], on_retry: Callable[[Exception], None]) -> None:
         self.collection = collection
         self._on_retry = on_retry
+        self._marked: dict[Tier, _Marked] = {}
 
     async def mark(self, batch: Iterable[Found]) -> None:
         """Mark those of a batch of stored readings that are late, waiting for MongoDB as long as it takes."""
-        now = datetime.now(UTC)
-        limits: dict[str, datetime | None] = {}
-        places: set[Place] = set()
-        for found in batch:
-            datatype = found.arrival.datatype
-            if datatype is None or found.time is None or found.device_id is None:
-                continue
-            if datatype.name not in limits:
-                limits[datatype.name] = late_before(now, datatype.tiers[0].window) if datatype.tiers else None
-            limit = limits[datatype.name]
-            if limit is not None and found.time < limit:
-                places.add(Place.of(datatype.name, datatype.tiers[0].prefix, found.device_id, found.time))
-        if places:
-            await until_written(lambda: mark(self.collection, places), on_retry=self._on_retry)
+        if late := _late(batch, datetime.now(UTC)):
+            await until_written(lambda: self._mark(late), on_retry=self._on_retry)
+
+    async def _mark(self, late: dict[Tier, set[Spot]]) -> None:
+        # Looked at after the readings were stored and before anything is marked: both matter (see `store.marks`).
+        reads = await last_reads(self.collection, late)
+        for tier, read in reads.items():
+            known = self._marked.get(tier)
+            if known is None or known.read != read or len(known.spots) > MOST_PLACES:
+                known = self._marked[tier] = _Marked(read)
+            if new := late[tier] - known.spots:
+                await mark(self.collection, [Place(*tier, device, hour) for device, hour in new])
+                # Into the set of that reading, which by now may have been replaced.
+                known.spots |= new
+
+
+def _late(batch: Iterable[Found], now: datetime) -> dict[Tier, set[Spot]]:
+    """The places of readings that a rollup may have read past."""
+    limits: dict[str, tuple[datetime, set[Spot]] | None] = {}
+    found: dict[Tier, set[Spot]] = {}
+    for item in batch:
+        datatype = item.arrival.datatype
+        if datatype is None or item.time is None or item.device_id is None:
+            continue
+        name = datatype.name
+        if name not in limits:
+            limits[name] = None
+            if datatype.tiers:
+                spots = found[name, datatype.tiers[0].prefix] = set()
+                limits[name] = late_before(now, datatype.tiers[0].window), spots
+        limit = limits[name]
+        if limit is not None and item.time < limit[0]:
+            limit[1].add((item.device_id, item.time.replace(minute=0, second=0, microsecond=0)))
+    return {tier: spots for tier, spots in found.items() if spots}

@@ -25,6 +25,7 @@ SEEN = "devices_seen"
 WATCH = "ingest_watch"
 DEVICE_SETTINGS = "device_settings"
 MARKS = "rollup_marks"
+MARK_READS = "rollup_mark_reads"
 WATERMARKS = "rollup_watermarks"
 CATALOGUE = "rollup_fields"
 ATTEMPTS = "rollup_attempts"
@@ -32,7 +33,21 @@ INCIDENTS = "counter_incidents"
 ANSWERS = "command_answers"
 #: the core's own, which no data type may claim
 CORE = frozenset(
-    {EVENTS, CLOCKS, PARTS, SEEN, WATCH, DEVICE_SETTINGS, MARKS, WATERMARKS, CATALOGUE, ATTEMPTS, INCIDENTS, ANSWERS}
+    {
+        EVENTS,
+        CLOCKS,
+        PARTS,
+        SEEN,
+        WATCH,
+        DEVICE_SETTINGS,
+        MARKS,
+        MARK_READS,
+        WATERMARKS,
+        CATALOGUE,
+        ATTEMPTS,
+        INCIDENTS,
+        ANSWERS,
+    }
 )
 
 # The longest expiry that MongoDB takes, 68 years: a TTL index cannot be turned back into a plain one in place.
@@ -115,6 +130,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield DEVICE_SETTINGS, (Index(keys=("written_at",)),)
     yield PARTS, (Index(keys=("key",)), Index(keys=("received_at",), ttl=PARTS_TTL))
     yield MARKS, (Index(keys=("type", "prefix", "since")),)
+    yield MARK_READS, ()
     yield WATERMARKS, ()
     yield CATALOGUE, ()
     yield ANSWERS, (Index(keys=("taken", "received_at")), Index(keys=("received_at",), ttl=ANSWERS_TTL))

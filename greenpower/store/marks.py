@@ -3,6 +3,11 @@
 A document a type, tier, device and hour: {_id, type, prefix, device_id, hour, count, token, since, updated_at}. Setting
 a mark counts it up and gives it a new token. Whoever has done what a mark asks for removes it only if its token is the
 one that was read before the work began: what was marked meanwhile stays marked, and nobody has to remember anything.
+
+Marking the same places with every batch of a backlog would cost more than storing it. So whoever reads marks leaves a
+token of its own for the tier after that and before it looks at any reading: {_id: "type/prefix", token}. As long as
+that token is the one that was there before a place was marked, the mark is there and will be read before the readings
+are: a reading that was stored before the token was looked at again needs no other mark.
 """
 
 from __future__ import annotations
@@ -18,6 +23,9 @@ from pymongo.collection import Collection
 
 from greenpower.rollup.window import HOUR, floor
 from greenpower.store.client import Document
+from greenpower.store.layout import MARK_READS
+
+Tier = tuple[str, str]  # type name, prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +90,25 @@ def mark_now(collection: Collection[Document], places: Iterable[Place]) -> None:
         collection.bulk_write(updates, ordered=False)
 
 
+async def last_reads(collection: AsyncCollection[Document], tiers: Iterable[Tier]) -> dict[Tier, ObjectId | None]:
+    """The token of the last reading of each tier's marks, None where they were never read. collection: of the marks."""
+    keys = {_tier_key(*tier): tier for tier in tiers}
+    found: dict[Tier, ObjectId | None] = dict.fromkeys(keys.values())
+    async for document in collection.database[MARK_READS].find({"_id": {"$in": list(keys)}}):
+        found[keys[document["_id"]]] = document["token"]
+    return found
+
+
+def _tier_key(type_name: str, prefix: str) -> str:
+    return f"{type_name}/{prefix}"
+
+
 def read_marks(collection: Collection[Document], type_name: str, prefix: str, limit: int, skip: int = 0) -> list[Mark]:
-    """The marks of a tier, those that have waited longest first."""
-    found = collection.find({"type": type_name, "prefix": prefix}).sort("since").skip(skip).limit(limit)
+    """The marks of a tier, those that have waited longest first. Readings that they ask for are to be read after."""
+    found = collection.find({"type": type_name, "prefix": prefix}).sort("since").skip(skip).limit(limit).to_list()
+    if found:
+        key = {"_id": _tier_key(type_name, prefix)}
+        collection.database[MARK_READS].update_one(key, {"$set": {"token": ObjectId()}}, upsert=True)
     return [
         Mark(
             Place(document["type"], document["prefix"], document["device_id"], document["hour"]),
