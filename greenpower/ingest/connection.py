@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import struct
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +23,10 @@ from greenpower.config import Settings
 NEVER = 0xFFFFFFFF
 KEEPALIVE = 30
 CONNECT_SECONDS = 5.0
+# Type and length, then the packet id; without a reason code it is success, in MQTT 5 too.
+PUBACK, PUBACK_HEAD = struct.Struct("!HH"), 0x4002
+
+Topic = str | bytes  # bytes where it is no UTF-8
 
 
 class BrokerSilent(OSError):
@@ -28,13 +34,22 @@ class BrokerSilent(OSError):
 
 
 class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
-    """A client for one connection: where gmqtt would reconnect, it says that the connection is lost."""
+    """A client for one connection: where gmqtt would reconnect, it says that the connection is lost.
+
+    on_frame: takes each frame of QoS 1 (its properties have `dup` and `retain`) and returns what must have ended well
+    before it is acknowledged, None where it shall not be. Frames that wait for the same are acknowledged in one write;
+    gmqtt would make a task and a write for each. on_acknowledged: told how many were, and how many no more could be.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.lost = asyncio.Event()
         self.held_back = False
         self.noisy = False  # whether it was said that the broker sends too much
+        self.on_frame: Callable[[Connection, Topic, bytes, dict[str, Any]], asyncio.Future[None] | None] = _keep_nothing
+        self.on_acknowledged: Callable[[int, int], None] = lambda sent, unsent: None
+        self._waiting: dict[asyncio.Future[None], list[int]] = {}
         super().__init__(*args, **kwargs)
+        self._package_handler._handle_qos_1_publish_packet = self._take
 
     def hold_back(self, hold: bool) -> None:
         """Read nothing more from the broker, or read on; nothing where the connection is closed."""
@@ -48,6 +63,27 @@ class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
         elif self.held_back:
             transport.resume_reading()
         self.held_back = hold
+
+    def _take(self, packet_id: int, payload: bytes, topic: Topic, properties: dict[str, Any]) -> None:
+        done = self.on_frame(self, topic, payload, properties)
+        if done is None:
+            return
+        waiting = self._waiting.get(done)
+        if waiting is None:
+            waiting = self._waiting[done] = []
+            done.add_done_callback(self._acknowledge)
+        waiting.append(packet_id)
+
+    def _acknowledge(self, done: asyncio.Future[None]) -> None:
+        packet_ids = self._waiting.pop(done)
+        if done.cancelled() or done.exception() is not None:
+            return
+        # Of a lost connection nothing is sent: the broker delivers the frame again, and it is a duplicate then.
+        if self.lost.is_set() or self._connection.is_closing():
+            self.on_acknowledged(0, len(packet_ids))
+        else:
+            self._connection.send_package(b"".join([PUBACK.pack(PUBACK_HEAD, packet_id) for packet_id in packet_ids]))
+            self.on_acknowledged(len(packet_ids), 0)
 
     async def reconnect(self, delay: bool = False) -> None:
         """Called by gmqtt when the connection ended or was refused."""
@@ -65,8 +101,12 @@ class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
             await asyncio.wait_for(self.disconnect(), CONNECT_SECONDS)
 
 
+def _keep_nothing(client: Connection, topic: Topic, payload: bytes, properties: dict[str, Any]) -> None:
+    return None
+
+
 def persistent(settings: Settings, version: int) -> Connection:
-    """A client for a session that the broker keeps, and that acknowledges a frame when its handler returns."""
+    """A client for a session that the broker keeps, and that acknowledges a frame when its handler says so."""
     properties: dict[str, Any] = {}
     if version == MQTTv50:
         properties = {"session_expiry_interval": NEVER, "receive_maximum": settings.mqtt_receive_maximum}

@@ -18,8 +18,8 @@ from gmqtt import Subscription
 from gmqtt.mqtt.handler import MQTTConnectError
 
 from greenpower.config import Settings
-from greenpower.ingest.connection import Connection, connect, fleeting
-from greenpower.ingest.mqtt import SUCCESS, MqttSource
+from greenpower.ingest.connection import Connection, Topic, connect, fleeting
+from greenpower.ingest.mqtt import MqttSource
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.subscription import encoded
 
@@ -192,14 +192,14 @@ class Drain(MqttSource):
         writer.close()
         return True
 
-    async def _on_message(
-        self, client: Connection, topic: str | bytes, payload: bytes, qos: int, properties: dict[str, Any]
-    ) -> int:
+    def _take(
+        self, client: Connection, topic: Topic, payload: bytes, properties: dict[str, Any]
+    ) -> asyncio.Future[None] | None:
         if isinstance(topic, str) and topic.startswith(MARKS):
             if topic == self._marks and client is self._client:
                 self._marked.set()
-            return SUCCESS
+            return self._nothing_to_store
         if isinstance(topic, str) and topic.startswith("$SYS/"):
-            return SUCCESS
+            return self._nothing_to_store
         self.taken += 1
-        return await super()._on_message(client, topic, payload, qos, properties)
+        return super()._take(client, topic, payload, properties)

@@ -20,7 +20,7 @@ from gmqtt.mqtt.handler import MQTTConnectError
 
 from greenpower.config import Settings
 from greenpower.ingest.arrival import Arrival
-from greenpower.ingest.connection import BrokerSilent, Connection, connect, persistent, version_name
+from greenpower.ingest.connection import BrokerSilent, Connection, Topic, connect, persistent, version_name
 from greenpower.ingest.limits import DROPPED, Dropped, of_connack, of_suback
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.subscription import ALWAYS_SEND_RETAINED, encoded, filters, subscriptions
@@ -64,6 +64,9 @@ class MqttSource:
         self._version: int = MQTTv50
         self._knows_5 = False
         self._client: Connection | None = None
+        self._left: asyncio.Future[None] | None = None
+        self._nothing_to_store = asyncio.get_running_loop().create_future()
+        self._nothing_to_store.set_result(None)
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -131,6 +134,8 @@ class MqttSource:
     def _new_client(self) -> Connection:
         client = persistent(self.settings, self._version)
         client.on_message = self._on_message
+        client.on_frame = self._take
+        client.on_acknowledged = self._on_acknowledged
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
@@ -182,24 +187,30 @@ class MqttSource:
             log.error("another process connected as %s: each needs an MQTT_CLIENT_ID of its own", client._client_id)
 
     async def _on_message(
-        self, client: Connection, topic: str | bytes, payload: bytes, qos: int, properties: dict[str, Any]
+        self, client: Connection, topic: Topic, payload: bytes, qos: int, properties: dict[str, Any]
     ) -> int:
-        """Take a frame. gmqtt acknowledges when this returns, on the connection of `client`."""
-        if topic == DROPPED:
-            self._hear_dropped(payload)
-            return SUCCESS
-        if self._stopping.is_set():
-            # Unacknowledged, it comes again to the next process: nothing can be sent once the connection is closed.
-            await self._ended.wait()
-            return SUCCESS
-        if qos == 0 and self.pipeline.batcher.pending > WINDOWS_HELD * self.window:
+        """Take a frame that is not of QoS 1. gmqtt acknowledges one of QoS 2 when this returns."""
+        if qos == 0 and topic != DROPPED and self.pipeline.batcher.pending > WINDOWS_HELD * self.window:
             self.metrics.overflow.inc()
             return SUCCESS
+        await (self._take(client, topic, payload, properties) or self._ended.wait())
+        return SUCCESS
+
+    def _take(
+        self, client: Connection, topic: Topic, payload: bytes, properties: dict[str, Any]
+    ) -> asyncio.Future[None] | None:
+        """Take a frame. The answer ends when it may be acknowledged; None where it must not be on this connection."""
+        if topic == DROPPED:
+            self._hear_dropped(payload)
+            return self._nothing_to_store
+        if self._stopping.is_set():
+            # Unacknowledged, it comes again to the next process: nothing can be sent once the connection is closed.
+            return None
         if self.pipeline.batcher.is_full and not client.lost.is_set():
             # Long frames, and MongoDB away: leave the rest at the broker until there is room again.
             log.warning("%d bytes held, leaving the broker for a while", self.pipeline.batcher.pending_bytes)
             client.lost.set()
-            await client.disconnect()
+            self._left = asyncio.ensure_future(client.leave())
         arrival = Arrival(
             topic=topic if isinstance(topic, str) else ascii(topic),
             payload=payload,
@@ -211,10 +222,11 @@ class MqttSource:
         done = self.pipeline.submit(arrival)
         if self.pipeline.batcher.pending > WINDOWS_READ * self.window:
             self._hold_back(client)
-        await done
-        # Of a lost connection gmqtt sends nothing: the broker delivers the frame again, and it is a duplicate then.
-        (self.metrics.unacknowledged if client.lost.is_set() else self.metrics.acknowledged).inc()
-        return SUCCESS
+        return done
+
+    def _on_acknowledged(self, sent: int, unsent: int) -> None:
+        self.metrics.acknowledged.inc(sent)
+        self.metrics.unacknowledged.inc(unsent)
 
     def _hold_back(self, client: Connection) -> None:
         """Leave what the broker sends in the network until there is room."""
