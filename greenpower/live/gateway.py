@@ -11,7 +11,6 @@ import orjson
 import redis
 from flask import Flask, Response, request
 from flask_socketio import ConnectionRefusedError, SocketIO
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from greenpower import revocation
 from greenpower.channel.message import Message
@@ -19,6 +18,7 @@ from greenpower.config import Settings
 from greenpower.live.client import Client
 from greenpower.live.feed import Feed, make_client
 from greenpower.live.hub import Hub
+from greenpower.live.metrics import Metrics
 from greenpower.live.origin import Origins
 from greenpower.live.request import Allowance, Bad, read_subscribe, read_unsubscribe
 from greenpower.live.token import Refused, check_token
@@ -58,6 +58,7 @@ class Gateway:
         self._allowances: dict[str, Allowance] = {}
         self._nameless: dict[str, float] = {}
         self.hub = Hub(self._send, self._queued)
+        self.metrics = Metrics(self.hub)
         self.feed = Feed(url, self._types, self)
         self.app = Flask("greenpower.live", static_folder=None)
         self.socketio = SocketIO(
@@ -81,7 +82,6 @@ class Gateway:
             self.socketio.on_event(name, handler, namespace=NAMESPACE)
         self.app.add_url_rule("/health", "health", self._health)
         self.app.add_url_rule("/metrics", "metrics", self._metrics)
-        self._make_metrics()
 
     def start(self) -> None:
         """Start listening to Redis, sending to those that wait, and ending what has expired."""
@@ -119,11 +119,11 @@ class Gateway:
             if not self.hub.connect(Client(sid=sid, eio_sid=eio_sid, claims=claims)):
                 raise Refused("token-revoked")
         except Refused as error:
-            self.refused.labels(str(error)).inc()
+            self.metrics.refused.labels(str(error)).inc()
             raise ConnectionRefusedError(str(error)) from None
         except redis.RedisError as error:
             log.warning("Redis: %.200s; a client was refused", error)
-            self.refused.labels("unavailable").inc()
+            self.metrics.refused.labels("unavailable").inc()
             raise ConnectionRefusedError("unavailable") from None
         self._allowances[sid] = Allowance(time.monotonic())
 
@@ -183,7 +183,7 @@ class Gateway:
     # What is sent.
 
     def _send(self, client: Client, event: str, data: object) -> None:
-        self.sent.labels(event).inc()
+        self.metrics.sent.labels(event).inc()
         self.socketio.server.emit(event, data, to=client.sid, namespace=NAMESPACE)
 
     def _queued(self, client: Client) -> int:
@@ -192,7 +192,7 @@ class Gateway:
 
     def _end(self, client: Client, reason: str) -> None:
         """Tell a client why, and disconnect it."""
-        self.ended.labels(reason).inc()
+        self.metrics.ended.labels(reason).inc()
         self.hub.disconnect(client.sid)
         self.socketio.server.emit("ended", {"reason": reason}, to=client.sid, namespace=NAMESPACE)
         self.socketio.server.disconnect(client.sid, namespace=NAMESPACE)
@@ -227,23 +227,13 @@ class Gateway:
 
     # What operators see.
 
-    def _make_metrics(self) -> None:
-        self.registry = CollectorRegistry()
-        self.sent = Counter("greenpower_realtime_sent", "messages to clients", ["event"], registry=self.registry)
-        self.refused = Counter("greenpower_realtime_refused", "connections refused", ["reason"], registry=self.registry)
-        self.ended = Counter("greenpower_realtime_ended", "connections ended", ["reason"], registry=self.registry)
-        clients = Gauge("greenpower_realtime_clients", "clients connected", registry=self.registry)
-        clients.set_function(lambda: len(self.hub.clients))
-        waiting = Gauge("greenpower_realtime_waiting", "clients for whom something waits", registry=self.registry)
-        waiting.set_function(lambda: len(self.hub.waiting))
-
     def _health(self) -> Response:
         found = {"status": "ok" if self.feed.connected else "degraded", "redis": self.feed.connected,
                  "clients": len(self.hub.clients)}  # fmt: skip
         return Response(orjson.dumps(found), 200 if self.feed.connected else 503, content_type="application/json")
 
     def _metrics(self) -> Response:
-        return Response(generate_latest(self.registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(self.metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _sid() -> str:

@@ -1,77 +1,25 @@
 """Which quantity a field measures, by its unit, its kind and the words of its name and title.
 
-What belongs here: the table from units and words to quantities. What does not: the quantities (`feeder`, `curve`). No
-data type is named: a field that no rule knows gets a plausible wave between its limits.
+What belongs here: the table from units and words to quantities. What does not: what a field says (`clue`), the
+quantities (`feeder`, `curve`). No data type is named: a field that no rule knows gets a plausible wave between its
+limits.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from random import Random
 
-from greenpower.datatype import Field, Kind
-from greenpower.simulator.curve import DAY, HOUR, SMOKE, WARMTH, Ripple
+from greenpower.datatype import Kind
+from greenpower.simulator.clue import PEAK, Clue, Moment
+from greenpower.simulator.curve import DAY, HOUR, SMOKE, WARMTH
 from greenpower.simulator.feeder import EVERY_HOUR, INSTALLED, TARIFFS, Feeder, State
 
-PEAK = 19 * HOUR
-PHASES = {"a": 0, "b": 1, "c": 2}
 ENERGY = frozenset({"Wh", "kWh", "kvarh", "kVAh"})
 #: a register may rise by so many times what a feeder of its size takes
 SAFE = 2
 EXPORT = re.compile(r"\b(export|received|reverse)")
 SUMMED = {"kW": "p", "kvar": "q", "kVA": "s"}
-
-
-class Moment:
-    """A feeder at one local second, `east` seconds ahead of UTC; what several fields need is worked out once."""
-
-    def __init__(self, feeder: Feeder, second: float, east: float) -> None:
-        self.feeder = feeder
-        self.second = second
-        self.east = east
-
-    @cached_property
-    def state(self) -> State:
-        return self.feeder.at(self.second)
-
-    @cached_property
-    def demand(self) -> State:
-        return self.feeder.demand(self.second)
-
-    @cached_property
-    def monthly_peak(self) -> State:
-        """The state at yesterday's peak, which stands for the month's."""
-        return self.feeder.demand(self.second - self.second % DAY - DAY + PEAK)
-
-
-@dataclass(frozen=True, slots=True)
-class Clue:
-    """What a field says of itself: words, the phase it is of (None: all), and its place among its device's fields."""
-
-    field: Field
-    words: str
-    phase: int | None
-    line: tuple[int, int] | None
-    ripple: Ripple
-    spread: float
-
-    @classmethod
-    def of(cls, field: Field, random: Random) -> Clue:
-        words = f"{field.name.replace('_', ' ')} {field.title}".lower()
-        line = re.search(r"\b([abc])-([abc])\b", words)
-        single = re.findall(r"(?<![-\w])([abc])(?![-\w])", words)
-        return cls(
-            field=field, words=words, ripple=Ripple(random), spread=random.uniform(-1, 1),
-            line=(PHASES[line[1]], PHASES[line[2]]) if line else None,
-            phase=PHASES[single[-1]] if single and not line else None,
-        )  # fmt: skip
-
-    def has(self, pattern: str) -> bool:
-        return re.search(pattern, self.words) is not None
-
 
 Quantity = Callable[[Moment], float]
 

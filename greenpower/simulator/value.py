@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from random import Random
 
 from greenpower.datatype import Field
+from greenpower.simulator.clue import Clue, Moment
 from greenpower.simulator.feeder import Feeder
-from greenpower.simulator.quantity import Clue, Moment, quantity_of
+from greenpower.simulator.quantity import quantity_of
 
 SUNNY = re.compile(r"\b(solar|photovoltaic|PV)\b", re.IGNORECASE)
 
