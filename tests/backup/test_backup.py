@@ -68,10 +68,11 @@ def fill(db: Database[Document]) -> None:
 
 
 def mongo_content(settings: Settings) -> dict[str, Any]:
+    """Documents, indexes with all their options, and how each collection is kept."""
     with MongoClient[Document](settings.need("MONGO_DB_URI"), tz_aware=True) as client:
         db = client[settings.mongo_db_name]
         return {
-            name: (list(db[name].find().sort("_id")), sorted(db[name].index_information()))
+            name: (list(db[name].find().sort("_id")), db[name].index_information(), db[name].options())
             for name in sorted(db.list_collection_names())
         }
 
