@@ -30,6 +30,9 @@ SCHEDULER_SECONDS = 5  # the finest cron is a minute; a job is enqueued at most 
 RETRY_SECONDS = 2.0
 # Whoever ends us waits for 10 s.
 LAST_SECONDS = 7.0
+# A heartbeat each 15 s while there is nothing to do (RQ takes that much off), and each 10 s while a job runs: whoever
+# keeps the process alive knows soon that it hangs.
+TTL_SECONDS, MONITORING_SECONDS = 30, 10
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +51,15 @@ def worker() -> None:
     def work() -> None:
         # A new one each time: it registers itself under its name when it starts, and cannot twice.
         queue = Queue(QUEUE, connection=connection)
-        _Worker([queue], connection=connection, name=_name(), stop=stop).work(logging_level=None)
+        worker = _Worker(
+            [queue],
+            connection=connection,
+            name=_name(),
+            worker_ttl=TTL_SECONDS,
+            job_monitoring_interval=MONITORING_SECONDS,
+            stop=stop,
+        )
+        worker.work(logging_level=None)
 
     _until(stop, work)
 

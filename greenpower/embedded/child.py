@@ -14,7 +14,7 @@ def _always_answers(pid: int) -> str:
     return ""
 
 
-def _never_silent() -> bool:
+def _never_silent(pid: int) -> bool:
     return False
 
 
@@ -23,16 +23,16 @@ class Child:
     """One process that the supervisor keeps alive.
 
     `trouble` gets the process id and returns why it does not answer yet, empty when it does; it runs in a thread and
-    takes a few seconds at most. `silent`, asked once it has answered, says whether it has stopped answering at all; one
-    that stays silent is killed and started again. `show` turns a line of output into what the operator sees, empty to
-    hide it. `stop_seconds` is how long it may take to end before it is killed.
+    takes a few seconds at most. `silent`, asked in the same way once it has answered, says whether it has stopped
+    answering at all; one that stays silent is killed and started again. `show` turns a line of output into what the
+    operator sees, empty to hide it. `stop_seconds` is how long it may take to end before it is killed.
     """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     trouble: Callable[[int], str] = _always_answers
-    silent: Callable[[], bool] = _never_silent
+    silent: Callable[[int], bool] = _never_silent
     show: Callable[[str], str] = str
     stop_seconds: float = 10.0
 

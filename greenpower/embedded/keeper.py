@@ -105,12 +105,12 @@ class Keeper:
                 complain *= 2
             await asyncio.sleep(POLL_SECONDS)
         self.ready.set()
-        await self._until_silent()
+        await self._until_silent(pid)
         self._say(self.child.name, "does not answer any more: killed")
         self.kill()
 
-    async def _until_silent(self) -> None:
+    async def _until_silent(self, pid: int) -> None:
         missed = 0
         while missed < SILENT_TIMES:
             await asyncio.sleep(SILENT_SECONDS)
-            missed = missed + 1 if await asyncio.to_thread(self.child.silent) else 0
+            missed = missed + 1 if await asyncio.to_thread(self.child.silent, pid) else 0

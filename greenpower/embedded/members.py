@@ -15,7 +15,7 @@ from greenpower.config import Settings
 from greenpower.embedded.child import Child
 from greenpower.embedded.home import write_private
 from greenpower.embedded.port import bind_trouble, free_port
-from greenpower.embedded.probe import http_trouble, reach
+from greenpower.embedded.probe import http_trouble, ingest_silent, reach
 from greenpower.embedded.stack import PORTS, Service, service_child
 
 NO_SESSION = 3  # exit code of `greenpower mqtt drain` where there is nothing to drain
@@ -57,6 +57,7 @@ def member_child(member: Member, settings: Settings, environment: dict[str, str]
         name=member.name,
         arguments=("ingest", "--mqtt", *(("--tcp",) if member.tcp else ())),
         trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, member.port, "/health"),
+        silent=lambda settings, pid: ingest_silent(settings.ingest_http_host, member.port),
     )
     own = {"INGEST_HTTP_PORT": str(member.port), "MQTT_CLIENT_ID": member.client_id}
     if shared:

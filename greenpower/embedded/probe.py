@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import socket
+from datetime import UTC, datetime
 
 import redis
 from redis.backoff import NoBackoff
@@ -13,6 +15,9 @@ from rq import Worker
 
 TIMEOUT = 2.0
 SHOWN_BODY = 200
+# A worker says that it lives every quarter of a minute, also while a job runs.
+HEARTBEAT_SECONDS = 45.0
+NO_REDIS = "Redis: "
 SCHEDULER_KEY = "rq:scheduler_instance:{pid}-*"
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
@@ -47,15 +52,35 @@ def http_silent(host: str, port: int, path: str) -> bool:
     return False
 
 
+def ingest_silent(host: str, port: int) -> bool:
+    """Whether ingest gives no answer, or its answer says that its event loop stands still."""
+    connection = http.client.HTTPConnection(reach(host), port, timeout=TIMEOUT)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", "/health")
+            report = json.loads(connection.getresponse().read())
+            return not report["parts"]["loop"]["ok"]
+        except (OSError, http.client.HTTPException, ValueError, KeyError):
+            return True
+
+
 def worker_trouble(url: str, pid: int | None) -> str:
-    """Process `pid` of this machine (None: any of its processes) must be registered in Redis as an RQ worker."""
+    """Process `pid` of this machine (None: any of its processes) must be registered in Redis as an RQ worker, and have
+    said so of late."""
     host = socket.gethostname()
     try:
         with _connection(url) as connection:
-            found = any(pid in (None, worker.pid) and worker.hostname == host for worker in Worker.all(connection))
+            found = [
+                worker.last_heartbeat
+                for worker in Worker.all(connection)
+                if pid in (None, worker.pid) and worker.hostname == host and worker.last_heartbeat is not None
+            ]
     except redis.RedisError as error:
-        return f"Redis: {error}"
-    return "" if found else "no such worker registered in Redis"
+        return f"{NO_REDIS}{error}"
+    if not found:
+        return "no such worker registered in Redis"
+    age = (datetime.now(UTC) - max(found)).total_seconds()
+    return f"its last heartbeat is {age:.0f} s old" if age > HEARTBEAT_SECONDS else ""
 
 
 def scheduler_trouble(url: str, pid: int | None) -> str:
@@ -67,8 +92,13 @@ def scheduler_trouble(url: str, pid: int | None) -> str:
                 for key in connection.scan_iter(SCHEDULER_KEY.format(pid=pid or "*"))
             )
     except redis.RedisError as error:
-        return f"Redis: {error}"
+        return f"{NO_REDIS}{error}"
     return "" if found else "no such scheduler registered in Redis"
+
+
+def registry_silent(trouble: str) -> bool:
+    """Whether what `worker_trouble` or `scheduler_trouble` found is the process's own: not that Redis is away."""
+    return bool(trouble) and not trouble.startswith(NO_REDIS)
 
 
 def _connection(url: str) -> redis.Redis:

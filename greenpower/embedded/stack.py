@@ -13,7 +13,14 @@ from greenpower.embedded.error import EmbeddedError
 from greenpower.embedded.mongod import Mongod
 from greenpower.embedded.part import Part
 from greenpower.embedded.port import LOOPBACK, bind_trouble, free_port
-from greenpower.embedded.probe import http_silent, http_trouble, scheduler_trouble, worker_trouble
+from greenpower.embedded.probe import (
+    http_silent,
+    http_trouble,
+    ingest_silent,
+    registry_silent,
+    scheduler_trouble,
+    worker_trouble,
+)
 from greenpower.embedded.valkey import Valkey
 
 
@@ -28,7 +35,7 @@ class Service:
     name: str
     arguments: tuple[str, ...]
     trouble: Callable[[Settings, int | None], str] = _no_trouble
-    silent: Callable[[Settings], bool] = lambda settings: False
+    silent: Callable[[Settings, int], bool] = lambda settings, pid: False
 
 
 # `greenpower up` may run several of it, each with a port and a client id of its own (`members`).
@@ -36,7 +43,7 @@ INGEST = Service(
     name="ingest",
     arguments=("ingest", "--mqtt", "--tcp"),
     trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, settings.ingest_http_port, "/health"),
-    silent=lambda settings: http_silent(settings.ingest_http_host, settings.ingest_http_port, "/health"),
+    silent=lambda settings, pid: ingest_silent(settings.ingest_http_host, settings.ingest_http_port),
 )
 SERVICES = (
     INGEST,
@@ -44,23 +51,25 @@ SERVICES = (
         name="api",
         arguments=("api",),
         trouble=lambda settings, pid: http_trouble(settings.api_host, settings.api_port, "/api/ready/"),
-        silent=lambda settings: http_silent(settings.api_host, settings.api_port, "/api/ready/"),
+        silent=lambda settings, pid: http_silent(settings.api_host, settings.api_port, "/api/ready/"),
     ),
     Service(
         name="realtime",
         arguments=("realtime",),
         trouble=lambda settings, pid: http_trouble(settings.api_host, settings.realtime_port, "/health"),
-        silent=lambda settings: http_silent(settings.api_host, settings.realtime_port, "/health"),
+        silent=lambda settings, pid: http_silent(settings.api_host, settings.realtime_port, "/health"),
     ),
     Service(
         name="worker",
         arguments=("worker",),
         trouble=lambda settings, pid: worker_trouble(settings.need("REDIS_URL"), pid),
+        silent=lambda settings, pid: registry_silent(worker_trouble(settings.need("REDIS_URL"), pid)),
     ),
     Service(
         name="scheduler",
         arguments=("scheduler",),
         trouble=lambda settings, pid: scheduler_trouble(settings.need("REDIS_URL"), pid),
+        silent=lambda settings, pid: registry_silent(scheduler_trouble(settings.need("REDIS_URL"), pid)),
     ),
 )
 INIT = Service(name="init", arguments=("init",))
@@ -131,5 +140,5 @@ def service_child(service: Service, settings: Settings, environment: dict[str, s
         command=(sys.executable, "-m", "greenpower", *service.arguments),
         environment={**environment, "PYTHONUNBUFFERED": "1"},
         trouble=lambda pid: service.trouble(settings, pid),
-        silent=lambda: service.silent(settings),
+        silent=lambda pid: service.silent(settings, pid),
     )

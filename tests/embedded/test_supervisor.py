@@ -241,7 +241,7 @@ def test_a_child_that_hangs_is_started_again(monkeypatch: pytest.MonkeyPatch) ->
     hanging = False
     asked = 0
 
-    def silent() -> bool:
+    def silent(pid: int) -> bool:
         nonlocal asked
         asked += 1
         return hanging or asked % 3 == 0

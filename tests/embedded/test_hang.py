@@ -1,0 +1,81 @@
+"""Children of `greenpower up` that hang: the real processes, stopped by a signal, seen by what they really answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from greenpower.commands.init import init_mongo, init_sql
+from greenpower.config import Settings
+from greenpower.embedded import Valkey, keeper, probe
+from greenpower.embedded.child import Child
+from greenpower.embedded.members import choose_members, member_child
+from greenpower.embedded.stack import INGEST, SERVICES, service_child
+from greenpower.embedded.supervisor import Supervisor
+from tests.embedded.test_supervisor import Lines, until
+from tests.process import environment
+
+
+@pytest.mark.slow
+def test_every_process_that_hangs_is_started_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no other, also not while Redis is away, which is not their fault."""
+    monkeypatch.setattr(keeper, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(keeper, "SILENT_TIMES", 3)
+    monkeypatch.setattr(keeper, "FIRST_DELAY", 0.1)
+    # A worker with nothing to do says every 15 s that it lives.
+    monkeypatch.setattr(probe, "HEARTBEAT_SECONDS", 18.0)
+    init_sql(settings)
+    init_mongo(settings)
+    given, say = environment(settings), Lines()
+    [member] = choose_members(settings, 1)
+    children = [
+        member_child(member, settings, given, shared=False),
+        *(service_child(service, settings, given) for service in SERVICES if service is not INGEST),
+    ]
+
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
+    supervisor: Supervisor
+
+    def started_again(name: str) -> bool:
+        return supervisor.pids.get(name, before[name]) != before[name]
+
+    def answers(child: Child) -> bool:
+        return not child.trouble(after[child.name])
+
+    async def scenario() -> None:
+        nonlocal supervisor
+        async with Supervisor(say) as supervisor:
+            async with asyncio.timeout(60):
+                await supervisor.start(*children)
+            before.update(supervisor.pids)
+            assert set(before) == {"ingest", "api", "realtime", "worker", "scheduler"}
+            for pid in before.values():
+                os.killpg(pid, signal.SIGSTOP)
+            for name in before:
+                await until(partial(started_again, name), 60)
+                assert "does not answer any more: killed" in say.of(name)
+            # All of them answer again, and go on.
+            after.update(supervisor.pids)
+            for child in children:
+                await until(partial(answers, child), 60)
+            await asyncio.sleep(3)
+            assert supervisor.pids == after
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("find", [probe.worker_trouble, probe.scheduler_trouble])
+def test_that_redis_is_away_is_nobodys_silence(find: object, tmp_path: Path) -> None:
+    valkey = Valkey(tmp_path)
+    assert callable(find)
+    assert find(valkey.url, 1).startswith("Redis: ") and not probe.registry_silent(find(valkey.url, 1))
+    with valkey:
+        assert probe.registry_silent(find(valkey.url, 1))
