@@ -77,11 +77,17 @@ def test_the_interval_is_the_usual_gap_between_readings() -> None:
     assert interval_of([30]) == 30
     assert interval_of([30, 30, 3000, 30, 29]) == 30
     rhythm, key = Rhythm(), ("rt", "D1")
-    assert rhythm.reading(key, at(0)) is None
-    assert rhythm.reading(key, at(0)) is None, "a further part"
-    assert rhythm.reading(key, at(60)) == 60
-    assert rhythm.reading(key, at(30)) == 60, "a late one"
-    assert rhythm.reading(("rt", "D2"), at(1)) is None
+
+    def after(key: tuple[str, str], seconds: float) -> float | None:
+        rhythm.reading(key, at(seconds))
+        return rhythm.interval(key)
+
+    assert rhythm.interval(key) is None
+    assert after(key, 0) is None
+    assert after(key, 0) is None, "a further part"
+    assert after(key, 60) == 60
+    assert after(key, 30) == 60, "a late one"
+    assert after(("rt", "D2"), 1) is None
     for number in range(2, 2 + GAPS):
-        found = rhythm.reading(key, at(60 + 600 * number))
+        found = after(key, 60 + 600 * number)
     assert found == 600

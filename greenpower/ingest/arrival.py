@@ -9,6 +9,7 @@ from bson import ObjectId
 
 from greenpower.datatype import DataType
 from greenpower.store.client import Document
+from greenpower.store.ids import new_id
 from greenpower.store.readings import Number, Part
 
 
@@ -71,7 +72,7 @@ class Arrival:
     def id(self) -> ObjectId:
         """The id that its event has or will have."""
         if self.event_id is None:
-            self.event_id = ObjectId()
+            self.event_id = new_id()
         return self.event_id
 
     @property

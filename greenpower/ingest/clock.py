@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from greenpower.config import Settings
 
@@ -35,21 +36,28 @@ class ClockRule:
         """
         if stamp.tzinfo is not None:
             return _milliseconds(stamp.astimezone(UTC))
-        local = stamp.replace(tzinfo=zone or self.zone)
-        first = local.astimezone(UTC)
-        second = local.replace(fold=1).astimezone(UTC)
-        # Where clocks are put forward the two differ as well, but for a time that no clock shows: keep the first.
-        if second > first and abs(second - arrival) < abs(first - arrival):
-            return _milliseconds(second)
-        return _milliseconds(first)
+        first, second = _local(stamp, zone or self.zone)
+        if second is not None and abs(second - arrival) < abs(first - arrival):
+            return second
+        return first
 
     def plausible(self, time: datetime, arrival: datetime) -> bool:
         """Whether a time in UTC can be the measurement of what arrived then."""
-        return arrival - self.backlog <= time <= arrival + self.tolerance
+        return -self.tolerance <= arrival - time <= self.backlog
 
     def at_the_edge(self, time: datetime, arrival: datetime) -> bool:
         """Whether a plausible time may not have been so when the frame came first, up to half the tolerance ago."""
         return time > arrival + self.tolerance / 2
+
+
+@lru_cache(maxsize=4096)  # many meters have the same stamp, and finding its zone's offset is the dear part
+def _local(stamp: datetime, zone: tzinfo) -> tuple[datetime, datetime | None]:
+    """A naive stamp of a zone in UTC; also its second time where clocks are put back, to the millisecond."""
+    local = stamp.replace(tzinfo=zone)
+    first = local.astimezone(UTC)
+    second = local.replace(fold=1).astimezone(UTC)
+    # Where clocks are put forward the two differ as well, but for a time that no clock shows: keep the first.
+    return _milliseconds(first), _milliseconds(second) if second > first else None
 
 
 def _milliseconds(time: datetime) -> datetime:

@@ -72,10 +72,12 @@ class Metrics:
                 rejected[name, self._bounded(reason)] += 1
             elif outcome == "noted":
                 noted[name, self._bounded(reason)] += 1
-            for why in (arrival.left_out or {}).values():
-                left_out[name, self._bounded(why)] += 1
-            if count := sum(len(part.conflicts) for part in arrival.parts):
-                conflicts[name] += count
+            if arrival.left_out:
+                for why in arrival.left_out.values():
+                    left_out[name, self._bounded(why)] += 1
+            for part in arrival.parts:
+                if part.conflicts:
+                    conflicts[name] += len(part.conflicts)
         for metric, counts in (
             (self.frames, outcomes),
             (self.rejected, rejected),

@@ -16,6 +16,7 @@ from greenpower.ingest.arrival import Arrival, Found
 from greenpower.store import parts
 from greenpower.store.client import Document
 from greenpower.store.failure import until_written
+from greenpower.store.ids import new_id
 from greenpower.store.parts import PartKey
 
 AWAITING = "awaiting-id"
@@ -96,7 +97,7 @@ def _key(found: Found) -> PartKey:
 
 def _document(found: Found) -> Document:
     return {
-        "_id": ObjectId(),
+        "_id": new_id(),
         "event": found.arrival.id,
         "key": _key(found).text,
         "payload": found.payload,

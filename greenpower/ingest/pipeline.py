@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 
 from pymongo.asynchronous.database import AsyncDatabase
@@ -154,6 +154,13 @@ class Pipeline:
 
     def _event(self, arrival: Arrival, outcome: Outcome, reason: str) -> Document:
         parts = arrival.parts
+        conflicts: Sequence[str] = ()
+        timestamps = arrival.times
+        if len(parts) == 1:  # nearly all
+            conflicts, timestamps = parts[0].conflicts, (parts[0].timestamp, *timestamps)
+        elif parts:
+            conflicts = [name for part in parts for name in part.conflicts]
+            timestamps = (*(part.timestamp for part in parts), *timestamps)
         return event_document(
             type_name=arrival.type_name,
             topic=arrival.topic,
@@ -164,8 +171,8 @@ class Pipeline:
             reason=reason,
             detail=arrival.detail,
             left_out=arrival.left_out,
-            conflicts=[name for part in parts for name in part.conflicts],
-            timestamps=[*(part.timestamp for part in parts), *arrival.times],
+            conflicts=conflicts,
+            timestamps=timestamps,
             clock=arrival.clock,
             offset=arrival.offset,
             event_id=arrival.event_id,
@@ -174,8 +181,9 @@ class Pipeline:
 
 def _outcome(arrival: Arrival) -> tuple[Outcome, str]:
     """What became of a frame, and why where it did not add anything."""
-    if any(part.new for part in arrival.parts):
-        return Outcome.STORED, ""
+    for part in arrival.parts:
+        if part.new:
+            return Outcome.STORED, ""
     if arrival.rejected:
         return Outcome.REJECTED, arrival.rejected
     if arrival.noted:

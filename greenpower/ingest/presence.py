@@ -27,25 +27,16 @@ class Presence:
         self._seen: dict[tuple[str, str], Sighting] = {}
         self._rhythm = Rhythm()
 
-    def heard(
-        self,
-        type_name: str,
-        device: str,
-        at: datetime,
-        reading: datetime | None = None,
-        interval: float | None = None,
-    ) -> None:
-        """A device gave a sign of life; `reading` is the time of the newest reading in it, `interval` in seconds."""
+    def heard(self, type_name: str, device: str, at: datetime, reading: datetime | None = None) -> None:
+        """A device gave a sign of life; `reading` is the time of the newest reading in it."""
         sighting = self._seen.get((type_name, device))
         if sighting is None:
             if len(self._seen) < MOST_DEVICES:
-                self._seen[type_name, device] = Sighting(at, at, reading, interval)
+                self._seen[type_name, device] = Sighting(at, at, reading)
             return
         sighting.last_heard = max(at, sighting.last_heard)
         if reading is not None and (sighting.last_reading is None or reading > sighting.last_reading):
             sighting.last_reading = reading
-        if interval is not None:
-            sighting.interval = interval
 
     def note(self, arrivals: Iterable[Arrival]) -> None:
         """Take the signs of life in a batch that is stored."""
@@ -54,8 +45,8 @@ class Presence:
             if name is None:
                 continue
             for part in arrival.parts:
-                interval = self._rhythm.reading((name, part.device_id), part.timestamp)
-                self.heard(name, part.device_id, arrival.received_at, part.timestamp, interval)
+                self._rhythm.reading((name, part.device_id), part.timestamp)
+                self.heard(name, part.device_id, arrival.received_at, part.timestamp)
             # Who may not be heard is not seen either: ids that are made up would fill the registry.
             if not arrival.parts and arrival.device is not None and arrival.rejected != UNREGISTERED:
                 self.heard(name, arrival.device, arrival.received_at)
@@ -66,11 +57,14 @@ class Presence:
         Raises PyMongoError, and keeps what is new for the next time then.
         """
         seen, self._seen = self._seen, {}
+        for key, sighting in seen.items():
+            if sighting.last_reading is not None:
+                sighting.interval = self._rhythm.interval(key)
         try:
             await save_seen(self.collection, seen)
             return await bring_online(self.collection, seen, datetime.now(UTC))
         except PyMongoError:
             for (name, device), sighting in seen.items():
                 self.heard(name, device, sighting.first_heard)
-                self.heard(name, device, sighting.last_heard, sighting.last_reading, sighting.interval)
+                self.heard(name, device, sighting.last_heard, sighting.last_reading)
             raise

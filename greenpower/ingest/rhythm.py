@@ -19,11 +19,8 @@ class Rhythm:
     def __init__(self) -> None:
         self._devices: OrderedDict[Key, tuple[datetime, tuple[float, ...]]] = OrderedDict()
 
-    def reading(self, key: Key, timestamp: datetime) -> float | None:
-        """A reading of this measured time came. Returns the interval in seconds, None while it is not known.
-
-        Further parts and late readings say nothing.
-        """
+    def reading(self, key: Key, timestamp: datetime) -> None:
+        """A reading of this measured time came. Further parts and late readings say nothing."""
         last, gaps = self._devices.get(key, (timestamp, ()))
         if timestamp > last:
             gaps = (*gaps, (timestamp - last).total_seconds())[-GAPS:]
@@ -31,4 +28,8 @@ class Rhythm:
         self._devices.move_to_end(key)
         if len(self._devices) > MOST_DEVICES:
             self._devices.popitem(last=False)
+
+    def interval(self, key: Key) -> float | None:
+        """The interval in seconds, None while it is not known."""
+        _, gaps = self._devices.get(key, (None, ()))
         return interval_of(gaps)

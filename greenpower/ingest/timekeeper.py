@@ -42,6 +42,10 @@ class _Last:
     __slots__ = ("conflicts", "time", "values")
 
     def __init__(self, time: datetime, values: dict[str, Number]) -> None:
+        self.begin(time, values)
+
+    def begin(self, time: datetime, values: dict[str, Number]) -> None:
+        """A newer stamp came."""
         self.time = time
         self.values = values
         self.conflicts = 0
@@ -117,9 +121,12 @@ class Timekeeper:
         key = (found.arrival.type_name or "", device)
         last = self._last.get(key)
         if last is None or last.time != time:
-            if last is None and len(self._last) >= MOST_DEVICES:
-                del self._last[next(iter(self._last))]
-            self._last[key] = _Last(time, found.payload)
+            if last is None:
+                if len(self._last) >= MOST_DEVICES:
+                    del self._last[next(iter(self._last))]
+                self._last[key] = _Last(time, found.payload)
+            else:
+                last.begin(time, found.payload)
             if key in self._stuck and self._stuck[key] != time:
                 del self._stuck[key]
                 self._stuck_changed[key] = None

@@ -15,6 +15,7 @@ from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.store.client import Document
+from greenpower.store.ids import new_id
 from greenpower.store.insert import insert_each
 
 KEPT_OF_OVERSIZE = 4096
@@ -74,7 +75,7 @@ def event_document(
 ) -> Document:
     """An event as it is stored; what does not apply is not there. event_id: where it was told to somebody already."""
     document: Document = {
-        "_id": event_id or ObjectId(),
+        "_id": event_id or new_id(),
         "type": type_name,
         "topic": topic,
         "received_at": received_at,

@@ -14,6 +14,7 @@ from pymongo import UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.store.client import Document
+from greenpower.store.ids import new_id
 from greenpower.store.insert import insert_each
 
 Number = int | float
@@ -45,7 +46,7 @@ class Draft:
     """All parts of one reading in a batch, in order of arrival."""
 
     parts: list[Part]
-    object_id: ObjectId = field(default_factory=ObjectId)
+    object_id: ObjectId = field(default_factory=new_id)
 
     @property
     def key(self) -> Key:
@@ -67,9 +68,9 @@ class Draft:
         """The reading as it is inserted: one dict, its keys in the order of DESIGN."""
         first = self.parts[0]
         if len(self.parts) == 1:
-            first.new, payload = True, first.payload
+            first.new, payload, complete = True, first.payload, first.complete
         else:
-            payload = self.fold({})
+            payload, complete = self.fold({}), self.complete
         return {
             "_id": self.object_id,
             "device_id": first.device_id,
@@ -78,7 +79,7 @@ class Draft:
             "received_at": first.received_at,
             "updated_at": now,
             "payload": payload,
-            "complete": self.complete,
+            "complete": complete,
         }
 
     @property
