@@ -28,9 +28,9 @@ from greenpower.api.sqlpage import list_answer
 from greenpower.datatype import Command
 from greenpower.downlink.interlock import SECONDS, check_confirmation, make_confirmation
 from greenpower.downlink.kick import kick
-from greenpower.downlink.order import find_command, is_locked_out, queue
+from greenpower.downlink.order import find_command, obstacle, queue
 from greenpower.extensions import db
-from greenpower.models import CommandState, Device, DeviceCommand, DeviceStatus, RoleName
+from greenpower.models import CommandState, Device, DeviceCommand, RoleName
 from greenpower.models.user import LARGEST_ID
 
 PAGE_EXAMPLE = {"count": 1, "next": None, "previous": None, "results": [EXAMPLE]}
@@ -96,8 +96,9 @@ def make_blueprint() -> Blueprint:
         parameters, operation = body["parameters"], None
         if wrong := command.problems(parameters):
             refuse(422, errors={"json": {"parameters": wrong}})
+        if problem := obstacle(context.settings, command, device):
+            abort(409, problem)
         if command.interlock:
-            _check_interlock(device, command)
             matter = (caller.username, device.device_id, command.name, parameters)
             if "confirmation" not in body:
                 confirmation = make_confirmation(context.settings, *matter)
@@ -141,14 +142,6 @@ def _check_caller(caller: Caller, command: Command) -> None:
         abort(403, f"This needs the role {command.role}; {caller.username} is {caller.role}.")
     if command.interlock and caller.scopes is not None:
         abort(403, "This is for users, not for keys.")
-
-
-def _check_interlock(device: Device, command: Command) -> None:
-    """Abort with 409 where something stands in the way of moving something in the world."""
-    if is_locked_out(get_context().settings, command, device.device_id):
-        abort(409, "The site does not let this device be told this (DOWNLINK_INTERLOCKED).")
-    if device.status != DeviceStatus.ONLINE:
-        abort(409, "The device is not online.")
 
 
 def _narrowed(query: dict[str, Any]) -> Select[DeviceCommand]:

@@ -1,12 +1,13 @@
-"""`greenpower devices`: what is known of the devices from what they sent."""
+"""`greenpower devices`: what is known of the devices, and telling them something."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import click
 
+from greenpower.commands.table import print_table
+from greenpower.commands.tell import commands, tell
 from greenpower.config import load_settings
 from greenpower.store.client import Document, sync_client
 from greenpower.store.events import Outcome
@@ -21,7 +22,11 @@ SEEN_HEADINGS = ("type", "device", "first seen", "last heard", "last reading")
 
 @click.group()
 def devices() -> None:
-    """What is known of the devices from what they sent."""
+    """What is known of the devices from what they sent, and what they are told."""
+
+
+devices.add_command(commands)
+devices.add_command(tell)
 
 
 @devices.command()
@@ -30,7 +35,7 @@ def clocks() -> None:
     settings = load_settings()
     with sync_client(settings) as client:
         rows = [_clock_row(document) for document in client[settings.mongo_db_name][CLOCKS].find().sort("_id")]
-    _print_table(CLOCK_HEADINGS, rows)
+    print_table(CLOCK_HEADINGS, rows)
 
 
 @devices.command("list")
@@ -40,7 +45,7 @@ def list_(name: str | None) -> None:
     settings = load_settings()
     with sync_client(settings) as client:
         rows = [_seen_row(document) for document in read_seen(client[settings.mongo_db_name][SEEN], name)]
-    _print_table(SEEN_HEADINGS, rows)
+    print_table(SEEN_HEADINGS, rows)
 
 
 @devices.command()
@@ -52,7 +57,7 @@ def ledger(device_id: str | None, hours: float) -> None:
     since = datetime.now(UTC) - timedelta(hours=hours)
     with sync_client(settings) as client:
         accounts = read_ledger(client[settings.mongo_db_name][EVENTS], since=since, device_id=device_id)
-    _print_table(LEDGER_HEADINGS, [_ledger_row(account) for account in accounts])
+    print_table(LEDGER_HEADINGS, [_ledger_row(account) for account in accounts])
 
 
 def _ledger_row(account: Account) -> tuple[str, ...]:
@@ -77,10 +82,3 @@ def _seconds(milliseconds: int | None) -> str:
 
 def _time(time: datetime | None) -> str:
     return "" if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _print_table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    table = [headings, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(headings))]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -2,5 +2,5 @@
 
 What belongs here: what the API and the worker share of it. What does not: what a command is (`greenpower.datatype`),
 its rows (`greenpower.models.device_command`), when the worker looks (`greenpower.jobs.commands`). Uses models, registry
-and config. Imported by api and jobs.
+and config. Imported by api, commands and jobs.
 """

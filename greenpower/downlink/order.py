@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from greenpower.config import Settings
 from greenpower.datatype import Command, Message, Order
-from greenpower.models import CommandState, Device, DeviceCommand
+from greenpower.models import CommandState, Device, DeviceCommand, DeviceStatus
 from greenpower.models.clock import now
 from greenpower.models.device_command import note_step
 from greenpower.registry import Registry
@@ -41,6 +41,15 @@ def is_locked_out(settings: Settings, command: Command, device_id: str) -> bool:
     """Whether the site does not let this device be told this: what moves something in the world is off until then."""
     let = {part.strip() for part in settings.downlink_interlocked.split(",")}
     return command.interlock and not let & {ALL, device_id}
+
+
+def obstacle(settings: Settings, command: Command, device: Device) -> str:
+    """What stands in the way of moving something in the world; empty where nothing does, or it moves nothing."""
+    if is_locked_out(settings, command, device.device_id):
+        return "The site does not let this device be told this (DOWNLINK_INTERLOCKED)."
+    if command.interlock and device.status != DeviceStatus.ONLINE:
+        return "The device is not online."
+    return ""
 
 
 def queue(

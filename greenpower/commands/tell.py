@@ -1,0 +1,146 @@
+"""`greenpower devices commands` and `tell`: what a device can be told, what it was told, and telling it.
+
+For whoever has the machine. The rules are those of the API, but that nobody logs in: `console` gives the command.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from greenpower.commands.sql import sql_database
+from greenpower.commands.table import print_table
+from greenpower.config import ConfigError, load_settings
+from greenpower.datatype import Command, Parameter
+from greenpower.datatype.command import Value
+from greenpower.downlink.kick import kick
+from greenpower.downlink.order import find_command, obstacle, queue
+from greenpower.extensions import db
+from greenpower.models import CommandState, Device, DeviceCommand
+from greenpower.models.device_command import OPEN
+from greenpower.registry import get_registry
+
+CONSOLE = "console"
+KNOWN_HEADINGS = ("command", "parameters", "what it does")
+GIVEN_HEADINGS = ("number", "given", "by", "command", "parameters", "state", "detail")
+LAST = 20
+LOOK_SECONDS = 0.2
+# The worker ends what has expired at its next turn.
+LATE_SECONDS = 15
+TRUTH = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
+
+
+@click.command()
+@click.argument("device_id")
+def commands(device_id: str) -> None:
+    """What a device can be told, and what it was told last."""
+    with sql_database(load_settings()):
+        device = _find(device_id)
+        known = [
+            (command.name, ", ".join(map(_values, command.parameters)), command.title)
+            for row in device.types
+            if (datatype := get_registry().get(row.type)) is not None
+            for command in datatype.commands
+        ]
+        statement = select(DeviceCommand).where(DeviceCommand.wire_id == device_id)
+        given = list(db.session.scalars(statement.order_by(DeviceCommand.id.desc()).limit(LAST)))
+        print_table(KNOWN_HEADINGS, known)
+        click.echo()
+        print_table(GIVEN_HEADINGS, [_row(row) for row in given])
+
+
+@click.command()
+@click.argument("device_id")
+@click.argument("name", metavar="COMMAND")
+@click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--yes", is_flag=True, help="Do not ask before something in the world is moved.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for what becomes of it.")
+def tell(device_id: str, name: str, parameters: tuple[str, ...], yes: bool, no_wait: bool) -> None:
+    """Give a device a command and wait for what becomes of it.
+
+    For example: greenpower devices tell 33B1225950027 set_interval interval=60. Ends with 1 where it is not done.
+    """
+    settings = load_settings()
+    with sql_database(settings):
+        device = _find(device_id)
+        found = find_command(get_registry(), [row.type for row in device.types], name)
+        if found is None:
+            raise ConfigError(f"{device_id} takes no command {name!r}: see `greenpower devices commands {device_id}`")
+        type_name, command = found
+        values = _read(command, parameters)
+        if problem := obstacle(settings, command, device):
+            raise ConfigError(problem)
+        if command.interlock and not yes:
+            click.confirm(f"{command.title} of {device_id}: {_shown(values)}. Do it?", abort=True)
+        try:
+            row = queue(db.session, device, type_name, command, values, by=CONSOLE)
+            db.session.commit()
+        except IntegrityError:
+            raise ConfigError(f"{name} to {device_id} is under way already") from None
+        kick(settings.redis_address)
+        click.echo(f"command {row.id} is {row.state}")
+        if not no_wait:
+            sys.exit(_wait(row))
+
+
+def _find(device_id: str) -> Device:
+    device = db.session.scalar(select(Device).where(Device.device_id == device_id))
+    if device is None:
+        raise ConfigError(f"there is no device {device_id!r} in the registry")
+    return device
+
+
+def _read(command: Command, texts: tuple[str, ...]) -> dict[str, Value]:
+    """Parameters from `name=value`. Raises ConfigError for what is not declared."""
+    declared = {parameter.name: parameter for parameter in command.parameters}
+    values: dict[str, Value] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        values[name] = _value(declared[name], value) if name in declared else value
+    if wrong := command.problems(values):
+        raise ConfigError("; ".join(f"{name}: {' '.join(problems)}" for name, problems in sorted(wrong.items())))
+    return values
+
+
+def _value(parameter: Parameter, text: str) -> Value:
+    """A text as the parameter's kind; as it is where it is none, which the declaration then refuses."""
+    if parameter.kind == "boolean":
+        return TRUTH.get(text.lower(), text)
+    if parameter.kind == "integer" and text.removeprefix("-").isdecimal() and text.isascii():
+        return int(text)
+    return text
+
+
+def _wait(row: DeviceCommand) -> int:
+    """Print each new state until it is settled, or the time of the command has been over for a while."""
+    state, end = row.state, time.monotonic() + (row.expires_at - row.created_at).total_seconds() + LATE_SECONDS
+    while row.state in OPEN and time.monotonic() < end:
+        time.sleep(LOOK_SECONDS)
+        db.session.rollback()
+        db.session.refresh(row)
+        if row.state != state:
+            state = row.state
+            click.echo(f"{state} {row.detail}".rstrip())
+    if row.state in OPEN:
+        click.echo("no worker has settled it: does one run?", err=True)
+    return 0 if row.state == CommandState.DONE else 1
+
+
+def _values(parameter: Parameter) -> str:
+    """What may be given for a parameter."""
+    if parameter.choices:
+        return f"{parameter.name}={'|'.join(map(str, parameter.choices))}"
+    return f"{parameter.name}={'on|off' if parameter.kind == 'boolean' else f'{parameter.low}…{parameter.high}'}"
+
+
+def _row(row: DeviceCommand) -> tuple[str, ...]:
+    given = row.created_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return str(row.id), given, row.requested_by, row.command, _shown(row.parameters), row.state, row.detail
+
+
+def _shown(values: dict[str, Value]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())

@@ -1,0 +1,102 @@
+"""`greenpower devices commands` and `tell`: commands from the machine itself."""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from greenpower.config import Settings
+from greenpower.models import DeviceStatus
+from tests.cli import run_cli
+from tests.downlink.conftest import World
+from tests.process import Command
+
+
+class Console:
+    """The command line: `greenpower devices ARGUMENTS`, its exit code and what it says."""
+
+    def __init__(self, world: World, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path):
+        self.world, self.patch, self.capsys, self.folder = world, patch, capsys, folder
+
+    def __call__(self, *arguments: str, settings: Settings | None = None) -> tuple[int, str]:
+        using = settings or self.world.settings
+        with self.patch.context() as patch:
+            code = run_cli(patch, self.folder, "devices", *arguments, settings=using)
+        said = self.capsys.readouterr()
+        return code, said.out + said.err
+
+
+@pytest.fixture
+def console(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Console:
+    return Console(world, monkeypatch, capsys, tmp_path)
+
+
+def test_a_device_is_told_and_says_that_it_is_done(world: World, console: Console, tmp_path: Path) -> None:
+    number, name = world.device()
+    with closing(world.meter(name)), Command(world.settings, "worker", folder=tmp_path):
+        code, said = console("tell", name, "set_interval", "interval=300")
+    assert code == 0 and said.splitlines()[-1].startswith("done")
+    (found,) = world.api.get(f"/api/devices/{number}/commands/").get_json()["results"]
+    assert (found["requested_by"], found["parameters"], found["verified"]) == ("console", {"interval": 300}, True)
+    code, said = console("commands", name)
+    assert code == 0 and "set_interval          interval=30|60|" in said and "on=on|off" in said
+    assert f"{found['id']}" in said and "interval=300" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("explode",), "takes no command 'explode'"),
+        (("set_interval",), "interval: Missing data for required field."),
+        (("set_interval", "interval=31"), "interval: Not one of 30, 60"),
+        (("set_interval", "interval=often"), "interval: Not of the kind integer."),
+        (("set_interval", "interval=60", "more"), "more: Unknown field."),
+        (("relay", "on=maybe"), "on: Not of the kind boolean."),
+    ],
+)
+def test_what_is_not_declared_is_refused(
+    world: World, console: Console, arguments: tuple[str, ...], words: str
+) -> None:
+    _, name = world.device()
+    code, said = console("tell", name, *arguments)
+    assert code == 2 and words in said and len(said.splitlines()) == 1
+
+
+def test_a_device_must_be_there_and_one_of_a_kind_is_open(world: World, console: Console) -> None:
+    assert console("commands", "nobody") == (2, "greenpower: there is no device 'nobody' in the registry\n")
+    _, name = world.device()
+    code, said = console("tell", name, "set_time", "--no-wait")
+    assert code == 0 and said.endswith("is queued\n")
+    code, said = console("tell", name, "set_time", "--no-wait")
+    assert (code, said) == (2, f"greenpower: set_time to {name} is under way already\n")
+
+
+def test_a_relay_is_asked_about_and_off_until_the_site_lets_it(
+    world: World, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, name = world.device()
+    locked = world.settings.model_copy(update={"downlink_interlocked": ""})
+    code, said = console("tell", name, "relay", "on=on", "--yes", settings=locked)
+    assert code == 2 and "DOWNLINK_INTERLOCKED" in said
+    _, offline = world.device(status=DeviceStatus.OFFLINE)
+    assert console("tell", offline, "relay", "on=on", "--yes") == (2, "greenpower: The device is not online.\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    code, said = console("tell", name, "relay", "on=off")
+    assert code == 1 and "Switch relay 1" in said, "nobody said yes"
+    assert world.api.get(f"/api/devices/{number}/commands/").get_json()["count"] == 0
+    assert console("tell", name, "relay", "on=off", "--yes", "--no-wait")[0] == 0
+
+
+def test_a_command_that_is_not_done_ends_with_1(
+    world: World, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenpower.commands.tell.LATE_SECONDS", -59.5)
+    _, name = world.device()
+    code, said = console("tell", name, "read_interval")
+    assert code == 1 and "does one run?" in said
