@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 from greenpower.datatype import DataType, Mqtt
@@ -59,6 +60,16 @@ def test_packages_say_what_belongs_there_and_who_imports_them() -> None:
         _, told, said = " ".join(text.split()).partition("mported by")
         assert told, package
         assert {*re.findall(r"\w+", said)} & known == parts.get(package.name, set()) - {package.name}, package
+
+
+def test_plugins_may_import_nothing_but_what_is_theirs() -> None:
+    """import-linter is told what is forbidden, so a new package must be named there."""
+    contracts = ConfigParser()
+    contracts.read(ROOT / "setup.cfg")
+    told = contracts["importlinter:contract:plugins"]["forbidden_modules"].split()
+    parts = {path.name.removesuffix(".py") for path in (ROOT / "greenpower").iterdir() if path.suffix in (".py", "")}
+    forbidden = {f"greenpower.{part}" for part in parts if not part.startswith("__")}
+    assert forbidden - {*told} == {"greenpower.datatype", "greenpower.framing"}
 
 
 def test_packages_of_tests_say_what_is_tested() -> None:

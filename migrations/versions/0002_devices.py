@@ -3,14 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.column import stamp
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
-
-def stamp(name: str, *, nullable: bool = False) -> sa.Column:
-    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
 def upgrade() -> None:

@@ -3,18 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.column import stamp, text
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
-
-
-def text(name: str, length: int, *, nullable: bool = False) -> sa.Column:
-    return sa.Column(name, sa.String(length), nullable=nullable)
-
-
-def stamp(name: str, *, nullable: bool = False) -> sa.Column:
-    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
 def upgrade() -> None:
