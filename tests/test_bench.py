@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+from greenpower.embedded import Mosquitto
 from tests.bench import __main__ as bench
 from tests.bench import size
 from tests.bench.__main__ import README, summary
+from tests.bench.floor_mqtt import CLIENT_ID, new_client, subscribe
+from tests.bench.frames import end_session
 from tests.bench.line import BEGIN, END, as_documents, machine, markdown, plain, with_block
 from tests.bench.lines import lines_of
 
@@ -17,7 +21,10 @@ SHARE = {"delivered": 1.0, "sent": 10, "p50_ms": 12.0, "p99_ms": 26.0}
 LOAD = {"rate": 100.0, "p50_ms": 1.0, "p99_ms": 2.0, "rows": 5, "grew_mb": 1.0}
 REPORT = {
     "ingest": summary(
-        {"mqtt": [30_000.0], "mongo": [30_000.0], "ingest": [9_000.0], "mix": [9_000.0], "tcp": [4_000.0]},
+        {
+            **{"mqtt": [30_000.0], "mongo": [30_000.0], "ingest": [9_000.0], "mix": [9_000.0], "tcp": [4_000.0]},
+            "shared": [8_600.0, 8_700.0, 8_500.0],
+        },
         {"rt": 180_000.0},
         50_000,
     ),
@@ -43,6 +50,8 @@ def test_every_figure_has_its_line_and_its_verdict() -> None:
     lines = {line.name: line for line in lines_of(REPORT)}
     ingest = lines["ingest over MQTT, 40 fields, QoS 1"]
     assert (ingest.floor, ingest.ratio, ingest.reached) == (15_000, 0.6, False)
+    shared = lines["the same, two processes on a shared subscription, to one"]
+    assert (shared.value, shared.floor, shared.reached) == (8_600, 9_000, True)
     assert lines["both, one after the other: 1/(1/a+1/b)"].reached
     assert lines["full"].reached and lines["empty"].reached is None
     assert lines["a reading, with indexes"].reached and not lines["a large one, with indexes"].reached
@@ -80,3 +89,18 @@ def test_the_table_goes_into_the_readme_and_is_replaced_by_the_next() -> None:
     assert with_block(page, block) == page
     with pytest.raises(ValueError, match="bench"):
         with_block("a page without", block)
+
+
+def test_a_session_that_was_ended_is_not_there_any_more(mosquitto: Mosquitto) -> None:
+    async def is_there() -> bool:
+        client, answer = new_client(), asyncio.get_running_loop().create_future()
+        client.on_connect = lambda client, flags, rc, properties: answer.set_result(bool(flags))
+        await client.connect(mosquitto.host, mosquitto.port)
+        await client.disconnect()
+        return bool(await answer)
+
+    asyncio.run(subscribe(mosquitto.host, mosquitto.port))
+    assert asyncio.run(is_there())
+    asyncio.run(end_session(mosquitto.host, mosquitto.port, CLIENT_ID))
+    assert not asyncio.run(is_there())
+    asyncio.run(end_session(mosquitto.host, mosquitto.port, CLIENT_ID))

@@ -25,9 +25,11 @@ from tests.bench.parse import rates
 
 README = Path(__file__).parents[2] / "README.md"
 COLLECTION = "grid_rt_data"
+FRAMES = 40_000
 GATEWAYS = 500
 GATEWAY_SECONDS = 5.0
 MIXED_GATEWAYS = 200
+MEMBERS = 2
 
 PARTS = ("ingest", "growth", "size", "rollups", "api", "live")
 ROLLUPS = (rollup_gauges, rollup_counters, rollup_cascade)
@@ -54,6 +56,7 @@ def measure(home: Path, frames: int, rounds: int) -> Rounds:
             found["mqtt"].append(floor("floor_mqtt", "--port", str(mosquitto.port), "--frames", str(frames)))
             found["mongo"].append(floor("floor_mongo", "--uri", mongod.uri, "--frames", str(frames)))
             found["ingest"].append(bench.drain(packets, {COLLECTION: frames}))
+            found["shared"].append(bench.drain(packets, {COLLECTION: frames}, processes=MEMBERS))
             found["mix"].append(bench.drain(mixed, readings, MIXED_GATEWAYS))
             found["tcp"].append(bench.gateways(GATEWAYS, GATEWAY_SECONDS))
             shown = ", ".join(f"{name} {values[-1]:,.0f}" for name, values in found.items())
@@ -71,6 +74,7 @@ def summary(rounds: Rounds, parsed: dict[str, float], frames: int) -> dict[str, 
         "medians": medians,
         "combined": combined,
         "ratio": medians["ingest"] / combined,
+        "shared_ratio": medians["shared"] / medians["ingest"],
         "mix_ratio": medians["mix"] / combined,
         "tcp_ratio": medians["tcp"] / combined,
         "parse": parsed,
@@ -87,7 +91,7 @@ def run_ingest(frames: int, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--frames", type=int, default=50_000, help="frames that wait at the broker (50000)")
+    parser.add_argument("--frames", type=int, default=FRAMES, help=f"frames that wait at the broker ({FRAMES})")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the medians count (3)")
     parser.add_argument("--output", type=Path, default=Path("var/bench.json"), help="where the figures go")
     parser.add_argument("--full", action="store_true", help="larger sets, longer runs; up to 45 minutes")

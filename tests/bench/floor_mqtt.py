@@ -17,7 +17,7 @@ import orjson
 import uvloop
 from gmqtt import Client
 
-from tests.bench.frames import TOPIC, make_frames, publish
+from tests.bench.frames import TOPIC, end_session, make_frames, publish
 
 BATCH = 1000
 LONGEST_WAIT = 0.05
@@ -102,6 +102,7 @@ async def run(host: str, port: int, count: int) -> dict[str, float]:
     await publish(host, port, [(TOPIC, payload) for payload in frames])
     del frames
     seconds = await drain(host, port, count)
+    await end_session(host, port, CLIENT_ID)
     return {"frames": count, "seconds": seconds, "rate": count / seconds}
 
 

@@ -61,10 +61,7 @@ async def publish(host: str, port: int, packets: list[tuple[str, bytes]]) -> flo
 
     No client library: it would be slower than the broker.
     """
-    reader, writer = await asyncio.open_connection(host, port)
-    name = b"bench-publisher"
-    writer.write(b"\x10" + bytes([12 + len(name)]) + b"\x00\x04MQTT\x04\x02\x00\x3c" + _text(name))
-    assert await reader.readexactly(4) == b"\x20\x02\x00\x00"
+    reader, writer = await _connect(host, port, "bench-publisher")
     began = time.perf_counter()
 
     async def send() -> None:
@@ -78,10 +75,29 @@ async def publish(host: str, port: int, packets: list[tuple[str, bytes]]) -> flo
     sending = asyncio.create_task(send())
     await reader.readexactly(4 * len(packets))
     await sending
+    await _leave(writer)
+    return time.perf_counter() - began
+
+
+async def end_session(host: str, port: int, client_id: str) -> None:
+    """Let the broker forget a session: it would go on queueing frames for it, and giving it its share of a group's."""
+    _, writer = await _connect(host, port, client_id)
+    await _leave(writer)
+
+
+async def _connect(host: str, port: int, client_id: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """With a clean session: one of that name ends here, and this one when it leaves."""
+    reader, writer = await asyncio.open_connection(host, port)
+    body = _text(b"MQTT") + b"\x04\x02\x00\x3c" + _text(client_id.encode())
+    writer.write(b"\x10" + _length(len(body)) + body)
+    assert await reader.readexactly(4) == b"\x20\x02\x00\x00"
+    return reader, writer
+
+
+async def _leave(writer: asyncio.StreamWriter) -> None:
     writer.write(b"\xe0\x00")
     writer.close()
     await writer.wait_closed()
-    return time.perf_counter() - began
 
 
 def _text(text: bytes) -> bytes:

@@ -1,4 +1,5 @@
-"""Benches of `greenpower ingest` as it ships: (c) frames that wait at the broker, (d) gateways over TCP.
+"""Benches of `greenpower ingest` as it ships: (c) frames that wait at the broker, for one process or for several that
+share them, (d) gateways over TCP.
 
 Each checks that nothing was lost.
 """
@@ -9,6 +10,8 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from pymongo.database import Database
 from greenpower.config import Settings
 from greenpower.embedded import Mongod, Mosquitto
 from greenpower.embedded.port import free_port
-from tests.bench.frames import publish
+from tests.bench.frames import end_session, publish
 from tests.process import Command
 from tests.wait import wait_until
 
@@ -59,29 +62,58 @@ class Bench:
             log_level="WARNING",
         )
 
-    def drain(self, packets: Packets, readings: dict[str, int], gateways: int = 0) -> float:
+    def members(self, settings: Settings, count: int) -> list[Settings]:
+        """So many processes on one database; several share the frames, each with a session of its own."""
+        if count == 1:
+            return [settings]
+        return [
+            settings.model_copy(
+                update={
+                    "mqtt_shared": True,
+                    "mqtt_client_id": f"{settings.mqtt_client_id}-{number}",
+                    "ingest_http_port": free_port(),
+                }
+            )
+            for number in range(count)
+        ]
+
+    @contextmanager
+    def running(self, members: Sequence[Settings], *sources: str) -> Iterator[list[Command]]:
+        """Ingest processes that start at the same time; stopped in the end."""
+        with ExitStack() as stack:
+            commands = [
+                stack.enter_context(Command(member, "ingest", *sources, folder=self.home)) for member in members
+            ]
+            yield commands
+            for command in commands:
+                command.stop()
+
+    def drain(self, packets: Packets, readings: dict[str, int], gateways: int = 0, processes: int = 1) -> float:
         """Frames a second, from the arrival of the first to the last event of those that came over MQTT.
 
         readings: how many each collection must hold in the end. gateways: how many send a round a second meanwhile.
+        processes: how many share the frames; the broker keeps for each the part that it gave it while they were away.
         """
         settings = self.settings()
+        members = self.members(settings, processes)
         sources = ("--mqtt", "--tcp") if gateways else ("--mqtt",)
         with MongoClient[Document](self.mongod.uri, tz_aware=True) as client:
             db = client[settings.mongo_db_name]
-            with Command(settings, "ingest", "--mqtt", folder=self.home) as command:
-                command.wait_healthy()
-                command.stop()
+            with self.running(members, "--mqtt") as commands:
+                for command in commands:
+                    command.wait_healthy()
             asyncio.run(publish(self.mosquitto.host, self.mosquitto.port, packets))
             load = self.load(settings, gateways, GATEWAY_SECONDS, pause=1) if gateways else None
 
             def dialled() -> int:
                 return db[DIALLED].estimated_document_count() if gateways else 0
 
-            with Command(settings, "ingest", *sources, folder=self.home) as command:
+            with self.running(members, *sources):
                 wait_until(lambda: db[EVENTS].estimated_document_count() - dialled() >= len(packets), PATIENCE)
                 ended, rounds = datetime.now(UTC), dialled()
                 total = 0 if load is None else finish(load)["rounds"]
-                command.stop()
+            for member in members:
+                asyncio.run(end_session(self.mosquitto.host, self.mosquitto.port, member.mqtt_client_id))
             began = db[EVENTS].find_one(sort=[("received_at", 1)], projection={"received_at": 1})
             assert began is not None
             check(db, len(packets) + int(total), {**readings, **({DIALLED: int(total)} if gateways else {})})

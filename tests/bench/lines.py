@@ -9,6 +9,8 @@ from tests.bench.line import Line, at_least, at_most
 
 Report = dict[str, Any]
 INGEST, FLOOR = 0.65, 12_000
+# Of one process: two on two cores that broker and database share can be no faster.
+SHARED = 0.95
 
 
 def lines_of(report: Report) -> list[Line]:
@@ -31,11 +33,10 @@ def _ingest(part: str, report: Report) -> Iterator[Line]:
         goal=f"≥ {FLOOR}", reached=combined >= FLOOR,
     )  # fmt: skip
     yield at_least(part, "ingest over MQTT, 40 fields, QoS 1", medians["ingest"], "frames/s", combined, INGEST)
+    name = "the same, two processes on a shared subscription, to one"
+    yield at_least(part, name, medians["shared"], "frames/s", medians["ingest"], SHARED)
     yield at_least(part, "ingest of all five types, MQTT and TCP", medians["mix"], "frames/s", combined)
     yield at_least(part, "ingest over TCP, 500 gateways", medians["tcp"], "readings/s", combined)
-    if "shared" in medians:
-        name = "two processes, shared subscription, to one"
-        yield at_least(part, name, medians["shared"], "frames/s", medians["ingest"], 0.95)
     for name, rate in report["parse"].items():
         yield Line(part=part, name=f"parser and checks: {name}", value=rate, unit="frames/s")
 

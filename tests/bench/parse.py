@@ -20,7 +20,7 @@ from greenpower.simulator.gateway import make_gateways
 ZONE = ZoneInfo("Asia/Dhaka")
 DEVICES = 20
 PASSES = 5
-SECONDS = 0.3
+SECONDS = 0.2
 
 
 def payloads(datatype: DataType) -> list[bytes]:
