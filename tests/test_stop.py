@@ -28,19 +28,19 @@ from tests.ingest.conftest import Document, Publisher, frame
 from tests.live.conftest import Browser, answers, make_reading, tell
 from tests.process import Command
 from tests.proxy import AckDroppingProxy
-from tests.wait import wait_until
+from tests.wait import busy, wait_until
 
 BASE = datetime.now(UTC).replace(microsecond=0)
 IN_TIME = 10.0
 
 
 def stop_in_time(command: Command) -> None:
-    """SIGTERM, and a look at the time."""
+    """SIGTERM, and a look at the time. A machine that has other work as well may take as much longer."""
     began = time.monotonic()
-    assert command.stop(IN_TIME + 5) == 0, command.log.read_text()
+    assert command.stop(100) == 0, command.log.read_text()
     took = time.monotonic() - began
     print(f"{command.log.name}: {took:.1f} s")
-    assert took < IN_TIME
+    assert took < IN_TIME * busy()
 
 
 class Load:

@@ -120,7 +120,7 @@ def test_all_processes_speak_tls_to_all_databases(
     with ExitStack() as stack:
         for process in ("api", "realtime", "worker", "scheduler"):
             stack.enter_context(Command(trusting, process, folder=tmp_path))
-        ingest = stack.enter_context(Command(trusting, "ingest", "--mqtt", folder=tmp_path)).wait_healthy()
+        ingest = stack.enter_context(Command(trusting, "ingest", "--mqtt", folder=tmp_path)).wait_healthy(90)
         publisher = Publisher(*broker)
         publisher.send("MQTT_RT_DATA", frame())
         publisher.flush()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def busy() -> float:
+    """How many times longer something may take because the machine has other work, 1 where it has none."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def wait_until(condition: Callable[[], T], timeout: float = 10, *, every: float = 0.02) -> T:

@@ -30,9 +30,9 @@ SCHEDULER_SECONDS = 5  # the finest cron is a minute; a job is enqueued at most 
 RETRY_SECONDS = 2.0
 # Whoever ends us waits for 10 s.
 LAST_SECONDS = 7.0
-# A heartbeat each 15 s while there is nothing to do (RQ takes that much off), and each 10 s while a job runs: whoever
-# keeps the process alive knows soon that it hangs.
-TTL_SECONDS, MONITORING_SECONDS = 30, 10
+# A heartbeat each 5 s while there is nothing to do (RQ takes 15 s off), and each 10 s while a job runs: whoever keeps
+# the process alive knows soon that it hangs.
+TTL_SECONDS, MONITORING_SECONDS = 20, 10
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from rq import Worker
 
 TIMEOUT = 2.0
 SHOWN_BODY = 200
-# A worker says that it lives every quarter of a minute, also while a job runs.
+# A worker says that it lives every ten seconds at least, also while a job runs.
 HEARTBEAT_SECONDS = 45.0
 NO_REDIS = "Redis: "
 SCHEDULER_KEY = "rq:scheduler_instance:{pid}-*"

@@ -32,7 +32,7 @@ from greenpower.store.watch import Watch
 log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 2.0
-DRAIN_SECONDS = 7.0
+DRAIN_SECONDS = 6.0
 CANCEL_SECONDS = 0.5
 
 

@@ -29,8 +29,8 @@ def test_every_process_that_hangs_is_started_again(
     monkeypatch.setattr(keeper, "SILENT_SECONDS", 0.5)
     monkeypatch.setattr(keeper, "SILENT_TIMES", 3)
     monkeypatch.setattr(keeper, "FIRST_DELAY", 0.1)
-    # A worker with nothing to do says every 15 s that it lives.
-    monkeypatch.setattr(probe, "HEARTBEAT_SECONDS", 18.0)
+    # A worker with nothing to do says every 5 s that it lives.
+    monkeypatch.setattr(probe, "HEARTBEAT_SECONDS", 14.0)
     init_sql(settings)
     init_mongo(settings)
     given, say = environment(settings), Lines()
