@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from greenpower.config import Settings
 from greenpower.embedded import Mongod
@@ -71,6 +71,35 @@ def test_a_document_that_the_server_refuses_costs_only_itself(settings: Settings
     inserted, count = run(settings, work)
     assert set(inserted.faults) == {1}
     assert count == 2
+
+
+def nested(levels: int) -> Document:
+    """A document in a document, so many levels deep."""
+    inner: Document = {}
+    for _ in range(levels):
+        inner = {"in": inner}
+    return inner
+
+
+def test_of_a_batch_that_is_refused_whole_each_is_tried_alone(settings: Settings) -> None:
+    """Nesting beyond the server's limit: it reads no further, and says of no document that it was this one."""
+    known = documents("known")
+
+    async def work(things: AsyncCollection[Document]) -> tuple[Inserted, int]:
+        await insert_each(things, known)
+        batch = [*documents(1, nested(250)), *known, *documents(3)]
+        return await insert_each(things, batch), await things.count_documents({})
+
+    inserted, count = run(settings, work)
+    assert (set(inserted.faults), inserted.duplicates, count) == ({1}, [2], 3)
+
+
+def test_where_all_are_refused_nobody_is_to_blame(settings: Settings) -> None:
+    async def work(things: AsyncCollection[Document]) -> None:
+        await insert_each(things, documents(nested(250), nested(250)))
+
+    with pytest.raises(OperationFailure):
+        run(settings, work)
 
 
 def test_duplicates_are_told(settings: Settings) -> None:
