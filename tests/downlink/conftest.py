@@ -89,7 +89,7 @@ class World:
         self.ingest = Command(self.settings, "ingest", "--mqtt", folder=self.folder).wait_healthy()
 
     def close(self) -> None:
-        self.ingest.kill()
+        self.ingest.end()
         close_app(self.app)
         self.mongo.drop_database(self.settings.mongo_db_name)
         self.mongo.close()

@@ -128,12 +128,14 @@ def test_the_whole_stack_from_a_frame_to_an_answer_and_again_after_a_restart(tmp
         wait_until(lambda: "session ended" in up.text and not children_with(up, "drain"), 30)
         # What the simulator sends arrives; and a child that is killed comes back without the others.
         wait_until(lambda: re.search(r"^simulate", up.text, re.MULTILINE))
-        before = {child.pid for child in psutil.Process(up.process.pid).children()}
+        others = {
+            name: children_with(up, name) for name in ("api", "greenpower.live", "worker", "scheduler", "simulate")
+        }
         (ingest,) = children_with(up, "ingest")
         ingest.kill()
         publish(*operator.broker, httpx.Request("POST", "http://x", json=frame("33B1225950028")).content, times=1)
         wait_until(lambda: operator.readings("33B1225950028"), 20)
-        after = {child.pid for child in psutil.Process(up.process.pid).children()}
-        assert before - after == {ingest.pid}
+        assert all(others.values()) and children_with(up, "ingest") != [ingest]
+        assert {name: children_with(up, name) for name in others} == others
         assert up.interrupt() == 0, up.text
     assert LOOPBACK in operator.broker

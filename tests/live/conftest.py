@@ -127,7 +127,8 @@ class Browser:
         return True
 
     def close(self) -> None:
-        self.client.disconnect()
+        """Disconnect, or give up connecting again."""
+        self.client.shutdown()
         if self.client.eio.http is not None:
             self.client.eio.http.close()
 
@@ -143,7 +144,7 @@ def start_gateway(settings: Settings, tmp_path: Path) -> Iterator[Start]:
 
         def go(using: Settings = settings) -> Command:
             command = stack.enter_context(Command(using, "realtime", folder=tmp_path))
-            wait_until(lambda: answers(command), 20)
+            wait_until(lambda: answers(command), 60)
             return command
 
         yield go
