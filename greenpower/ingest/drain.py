@@ -26,8 +26,8 @@ from greenpower.ingest.subscription import encoded
 log = logging.getLogger(__name__)
 
 REACH_SECONDS = 30.0
-# A process that is alive connects again at once, and so takes the session back within this time.
-ALIVE_SECONDS = 2.0
+# A process that is alive connects again at once, and so takes the session back within this time, a busy one as well.
+ALIVE_SECONDS = 5.0
 # Mosquitto does not say that a session was taken over, and a connection may also end because the broker was started
 # again. But a process that lives takes the session back each time: twice within this time is one.
 TWICE_SECONDS = 15.0
@@ -109,7 +109,6 @@ class Drain(MqttSource):
     async def _is_empty(self) -> bool:
         """One look whether all has come and is stored."""
         quiet = 0
-        client, taken = self._client, self.taken
         self._marked.clear()
         while quiet < QUIET_ROUNDS:
             self._fail_if_taken_back()
@@ -120,13 +119,8 @@ class Drain(MqttSource):
                 await asyncio.wait_for(self._marked.wait(), MARK_SECONDS)
                 break
             self._fail_if_taken_back()
-            idle = (
-                self.connected
-                and self._unsubscribed.is_set()
-                and self.taken == taken
-                and not self.pipeline.batcher.pending
-            )
-            quiet = quiet + 1 if idle else 0
+            went_on = self.taken != taken or self.pipeline.batcher.pending
+            quiet = 0 if went_on or not (self.connected and self._unsubscribed.is_set()) else quiet + 1
         taken = self.taken
         await self.pipeline.drain()
         await asyncio.sleep(0)  # let the handlers acknowledge what was stored last

@@ -133,8 +133,8 @@ def test_a_living_member_is_not_drained(
             send(sender, range(sent, sent := sent + 10))
         assert draining.process.returncode == 1
         assert "a process runs as alive, stop it first" in draining.log.read_text()
-    command.wait_healthy()
-    wait_until(lambda: stored(db) == sent, 20)
+    command.wait_healthy(60)
+    wait_until(lambda: stored(db) == sent, 60)
 
 
 def test_a_session_that_is_not_there(settings: Settings, own_broker: Mosquitto, tmp_path: Path) -> None:
