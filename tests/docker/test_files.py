@@ -165,7 +165,7 @@ def metric_names() -> set[str]:
     LagMetrics(metrics.registry, ())
     Publisher("redis://127.0.0.1:1", metrics.registry)
     names = {"up", *_names(metrics.registry)}
-    text = (ROOT / "greenpower/live/gateway.py").read_text("utf-8")
+    text = (ROOT / "greenpower/live/metrics.py").read_text("utf-8")
     for kind, name in re.findall(r'(Counter|Gauge)\(\s*"(greenpower_\w+)"', text):
         names.add(f"{name}_total" if kind == "Counter" else name)
     return names

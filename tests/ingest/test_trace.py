@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.ingest.trace import BURST, EVERY, Trace
-from greenpower.log import TextFormatter
+from greenpower.log import TextFormatter, request_id
 from greenpower.store.events import Outcome, event_document
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 from tests.ingest.test_parts import BASE, TOPIC, message
@@ -96,6 +96,7 @@ def test_a_flood_costs_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> 
     last = rejected()
     trace.tell([last, rejected()])
     assert len(caplog.records) == BURST + 1
+    request_id.set("")  # of a request of another test
     text = TextFormatter().format(caplog.records[-1])
     assert text.endswith(
         f"[{last['_id']}]: a frame on 'T' is rejected: zero-frame, {5000 - BURST} more frames before it"
