@@ -140,6 +140,7 @@ class World(Meters):
                 )
             )
             await pipeline.drain()
+            await pipeline.clock.refresh()
             await pipeline.clock.save()
             await pipeline.presence.save()
             await Watch(db[WATCH]).beat(("mqtt",), self.now)

@@ -32,6 +32,8 @@ from greenpower.store.watch import Watch
 log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 2.0
+# Usual lags: nothing waits for them, and of 10 000 devices each save is as many upserts.
+SAVE_LAGS_SECONDS = 60.0
 DRAIN_SECONDS = 6.0
 CANCEL_SECONDS = 0.5
 
@@ -47,6 +49,7 @@ class Runner:
         self.metrics = Metrics()
         self.lag = LagMetrics(self.metrics.registry, registry)
         self._mongo_failing_since: float | None = None
+        self._lags_saved = time.monotonic()
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises ConfigError for what the operator has to mend."""
@@ -152,13 +155,16 @@ class Runner:
             except PyMongoError:
                 self._mongo_failing_since = self._mongo_failing_since or time.monotonic()
 
-    async def _save(self) -> None:
-        await self.pipeline.clock.save()
+    async def _save(self, *, last: bool = False) -> None:
         online = await self.pipeline.presence.save()
         if self.publisher is not None:
             self.publisher.announce(online)
         await self.watch.beat(self._listening(), datetime.now(UTC))
         await self.lag.refresh(self.pipeline.db)
+        await self.pipeline.clock.refresh()
+        if last or time.monotonic() - self._lags_saved >= SAVE_LAGS_SECONDS:
+            self._lags_saved = time.monotonic()
+            await self.pipeline.clock.save()
 
     def _listening(self) -> tuple[str, ...]:
         """The sources that are listened to. None while frames of an outage are still coming in: who is heard last of
@@ -213,7 +219,7 @@ class Runner:
         if self.mqtt is not None:
             await self.mqtt.disconnect()
         with suppress(PyMongoError, TimeoutError):
-            await asyncio.wait_for(self._save(), 1.0)
+            await asyncio.wait_for(self._save(last=True), 1.0)
         log.info("stopped")
 
 

@@ -178,10 +178,13 @@ class Timekeeper:
             lags = self._lags[device] = deque(maxlen=LAGS_KEPT)
         lags.append(lag)
 
-    async def save(self) -> None:
-        """Keep the usual lags seen since the last call, learn of changed zones. Raises PyMongoError."""
+    async def refresh(self) -> None:
+        """Learn of changed zones. Raises PyMongoError."""
         if self.devices is not None:
             await self.devices.refresh()
+
+    async def save(self) -> None:
+        """Keep the usual lags seen since the last call. Raises PyMongoError."""
         lags, self._lags = self._lags, {}
         await clocks.save_lags(self.collection, {device: median(seen) for device, seen in lags.items()})
 

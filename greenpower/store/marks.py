@@ -23,6 +23,7 @@ from pymongo.collection import Collection
 
 from greenpower.rollup.window import HOUR, floor
 from greenpower.store.client import Document
+from greenpower.store.insert import insert_each
 from greenpower.store.layout import MARK_READS
 
 Tier = tuple[str, str]  # type name, prefix
@@ -56,37 +57,44 @@ class Mark:
     since: datetime
 
 
-def _settings(places: Iterable[Place]) -> list[UpdateOne]:
-    now = datetime.now(UTC)
-    return [
-        UpdateOne(
-            {"_id": place.key},
-            {
-                "$inc": {"count": 1},
-                "$set": {"token": ObjectId(), "updated_at": now},
-                "$setOnInsert": {
-                    "type": place.type,
-                    "prefix": place.prefix,
-                    "device_id": place.device_id,
-                    "hour": place.hour,
-                    "since": now,
-                },
-            },
-            upsert=True,
-        )
-        for place in places
-    ]
+def _document(place: Place, now: datetime) -> Document:
+    return {
+        "_id": place.key,
+        "type": place.type,
+        "prefix": place.prefix,
+        "device_id": place.device_id,
+        "hour": place.hour,
+        "count": 1,
+        "token": ObjectId(),
+        "since": now,
+        "updated_at": now,
+    }
+
+
+def _updates(documents: Iterable[Document]) -> list[UpdateOne]:
+    """Marks set where there may be some already."""
+    updates = []
+    for document in documents:
+        set_now = {name: document.pop(name) for name in ("token", "updated_at")}
+        change = {"$inc": {"count": document.pop("count")}, "$set": set_now, "$setOnInsert": document}
+        updates.append(UpdateOne({"_id": document["_id"]}, change, upsert=True))
+    return updates
 
 
 async def mark(collection: AsyncCollection[Document], places: Iterable[Place]) -> None:
     """Set marks durably. Raises PyMongoError; setting them again does no harm."""
-    if updates := _settings(places):
+    now = datetime.now(UTC)
+    documents = [_document(place, now) for place in places]
+    # Most are new, and an insert costs the server a fraction of an upsert.
+    inserted = await insert_each(collection, documents)
+    if updates := _updates(documents[index] for index in inserted.duplicates):
         await collection.bulk_write(updates, ordered=False)
 
 
 def mark_now(collection: Collection[Document], places: Iterable[Place]) -> None:
     """As `mark`, blocking."""
-    if updates := _settings(places):
+    now = datetime.now(UTC)
+    if updates := _updates(_document(place, now) for place in places):
         collection.bulk_write(updates, ordered=False)
 
 

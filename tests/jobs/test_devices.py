@@ -176,7 +176,7 @@ def test_ingest_reads_stamps_in_the_zone_of_their_device(
             device.timezone = None
             session.commit()
             sync_devices(session, db)
-            await pipeline.clock.save()
+            await pipeline.clock.refresh()
             later = timedelta(minutes=1)
             pipeline.submit(frame("NEPAL", arrival + later, stamp + later + timedelta(hours=6)))
             await pipeline.drain()
