@@ -124,10 +124,10 @@ class World:
         body = {"command": command, "parameters": parameters}
         return self.api.good("POST", f"/api/devices/{number}/commands/", body, code=code, token=token)
 
-    def work(self, settings: Settings | None = None) -> int:
+    def work(self, settings: Settings | None = None, registry: Registry | None = None) -> int:
         """A pass of the worker."""
         with sql_session(self.settings) as session:
-            return one_pass(session, self.db[ANSWERS], self.registry, settings or self.settings)
+            return one_pass(session, self.db[ANSWERS], registry or self.registry, settings or self.settings)
 
     def show(self, number: int, command_id: int) -> dict[str, Any]:
         """A command, over the API."""

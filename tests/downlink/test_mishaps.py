@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from greenpower.datatype import Message
+from greenpower.datatype import Message, Order
 from greenpower.models.clock import now
+from greenpower.registry import Registry
 from tests.api.conftest import refused
 from tests.downlink.conftest import DONE, World, states
 from tests.wait import wait_until
@@ -98,6 +100,34 @@ def test_a_worker_that_died_after_sending_costs_nothing(world: World) -> None:
         again = world.give(number, "set_time")
         world.claim(again["id"], now() - timedelta(minutes=1))
         assert world.until(number, again["id"], "done") and len(meter.told) == 1
+
+
+def test_what_the_site_lets_no_more_is_not_sent(world: World) -> None:
+    number, name = world.device()
+    with closing(world.meter(name)) as meter:
+        first = world.give(number, "relay", 202, on=True)
+        body = {"command": "relay", "parameters": {"on": True}, "confirmation": first["confirmation"]}
+        given = world.api.good("POST", f"/api/devices/{number}/commands/", body, code=201)
+        assert world.work(world.settings.model_copy(update={"downlink_interlocked": ""})) == 0
+        found = world.until(number, given["id"], "failed")
+    assert found["detail"] == "it is not declared, or not let, any more" and not meter.told
+
+
+def test_a_command_that_cannot_be_built_costs_no_other(world: World) -> None:
+    number, name = world.device()
+    rt = world.registry["rt"]
+
+    def fail(order: Order) -> Message:
+        raise KeyError("interval")
+
+    broken = tuple(replace(item, build=fail) if item.name == "set_interval" else item for item in rt.commands)
+    registry = Registry.of(*(replace(item, commands=broken) if item is rt else item for item in world.registry))
+    with closing(world.meter(name)):
+        bad, good = world.give(number, "set_interval", interval=60), world.give(number, "set_time")
+        assert world.work(registry=registry) == 1
+        found = world.until(number, bad["id"], "failed")
+        assert found["detail"] == "it cannot be built: KeyError: 'interval'"
+        world.until(number, good["id"], "done")
 
 
 def test_an_answer_of_somebody_else_is_none(world: World) -> None:
