@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from greenpower.commands.init import init_mongo, init_sql
 from greenpower.config import Settings
@@ -17,6 +18,7 @@ from greenpower.embedded.child import Child
 from greenpower.embedded.members import choose_members, member_child
 from greenpower.embedded.stack import INGEST, SERVICES, service_child
 from greenpower.embedded.supervisor import Supervisor
+from greenpower.ingest.http import LONGEST_SILENCE, Health, HttpServer
 from tests.embedded.test_supervisor import Lines, until
 from tests.process import environment
 
@@ -79,3 +81,16 @@ def test_that_redis_is_away_is_nobodys_silence(find: object, tmp_path: Path) -> 
     assert find(valkey.url, 1).startswith("Redis: ") and not probe.registry_silent(find(valkey.url, 1))
     with valkey:
         assert probe.registry_silent(find(valkey.url, 1))
+
+
+def test_ingest_that_answers_and_stands_still_is_silent() -> None:
+    """Its HTTP port has a thread of its own: it answers while the event loop does not go on."""
+    health = Health(lambda: {"mqtt": {"ok": False}})
+    server = HttpServer("127.0.0.1", 0, health, CollectorRegistry())
+    try:
+        assert not probe.ingest_silent("127.0.0.1", server.port)  # without a broker, but alive
+        health.beat -= LONGEST_SILENCE + 1
+        assert probe.ingest_silent("127.0.0.1", server.port)
+    finally:
+        server.close()
+    assert probe.ingest_silent("127.0.0.1", server.port)
