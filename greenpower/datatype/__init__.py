@@ -13,7 +13,7 @@ from greenpower.datatype.dialect import JsonDialect, Phrase
 from greenpower.datatype.error import DeclarationError, FrameError
 from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.frame import Frame, Reading
-from greenpower.datatype.json import decode_object, json_parser
+from greenpower.datatype.json import decode_object, json_parser, read_device_id
 from greenpower.datatype.kind import Kind
 from greenpower.datatype.stamp import parse_epoch, parse_stamp
 from greenpower.datatype.tier import ENERGY_TIERS, NO_TIERS, STANDARD_TIERS, Tier
@@ -57,4 +57,5 @@ __all__ = [
     "normalise",
     "parse_epoch",
     "parse_stamp",
+    "read_device_id",
 ]

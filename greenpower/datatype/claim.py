@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from greenpower.datatype.error import DeclarationError
 
 DEVICE_ID = re.compile(r"[^\x00-\x20$\x7f][^\x00-\x1f\x7f]{0,63}")
 
 
-def is_device_id(value: object) -> bool:
+def is_device_id(value: object) -> TypeGuard[str]:
     """Whether a value can name a device: 1 to 64 characters, no control character, no `$` or blank in front."""
     return isinstance(value, str) and DEVICE_ID.fullmatch(value) is not None and value.isprintable()
 

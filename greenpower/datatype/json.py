@@ -95,6 +95,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def read_device_id(given: object, known: str | None) -> str | None:
+    """The device that a frame names, or where it names none, the one known otherwise. Raises FrameError bad-id."""
+    if given is None or given == "":
+        return known
+    if not is_device_id(given):
+        raise FrameError("bad-id", f"{given!a}"[:80])
+    return given
+
+
 class JsonParser:
     """Parser of flat JSON objects. Made by `json_parser`."""
 
@@ -108,11 +117,7 @@ class JsonParser:
         values = decode_object(frame.payload)
         device = frame.device
         if self.device_key is not None:
-            given = values.pop(self.device_key, None)
-            if given is not None and given != "":
-                if not is_device_id(given):
-                    raise FrameError("bad-id", f"{given!a}"[:80])
-                device = given
+            device = read_device_id(values.pop(self.device_key, None), device)
         if device is None:
             raise FrameError("no-id", f"no key {self.device_key!r}, and the topic stands for no device")
         stamp = None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from greenpower.datatype import Frame, FrameError, Reading, decode_object, is_device_id, parse_epoch
+from greenpower.datatype import Frame, FrameError, Reading, decode_object, parse_epoch, read_device_id
 
 DEVICE_POINT = "0"
 GREATEST_POINT = 999_999
@@ -25,12 +25,7 @@ def _reading(sample: dict[str, Any], device: str | None) -> Reading:
         if key in values:
             raise FrameError("duplicate-point", key)
         values[key] = point.get("val")
-    given = values.pop(DEVICE_POINT, None)
-    if given is None or given == "":
-        given = device
-    elif not is_device_id(given):
-        raise FrameError("bad-id", f"{given!a}"[:80])
-    return Reading(device_id=given, values=values, stamp=stamp)
+    return Reading(device_id=read_device_id(values.pop(DEVICE_POINT, None), device), values=values, stamp=stamp)
 
 
 def _objects(value: object, name: str) -> Iterator[dict[str, Any]]:
