@@ -33,6 +33,7 @@ from greenpower.store.client import Document
 from greenpower.store.device_settings import KnownDevices
 from greenpower.store.events import Outcome, event_document, raw_document, store_events
 from greenpower.store.failure import until_written
+from greenpower.store.late import patience
 from greenpower.store.layout import ANSWERS, CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS, PARTS, SEEN
 from greenpower.store.readings import Draft, Part, group_parts, store_readings
 
@@ -67,6 +68,7 @@ class Pipeline:
         self.trace = Trace()
         self.batcher = Batcher(self._process)
         self._limit = settings.max_frame_bytes
+        self._patience = patience(settings)
 
     def submit(self, arrival: Arrival) -> asyncio.Future[None]:
         """Take a frame. The answer ends when its reading and its event are stored for good; until then it must not be
@@ -150,7 +152,9 @@ class Pipeline:
             await self._store_drafts(collection, group_parts(several))
 
     async def _store_drafts(self, collection: str, drafts: list[Draft]) -> None:
-        await until_written(lambda: store_readings(self.db[collection], drafts), on_retry=self._on_retry)
+        await until_written(
+            lambda: store_readings(self.db[collection], drafts, patience=self._patience), on_retry=self._on_retry
+        )
 
     def _event(self, arrival: Arrival, outcome: Outcome, reason: str) -> Document:
         parts = arrival.parts

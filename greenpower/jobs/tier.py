@@ -26,6 +26,7 @@ from greenpower.store.attempts import begin_attempt, finish_attempt
 from greenpower.store.catalogue import Catalogue
 from greenpower.store.client import Document
 from greenpower.store.incidents import read_words
+from greenpower.store.late import STAMP_AGAIN, is_late, patience
 from greenpower.store.layout import ATTEMPTS, CATALOGUE, INCIDENTS, MARKS, WATERMARKS
 from greenpower.store.marks import Place, mark_now
 from greenpower.store.rollups import delete_documents, write_documents
@@ -65,6 +66,8 @@ class TierRun:
     ) -> None:
         self.db = db
         self.plan = plan
+        self.clock = clock
+        self.patience = patience(settings)
         self.counts = Counts()
         self.output = db[plan.collection]
         self.state = db[WATERMARKS]
@@ -166,6 +169,7 @@ class TierRun:
                     with _without_collector():
                         made = self.work.make(task)
                     self.counts.stale += write_documents(self.output, made.documents, fresh=fresh)
+                    self._stamp_late(made.documents, as_of)
                     self.counts.written += len(made.documents)
                     if not fresh:
                         self._delete_absent(task, made)
@@ -206,6 +210,15 @@ class TierRun:
         size = max(1, min(MOST_DEVICES, len(names) * most // max(count, most)))
         for first in range(0, len(names), size):
             yield names[first : first + size]
+
+    def _stamp_late(self, documents: Sequence[Document], as_of: datetime) -> None:
+        """Stamp again what took too long to write. Killed before that, its attempt stays on record: it is made anew."""
+        if not documents:
+            return
+        stamps = [document["updated_at"] for document in documents]
+        if is_late(min(stamps), self.patience, self.clock()):
+            written = {"updated_at": {"$gte": min(stamps), "$lte": max(stamps)}, "as_of": as_of}
+            self.output.update_many(written, STAMP_AGAIN)
 
     def _delete_absent(self, task: Task, made: Made) -> None:
         there = keys(self.output, task.begin, task.end, task.devices)

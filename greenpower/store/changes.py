@@ -2,7 +2,8 @@
 
 Whoever writes a row stamps it by his clock before others can see it. A reader that went up to now would pass over what
 a slower writer has stamped and not yet stored. So nothing is shown that is younger than the longest that a writer may
-take, and clocks may differ, together: until then every row with an older stamp has appeared.
+take, and clocks may differ, together: until then every row with an older stamp has appeared. A writer that took longer,
+because it was frozen, stamps what it wrote again (`greenpower.store.late`).
 """
 
 from __future__ import annotations

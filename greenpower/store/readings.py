@@ -7,7 +7,7 @@ what a frame means.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bson import ObjectId
 from pymongo import UpdateOne
@@ -16,6 +16,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from greenpower.store.client import Document
 from greenpower.store.ids import new_id
 from greenpower.store.insert import insert_each
+from greenpower.store.late import STAMP_AGAIN, is_late
 
 Number = int | float
 Key = tuple[str, datetime]
@@ -100,9 +101,12 @@ def group_parts(parts: list[Part]) -> list[Draft]:
     return list(drafts.values())
 
 
-async def store_readings(collection: AsyncCollection[Document], drafts: list[Draft]) -> None:
+async def store_readings(
+    collection: AsyncCollection[Document], drafts: list[Draft], *, patience: timedelta | None = None
+) -> None:
     """Store drafts durably and write into their parts what became of them.
 
+    patience: how long the write may take until readers of changes may have passed its stamp; None: there are none.
     Raises PyMongoError where the server is at fault; calling it again with the same drafts is then safe.
     """
     left = drafts
@@ -113,20 +117,25 @@ async def store_readings(collection: AsyncCollection[Document], drafts: list[Dra
             for part in left[index].parts:
                 part.fault, part.new = why, False
         # What is gone again between the insert and the look (retention, an operator) is inserted once more.
-        left = await _merge(collection, [left[index] for index in inserted.duplicates])
+        again = [left[index] for index in inserted.duplicates]
+        if patience is not None and is_late(now, patience):
+            # Among the duplicates are those that an earlier attempt stored whose answer was lost.
+            ids = [draft.object_id for draft in left]
+            await collection.update_many({"_id": {"$in": ids}}, STAMP_AGAIN)
+        left = await _merge(collection, again, patience)
 
 
-async def _merge(collection: AsyncCollection[Document], drafts: list[Draft]) -> list[Draft]:
+async def _merge(collection: AsyncCollection[Document], drafts: list[Draft], patience: timedelta | None) -> list[Draft]:
     """Add what is new to readings that are there. Returns the drafts whose reading is not there any more."""
     if not drafts:
         return []
     keys = [{"device_id": device, "timestamp": timestamp} for device, timestamp in (draft.key for draft in drafts)]
     found: dict[Key, Document] = {}
-    async for document in collection.find({"$or": keys}, {"device_id": 1, "timestamp": 1, "payload": 1, "complete": 1}):
+    shown = {"device_id": 1, "timestamp": 1, "payload": 1, "complete": 1, "updated_at": 1}
+    async for document in collection.find({"$or": keys}, shown):
         found[document["device_id"], document["timestamp"]] = document
     updates = []
     gone = []
-    now = datetime.now(UTC)
     for draft in drafts:
         stored = found.get(draft.key)
         if stored is None:
@@ -136,16 +145,18 @@ async def _merge(collection: AsyncCollection[Document], drafts: list[Draft]) -> 
             # Ours, from an attempt whose answer was lost; another process may have added keys since.
             ours = {name for part in draft.parts for name in part.payload}
             draft.fold({name: value for name, value in stored["payload"].items() if name not in ours})
+            if patience is not None and is_late(stored["updated_at"], patience):
+                updates.append(UpdateOne({"_id": stored["_id"]}, STAMP_AGAIN))
             continue
         added = draft.fold(stored["payload"])
         if added or (draft.complete and not stored["complete"]):
-            updates.append(_addition(stored["_id"], added, draft.complete, now))
+            updates.append(_addition(stored["_id"], added, draft.complete))
     if updates:
         await collection.bulk_write(updates, ordered=False)
     return gone
 
 
-def _addition(object_id: ObjectId, added: dict[str, Number], complete: bool, now: datetime) -> UpdateOne:
+def _addition(object_id: ObjectId, added: dict[str, Number], complete: bool) -> UpdateOne:
     """Add keys in one step in which those already there win, whoever wrote them meanwhile."""
     return UpdateOne(
         {"_id": object_id},
@@ -154,7 +165,7 @@ def _addition(object_id: ObjectId, added: dict[str, Number], complete: bool, now
                 "$set": {
                     "payload": {"$mergeObjects": [{"$literal": added}, "$payload"]},
                     "complete": {"$or": ["$complete", complete]},
-                    "updated_at": now,
+                    "updated_at": "$$NOW",
                 }
             }
         ],

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from pymongo import DeleteOne, InsertOne, UpdateOne
+from pymongo import DeleteOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
 from greenpower.store.client import Document
 from greenpower.store.failure import DUPLICATE_KEY
+from greenpower.store.late import STAMP_AGAIN
 
 BATCH = 1_000
 CONTENT = ("topic", "received_at", "payload", "complete")
 
-Change = InsertOne[Document] | UpdateOne | DeleteOne
+Change = UpdateOne | DeleteOne
 Key = tuple[str, datetime]
 Announce = Callable[[list[Key]], Awaitable[None]]
 
@@ -97,11 +98,10 @@ async def _side_by_side(
 def _judge(
     new: Document | None, old: Document | None, written_before: datetime, received_after: datetime, changes: Changes
 ) -> Change | None:
-    now = datetime.now(UTC)
     if old is None:
         assert new is not None
         changes.added += 1
-        return InsertOne({**new, "updated_at": now})
+        return _insertion(new)
     if new is not None and all(new[key] == old[key] for key in CONTENT):
         changes.same += 1
         return None
@@ -116,7 +116,15 @@ def _judge(
         changes.removed += 1
         return DeleteOne(unchanged)
     changes.changed += 1
-    return UpdateOne(unchanged, {"$set": {**{key: new[key] for key in CONTENT}, "updated_at": now}})
+    return UpdateOne(unchanged, {"$set": {key: new[key] for key in CONTENT}, **STAMP_AGAIN})
+
+
+def _insertion(new: Document) -> UpdateOne:
+    """Insert, stamped by the server: it may be long until it is sent. One that is there already is a duplicate key."""
+    place = {"device_id": new["device_id"], "timestamp": new["timestamp"]}
+    rest = {key: value for key, value in new.items() if key not in ("device_id", "timestamp", "updated_at")}
+    never = {"updated_at": {"$exists": False}}
+    return UpdateOne({**place, **never}, {"$setOnInsert": rest, **STAMP_AGAIN}, upsert=True)
 
 
 async def _apply(
@@ -126,12 +134,12 @@ async def _apply(
     await announce(list(pending))
     try:
         result = await live.bulk_write(list(pending.values()), ordered=False)
-        done = result.inserted_count + result.matched_count + result.deleted_count
+        done = result.upserted_count + result.matched_count + result.deleted_count
     except BulkWriteError as error:
         # A reading that came in just now has the place of one to be added.
         details = error.details or {}
         if any(failure["code"] != DUPLICATE_KEY for failure in details.get("writeErrors", ())):
             raise
-        done = details["nInserted"] + details["nMatched"] + details["nRemoved"]
+        done = details["nUpserted"] + details["nMatched"] + details["nRemoved"]
     changes.touched += len(pending) - done
     await announce(list(pending))

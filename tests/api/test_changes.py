@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import random
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psutil
 import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
 from greenpower.embedded import Mongod
 from tests.api.conftest import close_app
+from tests.api.frozen import DEVICE as FROZEN
 from tests.api.meter import METER, PATH, Meters, make_meters
+from tests.process import environment
+from tests.wait import wait_until
 
 URL = PATH + "changes/"
 HORIZON = 1
@@ -46,8 +53,8 @@ class Reader:
         self.after: str | None = None
         self.rows = 0
 
-    def go_on(self) -> None:
-        """Read all that the feed shows now."""
+    def go_on(self) -> dict[str, Any]:
+        """Read all that the feed shows now; the copy as it is then."""
         while True:
             given = {"after": self.after} if self.after else {}
             body = self.meters.body(URL, page_size=70, **self.parameters, **given)
@@ -56,7 +63,7 @@ class Reader:
                 self.copy[row["id"]] = row["payload"]
                 self.rows += 1
             if body["next"] is None:
-                return
+                return self.copy
 
 
 def test_a_reader_beside_four_slow_writers_misses_nothing(feed: Meters) -> None:
@@ -114,6 +121,33 @@ def test_recomputed_buckets_appear_again(feed: Meters) -> None:
     assert -1.0 not in [payload["volts"] for payload in reader.copy.values()]
     _settle(feed, reader)
     assert sorted(payload["volts"] for payload in reader.copy.values())[0] == -1.0 and len(reader.copy) == 20
+
+
+@pytest.mark.parametrize("writer", ["readings", "replay", "bucket"])
+def test_a_writer_frozen_for_longer_than_the_horizon_is_not_missed(feed: Meters, writer: str) -> None:
+    """Stopped between stamping and writing, it wakes when readers have long passed its stamp."""
+    feed.clear()
+    source = feed.database[METER.collection]
+    received = datetime.now(UTC)
+    there = [{**_row(FROZEN, number, received), "payload": {"amps": 1.0 * number}} for number in range(2)]
+    source.insert_many(there)
+    feed.database["wanted"].create_index([("device_id", 1), ("timestamp", 1)], unique=True)
+    feed.database["wanted"].insert_many([_row(FROZEN, number, received) for number in range(4)])
+    rows, parameters = (feed.database[TIER], {"resolution": "1m"}) if writer == "bucket" else (source, {})
+    reader = Reader(feed, **parameters)
+    process = subprocess.Popen([sys.executable, "-m", "tests.api.frozen", writer], env=environment(feed.settings))
+    try:
+        wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, 30)
+        # Another's row, younger than the stamp of the one that is frozen, is shown: the reader has passed it.
+        rows.insert_one({**_row("OTHER", 7200, datetime.now(UTC)), "final": True})
+        wait_until(lambda: {"volts": 7200.0} in reader.go_on().values(), 10)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    _settle(feed, reader)
+    assert len(reader.copy) > 1 and reader.copy == {str(row["_id"]): row["payload"] for row in rows.find()}
 
 
 def test_many_rows_of_one_moment_are_paged_through(feed: Meters) -> None:
