@@ -53,6 +53,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def arguments(self, schema: ma.Schema | type[ma.Schema], **kwargs: Any) -> Callable[[View], View]:
         """Parse and check parameters; a query's unless `location` says otherwise."""
+        # Given the class, webargs makes an instance for each request.
+        schema = schema() if isinstance(schema, type) else schema
         decorator: Callable[[View], View] = super().arguments(schema, **{"location": "query", **kwargs})
         return decorator
 

@@ -15,10 +15,12 @@ from flask import Flask, Response
 from flask_limiter import Limiter, RateLimitExceeded
 from flask_limiter.util import get_remote_address
 from limits import parse_many
+from limits.strategies import STRATEGIES
 from redis import RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from greenpower.api.allowance import NAME, PartsRateLimiter
 from greenpower.api.error import problem
 from greenpower.config import ConfigError, Settings
 
@@ -43,12 +45,13 @@ def init_limits(app: Flask, settings: Settings) -> None:
     """Limit an app. Call it when all views are there. Raises ConfigError for a limit that cannot be read."""
     general = _limits("API_RATE_LIMIT", settings.api_rate_limit)
     login = _limits("API_LOGIN_LIMIT", settings.api_login_limit)
+    STRATEGIES[NAME] = PartsRateLimiter
     limiter = Limiter(
         get_remote_address,
         default_limits=list(general),
         storage_uri=settings.redis_address or "memory://",
         storage_options=_options() if settings.redis_address else {},
-        strategy="fixed-window",
+        strategy=NAME,
         in_memory_fallback_enabled=bool(settings.redis_address),
         key_prefix="greenpower",
     )

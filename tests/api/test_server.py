@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from greenpower.api.server import THREADS
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.embedded import Mongod
@@ -87,6 +89,28 @@ def test_the_answer_under_way_is_still_given_when_it_is_told_to_stop(settings: S
                 os.kill(mongod.pid, signal.SIGCONT)
                 asking.join()
         assert answers == [503]
+
+
+def test_connections_that_stay_open_leave_threads_for_others(settings: Settings, tmp_path: Path) -> None:
+    settings = settings.model_copy(update={"api_workers": 1})
+    init_sql(settings)
+    with Command(settings, "api", folder=tmp_path) as command, ExitStack() as stack:
+        wait_ready(command)
+        clients = [
+            stack.enter_context(httpx.Client(base_url=url(settings, ""), timeout=10)) for _ in range(3 * THREADS)
+        ]
+        for _ in range(2):
+            for client in clients:
+                # None is closed meanwhile, and none that only stays open keeps a thread.
+                assert client.get("/api/data-types/").status_code == 401
+        # Two requests in one packet: the second is not waited for.
+        with socket.create_connection(("127.0.0.1", settings.api_port), timeout=10) as pipe:
+            pipe.sendall(2 * b"GET /api/data-types/ HTTP/1.1\r\nHost: here\r\n\r\n")
+            data = b""
+            while data.count(b'"errors"') < 2:
+                part = pipe.recv(4096)
+                assert part, data
+                data += part
 
 
 def accepted(port: int) -> bool:
