@@ -62,7 +62,7 @@ def test_an_operator_tells_a_device_something(visit: Visit, tmp_path: Path) -> N
         first = commands.locator(".given li").first
         expect(first).to_contain_text("done, read back", timeout=40_000)
         expect(first).to_contain_text("interval 60 s, admin")
-        assert meter.memory["0000"] == "60"
+        assert meter.memory["value 0000 1"] == "60"
         commands.locator("select").first.select_option(label="Switch relay 1")
         commands.locator("select[name=on]").select_option(label="yes")
         commands.get_by_role("button", name="Send").click()
