@@ -19,7 +19,7 @@ from greenpower.config import Settings
 from greenpower.dashboard.blueprint import BUILT
 from tests.blocks import COMMAND, ROOT, UP, Block, Shell, blocks, commands, pages
 from tests.dashboard.conftest import ARGUMENTS, CHROMIUM, need
-from tests.embedded.up import Up
+from tests.embedded.up import OF_MAKE, Up
 from tests.wait import wait_until
 
 TUTORIAL = ROOT / "docs" / "plugin-tutorial.md"
@@ -83,7 +83,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The tutorial up to `make up`, with `make up` running."""
     need((BUILT / "index.html").is_file(), "the page is not built: make page")
     clone = make_clone(tmp_path_factory.mktemp("blocks"))
-    names = {name.upper() for name in Settings.model_fields}
+    names = {name.upper() for name in Settings.model_fields} | OF_MAKE
     env = {name: value for name, value in os.environ.items() if name not in names and not name.startswith("PYTEST")}
     shell = Shell(clone, env | OFFLINE)
     before = commands(TUTORIAL)

@@ -16,6 +16,8 @@ from greenpower.embedded.stack import PORTS
 from tests.wait import wait_until
 
 READY_SECONDS = 60
+# What `make test ARGS=…` hands to its children: a `make` among them would take it for its own.
+OF_MAKE = {"ARGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
 
 
 class Up:
@@ -25,6 +27,7 @@ class Up:
 
     def __init__(self, home: Path, *arguments: str, **settings: str) -> None:
         names = {"MONGO_DB_URI", "REDIS_URL", "REDIS_HOST", "MQTT_BROKER", "DATABASE_URL", "ADMIN_PASSWORD"}
+        names |= OF_MAKE
         environment = {name: value for name, value in os.environ.items() if name not in names}
         environment |= {name: str(free_port()) for name, _, _ in PORTS}
         self.environment = (
