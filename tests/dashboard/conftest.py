@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import redis
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pydantic import SecretStr
 
@@ -45,6 +46,8 @@ def world(
     """The stack that all tests of the page share."""
     need((BUILT / "index.html").is_file(), "the page is not built: make page")
     need(Path(CHROMIUM).is_file(), "there is no chromium: apt-get install chromium")
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()  # of tests before these, devices that are nowhere else would have cards
     folder = tmp_path_factory.mktemp("dashboard")
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
