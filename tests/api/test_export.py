@@ -23,6 +23,7 @@ from tests.api.conftest import PATH as PROBE_PATH
 from tests.api.conftest import Api
 from tests.api.meter import PATH, Meters
 from tests.process import environment
+from tests.wait import wait_until
 
 URL = PATH + "export/"
 ROWS = 2_500
@@ -173,11 +174,16 @@ def test_a_database_that_fails_under_way_breaks_the_file(meters: Meters) -> None
     parts = iter(response.response)
     next(parts)
     database = meters.database
-    cursors = [
-        op["cursor"]["cursorId"]
-        for op in database.client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
-        if op.get("type") == "idleCursor" and op["ns"] == f"{database.name}.meter_data"
-    ]
+
+    def idle() -> list[int]:
+        return [
+            op["cursor"]["cursorId"]
+            for op in database.client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
+            if op.get("type") == "idleCursor" and op["ns"] == f"{database.name}.meter_data"
+        ]
+
+    # While the export reads ahead the cursor is at work, and not among the idle ones.
+    cursors = wait_until(idle)
     database.command("killCursors", "meter_data", cursors=cursors)
     with pytest.raises(PyMongoError):
         list(parts)
