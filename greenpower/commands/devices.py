@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from greenpower.commands.table import print_table
+from greenpower.commands.table import print_table, shown_time
 from greenpower.commands.tell import commands, tell
 from greenpower.config import load_settings
 from greenpower.store.client import Document, sync_client
@@ -67,18 +67,14 @@ def _ledger_row(account: Account) -> tuple[str, ...]:
 
 
 def _seen_row(document: Document) -> tuple[str, ...]:
-    times = (_time(document.get(key)) for key in ("first_seen", "last_heard", "last_reading"))
+    times = (shown_time(document.get(key)) for key in ("first_seen", "last_heard", "last_reading"))
     return document["type"], document["device_id"], *times
 
 
 def _clock_row(document: Document) -> tuple[str, ...]:
-    stuck = ", ".join(f"{name} at {_time(stamp)}" for name, stamp in document.get("stuck", {}).items())
+    stuck = ", ".join(f"{name} at {shown_time(stamp)}" for name, stamp in document.get("stuck", {}).items())
     return document["_id"], _seconds(document.get("offset_ms")), _seconds(document.get("lag_ms")), stuck
 
 
 def _seconds(milliseconds: int | None) -> str:
     return "" if milliseconds is None else f"{milliseconds / 1000:+.1f} s"
-
-
-def _time(time: datetime | None) -> str:
-    return "" if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")

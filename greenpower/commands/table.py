@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import click
+
+
+def shown_time(time: datetime | None) -> str:
+    """A time in UTC as a cell, empty where there is none."""
+    return "" if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from greenpower.commands.sql import sql_database
-from greenpower.commands.table import print_table
+from greenpower.commands.table import print_table, shown_time
 from greenpower.config import ConfigError, load_settings
 from greenpower.datatype import Command, Parameter
 from greenpower.datatype.command import Value
@@ -138,8 +138,8 @@ def _values(parameter: Parameter) -> str:
 
 
 def _row(row: DeviceCommand) -> tuple[str, ...]:
-    given = row.created_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return str(row.id), given, row.requested_by, row.command, _shown(row.parameters), row.state, row.detail
+    told = row.command, _shown(row.parameters)
+    return str(row.id), shown_time(row.created_at), row.requested_by, *told, row.state, row.detail
 
 
 def _shown(values: dict[str, Value]) -> str:

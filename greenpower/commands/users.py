@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from greenpower import revocation
 from greenpower.commands.sql import sql_database
+from greenpower.commands.table import shown_time
 from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.extensions import db
 from greenpower.models import RoleName, User
@@ -66,7 +67,7 @@ def list_() -> None:
     """List users with their roles."""
     with sql_database(load_settings()):
         for user in db.session.scalars(select(User).order_by(User.username)):
-            seen = "never" if user.last_login_at is None else f"{user.last_login_at:%Y-%m-%dT%H:%M:%SZ}"
+            seen = shown_time(user.last_login_at) or "never"
             state = "" if user.active else ", shut out"
             click.echo(f"{user.username}  {user.role.name}{state}  last login {seen}")
 
