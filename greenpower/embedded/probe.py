@@ -19,6 +19,7 @@ SHOWN_BODY = 200
 HEARTBEAT_SECONDS = 45.0
 NO_REDIS = "Redis: "
 SCHEDULER_KEY = "rq:scheduler_instance:{pid}-*"
+NO_ANSWER = (OSError, http.client.HTTPException)
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -29,39 +30,38 @@ def reach(host: str) -> str:
 
 def http_trouble(host: str, port: int, path: str) -> str:
     """GET must answer 200. Not through a proxy, whatever the environment says."""
-    connection = http.client.HTTPConnection(reach(host), port, timeout=TIMEOUT)
-    with contextlib.closing(connection):
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            body = response.read(SHOWN_BODY).decode(errors="replace").strip()
-        except (OSError, http.client.HTTPException) as error:
-            return f"GET {path}: {error}"
-    return "" if response.status == http.HTTPStatus.OK else f"GET {path}: {response.status} {body}"
+    try:
+        status, body = _get(host, port, path)
+    except NO_ANSWER as error:
+        return f"GET {path}: {error}"
+    shown = body[:SHOWN_BODY].decode(errors="replace").strip()
+    return "" if status == http.HTTPStatus.OK else f"GET {path}: {status} {shown}"
 
 
 def http_silent(host: str, port: int, path: str) -> bool:
     """Whether GET gets no answer at all; one that says what is wrong is an answer."""
-    connection = http.client.HTTPConnection(reach(host), port, timeout=TIMEOUT)
-    with contextlib.closing(connection):
-        try:
-            connection.request("GET", path)
-            connection.getresponse()
-        except (OSError, http.client.HTTPException):
-            return True
+    try:
+        _get(host, port, path)
+    except NO_ANSWER:
+        return True
     return False
 
 
 def ingest_silent(host: str, port: int) -> bool:
     """Whether ingest gives no answer, or its answer says that its event loop stands still."""
-    connection = http.client.HTTPConnection(reach(host), port, timeout=TIMEOUT)
-    with contextlib.closing(connection):
-        try:
-            connection.request("GET", "/health")
-            report = json.loads(connection.getresponse().read())
-            return not report["parts"]["loop"]["ok"]
-        except (OSError, http.client.HTTPException, ValueError, KeyError):
-            return True
+    try:
+        _, body = _get(host, port, "/health")
+        return not json.loads(body)["parts"]["loop"]["ok"]
+    except (*NO_ANSWER, ValueError, KeyError):
+        return True
+
+
+def _get(host: str, port: int, path: str) -> tuple[int, bytes]:
+    """Status and body of a GET. Raises one of NO_ANSWER."""
+    with contextlib.closing(http.client.HTTPConnection(reach(host), port, timeout=TIMEOUT)) as connection:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
 
 
 def worker_trouble(url: str, pid: int | None) -> str:
