@@ -16,7 +16,7 @@ from greenpower.ingest.arrival import Found
 from greenpower.rollup.grace import late_before
 from greenpower.store.client import Document
 from greenpower.store.failure import until_written
-from greenpower.store.marks import Place, Tier, last_reads, mark
+from greenpower.store.marks import Place, Tier, hour_of, last_reads, mark
 
 # Places of a tier that are remembered; then they are marked anew, which does no harm.
 MOST_PLACES = 100_000
@@ -76,5 +76,5 @@ def _late(batch: Iterable[Found], now: datetime) -> dict[Tier, set[Spot]]:
                 limits[name] = late_before(now, datatype.tiers[0].window), spots
         limit = limits[name]
         if limit is not None and item.time < limit[0]:
-            limit[1].add((item.device_id, item.time.replace(minute=0, second=0, microsecond=0)))
+            limit[1].add((item.device_id, hour_of(item.time)))
     return {tier: spots for tier, spots in found.items() if spots}

@@ -21,7 +21,6 @@ from pymongo import DeleteOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.collection import Collection
 
-from greenpower.rollup.window import HOUR, floor
 from greenpower.store.client import Document
 from greenpower.store.insert import insert_each
 from greenpower.store.layout import MARK_READS
@@ -41,7 +40,7 @@ class Place:
     @classmethod
     def of(cls, type_name: str, prefix: str, device_id: str, time: datetime) -> Place:
         """The place of a reading."""
-        return cls(type_name, prefix, device_id, floor(time, HOUR))
+        return cls(type_name, prefix, device_id, hour_of(time.astimezone(UTC)))
 
     @property
     def key(self) -> str:
@@ -55,6 +54,11 @@ class Mark:
     place: Place
     token: ObjectId
     since: datetime
+
+
+def hour_of(time: datetime) -> datetime:
+    """The hour that a time in UTC lies in. Asked for each late reading: `rollup.window.floor` takes any length."""
+    return time.replace(minute=0, second=0, microsecond=0)
 
 
 def _document(place: Place, now: datetime) -> Document:
