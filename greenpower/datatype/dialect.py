@@ -88,7 +88,7 @@ class JsonDialect:
         """The answer in a frame. Raises FrameError: what `decode_object` raises, no-id, no-operation."""
         values = decode_object(frame.payload)
         device, operation = values.pop(self.device, None), values.pop(self.operation, None)
-        if not isinstance(device, str) or not is_device_id(device):
+        if not is_device_id(device):
             raise FrameError("no-id", "an answer of nobody")
         if not isinstance(operation, str):
             raise FrameError("no-operation", "an answer to nothing")
