@@ -1,8 +1,8 @@
 """Counting requests against a limit in parts: a process takes some of the allowance in one go and hands it out itself.
 
-A round trip to Redis for each request costs a tenth of what the request does. Of a large limit a process takes half a
-percent at a time, so an address is refused up to that much too early for each process that it asks; never too late.
-Small limits are counted one by one.
+Else every request would wait for a round trip to Redis. Of a large limit a process takes half a percent at a time, so
+an address is refused up to that much too early for each process that it asks; never too late. Small limits are counted
+one by one.
 """
 
 from __future__ import annotations

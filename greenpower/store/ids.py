@@ -1,7 +1,6 @@
-"""Ids of documents that are stored by the thousand: made as ObjectId makes its own, at a fraction of the price.
+"""Ids of documents that are stored by the thousand: made as ObjectId makes its own.
 
-ObjectId takes a lock and asks for its process's random bytes anew with each; two of its ids cost ingest as much as
-decoding a frame does.
+ObjectId takes a lock and asks for its process's random bytes anew with each, and ingest needs two a frame.
 """
 
 from __future__ import annotations
