@@ -210,7 +210,7 @@ class MqttSource:
             # Long frames, and MongoDB away: leave the rest at the broker until there is room again.
             log.warning("%d bytes held, leaving the broker for a while", self.pipeline.batcher.pending_bytes)
             client.lost.set()
-            self._left = asyncio.ensure_future(client.leave())
+            self._left = asyncio.ensure_future(client.leave())  # kept: nothing else holds it until it is done
         arrival = Arrival(
             topic=topic if isinstance(topic, str) else ascii(topic),
             payload=payload,
