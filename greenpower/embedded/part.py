@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self
@@ -22,7 +23,7 @@ POLL_SECONDS = 0.02
 LOG_TAIL = 400
 
 
-class Part:
+class Part(ABC):
     """A server of the embedded stack. Subclasses say what to run and how to see that it answers.
 
     `port` 0 chooses a free one, kept for the life of this object. Start it from a thread that outlives it (see
@@ -39,9 +40,9 @@ class Part:
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
         """The command line. Raises EmbeddedError where the binary cannot be had."""
-        raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
         """What is added to the environment."""
@@ -51,9 +52,9 @@ class Part:
         """Make the home and what the process wants to find in it."""
         self.home.mkdir(parents=True, exist_ok=True)
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether the server answers a real request now; takes a second at most."""
-        raise NotImplementedError
 
     def show(self, line: str) -> str:
         """A line of its output as the operator should see it; empty to hide it."""
