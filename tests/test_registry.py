@@ -14,7 +14,7 @@ from greenpower.registry import Registry, RegistryError, discover
 
 
 def no_dialogue(claim: Tcp) -> Dialogue:
-    raise NotImplementedError
+    pytest.fail("nothing is dialled here")
 
 
 def declare(name: str, **changes: Any) -> DataType:
