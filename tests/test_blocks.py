@@ -18,8 +18,9 @@ from playwright.sync_api import expect, sync_playwright
 from greenpower.config import Settings
 from greenpower.dashboard.blueprint import BUILT
 from tests.blocks import COMMAND, ROOT, UP, Block, Shell, blocks, commands, pages
-from tests.dashboard.conftest import ARGUMENTS, CHROMIUM, need
+from tests.dashboard.conftest import ARGUMENTS, CHROMIUM
 from tests.embedded.up import OF_MAKE, Up
+from tests.need import need
 from tests.wait import wait_until
 
 TUTORIAL = ROOT / "docs" / "plugin-tutorial.md"

