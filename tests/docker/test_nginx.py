@@ -27,6 +27,7 @@ from tests.wait import wait_until
 CONFIGURATION = Path(__file__).parents[2] / "docker/nginx/nginx.conf"
 PASSWORD = "correct horse"
 GATEWAYS = ("127.0.0.1", "127.0.0.2")
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")  # where an nginx from PATH keeps these is root's
 FOLLOWS_NAMES = (1, 27, 3)  # since when an upstream's `resolve` is in the free nginx
 
 
@@ -78,8 +79,8 @@ def front(nginx: Path, settings: Settings, tmp_path: Path) -> Iterator[Front]:
             ("server backend:8000 ", f"server backend:{behind.api_port} "),
             ("server realtime:8001 ", f"server realtime:{shared} "),
             ("listen 8080;", f"listen 127.0.0.1:{port};"),
-            ("pid /tmp/nginx.pid;", f"pid {tmp_path}/nginx.pid; daemon off; master_process off;"),
-            ("/tmp/nginx-", f"{tmp_path}/nginx-"),
+            ("pid /run/nginx.pid;", f"pid {tmp_path}/nginx.pid; daemon off; master_process off;"),
+            ("http {", "http {" + "".join(f"{name}_temp_path {tmp_path}/{name};" for name in TEMPORARY)),
             ("worker_processes auto;", "worker_processes 1;"),
             ("worker_connections 16384;", "worker_connections 512;"),
         ):
