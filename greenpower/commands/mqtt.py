@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from sqlalchemy import select
 
 from greenpower.channel.publisher import Publisher
+from greenpower.commands.file import write_whole
 from greenpower.commands.sql import sql_database
 from greenpower.config import Settings, load_settings
 from greenpower.embedded.members import NO_SESSION
@@ -60,7 +61,7 @@ def drain(client_id: str) -> None:
     "--output",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     default=None,
-    help="Write to this file, in one step, instead of standard output.",
+    help="Write to this file, in one step, instead of standard output. One that is there keeps mode and owner.",
 )
 def acl(output: Path | None) -> None:
     """Print the broker's access list for the devices of the registry, in mosquitto's format.
@@ -78,10 +79,8 @@ def acl(output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    written = output.with_name(f".{output.name}.new")
     try:
-        written.write_text(text, "utf-8")
-        written.replace(output)
+        write_whole(output, text)
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
     click.echo(f"{output}: {len(devices)} devices")

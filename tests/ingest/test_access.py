@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import socket
 from base64 import b64encode
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import SecretStr
 from pymongo.database import Database
 
+from greenpower.commands.file import write_whole
 from greenpower.commands.init import init_sql
 from greenpower.commands.sql import sql_database
 from greenpower.config import Settings
@@ -30,6 +32,7 @@ from greenpower.ingest.access import access_list
 from greenpower.models import Device
 from greenpower.models.device import DeviceType
 from greenpower.registry import Registry, load_registry
+from tests.cli import run_cli
 from tests.ingest.conftest import Document, Start, frame, wait_events
 from tests.process import Command
 from tests.wait import wait_until
@@ -175,6 +178,36 @@ def test_nobody_gets_in_without_a_password(closed: Mosquitto) -> None:
         wait_until(lambda refused=refused: refused)  # type: ignore[misc]
         client.loop_stop()
         assert refused[0] == "Not authorized"
+
+
+def test_a_list_that_is_made_again_is_as_private_as_before(
+    ours: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acl = tmp_path / "acl"
+    write = ("mqtt", "acl", "--output", str(acl))
+    assert run_cli(monkeypatch, tmp_path, *write, settings=ours) == 0
+    text = acl.read_text("utf-8")
+    acl.write_text("old")
+    acl.chmod(0o640)
+    assert run_cli(monkeypatch, tmp_path, *write, settings=ours) == 0
+    assert acl.read_text("utf-8") == text and f"user {METER}" in text
+    assert acl.stat().st_mode & 0o777 == 0o640
+    assert not list(tmp_path.glob(".acl*"))
+
+
+def test_what_cannot_be_written_whole_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text("old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_whole(acl, "x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert acl.read_text() == "old"
+    write_whole(acl, "new")
+    assert acl.read_text() == "new"
 
 
 @pytest.fixture(scope="module")
