@@ -7,12 +7,12 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-import threading
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 import trustme
+
+from tests.proxy import Proxy
 
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # PostgreSQL's: asks in the clear whether TLS may begin
 
@@ -33,40 +33,21 @@ def write_certificate(folder: Path, name: str, authority: trustme.CA, subject: s
     return chain, key
 
 
-class TlsFront:
-    """Listens on `port` of 127.0.0.1 with TLS and hands on to a server in the clear, as stunnel does.
+class TlsFront(Proxy):
+    """Listens with TLS and hands on to a server in the clear, as stunnel does.
 
     target: host and port, or the path of a socket. postgres: whether TLS begins after PostgreSQL's question.
     """
 
     def __init__(self, target: tuple[str, int] | Path, chain: Path, key: Path, *, postgres: bool = False) -> None:
+        super().__init__()
         self.target = target
         self.postgres = postgres
         self.connections = 0
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(chain, key)
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._server.getsockname()[1]
-        self._thread = threading.Thread(target=self._accept, daemon=True)
 
-    def __enter__(self) -> TlsFront:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        self._thread.join()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._server.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
+    def serve(self, client: socket.socket) -> None:
         with client, suppress(OSError):
             if self.postgres:
                 if client.recv(len(SSL_REQUEST), socket.MSG_WAITALL) != SSL_REQUEST:

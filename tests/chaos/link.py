@@ -7,18 +7,19 @@ import threading
 import time
 from contextlib import suppress
 
+from tests.proxy import Proxy, end
+
 CHUNK = 65_536
 SLOW_CHUNK = 8_192
 CONNECT_SECONDS = 2.0
 
 
-class Link:
-    """Listens on `port` and forwards to a server on loopback. Use as `with`."""
+class Link(Proxy):
+    """Forwards to a server on loopback."""
 
     def __init__(self, target: int) -> None:
+        super().__init__()
         self.target = target
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._server.getsockname()[1]
         self._open = threading.Event()
         self._open.set()
         self._refusing = False
@@ -26,14 +27,8 @@ class Link:
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Link:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
+        super().__exit__()
         self.heal()
         self._hang_up()
 
@@ -58,22 +53,10 @@ class Link:
         self._delay = 0.0
         self._open.set()
 
-    def _hang_up(self) -> None:
-        with self._lock:
-            pairs, self._pairs = self._pairs, set()
-        for pair in pairs:
-            _end(pair)
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._server.accept()
-                if self._refusing:
-                    client.close()
-                    continue
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
+    def serve(self, client: socket.socket) -> None:
+        if self._refusing:
+            client.close()
+            return
         try:
             server = socket.create_connection(("127.0.0.1", self.target), CONNECT_SECONDS)
         except OSError:
@@ -94,16 +77,16 @@ class Link:
         client.close()
         server.close()
 
+    def _hang_up(self) -> None:
+        with self._lock:
+            pairs, self._pairs = self._pairs, set()
+        for pair in pairs:
+            end(*pair)
+
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(SLOW_CHUNK if self._delay else CHUNK):
                 self._open.wait()
                 time.sleep(self._delay)
                 target.sendall(data)
-        _end((source, target))
-
-
-def _end(pair: tuple[socket.socket, socket.socket]) -> None:
-    for one in pair:
-        with suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+        end(source, target)
