@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,13 +24,13 @@ from greenpower.config import Settings
 from greenpower.embedded import Mongod
 from greenpower.embedded.probe import scheduler_trouble, worker_trouble
 from greenpower.jobs.schedule import QUEUE
-from tests.ingest.conftest import Document, Publisher, frame
+from tests.ingest.conftest import Document
+from tests.ingest.load import Load
 from tests.live.conftest import Browser, answers, make_reading, tell
 from tests.process import Command
 from tests.proxy import AckDroppingProxy
 from tests.wait import busy, wait_until
 
-BASE = datetime.now(UTC).replace(microsecond=0)
 IN_TIME = 10.0
 
 
@@ -41,38 +41,6 @@ def stop_in_time(command: Command) -> None:
     took = time.monotonic() - began
     print(f"{command.log.name}: {took:.1f} s")
     assert took < IN_TIME * busy()
-
-
-class Load:
-    """A device that sends frame after frame, QoS 1, until it is told to stop. `sent`: how many."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.publisher = Publisher(host, port)
-        self.sent = 0
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Load:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
-        self.publisher.close()
-
-    def end(self) -> int:
-        """How many frames the broker took in all."""
-        self._ending.set()
-        self._thread.join()
-        self.publisher.flush()
-        return self.sent
-
-    def _run(self) -> None:
-        while not self._ending.wait(0.01):
-            for _ in range(5):
-                self.publisher.send("MQTT_RT_DATA", frame(time=BASE - timedelta(seconds=self.sent)))
-                self.sent += 1
 
 
 @pytest.mark.slow

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,47 +17,12 @@ from greenpower.backup.write import write_backup
 from greenpower.commands.init import init_mongo, init_sql
 from greenpower.config import Settings
 from greenpower.extensions import db as sql
-from tests.ingest.conftest import Publisher, frame
+from tests.ingest.load import Load
 from tests.process import Command
 from tests.wait import wait_until
 
 Document = dict[str, Any]
 Reading = tuple[str, datetime]
-BASE = datetime.now(UTC).replace(microsecond=0)
-
-
-class Load:
-    """Meters that send frame after frame until they are told to stop."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.publisher = Publisher(host, port)
-        self.sent = 0
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._ending.wait(0.01):
-            for _ in range(3):
-                meter, second = f"33B000000000{self.sent % 5}", self.sent // 5
-                self.publisher.send("MQTT_RT_DATA", frame(meter, BASE - timedelta(seconds=second), f=50 + second / 1e3))
-                self.sent += 1
-
-    def end(self) -> int:
-        """How many frames the broker took."""
-        if not self._ending.is_set():
-            self._ending.set()
-            self._thread.join()
-            self.publisher.flush()
-            self.publisher.close()
-        return self.sent
-
-
-@pytest.fixture
-def load(broker: tuple[str, int]) -> Iterator[Load]:
-    going = Load(*broker)
-    yield going
-    going.end()
 
 
 def of_readings(db: Database[Document]) -> dict[Reading, Document]:
@@ -70,9 +34,7 @@ def of_events(db: Database[Document]) -> set[Reading]:
 
 
 @pytest.mark.slow
-def test_a_replay_mends_what_was_written_meanwhile(
-    settings: Settings, broker: tuple[str, int], tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_replay_mends_what_was_written_meanwhile(settings: Settings, broker: tuple[str, int], tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     init_sql(settings)
     init_mongo(settings)
@@ -85,10 +47,11 @@ def test_a_replay_mends_what_was_written_meanwhile(
     with (
         MongoClient[Document](settings.need("MONGO_DB_URI"), tz_aware=True) as client,
         Command(settings, "ingest", "--mqtt", folder=tmp_path) as ingest,
+        ExitStack() as stack,
     ):
         live, copy = client[settings.mongo_db_name], client[restored.mongo_db_name]
         ingest.wait_healthy()
-        load: Load = request.getfixturevalue("load")
+        load = stack.enter_context(Load(*broker))
         wait_until(lambda: live.grid_rt_data.count_documents({}) > 500, 30)
 
         def tell(name: str, done: int, total: int) -> None:
@@ -104,7 +67,7 @@ def test_a_replay_mends_what_was_written_meanwhile(
         try:
             for command in (
                 ("restore", str(folder)),
-                ("replay", "--type", "rt", "--since", (BASE - timedelta(days=1)).isoformat()),
+                ("replay", "--type", "rt", "--since", (datetime.now(UTC) - timedelta(days=1)).isoformat()),
             ):
                 before = of_events(copy) - of_readings(copy).keys()
                 with Command(restored, *command, folder=tmp_path) as process:
