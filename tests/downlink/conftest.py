@@ -124,6 +124,12 @@ class World:
         body = {"command": command, "parameters": parameters}
         return self.api.good("POST", f"/api/devices/{number}/commands/", body, code=code, token=token)
 
+    def switch(self, number: int, *, on: bool) -> Any:
+        """Ask for a relay and confirm it: the command that is given then."""
+        asked = self.give(number, "relay", 202, on=on)
+        body = {"command": "relay", "parameters": {"on": on}, "confirmation": asked["confirmation"]}
+        return self.api.good("POST", f"/api/devices/{number}/commands/", body, code=201)
+
     def work(self, settings: Settings | None = None, registry: Registry | None = None) -> int:
         """A pass of the worker."""
         with sql_session(self.settings) as session:

@@ -105,9 +105,7 @@ def test_a_worker_that_died_after_sending_costs_nothing(world: World) -> None:
 def test_what_the_site_lets_no_more_is_not_sent(world: World) -> None:
     number, name = world.device()
     with closing(world.meter(name)) as meter:
-        first = world.give(number, "relay", 202, on=True)
-        body = {"command": "relay", "parameters": {"on": True}, "confirmation": first["confirmation"]}
-        given = world.api.good("POST", f"/api/devices/{number}/commands/", body, code=201)
+        given = world.switch(number, on=True)
         assert world.work(world.settings.model_copy(update={"downlink_interlocked": ""})) == 0
         found = world.until(number, given["id"], "failed")
     assert found["detail"] == "it is not declared, or not let, any more" and not meter.told

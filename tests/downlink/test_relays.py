@@ -43,9 +43,7 @@ def test_a_relay_is_switched_by_who_confirms_it(world: World) -> None:
 def test_a_relay_is_never_sent_twice(world: World) -> None:
     number, name = world.device()
     with closing(world.meter(name)) as meter:
-        first = world.give(number, "relay", 202, on=False)
-        body = {"command": "relay", "parameters": {"on": False}, "confirmation": first["confirmation"]}
-        given = world.api.good("POST", f"/api/devices/{number}/commands/", body, code=201)
+        given = world.switch(number, on=False)
         world.claim(given["id"], now() - timedelta(minutes=1))
         found = world.until(number, given["id"], "failed")
         assert found["detail"] == UNKNOWN and not meter.told
