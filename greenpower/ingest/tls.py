@@ -2,6 +2,9 @@
 
 A connection is let in, shakes hands in its time, and is then handed on. What belongs here: what comes before the first
 byte that a listener sees. What does not: what is said then.
+
+asyncio's own `create_server(ssl=...)` tells of a connection only once its handshake is done: those that never finish
+one would have no place, count for no address and in no metric, and could not be crowded out as others are.
 """
 
 from __future__ import annotations
