@@ -8,6 +8,7 @@ one by one.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from threading import Lock
 
 from limits import RateLimitItem
@@ -17,7 +18,7 @@ from limits.strategies import FixedWindowRateLimiter
 # The name by which flask-limiter knows it.
 NAME = "fixed-window-in-parts"
 PART_OF = 200
-LARGEST_PART = 20
+LARGEST_PART = 100
 # Addresses times limits; beyond that all begin anew.
 MOST_KEPT = 10_000
 
@@ -36,28 +37,32 @@ class PartsRateLimiter(FixedWindowRateLimiter):
         part = min(LARGEST_PART, item.amount // PART_OF)
         if cost != 1 or part <= 1:
             return super().hit(item, *identifiers, cost=cost)
-        key = item.key_for(*identifiers)
-        if self._from_held(key):
+        if self.spend((item,), *identifiers):
             return True
+        key = item.key_for(*identifiers)
         count = self.storage.incr(key, item.get_expiry(), amount=part)
         granted = part - max(0, count - item.amount)
         if granted > 1:
             self._hold(key, granted - 1, self.storage.get_expiry(key))
         return granted > 0
 
-    def _from_held(self, key: str) -> bool:
+    def spend(self, items: Sequence[RateLimitItem], *identifiers: str) -> bool:
+        """Take one from each limit, if this process holds some of every one; false, and nothing is taken, if not."""
+        keys = [item.key_for(*identifiers) for item in items]
+        now = time.time()
         with self._lock:
-            left, until = self._held.get(key, (0, 0.0))
-            if not left:
-                return False
-            if time.time() >= until:
-                del self._held[key]
-                return False
-            if left > 1:
-                self._held[key] = left - 1, until
-            else:
-                del self._held[key]
-            return True
+            for key in keys:
+                left, until = self._held.get(key, (0, 0.0))
+                if not left or now >= until:
+                    self._held.pop(key, None)
+                    return False
+            for key in keys:
+                left, until = self._held[key]
+                if left > 1:
+                    self._held[key] = left - 1, until
+                else:
+                    del self._held[key]
+        return True
 
     def _hold(self, key: str, count: int, until: float) -> None:
         with self._lock:

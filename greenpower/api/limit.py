@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask_limiter import Limiter, RateLimitExceeded
 from flask_limiter.util import get_remote_address
-from limits import parse_many
+from limits import RateLimitItem, parse_many
 from limits.strategies import STRATEGIES
 from redis import RedisError
 from redis.backoff import NoBackoff
@@ -26,6 +26,7 @@ from greenpower.config import ConfigError, Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 MARK = "failed_logins_are_counted"
+PREFIX = "greenpower"
 # A caller waits no longer than this for a Redis that hangs; after that it is left alone for a while.
 SECONDS = 0.5
 UNLIMITED = ("health", "static")
@@ -48,12 +49,12 @@ def init_limits(app: Flask, settings: Settings) -> None:
     STRATEGIES[NAME] = PartsRateLimiter
     limiter = Limiter(
         get_remote_address,
-        default_limits=list(general),
+        default_limits=[str(limit) for limit in general],
         storage_uri=settings.redis_address or "memory://",
         storage_options=_options() if settings.redis_address else {},
         strategy=NAME,
         in_memory_fallback_enabled=bool(settings.redis_address),
-        key_prefix="greenpower",
+        key_prefix=PREFIX,
     )
 
     @app.errorhandler(RateLimitExceeded)
@@ -65,13 +66,31 @@ def init_limits(app: Flask, settings: Settings) -> None:
         message = f"Too many requests from this address. Try again in {wait} s."
         return problem(429, message, headers={"Retry-After": str(wait)})
 
+    counted_apart = set()
     for endpoint, view in list(app.view_functions.items()):
         if endpoint.split(".")[0] in UNLIMITED:
             limiter.exempt(view)
         elif getattr(view, MARK, False) and login:
-            failures = limiter.shared_limit("; ".join(login), scope="failed-logins", deduct_when=_failed)
+            counted_apart.add(endpoint)
+            failures = limiter.shared_limit(
+                "; ".join(str(limit) for limit in login), scope="failed-logins", deduct_when=_failed
+            )
             attempts = limiter.shared_limit(ATTEMPTS, scope="logins")
             app.view_functions[endpoint] = cast(Any, attempts(failures(view)))
+
+    @limiter.request_filter
+    def is_held() -> bool:
+        """Whether this process took the request's part of the general limits before. flask-limiter would find the same,
+        after it has collected and sorted all limits anew."""
+        endpoint, counter = request.endpoint, limiter.limiter
+        return (
+            bool(general)
+            and endpoint is not None
+            and endpoint not in counted_apart
+            and isinstance(counter, PartsRateLimiter)
+            and counter.spend(general, PREFIX, get_remote_address(), endpoint)
+        )
+
     limiter.init_app(app)
 
 
@@ -79,9 +98,9 @@ def _failed(response: Response) -> bool:
     return response.status_code in FAILED
 
 
-def _limits(name: str, value: str) -> tuple[str, ...]:
+def _limits(name: str, value: str) -> tuple[RateLimitItem, ...]:
     try:
-        return tuple(str(limit) for limit in parse_many(value)) if value.strip() else ()
+        return tuple(parse_many(value)) if value.strip() else ()
     except ValueError:
         raise ConfigError(f"{name}: {value!r} is no limit such as `100 per minute; 1000 per hour`") from None
 

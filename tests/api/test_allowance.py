@@ -27,8 +27,10 @@ def test_a_large_limit_is_taken_in_parts_and_a_small_one_by_one() -> None:
     limiter = PartsRateLimiter(storage)
     large = parse("6000 per hour")
     assert sum(limiter.hit(large, "one") for _ in range(7000)) == 6000
-    assert storage.asked <= 6000 // LARGEST_PART + 1000 + 1
+    assert storage.asked == PART_OF + 1000
     assert limiter.hit(large, "other")
+    huge, before = parse("1000000 per hour"), storage.asked
+    assert all(limiter.hit(huge, "one") for _ in range(10 * LARGEST_PART)) and storage.asked == before + 10
     small = parse(f"{PART_OF} per hour")
     assert [limiter.hit(small, "one") for _ in range(PART_OF + 2)] == [True] * PART_OF + [False] * 2
 
@@ -56,3 +58,16 @@ def test_what_is_held_goes_with_its_window(monkeypatch: pytest.MonkeyPatch) -> N
     later = time.time() + 61
     monkeypatch.setattr("greenpower.api.allowance.time.time", lambda: later)
     assert limiter.hit(limit, "one") and storage.asked == 2
+
+
+def test_of_several_limits_all_are_taken_or_none() -> None:
+    storage = Counting()
+    limiter = PartsRateLimiter(storage)
+    short, long = parse("400 per minute"), parse("1000 per hour")
+    assert not limiter.spend((short, long), "one")
+    assert limiter.hit(short, "one") and not limiter.spend((short, long), "one")
+    assert limiter.hit(long, "one") and storage.asked == 2
+    # One of the short limit's part of two is left, and four of the long one's five.
+    assert [limiter.spend((short, long), "one") for _ in range(3)] == [True, False, False]
+    assert [limiter.spend((long,), "one") for _ in range(4)] == [True, True, True, False]
+    assert not limiter.spend((long,), "other") and storage.asked == 2

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from greenpower.api.allowance import PartsRateLimiter
 from greenpower.app import create_app
 from greenpower.config import ConfigError, Settings
 from greenpower.embedded import Mongod, Valkey
@@ -67,6 +68,20 @@ def test_an_address_may_ask_so_often_and_health_is_free(tmp_path: Path, mongod: 
         # Who stands behind no proxy cannot say that he is somebody else.
         forged = api.client.get(PATH, headers={"X-Forwarded-For": "192.0.2.7"})
         assert refused(forged, 429)
+
+
+def test_what_was_taken_in_advance_is_all_that_may_be_asked(
+    tmp_path: Path, mongod: Mongod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+    real = PartsRateLimiter.hit
+    monkeypatch.setattr(PartsRateLimiter, "hit", lambda *args, **more: counted.append(args) or real(*args, **more))
+    # Parts of 3 each.
+    with serving(tmp_path, mongod, api_rate_limit="600 per hour; 700 per day") as api:
+        answers = [api.get(PATH).status_code for _ in range(603)]
+        assert answers == [200] * 600 + [429] * 3
+        assert len(counted) < 600
+        assert api.get("/api/data-types/").status_code == 200  # each resource is counted apart
 
 
 def test_behind_a_proxy_the_caller_is_who_the_proxy_says(tmp_path: Path, mongod: Mongod) -> None:
