@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
-from flask import Response, request
+from flask import Response
 from sqlalchemy import Select, func, select
 
 from greenpower.api.cache import with_etag
 from greenpower.api.json import answer
+from greenpower.api.paging import link
 from greenpower.extensions import db
 
 Row = TypeVar("Row")
@@ -27,14 +27,9 @@ def list_answer(
         answer(
             {
                 "count": count,
-                "next": _link(number + 1) if number * size < count else None,
-                "previous": _link(number - 1) if number > 1 else None,
+                "next": link(page=number + 1) if number * size < count else None,
+                "previous": link(page=number - 1) if number > 1 else None,
                 "results": present(rows),
             }
         )
     )
-
-
-def _link(page: int) -> str:
-    kept = [(name, value) for name, value in request.args.items(multi=True) if name != "page"]
-    return f"{request.base_url}?{urlencode([*kept, ('page', page)])}"

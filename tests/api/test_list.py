@@ -159,6 +159,14 @@ def test_a_position_stays_with_its_list(stored: tuple[Meters, list[Reading]]) ->
     assert meters.body(following.replace("resolution=10m", "resolution=auto"))["resolution"] == "10m"
 
 
+def test_a_link_has_what_was_asked_for_as_it_was_asked(shared_meters: Meters) -> None:
+    odd = f"{PATH}?device_id=M1&page_size=1&%70age=2&start_time=2020-01-01T00:00:00%2B06:00&&stats=0"
+    body = shared_meters.body(odd)
+    address = f"http://localhost{PATH}?device_id=M1&page_size=1&start_time=2020-01-01T00:00:00%2B06:00&stats=0"
+    assert (body["previous"], body["next"]) == (f"{address}&page=1", f"{address}&page=3")
+    assert shared_meters.get(f'{PATH}?device_id=\u00e9"&page=2').get_json()["previous"].isascii()
+
+
 def test_several_devices_with_commas_and_repeated(api: Api) -> None:
     stamp = datetime.fromisoformat("2026-03-01T00:00:00+00:00")
     api.add(*[(name, stamp, {"volts": 1}) for name in "ABCD"])
