@@ -18,7 +18,7 @@ OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 def iso(value: datetime) -> str:
     """`2026-11-23T15:04:05.123Z`: one width, so that texts sort as times do."""
     if value.tzinfo is utc:  # from MongoDB, as nearly all are
-        return value.isoformat(timespec="milliseconds")[:PLAIN] + "Z"
+        return value.isoformat("T", "milliseconds")[:PLAIN] + "Z"
     if value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
     return value.isoformat(timespec="milliseconds") + "Z"

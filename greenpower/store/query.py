@@ -75,7 +75,8 @@ def find_page(
     direction = ASCENDING if ascending else DESCENDING
     with pymongo.timeout(SECONDS):
         lead = 1 if skip else 0
-        found = list(collection.find(where, projection).sort(by, direction).skip(skip - lead).limit(lead + limit + 1))
+        cursor = collection.find(where, projection).sort(by, direction).skip(skip - lead).limit(lead + limit + 1)
+        found = cursor.to_list()
         documents = found[lead : lead + limit]
         more = len(found) > lead + limit
         if not documents:
@@ -89,7 +90,7 @@ def find_page(
                 offset = skip - collection.count_documents(earlier, limit=skip)
             span = {"$and": [where, between(by, min(first, last), max(first, last))]}
             order = [(by, direction), (tie, direction)]
-            documents = list(collection.find(span, projection).sort(order).skip(offset).limit(limit))
+            documents = collection.find(span, projection).sort(order).skip(offset).limit(limit).to_list()
         else:
             documents.sort(key=lambda document: (document[by], document[tie]), reverse=not ascending)
         return Page(documents=documents, more=more)
