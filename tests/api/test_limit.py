@@ -75,7 +75,12 @@ def test_what_was_taken_in_advance_is_all_that_may_be_asked(
 ) -> None:
     counted = []
     real = PartsRateLimiter.hit
-    monkeypatch.setattr(PartsRateLimiter, "hit", lambda *args, **more: counted.append(args) or real(*args, **more))
+
+    def hit(*args: Any, **more: Any) -> bool:
+        counted.append(args)
+        return real(*args, **more)
+
+    monkeypatch.setattr(PartsRateLimiter, "hit", hit)
     # Parts of 3 each.
     with serving(tmp_path, mongod, api_rate_limit="600 per hour; 700 per day") as api:
         answers = [api.get(PATH).status_code for _ in range(603)]
