@@ -40,8 +40,8 @@ REPORT = {
         {"name": "gauges", "frames_per_s": 90.0, "floor_per_s": 100.0, "ratio": 0.9, "goal": 0.85},
         {"name": "a frame", "frames": 5, "us_per_frame": 31.5},
     ],
-    "api": {"200000": {name: LOAD for name in ("floor_page", "page", "page_none", "floor_latest", "latest",
-                                               "floor_export", "export")}},
+    "api": {"200000": {"growth": 1.25} | {name: LOAD for name in (
+        "floor_page", "page", "page_none", "floor_latest", "latest", "floor_export", "export")}},
     "live": {"live": {"one": SHARE, "all": SHARE}, "floor": {"one": SHARE, "all": SHARE}},
 }  # fmt: skip
 
@@ -55,6 +55,8 @@ def test_every_figure_has_its_line_and_its_verdict() -> None:
     assert lines["both, one after the other: 1/(1/a+1/b)"].reached
     assert lines["full"].reached and lines["empty"].reached is None
     assert lines["a reading, with indexes"].reached and not lines["a large one, with indexes"].reached
+    page, grown = "a page of 50, 200,000 buckets", "a page's median time, 200,000 buckets, to the smaller set"
+    assert lines[page].reached and not lines[grown].reached
     assert {line.part for line in lines.values()} == REPORT.keys()
 
 
