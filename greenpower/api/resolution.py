@@ -21,7 +21,7 @@ from greenpower.datatype import DataType
 from greenpower.store.client import Document
 from greenpower.store.layout import SEEN
 from greenpower.store.query import SECONDS, between
-from greenpower.store.shelf import RAW, Progress, Shelf, make_shelves, read_progress
+from greenpower.store.shelf import RAW, Shelf, Tiers, make_shelves, read_tiers
 
 AUTO = "auto"
 # Where an app keeps what it knows of the rollups, and how long. An older watermark does no harm: the tail is longer.
@@ -53,11 +53,11 @@ def resolution_field(datatype: DataType, default: str = AUTO) -> ma.fields.Strin
 def shelves_of(datatype: DataType) -> tuple[Shelf, ...]:
     """What of a type can be read where, now. How far its rollups are is asked at most once a second."""
     context = get_context()
-    known: dict[str, tuple[float, Progress]] = current_app.extensions.setdefault(KNOWN, {})
+    known: dict[str, tuple[float, Tiers]] = current_app.extensions.setdefault(KNOWN, {})
     at, progress = known.get(datatype.name, (0.0, {}))
     if datatype.tiers and time.monotonic() - at > KNOWN_SECONDS:
         with pymongo.timeout(SECONDS):
-            progress = read_progress(context.mongo.database, datatype)
+            progress = read_tiers(context.mongo.database, datatype)
         known[datatype.name] = (time.monotonic(), progress)
     return make_shelves(datatype, context.settings, progress)
 

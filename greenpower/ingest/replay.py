@@ -42,7 +42,7 @@ NOT_READ = frozenset({REDELIVERED, "retained", "too-large"})
 EXPIRY_MARGIN = timedelta(hours=1)
 TICK = timedelta(milliseconds=1)
 
-Progress = Callable[[int], None]
+Advance = Callable[[int], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class Replay:
         """How many events will be read."""
         return await self.db[EVENTS].count_documents(self._query())
 
-    async def run(self, *, dry_run: bool = False, progress: Progress = lambda _: None) -> Summary:
+    async def run(self, *, dry_run: bool = False, progress: Advance = lambda _: None) -> Summary:
         """Replay. Raises PyMongoError; running it again starts afresh and is safe."""
         token = uuid4().hex[:8]
         beside = self.db[f"replay_{token}_{self.datatype.collection}"]
@@ -125,7 +125,7 @@ class Replay:
             await mark(self.db[MARKS], {Place.of(self.datatype.name, tier.prefix, *key) for key in keys})
 
     async def _rebuild(
-        self, beside: AsyncCollection[Document], parts: AsyncCollection[Document], progress: Progress
+        self, beside: AsyncCollection[Document], parts: AsyncCollection[Document], progress: Advance
     ) -> tuple[Summary, ReplayClock]:
         summary = Summary()
         devices = KnownDevices(self.db[DEVICE_SETTINGS])

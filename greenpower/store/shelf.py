@@ -19,7 +19,7 @@ from greenpower.store.layout import WATERMARKS, retention
 from greenpower.store.watermarks import EPOCH, MARGIN
 
 RAW = "raw"
-Progress = Mapping[str, Mapping[str, Any]]
+Tiers = Mapping[str, Mapping[str, Any]]  # by prefix, what the rollups wrote down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Shelf:
     done_until: datetime | None
 
 
-def read_progress(db: Database[Document], datatype: DataType) -> Progress:
+def read_tiers(db: Database[Document], datatype: DataType) -> Tiers:
     """What the rollups wrote down of a type's tiers, by prefix. Raises PyMongoError."""
     # "0" follows "/".
     query = {"_id": {"$gte": f"{datatype.name}/", "$lt": f"{datatype.name}0"}}
@@ -48,10 +48,10 @@ def read_progress(db: Database[Document], datatype: DataType) -> Progress:
 
 def read_shelves(db: Database[Document], datatype: DataType, settings: Settings) -> tuple[Shelf, ...]:
     """The shelves of a type now. Raises PyMongoError."""
-    return make_shelves(datatype, settings, read_progress(db, datatype))
+    return make_shelves(datatype, settings, read_tiers(db, datatype))
 
 
-def make_shelves(datatype: DataType, settings: Settings, progress: Progress) -> tuple[Shelf, ...]:
+def make_shelves(datatype: DataType, settings: Settings, progress: Tiers) -> tuple[Shelf, ...]:
     """The shelves of a type, readings first, then its tiers, finest first."""
     now = datetime.now(UTC)
     raw = _shelf(datatype.collection, None, RAW, settings.mongo_raw_ttl_seconds, progress.get("", {}), now)
