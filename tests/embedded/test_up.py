@@ -107,7 +107,7 @@ def test_the_whole_stack_from_a_frame_to_an_answer_and_again_after_a_restart(tmp
         children = psutil.Process(up.process.pid).children(recursive=True)
         assert len(children) >= 7
         publish(*operator.broker, payload, times=3)
-        (reading,) = wait_until(lambda: operator.readings(device), 5)
+        (reading,) = wait_until(lambda: operator.readings(device), 20)
         assert reading["payload"] == {"ua": 229.097, "zyggl": 6.6905}
         assert run_file(home).stat().st_mode & 0o777 == 0o600
         assert up.interrupt() == 0, up.text
