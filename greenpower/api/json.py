@@ -21,7 +21,7 @@ def iso(value: datetime) -> str:
         return value.isoformat("T", "milliseconds")[:PLAIN] + "Z"
     if value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
-    return value.isoformat(timespec="milliseconds") + "Z"
+    return value.isoformat("T", "milliseconds") + "Z"
 
 
 def encode(value: Any) -> bytes:

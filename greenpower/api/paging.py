@@ -78,9 +78,8 @@ def page_answer(
 
 
 def link(**changed: Any) -> str:
-    """This request's address with other parameters; those that are None are left out."""
+    """This request's address with other parameters."""
     # What stays is taken over as it came: parsing it and writing it anew takes longer than all the rest here.
     given = quote(request.query_string, safe=IN_QUERY).split("&")
     kept = [part for part in given if part and unquote_plus(part.partition("=")[0]) not in changed]
-    added = {name: value for name, value in changed.items() if value is not None}
-    return f"{request.base_url}?{'&'.join([*kept, urlencode(added)])}"
+    return f"{request.base_url}?{'&'.join([*kept, urlencode(changed)])}"

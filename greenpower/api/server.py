@@ -3,7 +3,6 @@ threads stay with a connection."""
 
 from __future__ import annotations
 
-import gc
 import logging
 import select
 import socket
@@ -17,6 +16,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
+from greenpower.collector import calm_collector
 from greenpower.config import Settings
 
 THREADS = 8
@@ -35,7 +35,7 @@ OPTIONS: dict[str, Any] = {
     "proc_name": "greenpower-api",
 }
 # Objects made between two looks for garbage: an answer of 50 rows makes some thousand, hardly any of them in a ring.
-GARBAGE = 10_000
+GARBAGE = 10_000, 10, 10
 
 
 class OneLog(Logger):  # type: ignore[misc]
@@ -92,13 +92,6 @@ def _in_one_piece(sock: socket.socket) -> Iterator[None]:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
 
-def _settle(_worker: Any) -> None:
-    """Leave what was made before the first request out of every look for garbage."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
-
-
 def _asks_again(conn: Any) -> bool:
     """Whether a connection's next request comes, or its end does, in a moment."""
     if conn.parser.unreader.buf.getvalue():
@@ -126,7 +119,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.cfg.set("workers", self._settings.api_workers)
         self.cfg.set("worker_class", StayingWorker)
         self.cfg.set("logger_class", OneLog)
-        self.cfg.set("post_worker_init", _settle)
+        self.cfg.set("post_worker_init", lambda worker: calm_collector(*GARBAGE))
 
     def load(self) -> Flask:
         return self._app

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import time
@@ -15,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from greenpower.channel.publisher import Publisher
 from greenpower.channel.rebuild import Rebuild
+from greenpower.collector import calm_collector
 from greenpower.config import Settings
 from greenpower.ingest.admission import Admission
 from greenpower.ingest.http import Health, HttpServer
@@ -36,6 +36,8 @@ SAVE_SECONDS = 2.0
 SAVE_LAGS_SECONDS = 60.0
 DRAIN_SECONDS = 6.0
 CANCEL_SECONDS = 0.5
+# Thousands of frames wait at any time.
+GARBAGE = 100_000, 20, 50
 
 
 class Runner:
@@ -57,7 +59,7 @@ class Runner:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        _calm_the_collector()
+        calm_collector(*GARBAGE)
         client = async_client(self.settings)
         db = client[self.settings.mongo_db_name]
         self.publisher = self._make_publisher()
@@ -231,12 +233,3 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _calm_the_collector() -> None:
-    """Let the cycle collector run seldom: thousands of frames wait at any time, and it would go through all of them
-    again and again. What they leave is freed by reference counts.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
