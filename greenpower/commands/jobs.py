@@ -14,6 +14,7 @@ from uuid import uuid4
 import click
 import redis
 from rq import Queue, Worker
+from rq.exceptions import StopRequested
 from rq.job import Job
 
 from greenpower.config import load_settings
@@ -97,12 +98,20 @@ class _Worker(Worker):
         timer = threading.Timer(LAST_SECONDS, self._cut_off)
         timer.daemon = True
         timer.start()
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+        try:
+            super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+        except StopRequested:
+            # Raised wherever the signal came. Where that is a line for the log, logging would swallow RQ's exception,
+            # as it does with every one that is no exit, and the worker would go on for ever.
+            raise SystemExit(0) from None
 
     def _cut_off(self) -> None:
         if self.horse_pid:
             self._cut = True
             self.kill_horse()
+        else:
+            # RQ overlooks a signal between the end of a job and its next look for one. The second signal ends it.
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def handle_job_failure(self, job: Job, *arguments: Any, **options: Any) -> None:
         super().handle_job_failure(job, *arguments, **options)

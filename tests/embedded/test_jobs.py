@@ -20,12 +20,34 @@ from greenpower.embedded.probe import scheduler_trouble, worker_trouble
 from greenpower.jobs.schedule import QUEUE
 from tests.wait import wait_until
 
+# `greenpower worker`, told to stop in the middle of its first line on a Redis that is away.
+STOPPED_IN_A_LINE = """
+import logging, os, signal
+from greenpower.cli import main
+
+class Stopping(logging.Handler):
+    told = False
+
+    def emit(self, record):
+        if "could not connect" in record.getMessage() and not self.told:
+            self.told = True
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                for _ in range(1_000):
+                    pass
+            except Exception:  # as every handler of logging does
+                self.handleError(record)
+
+logging.getLogger("rq.worker").addHandler(Stopping())
+main()
+"""
 TROUBLE = {"worker": worker_trouble, "scheduler": scheduler_trouble}
 
 
 @contextlib.contextmanager
-def running(command: str, url: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", "greenpower", command], env={**os.environ, "REDIS_URL": url})
+def running(command: str, url: str, *python: str) -> Iterator[subprocess.Popen[bytes]]:
+    run = [sys.executable, *(python or ("-m", "greenpower")), command]
+    process = subprocess.Popen(run, env={**os.environ, "REDIS_URL": url})
     try:
         yield process
     finally:
@@ -85,3 +107,10 @@ def test_redis_may_come_late_go_and_come_back(tmp_path: Path) -> None:
         for process in (worker, scheduler):
             process.terminate()
             assert process.wait(10) == 0
+
+
+def test_a_worker_that_is_told_to_stop_while_it_writes_a_line_stops(tmp_path: Path) -> None:
+    with Valkey(tmp_path) as valkey, running("worker", valkey.url, "-c", STOPPED_IN_A_LINE) as worker:
+        wait_until(lambda: not worker_trouble(valkey.url, worker.pid))
+        valkey.kill()
+        assert worker.wait(10) == 0
