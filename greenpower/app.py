@@ -36,11 +36,11 @@ from greenpower.api.limit import init_limits
 from greenpower.api.mirror import redis_client
 from greenpower.api.token import ACCESS, REFRESH
 from greenpower.binding import bind_all
+from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
 from greenpower.dashboard import blueprint as dashboard
 from greenpower.extensions import db, engine_options, init_sql
 from greenpower.models.setup import newest_revision
-from greenpower.registry import Registry, load_registry
 from greenpower.store.mongo import Mongo, check_address
 
 LARGEST_BODY = 64 * 1024

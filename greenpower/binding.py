@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from greenpower.api import events, telemetry
 from greenpower.api.blueprint import Blueprint
 from greenpower.api.schema import Schemas, make_schemas
+from greenpower.catalog.registry import RegistryError
 from greenpower.datatype import DataType
 from greenpower.jobs.plan import plan_name
-from greenpower.registry import RegistryError
 from greenpower.store.layout import CORE, Index, reading_indexes
 
 # What the core keeps for itself.

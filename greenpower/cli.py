@@ -8,8 +8,8 @@ from importlib import import_module
 import click
 
 from greenpower import __version__
+from greenpower.catalog.registry import RegistryError
 from greenpower.config import ConfigError
-from greenpower.registry import RegistryError
 
 COMMANDS = {
     "up": "greenpower.commands.up:up",

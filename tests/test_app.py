@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from greenpower.app import create_app
 from greenpower.binding import bind_all
+from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
-from greenpower.registry import Registry, load_registry
 from tests.api.conftest import PROBE, SILENT
 
 

@@ -7,8 +7,8 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from greenpower.binding import bind, bind_all
+from greenpower.catalog.registry import RegistryError, load_registry
 from greenpower.datatype import STANDARD_TIERS, DataType
-from greenpower.registry import RegistryError, load_registry
 from tests.api.conftest import PROBE, SILENT
 
 SHIPPED = tuple(load_registry(None))

@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from greenpower import __version__
+from greenpower.catalog.registry import load_registry
 from greenpower.cli import COMMANDS, Commands, group
-from greenpower.registry import load_registry
 from tests.cli import run_cli
 
 

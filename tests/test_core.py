@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
 
+from greenpower.catalog.registry import load_registry
 from greenpower.datatype import DataType, Mqtt
-from greenpower.registry import load_registry
 
 ROOT = Path(__file__).parent.parent
 # Names that are words as well: as a string by themselves they are names, elsewhere they need not be.

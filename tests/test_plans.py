@@ -20,6 +20,7 @@ from bson import ObjectId
 from pymongo import MongoClient
 
 from greenpower.api.resolution import forget_shelves
+from greenpower.catalog.registry import Registry
 from greenpower.embedded import Mongod
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
@@ -29,7 +30,6 @@ from greenpower.jobs.backfill import backfill
 from greenpower.jobs.devices import sync_devices
 from greenpower.jobs.presence import judge
 from greenpower.models.session import sql_session
-from greenpower.registry import Registry
 from greenpower.store.client import async_client
 from greenpower.store.events import Outcome, event_document, raw_document
 from greenpower.store.lag import read_lags

@@ -21,9 +21,9 @@ from greenpower.api.resolution import shelves_of
 from greenpower.api.select import MOST_DEVICES
 from greenpower.datatype import DataType, Kind
 from greenpower.extensions import db
+from greenpower.measure.spec import Spec
 from greenpower.models import RoleName, ServiceZone
 from greenpower.models.device import devices_of_zone
-from greenpower.rollup.spec import Spec
 from greenpower.store.client import Document
 from greenpower.store.cover import Cell, make_cover
 from greenpower.store.energy import UNIT, Reading, Registered, read_energy

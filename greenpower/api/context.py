@@ -8,8 +8,8 @@ from flask import Flask, current_app
 from pymongo.database import Database
 from redis import Redis
 
+from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
-from greenpower.registry import Registry
 from greenpower.store.client import Document
 from greenpower.store.mongo import Mongo
 

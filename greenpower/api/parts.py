@@ -18,9 +18,9 @@ from redis.retry import Retry
 from rq import Worker
 
 from greenpower.api.check import SECONDS, Check, Unwell
+from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
-from greenpower.registry import Registry
-from greenpower.rollup.grace import done_before
+from greenpower.measure.grace import done_before
 from greenpower.store.layout import WATERMARKS
 from greenpower.store.mongo import Mongo
 from greenpower.store.watermarks import read_progress

@@ -15,8 +15,8 @@ from greenpower.api.json import answer
 from greenpower.api.moment import moment
 from greenpower.api.schema import TYPE
 from greenpower.datatype import DataType, Tier
+from greenpower.measure.grace import done_before
 from greenpower.models import RoleName
-from greenpower.rollup.grace import done_before
 from greenpower.store.layout import WATERMARKS
 from greenpower.store.query import SECONDS
 from greenpower.store.watermarks import Progress, read_progress

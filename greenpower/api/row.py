@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from greenpower.rollup.counter import energy
+from greenpower.measure.counter.state import energy
 from greenpower.store.client import Document
 from greenpower.store.shelf import Shelf
 

@@ -13,10 +13,10 @@ import click
 from pydantic import SecretStr
 
 import greenpower
+from greenpower.catalog.registry import RegistryError, discover, load_registry
 from greenpower.commands.reference import commands_page, fields_page, settings_page
 from greenpower.config import Settings
 from greenpower.datatype.table import with_tables
-from greenpower.registry import RegistryError, discover, load_registry
 
 ROOT = Path(greenpower.__file__).resolve().parent.parent
 POSTMAN = "green_power_backend.postman_collection.json"

@@ -12,9 +12,9 @@ from greenpower.api.format import FORMATS, NDJSON, columns_of, make_writer
 from greenpower.api.readings import SHOWN, SHOWN_OF_BUCKETS
 from greenpower.api.row import presenter
 from greenpower.api.select import shown
+from greenpower.catalog.registry import get_registry
 from greenpower.commands.moment import Moment
 from greenpower.config import load_settings
-from greenpower.registry import get_registry
 from greenpower.store.client import sync_client
 from greenpower.store.export import stream
 from greenpower.store.series import Question, Series

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 import uvloop
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import load_settings
 from greenpower.ingest.runner import Runner
 from greenpower.log import set_up_logging
-from greenpower.registry import get_registry
 
 
 @click.command()

@@ -8,6 +8,7 @@ from sqlalchemy import make_url, select
 from sqlalchemy.exc import DBAPIError
 
 from greenpower.app import sql_context
+from greenpower.catalog.registry import load_registry
 from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.extensions import db
 from greenpower.log import set_up_logging
@@ -15,7 +16,6 @@ from greenpower.models import Role, RoleName, User
 from greenpower.models.password import SHORTEST
 from greenpower.models.setup import make_roles, make_user, upgrade
 from greenpower.models.user import find_user
-from greenpower.registry import load_registry
 from greenpower.store.client import sync_client
 from greenpower.store.layout import ensure_indexes
 from greenpower.store.mongo import check_address

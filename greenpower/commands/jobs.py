@@ -17,6 +17,7 @@ from rq import Queue, Worker
 from rq.exceptions import StopRequested
 from rq.job import Job
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import load_settings
 from greenpower.jobs import commands, devices, presence, rollup
 from greenpower.jobs.commands import commands_entry
@@ -25,7 +26,6 @@ from greenpower.jobs.plan import all_plans
 from greenpower.jobs.presence import presence_entry
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entry
 from greenpower.log import set_up_logging
-from greenpower.registry import get_registry
 
 SCHEDULER_SECONDS = 5  # the finest cron is a minute; a job is enqueued at most so late
 RETRY_SECONDS = 2.0

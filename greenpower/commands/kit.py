@@ -12,6 +12,7 @@ import click
 import orjson
 
 from greenpower.api.json import encode
+from greenpower.catalog.registry import PACKAGE, RegistryError, discover
 from greenpower.commands.moment import Moment
 from greenpower.config import load_settings
 from greenpower.datatype import DeclarationError
@@ -25,7 +26,6 @@ from greenpower.kit.problem import PluginError, shown
 from greenpower.kit.rules.imports import python_lines
 from greenpower.kit.rules.rate import parse_rate
 from greenpower.kit.scaffold import Plan, make_files, write_files
-from greenpower.registry import PACKAGE, RegistryError, discover
 from greenpower.store.client import Document
 
 

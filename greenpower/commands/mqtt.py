@@ -10,6 +10,7 @@ import uvloop
 from pymongo.errors import PyMongoError
 from sqlalchemy import select
 
+from greenpower.catalog.registry import Registry, get_registry
 from greenpower.channel.publisher import Publisher
 from greenpower.commands.file import write_whole
 from greenpower.commands.sql import sql_database
@@ -22,7 +23,6 @@ from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.log import set_up_logging
 from greenpower.models import Device
-from greenpower.registry import Registry, get_registry
 from greenpower.store.client import async_client, sync_client
 from greenpower.store.layout import ensure_indexes
 

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from greenpower.binding import Binding, bind_all
+from greenpower.catalog.registry import Loaded, load_registry
 from greenpower.commands.kit import check, new, try_frame
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import Field
-from greenpower.registry import Loaded, load_registry
 from greenpower.store.layout import Index, retention
 
 WIDTH = 120

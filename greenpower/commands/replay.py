@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from greenpower.catalog.registry import Registry, get_registry
 from greenpower.commands.moment import Moment
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.ingest.replay import Replay, Summary
-from greenpower.registry import Registry, get_registry
 from greenpower.store.client import async_client
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from greenpower.catalog.registry import get_registry
 from greenpower.commands.moment import Moment
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
@@ -21,7 +22,6 @@ from greenpower.jobs.backfill import backfill as compute_anew
 from greenpower.jobs.plan import Plan, make_plans
 from greenpower.jobs.run import run_tier
 from greenpower.jobs.tier import Counts
-from greenpower.registry import get_registry
 from greenpower.store.client import Document, sync_client
 from greenpower.store.lag import Lag, read_lags
 from greenpower.store.layout import ensure_indexes

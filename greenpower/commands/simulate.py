@@ -9,9 +9,9 @@ from datetime import tzinfo
 
 import click
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import load_settings
 from greenpower.log import set_up_logging
-from greenpower.registry import get_registry
 from greenpower.simulator.fault import FAULTS, Sender
 from greenpower.simulator.fleet import Fleet, can_simulate, make_fleet
 from greenpower.simulator.run import Plan, Simulation, Totals

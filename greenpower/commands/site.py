@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from greenpower.catalog.registry import RegistryError, load_registry
+from greenpower.catalog.site import Site, read_site
 from greenpower.config import ConfigError, load_settings
-from greenpower.registry import RegistryError, load_registry
-from greenpower.site import Site, read_site
 
 
 @click.group()

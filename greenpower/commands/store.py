@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import ConfigError, load_settings
-from greenpower.registry import get_registry
 from greenpower.store.client import sync_client
 from greenpower.store.compression import ZSTD, otherwise_compressed
 from greenpower.store.layout import ensure_indexes as bring_up_to_date

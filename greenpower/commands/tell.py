@@ -12,6 +12,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from greenpower.catalog.registry import get_registry
 from greenpower.commands.sql import sql_database
 from greenpower.commands.table import print_table, shown_time
 from greenpower.config import ConfigError, load_settings
@@ -22,7 +23,6 @@ from greenpower.downlink.order import find_command, obstacle, queue
 from greenpower.extensions import db
 from greenpower.models import CommandState, Device, DeviceCommand
 from greenpower.models.device_command import OPEN
-from greenpower.registry import get_registry
 
 CONSOLE = "console"
 KNOWN_HEADINGS = ("command", "parameters", "what it does")

@@ -14,12 +14,12 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from greenpower.catalog.registry import get_registry
 from greenpower.channel.message import Message
 from greenpower.config import load_settings
 from greenpower.datatype import DataType
 from greenpower.live.feed import Feed
 from greenpower.live.mirror import Mirror
-from greenpower.registry import get_registry
 
 FRAMES_PER_SECOND = 4
 SHOWN_FIELDS = 6

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from greenpower.catalog.registry import Registry
 from greenpower.datatype import Answer, Command
 from greenpower.downlink.order import new_operation
 from greenpower.models import CommandState, DeviceCommand
 from greenpower.models.clock import now
 from greenpower.models.device_command import advance, note_step
-from greenpower.registry import Registry
 
 log = logging.getLogger(__name__)
 

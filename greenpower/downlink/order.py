@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session, scoped_session
 
+from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import Command, Message, Order
 from greenpower.models import CommandState, Device, DeviceCommand, DeviceStatus
 from greenpower.models.clock import now
 from greenpower.models.device_command import note_step
-from greenpower.registry import Registry
 
 #: who gives a command that nobody gave
 SYSTEM = "system"

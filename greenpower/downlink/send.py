@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import Command
 from greenpower.downlink.order import device_time, is_locked_out, message_of
@@ -20,7 +21,6 @@ from greenpower.downlink.publish import NoBroker, Visit, visit
 from greenpower.models import CommandState, Device, DeviceCommand
 from greenpower.models.clock import now
 from greenpower.models.device_command import OPEN, advance, note_step
-from greenpower.registry import Registry
 
 log = logging.getLogger(__name__)
 

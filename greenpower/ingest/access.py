@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
+from greenpower.catalog.registry import Registry
 from greenpower.datatype import Command, DataType, Mqtt, Order
 from greenpower.ingest.drain import MARKS
 from greenpower.ingest.limits import DROPPED
-from greenpower.registry import Registry
 
 HEAD = (
     "# Made by `greenpower mqtt acl` from the device registry: do not edit, make it again.\n"

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 
 from pymongo.asynchronous.collection import AsyncCollection
 
+from greenpower.catalog.registry import Registry
 from greenpower.datatype import Answer, Frame, FrameError
 from greenpower.datatype.command import NOTED, OPERATION
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.trace import fields
-from greenpower.registry import Registry
 from greenpower.store.answers import answer_document, keep_answers
 from greenpower.store.client import Document
 from greenpower.store.failure import until_written

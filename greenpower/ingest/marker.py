@@ -13,7 +13,7 @@ from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.ingest.arrival import Found
-from greenpower.rollup.grace import late_before
+from greenpower.measure.grace import late_before
 from greenpower.store.client import Document
 from greenpower.store.failure import until_written
 from greenpower.store.marks import Place, Tier, hour_of, last_reads, mark

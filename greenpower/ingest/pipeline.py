@@ -13,6 +13,7 @@ from time import perf_counter
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from greenpower.catalog.registry import Registry
 from greenpower.channel.publisher import Publisher
 from greenpower.config import Settings
 from greenpower.ingest.answers import Answers
@@ -28,7 +29,6 @@ from greenpower.ingest.reader import Reader
 from greenpower.ingest.redelivery import drop_redelivered
 from greenpower.ingest.timekeeper import Timekeeper
 from greenpower.ingest.trace import Trace, fields
-from greenpower.registry import Registry
 from greenpower.store.client import Document
 from greenpower.store.device_settings import KnownDevices
 from greenpower.store.events import Outcome, event_document, raw_document, store_events

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from greenpower.catalog.registry import Registry
 from greenpower.datatype import DataType, Frame, FrameError
 from greenpower.datatype.check import Checker
 from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.trace import fields
-from greenpower.registry import Registry
 from greenpower.store.events import raw_document
 
 log = logging.getLogger(__name__)

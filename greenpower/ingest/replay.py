@@ -18,6 +18,7 @@ from pymongo import ASCENDING
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
+from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.ingest.arrival import Arrival, Found
@@ -26,7 +27,6 @@ from greenpower.ingest.pairing import Pairing
 from greenpower.ingest.policy import UNREGISTERED
 from greenpower.ingest.reader import Reader
 from greenpower.ingest.replay_clock import ReplayClock
-from greenpower.registry import Registry
 from greenpower.store import clocks
 from greenpower.store.client import Document
 from greenpower.store.device_settings import KnownDevices

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import datetime
 
-from greenpower.presence import GAPS, interval_of
+from greenpower.measure.presence import GAPS, interval_of
 
 # Ids come from outside: those that were not heard for longest are forgotten.
 MOST_DEVICES = 100_000

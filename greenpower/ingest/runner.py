@@ -12,6 +12,7 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
+from greenpower.catalog.registry import Registry
 from greenpower.channel.publisher import Publisher
 from greenpower.channel.rebuild import Rebuild
 from greenpower.collector import calm_collector
@@ -24,7 +25,6 @@ from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.mqtt import MqttSource
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.tcp import Gateways
-from greenpower.registry import Registry
 from greenpower.store.client import async_client, sync_client
 from greenpower.store.layout import WATCH, ensure_indexes
 from greenpower.store.watch import Watch

@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+from greenpower.catalog.registry import Registry
 from greenpower.config import ConfigError, Settings
 from greenpower.datatype import DataType, Dialogue, FrameError
 from greenpower.framing.registration import identify
@@ -20,7 +21,6 @@ from greenpower.ingest.admission import Admission
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.tls import Entrance, Listener
-from greenpower.registry import Registry
 
 log = logging.getLogger(__name__)
 

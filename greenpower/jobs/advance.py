@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from greenpower.jobs.tier import TierRun
-from greenpower.rollup.window import floor
+from greenpower.measure.window import floor
 from greenpower.store.watermarks import EPOCH, move_watermark
 
 Keep = Callable[[], bool]

@@ -12,8 +12,8 @@ from greenpower.datatype import DataType
 from greenpower.jobs.plan import Plan, make_plans
 from greenpower.jobs.run import now
 from greenpower.jobs.tier import Clock, Counts, TierRun
-from greenpower.rollup.spec import Spec
-from greenpower.rollup.window import ceil, floor
+from greenpower.measure.spec import Spec
+from greenpower.measure.window import ceil, floor
 from greenpower.store.client import Document
 from greenpower.store.watermarks import EPOCH, move_watermark
 

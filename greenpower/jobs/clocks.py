@@ -14,12 +14,12 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import Command
 from greenpower.downlink.order import SYSTEM, queue
 from greenpower.models import Device, DeviceCommand, DeviceStatus
 from greenpower.models.clock import now
-from greenpower.registry import Registry
 from greenpower.store.client import Document
 from greenpower.store.layout import CLOCKS, EVENTS
 

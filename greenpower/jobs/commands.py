@@ -13,13 +13,13 @@ import time
 from pymongo.collection import Collection
 from sqlalchemy.orm import Session
 
+from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings, load_settings
 from greenpower.downlink.answer import apply_answer
 from greenpower.downlink.send import expire, open_commands, send_all
 from greenpower.jobs.clocks import sync_clocks
 from greenpower.jobs.schedule import Entry
 from greenpower.models.session import sql_session
-from greenpower.registry import Registry, get_registry
 from greenpower.store.answers import read_answer, take, untaken
 from greenpower.store.client import Document, sync_client
 from greenpower.store.layout import ANSWERS

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from pymongo.errors import AutoReconnect
 
 from greenpower.jobs.tier import TierRun
-from greenpower.rollup.sift import AHEAD
-from greenpower.rollup.window import HOUR, floor, spans, starts
+from greenpower.measure.counter.dip_filter import AHEAD
+from greenpower.measure.window import HOUR, floor, spans, starts
 from greenpower.store.marks import Mark, read_marks, unmark
 from greenpower.store.source import READING, by_device, neighbours
 

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Tier
-from greenpower.rollup.window import HOUR
+from greenpower.measure.window import HOUR
 from greenpower.store.layout import retention
 
 MINUTE = 60

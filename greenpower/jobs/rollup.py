@@ -12,12 +12,12 @@ from redis import Redis
 from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings, load_settings
 from greenpower.jobs.plan import Plan, find_plan, make_plans
 from greenpower.jobs.run import now, run_tier
 from greenpower.jobs.schedule import push, rollup_entry
-from greenpower.registry import get_registry
-from greenpower.rollup.window import floor
+from greenpower.measure.window import floor
 from greenpower.store.client import Document, sync_client
 from greenpower.store.layout import MARKS, WATERMARKS
 from greenpower.store.marks import read_marks

@@ -19,9 +19,9 @@ from pymongo.write_concern import WriteConcern
 from greenpower.config import Settings
 from greenpower.jobs.plan import Plan, Source
 from greenpower.jobs.work import Made, Task, Work
-from greenpower.rollup.grace import done_before
-from greenpower.rollup.spec import Spec
-from greenpower.rollup.window import ceil, floor
+from greenpower.measure.grace import done_before
+from greenpower.measure.spec import Spec
+from greenpower.measure.window import ceil, floor
 from greenpower.store.attempts import begin_attempt, finish_attempt
 from greenpower.store.catalogue import Catalogue
 from greenpower.store.client import Document

@@ -10,11 +10,11 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from greenpower.jobs.plan import Plan, Source
-from greenpower.rollup.bucket import Bucket, by_window, merge_buckets
-from greenpower.rollup.register import Befallen
-from greenpower.rollup.series import Rolled, roll
-from greenpower.rollup.sift import AHEAD, BEFORE
-from greenpower.rollup.spec import NO_WORDS, Spec
+from greenpower.measure.bucket import Bucket, by_window, merge_buckets
+from greenpower.measure.counter.dip_filter import AHEAD, BEFORE
+from greenpower.measure.counter.register import Befallen
+from greenpower.measure.series import Rolled, roll
+from greenpower.measure.spec import NO_WORDS, Spec
 from greenpower.store.catalogue import Catalogue
 from greenpower.store.client import Document
 from greenpower.store.incidents import Words, save_incidents

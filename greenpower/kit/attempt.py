@@ -17,10 +17,10 @@ from greenpower.ingest.clock import ClockRule, arrival_time
 from greenpower.ingest.reader import Reader
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import PluginError
-from greenpower.rollup.bucket import Bucket
-from greenpower.rollup.series import roll
-from greenpower.rollup.spec import Spec
-from greenpower.rollup.window import ceil, floor
+from greenpower.measure.bucket import Bucket
+from greenpower.measure.series import roll
+from greenpower.measure.spec import Spec
+from greenpower.measure.window import ceil, floor
 from greenpower.simulator.device import topic_for
 from greenpower.store.client import Document
 from greenpower.store.readings import Part, group_parts

@@ -11,9 +11,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from greenpower.catalog.registry import Registry
 from greenpower.datatype import DataType
 from greenpower.kit.problem import PluginError, Problem, shown
-from greenpower.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)

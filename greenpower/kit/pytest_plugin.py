@@ -37,9 +37,9 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 def _chosen(config: pytest.Config) -> Iterator[Plugin]:
+    from greenpower.catalog.registry import RegistryError, discover
     from greenpower.kit.plugin import find_plugin, plugins_of
     from greenpower.kit.problem import PluginError
-    from greenpower.registry import RegistryError, discover
 
     try:
         registry = discover()

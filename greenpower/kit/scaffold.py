@@ -17,6 +17,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from greenpower.catalog.registry import Loaded, Registry
 from greenpower.datatype import DataType, Frame, Sample
 from greenpower.datatype.check import Checker
 from greenpower.datatype.table import with_tables
@@ -24,7 +25,6 @@ from greenpower.framing.poll import ModbusPoll
 from greenpower.kit.attempt import default_topic
 from greenpower.kit.outcome import outcomes
 from greenpower.kit.problem import PluginError
-from greenpower.registry import Loaded, Registry
 from greenpower.simulator.device import wire_of
 
 Files = dict[Path, str]

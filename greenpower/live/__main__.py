@@ -17,10 +17,10 @@ def main() -> None:
 
     eventlet.monkey_patch()
 
+    from greenpower.catalog.registry import RegistryError, get_registry
     from greenpower.config import ConfigError, load_settings
     from greenpower.live.server import serve
     from greenpower.log import set_up_logging
-    from greenpower.registry import RegistryError, get_registry
 
     try:
         settings = load_settings()

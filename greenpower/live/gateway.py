@@ -13,6 +13,7 @@ from flask import Flask, Response, request
 from flask_socketio import ConnectionRefusedError, SocketIO
 
 from greenpower import revocation
+from greenpower.catalog.registry import Registry
 from greenpower.channel.message import Message
 from greenpower.config import Settings
 from greenpower.live.client import Client
@@ -22,7 +23,6 @@ from greenpower.live.metrics import Metrics
 from greenpower.live.origin import Origins
 from greenpower.live.request import Allowance, Bad, read_subscribe, read_unsubscribe
 from greenpower.live.token import Refused, check_token
-from greenpower.registry import Registry
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import socket
 import eventlet
 import eventlet.wsgi
 
+from greenpower.catalog.registry import Registry
 from greenpower.config import ConfigError, Settings
 from greenpower.live.gateway import Gateway
-from greenpower.registry import Registry
 
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,5 @@
 """MongoDB: clients, layout (collections, indexes, retention), and every query that the rest of greenpower makes.
 
-What belongs here: whatever speaks to MongoDB. What does not: what numbers mean (`greenpower.rollup`). Imported by api,
+What belongs here: whatever speaks to MongoDB. What does not: what numbers mean (`greenpower.measure`). Imported by api,
 app, backup, binding, channel, commands, ingest, jobs and kit.
 """

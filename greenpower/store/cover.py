@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from greenpower.rollup.window import ceil, floor
+from greenpower.measure.window import ceil, floor
 from greenpower.store.shelf import Shelf
 
 TICK = timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""Energy between boundaries: what the counter of each device counted, by the one definition of `greenpower.rollup`.
+"""Energy between boundaries: what the counter of each device counted, by the one definition of `greenpower.measure`.
 
 The register at a boundary is the last sample that counts up to it, itself included. What was counted from the first
 sample of the chain to there is rounded once, to a millionth of the unit; stretches are the differences of those whole
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from greenpower.rollup.counter import counter_of, energy, merge_counters
-from greenpower.rollup.judge import Judge
-from greenpower.rollup.state import State
+from greenpower.measure.counter.rules import Judge
+from greenpower.measure.counter.state import counter_of, energy, merge_counters
+from greenpower.measure.state import State
 from greenpower.store.cover import Cell, Stop
 from greenpower.store.registers import Key, Part, Registers
 from greenpower.store.shelf import Shelf

@@ -19,8 +19,8 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from greenpower.rollup.judge import Incident, Swap, Word
-from greenpower.rollup.register import Befallen
+from greenpower.measure.counter.register import Befallen
+from greenpower.measure.counter.rules import Incident, Swap, Word
 from greenpower.store.client import Document
 from greenpower.store.failure import DUPLICATE_KEY
 

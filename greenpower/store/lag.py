@@ -14,7 +14,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
 
 from greenpower.datatype import DataType
-from greenpower.rollup.grace import done_before
+from greenpower.measure.grace import done_before
 from greenpower.store.client import Document
 from greenpower.store.layout import MARKS, WATERMARKS
 

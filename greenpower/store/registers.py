@@ -11,14 +11,14 @@ import pymongo
 from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
-from greenpower.rollup.counter import merge_counters
-from greenpower.rollup.grace import done_before
-from greenpower.rollup.judge import Judge, Word
-from greenpower.rollup.series import roll
-from greenpower.rollup.sift import AHEAD, BEFORE
-from greenpower.rollup.spec import Spec
-from greenpower.rollup.state import State
-from greenpower.rollup.window import spans
+from greenpower.measure.counter.dip_filter import AHEAD, BEFORE
+from greenpower.measure.counter.rules import Judge, Word
+from greenpower.measure.counter.state import merge_counters
+from greenpower.measure.grace import done_before
+from greenpower.measure.series import roll
+from greenpower.measure.spec import Spec
+from greenpower.measure.state import State
+from greenpower.measure.window import spans
 from greenpower.store.client import Document
 from greenpower.store.cover import Piece
 from greenpower.store.query import SECONDS

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from pymongo.database import Database
 
 from greenpower.datatype import DataType
-from greenpower.rollup.bucket import Bucket, by_window, merge_buckets
-from greenpower.rollup.grace import done_before
-from greenpower.rollup.series import roll
-from greenpower.rollup.sift import BEFORE
-from greenpower.rollup.spec import NO_WORDS, Spec
-from greenpower.rollup.window import floor
+from greenpower.measure.bucket import Bucket, by_window, merge_buckets
+from greenpower.measure.counter.dip_filter import BEFORE
+from greenpower.measure.grace import done_before
+from greenpower.measure.series import roll
+from greenpower.measure.spec import NO_WORDS, Spec
+from greenpower.measure.window import floor
 from greenpower.store.catalogue import Catalogue
 from greenpower.store.client import Document
 from greenpower.store.incidents import Words, read_words

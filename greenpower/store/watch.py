@@ -12,7 +12,7 @@ from uuid import uuid4
 from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
-from greenpower.presence import Span, join_spans
+from greenpower.measure.presence import Span, join_spans
 from greenpower.store.client import Document
 
 # A span that was not moved on for so long has ended: what came after it was not heard.

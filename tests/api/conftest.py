@@ -15,13 +15,13 @@ from werkzeug.test import TestResponse
 
 from greenpower.api.context import get_context
 from greenpower.app import create_app
+from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import NO_TIERS, DataType, Field, Kind, Mqtt, json_parser
 from greenpower.embedded import Mongod
 from greenpower.embedded.port import free_port
 from greenpower.extensions import db
-from greenpower.registry import Registry
 from greenpower.store.layout import EVENTS, ensure_indexes
 
 Document = dict[str, Any]

@@ -15,16 +15,16 @@ from pydantic import SecretStr
 from greenpower.api.context import get_context
 from greenpower.api.resolution import forget_shelves
 from greenpower.app import create_app
+from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
 from greenpower.embedded import Mongod
 from greenpower.embedded.port import free_port
-from greenpower.registry import Registry
-from greenpower.rollup.judge import Word
-from greenpower.rollup.series import roll
-from greenpower.rollup.spec import Spec
-from greenpower.rollup.window import floor
+from greenpower.measure.counter.rules import Word
+from greenpower.measure.series import roll
+from greenpower.measure.spec import Spec
+from greenpower.measure.window import floor
 from greenpower.store.client import Document
 from greenpower.store.layout import WATERMARKS, ensure_indexes
 from greenpower.store.shelf import Shelf, read_shelves

@@ -16,13 +16,13 @@ import pytest
 
 from greenpower.embedded import Mongod
 from greenpower.extensions import db
+from greenpower.measure.counter.rules import Swap, Word
 from greenpower.models import Device, ServiceZone
-from greenpower.rollup.judge import Swap, Word
 from greenpower.store.incidents import record_swap
 from greenpower.store.layout import INCIDENTS
 from tests.api.conftest import close_app
 from tests.api.meter import METER, PATH, RATE, Meters, Reading, make_meters
-from tests.rollup import plain
+from tests.measure import plain
 
 URL = PATH + "consumption/"
 ZONES = ("Asia/Dhaka", "Asia/Kathmandu", "Europe/Berlin")

@@ -10,10 +10,10 @@ import pytest
 from werkzeug.test import TestResponse
 
 from greenpower.app import create_app
+from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
-from greenpower.registry import Registry
-from greenpower.rollup.counter import energy
+from greenpower.measure.counter.state import energy
 from greenpower.store.layout import ensure_indexes
 from tests.api.conftest import Api, close_app
 from tests.jobs.world import POWER, World, run_all

@@ -14,8 +14,8 @@ from werkzeug.exceptions import TooManyRequests
 from werkzeug.test import TestResponse
 
 from greenpower.app import create_app
+from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
-from greenpower.registry import Registry
 from tests.api.conftest import KEY, PATH, PROBE, Api
 
 PLACES: dict[str, tuple[str, str, dict[str, Any], int]] = {

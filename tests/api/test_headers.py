@@ -16,9 +16,9 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 from greenpower.app import create_app
+from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.log import JsonFormatter, TextFormatter, request_id
-from greenpower.registry import Registry
 from tests.api.conftest import KEY, PATH, PROBE, Api
 
 ORIGIN, OTHER = "https://dash.example", "https://evil.example"

@@ -25,13 +25,13 @@ from rq_scheduler import Scheduler
 from greenpower.api import check
 from greenpower.api.context import get_context
 from greenpower.app import create_app
+from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Mqtt, json_parser
 from greenpower.embedded import Mongod, Valkey
 from greenpower.embedded.port import free_port
 from greenpower.models.setup import newest_revision
-from greenpower.registry import Registry
 from greenpower.store import query
 from greenpower.store.layout import WATERMARKS
 from tests.api.conftest import KEY, PATH, PROBE, Api, close_app

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from greenpower.api.allowance import PartsRateLimiter
 from greenpower.app import create_app
+from greenpower.catalog.registry import Registry
 from greenpower.config import ConfigError, Settings
 from greenpower.embedded import Mongod, Valkey
-from greenpower.registry import Registry
 from tests.api.conftest import KEY, PATH, PROBE, Api, close_app, make_app, refused
 
 LOGIN = "/api/users/token/"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from greenpower.rollup.window import floor
+from greenpower.measure.window import floor
 from greenpower.store import series as series_module
 from greenpower.store import tail as tail_module
 from tests.api.conftest import PATH as PROBE_PATH

@@ -27,6 +27,7 @@ from sqlalchemy import select
 
 from greenpower.api import token
 from greenpower.app import create_app
+from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
@@ -35,7 +36,6 @@ from greenpower.embedded.port import free_port
 from greenpower.extensions import db
 from greenpower.models import Device, DeviceType, Role, RoleName, ServiceZone, User
 from greenpower.models.password import hash_password
-from greenpower.registry import Registry
 from greenpower.store.layout import ensure_indexes
 from tests.api.conftest import KEY, close_app
 from tests.api.world import ingest

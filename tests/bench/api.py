@@ -30,11 +30,11 @@ from bson.raw_bson import RawBSONDocument
 from pydantic import SecretStr
 from pymongo import MongoClient
 
+from greenpower.catalog.registry import load_registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.embedded import Mongod, Valkey
 from greenpower.embedded.port import free_port
-from greenpower.registry import load_registry
 from greenpower.store.compression import make_compressed
 from greenpower.store.layout import WATERMARKS, ensure_indexes
 from tests.process import Command

@@ -28,10 +28,10 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.embedded import Mongod, Mosquitto
 from greenpower.embedded.port import free_port
-from greenpower.registry import get_registry
 from greenpower.store.layout import EVENTS, ensure_indexes
 from tests.bench.frames import FIELDS, SPACING, TOPIC, ZONE, publish
 from tests.process import Command

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import uvloop
 
-from greenpower.registry import get_registry
+from greenpower.catalog.registry import get_registry
 from greenpower.simulator.gateway import REQUEST_SIZE, Gateway, make_gateways
 
 

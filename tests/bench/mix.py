@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType
-from greenpower.registry import get_registry
 from greenpower.simulator.device import Packet, frames, make_devices
 from greenpower.simulator.fleet import can_simulate
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from zoneinfo import ZoneInfo
 
+from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType, Frame
 from greenpower.datatype.check import Checker
-from greenpower.registry import get_registry
 from greenpower.simulator.device import frames, make_devices
 from greenpower.simulator.fleet import can_simulate
 from greenpower.simulator.gateway import make_gateways

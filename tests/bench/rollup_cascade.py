@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType
-from greenpower.registry import get_registry
 from greenpower.store.client import Document
 from tests.bench.rollup_world import Row, after, database, fill, timed
 from tests.jobs.world import run_all

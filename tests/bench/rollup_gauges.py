@@ -9,10 +9,10 @@ from typing import Any
 
 from pymongo.database import Database
 
+from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType, Kind
 from greenpower.jobs.plan import make_plans
 from greenpower.jobs.run import run_tier
-from greenpower.registry import get_registry
 from greenpower.store.client import Document
 from tests.bench.rollup_world import Row, after, beside_floor, database, fill, merge_stage
 

@@ -17,10 +17,10 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Frame
 from greenpower.embedded import Mongod
-from greenpower.registry import get_registry
 from greenpower.simulator.device import frames, make_devices
 from greenpower.store.compression import STORAGE
 from greenpower.store.events import Outcome, event_document, raw_document

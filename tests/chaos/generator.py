@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from greenpower.registry import get_registry
+from greenpower.catalog.registry import get_registry
 from greenpower.simulator.dial import Dialler
 from greenpower.simulator.gateway import make_gateways
 from tests.chaos.clocks import Tick, ticks

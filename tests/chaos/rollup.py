@@ -20,13 +20,13 @@ from pymongo import MongoClient
 from pymongo.errors import BulkWriteError, PyMongoError
 from rq import Queue
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.embedded import Mongod, Valkey
 from greenpower.jobs.plan import all_plans
 from greenpower.jobs.schedule import QUEUE
-from greenpower.registry import get_registry
-from greenpower.rollup.grace import late_before
+from greenpower.measure.grace import late_before
 from greenpower.store.client import Document
 from greenpower.store.layout import MARKS, ensure_indexes
 from greenpower.store.marks import Place, mark_now

@@ -20,10 +20,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from greenpower.catalog.registry import get_registry
 from greenpower.jobs.plan import Plan as RollupPlan
 from greenpower.jobs.plan import all_plans
 from greenpower.jobs.schedule import push, rollup_entry
-from greenpower.registry import get_registry
 from greenpower.store.layout import MARKS
 from tests.chaos.books import EVENTS, Books, balance, balance_clocks
 from tests.chaos.clocks import Tick

@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from greenpower.catalog.registry import load_registry
 from greenpower.config import Settings
 from greenpower.dashboard.blueprint import make_blueprint
-from greenpower.registry import load_registry
 
 PAGE = Path(__file__).parents[2] / "greenpower/dashboard/page"
 

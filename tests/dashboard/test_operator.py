@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from greenpower.registry import load_registry
+from greenpower.catalog.registry import load_registry
 from tests.dashboard.conftest import Visit
 from tests.dashboard.world import METER, World
 from tests.downlink.conftest import Meter

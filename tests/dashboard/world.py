@@ -18,11 +18,11 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from redis.asyncio import Redis
 
+from greenpower.catalog.registry import load_registry
 from greenpower.config import Settings
 from greenpower.jobs.devices import sync_devices
 from greenpower.jobs.presence import judge, record, tell
 from greenpower.models.session import sql_session
-from greenpower.registry import load_registry
 from greenpower.store.client import async_client
 from greenpower.store.layout import SEEN, WATCH
 from tests.ingest.conftest import Publisher

@@ -18,6 +18,7 @@ from pymongo import MongoClient
 from sqlalchemy import select, update
 
 from greenpower.app import create_app
+from greenpower.catalog.registry import Registry, load_registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import Message
@@ -28,7 +29,6 @@ from greenpower.jobs.commands import one_pass
 from greenpower.models import Device, DeviceCommand, DeviceStatus, DeviceType
 from greenpower.models.clock import now
 from greenpower.models.session import sql_session
-from greenpower.registry import Registry, load_registry
 from greenpower.store.client import Document
 from greenpower.store.layout import ANSWERS
 from tests.api.conftest import KEY, close_app

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from greenpower.catalog.registry import Registry, RegistryError, load_registry
 from greenpower.datatype import Command, DataType, DeclarationError, Message, Parameter
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.rules.commands import check_commands
-from greenpower.registry import Registry, RegistryError, load_registry
 
 RT = load_registry(None)["rt"]
 SET_TIME, SET_INTERVAL, RELAY = (RT.command(name) for name in ("set_time", "set_interval", "relay"))

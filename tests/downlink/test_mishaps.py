@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from greenpower.catalog.registry import Registry
 from greenpower.datatype import Message, Order
 from greenpower.models.clock import now
-from greenpower.registry import Registry
 from tests.api.conftest import refused
 from tests.downlink.conftest import DONE, World, states
 from tests.wait import wait_until

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from greenpower.catalog.registry import Registry, load_registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import Answer, Command
@@ -21,7 +22,6 @@ from greenpower.models import CommandState, Device, DeviceCommand
 from greenpower.models.clock import now
 from greenpower.models.device_command import advance
 from greenpower.models.session import sql_session
-from greenpower.registry import Registry, load_registry
 
 NAME = "33B1225950027"
 

@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import SecretStr
 from pymongo.database import Database
 
+from greenpower.catalog.registry import Registry, load_registry
 from greenpower.commands.file import write_whole
 from greenpower.commands.init import init_sql
 from greenpower.commands.sql import sql_database
@@ -31,7 +32,6 @@ from greenpower.extensions import db as sql
 from greenpower.ingest.access import access_list
 from greenpower.models import Device
 from greenpower.models.device import DeviceType
-from greenpower.registry import Registry, load_registry
 from tests.cli import run_cli
 from tests.ingest.conftest import Document, Start, frame, wait_events
 from tests.process import Command

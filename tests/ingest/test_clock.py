@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from pymongo.database import Database
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.clock import ClockRule
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.registry import get_registry
 from greenpower.store.client import async_client, sync_client
 from greenpower.store.layout import ensure_indexes
 from tests.ingest.conftest import Document, frame, stamp

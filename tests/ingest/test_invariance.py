@@ -14,12 +14,12 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from pymongo import MongoClient
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.registry import get_registry
 from greenpower.simulator.device import Packet, frames, make_devices
 from greenpower.simulator.fleet import can_simulate
 from greenpower.store.client import async_client, sync_client

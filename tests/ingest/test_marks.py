@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pymongo import AsyncMongoClient
 from pymongo.database import Database
 
+from greenpower.catalog.registry import get_registry
 from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.marker import Marker
-from greenpower.registry import get_registry
 from greenpower.store.marks import read_marks, unmark
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pymongo.database import Database
 from sqlalchemy import select
 
+from greenpower.catalog.registry import load_registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.ingest.replay import Replay
 from greenpower.jobs.devices import sync_devices
 from greenpower.models import Device, DeviceType
 from greenpower.models.session import sql_session
-from greenpower.registry import load_registry
 from greenpower.store.client import async_client
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 from tests.wait import wait_until

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Frame, Reading
 from greenpower.ingest.replay import Replay, Summary
-from greenpower.registry import Registry, get_registry
 from greenpower.store.client import async_client
 from tests.ingest.conftest import Document, frame
 from tests.ingest.test_clock import through_pipelines

@@ -17,12 +17,12 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, PyMongoError
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.embedded import Mongod
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.registry import get_registry
 from greenpower.store.client import async_client, sync_client
 from greenpower.store.layout import EVENTS, ensure_indexes
 from tests.wait import wait_until

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Field, Kind
 from greenpower.jobs.backfill import backfill
-from greenpower.registry import get_registry
 from greenpower.store import catalogue
 from greenpower.store.layout import ensure_indexes
 from tests.jobs.conftest import T0

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from greenpower import revocation
+from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import NO_TIERS, DataType, Field, Mqtt, json_parser
@@ -29,7 +30,6 @@ from greenpower.models.clock import now
 from greenpower.models.device import devices_of_zone
 from greenpower.models.device_status import record_status
 from greenpower.models.session import sql_session
-from greenpower.registry import Registry
 from greenpower.store.device_settings import DeviceSettings, write_settings
 from greenpower.store.layout import DEVICE_SETTINGS, SEEN
 from greenpower.store.seen import read_types

@@ -12,12 +12,12 @@ from pymongo import MongoClient
 from pymongo.errors import AutoReconnect
 from rq import Queue
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.jobs.plan import all_plans
 from greenpower.jobs.rollup import TRIES, roll
 from greenpower.jobs.run import run_tier
 from greenpower.jobs.schedule import QUEUE, JobScheduler, rollup_entry
-from greenpower.registry import get_registry
 from greenpower.store.client import Document
 from greenpower.store.layout import WATERMARKS, ensure_indexes
 from tests.process import environment

@@ -12,11 +12,11 @@ from pymongo import MongoClient
 from rq import Queue
 from rq.job import Job
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.jobs.plan import all_plans, make_plans
 from greenpower.jobs.rollup import Leash
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, push, rollup_entry
-from greenpower.registry import get_registry
 from greenpower.store.client import Document
 from greenpower.store.layout import ensure_indexes
 from tests.jobs.truth import check_type

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType
-from greenpower.registry import get_registry
 from greenpower.store.client import Document
 from greenpower.store.layout import ensure_indexes
 from tests.jobs.conftest import T0

@@ -11,9 +11,9 @@ from pymongo.database import Database
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
 from greenpower.jobs.plan import Plan, make_plans
-from greenpower.rollup.window import ceil
+from greenpower.measure.window import ceil
 from greenpower.store.client import Document
-from tests.rollup import plain
+from tests.measure import plain
 
 COMPUTE: dict[Kind, Any] = {Kind.GAUGE: plain.gauge, Kind.ANGLE: plain.angle, Kind.STATE: plain.last}
 

@@ -14,7 +14,7 @@ from greenpower.datatype import ENERGY_TIERS, STANDARD_TIERS, DataType, Field, K
 from greenpower.jobs.plan import make_plans
 from greenpower.jobs.run import now, run_tier
 from greenpower.jobs.tier import Clock, Counts
-from greenpower.rollup.grace import late_before
+from greenpower.measure.grace import late_before
 from greenpower.store.client import Document
 from greenpower.store.layout import MARKS
 from greenpower.store.marks import Place, mark_now

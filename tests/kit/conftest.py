@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
+from greenpower.catalog.registry import Loaded, Registry, declared_in
 from greenpower.kit.plugin import Plugin, plugins_of
 from greenpower.kit.scaffold import Plan, make_files, write_files
-from greenpower.registry import Loaded, Registry, declared_in
 
 Make = Callable[..., Plugin]
 #: file, what is in it, what shall be in its place

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from greenpower.catalog.registry import discover
 from greenpower.config import Settings
 from greenpower.kit.contract import check
 from greenpower.kit.plugin import find_plugin
 from greenpower.kit.rules.imports import python_lines
-from greenpower.registry import discover
 from tests.blocks import ROOT, commands
 from tests.ingest.conftest import Publisher
 from tests.kit.conftest import declare_installed

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from greenpower.catalog.registry import Registry, RegistryError, discover
 from greenpower.cli import group
 from greenpower.kit.contract import RULES
 from greenpower.kit.problem import PluginError
 from greenpower.kit.scaffold import Plan, make_files, write_files
-from greenpower.registry import Registry, RegistryError, discover
 
 ROOT = Path(__file__).parents[2]
 

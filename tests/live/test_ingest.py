@@ -13,6 +13,7 @@ import redis
 from pydantic import SecretStr
 from pymongo import MongoClient
 
+from greenpower.catalog.registry import load_registry
 from greenpower.channel.keys import WHOLE, latest_key
 from greenpower.channel.message import read_latest
 from greenpower.commands.init import init_sql
@@ -20,7 +21,6 @@ from greenpower.config import Settings
 from greenpower.embedded import Valkey
 from greenpower.jobs.presence import judge, tell
 from greenpower.live.feed import make_client
-from greenpower.registry import load_registry
 from greenpower.store.client import async_client
 from tests.ingest.conftest import Publisher, db, frame, publisher, start, wait_events
 from tests.live.conftest import Open

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from greenpower.catalog.registry import discover
 from greenpower.commands.watch import Board, age_text
 from greenpower.config import Settings
-from greenpower.registry import discover
 from tests.live.conftest import make_reading, make_status, tell, tell_status
 from tests.process import Command, environment
 from tests.wait import wait_until

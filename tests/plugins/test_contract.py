@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from greenpower.catalog.registry import PACKAGE, discover
 from greenpower.datatype import DataType
 from greenpower.kit.contract import RULES, problems
 from greenpower.kit.plugin import Plugin, plugins_of
 from greenpower.kit.rules.imports import python_lines
 from greenpower.kit.rules.safety import PIECES, bad_payloads, unsafe
-from greenpower.registry import PACKAGE, discover
 
 PLUGINS = [plugin for plugin in plugins_of(discover()) if plugin.origin.startswith(f"{PACKAGE}.")]
 TYPES = [(plugin, datatype) for plugin in PLUGINS for datatype in plugin.datatypes]

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType, Frame
 from greenpower.datatype.check import Checker, Number
-from greenpower.registry import get_registry
 from greenpower.simulator.device import CannotSimulate, Packet, make_devices
 
 ZONE = ZoneInfo("Asia/Dhaka")

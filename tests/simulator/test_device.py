@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType, Field, Kind, Mqtt, is_device_id, json_parser
-from greenpower.registry import get_registry
 from greenpower.simulator.device import CannotSimulate, device_name, frames, make_devices
 from greenpower.simulator.fleet import make_fleet
 from tests.simulator.sample import EVENING, NIGHT, ZONE, over_mqtt, read

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from greenpower.catalog.registry import get_registry
 from greenpower.datatype import FrameError
-from greenpower.registry import get_registry
 from greenpower.simulator.device import Device, Packet, frames, make_devices
 from greenpower.simulator.fault import FAULTS, Sender
 from greenpower.simulator.garbage import GARBAGE, garbage, is_refused

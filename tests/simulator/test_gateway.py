@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
+from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType, Dialogue, Frame, FrameError
 from greenpower.datatype.check import Checker
-from greenpower.registry import get_registry
 from greenpower.simulator.delivery import FAULTS, deliver
 from greenpower.simulator.device import CannotSimulate
 from greenpower.simulator.dial import Dialler

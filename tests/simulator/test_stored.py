@@ -8,8 +8,8 @@ from typing import Any
 
 from pymongo import MongoClient
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.registry import get_registry
 from tests.process import Command
 from tests.wait import wait_until
 

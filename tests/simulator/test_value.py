@@ -8,8 +8,8 @@ from math import sqrt
 
 import pytest
 
+from greenpower.catalog.registry import get_registry
 from greenpower.datatype import Field, Kind
-from greenpower.registry import get_registry
 from greenpower.simulator.device import Device, make_devices
 from greenpower.simulator.feeder import INSTALLED
 from greenpower.simulator.value import Measured

@@ -9,8 +9,8 @@ from typing import Any
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.rollup.judge import Incident
-from greenpower.rollup.register import Befallen
+from greenpower.measure.counter.register import Befallen
+from greenpower.measure.counter.rules import Incident
 from greenpower.store.client import sync_client
 from greenpower.store.incidents import NOTED, OPEN, save_incidents
 from greenpower.store.layout import INCIDENTS, ensure_indexes

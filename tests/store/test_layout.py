@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.registry import get_registry
 from greenpower.store.client import sync_client
 from greenpower.store.compression import otherwise_compressed
 from greenpower.store.layout import CORE, EVENTS, FOREVER, ensure_indexes, layout

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.registry import get_registry
 from greenpower.store.layout import layout
 from greenpower.store.sharding import Shard, script, shards
 from tests.cli import run_cli

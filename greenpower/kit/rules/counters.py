@@ -10,9 +10,9 @@ from greenpower.datatype import DataType, Field, FrameError, Kind
 from greenpower.datatype.check import Checker
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, shown
-from greenpower.rollup.counter import energy
-from greenpower.rollup.series import roll
-from greenpower.rollup.spec import Spec
+from greenpower.measure.counter.state import energy
+from greenpower.measure.series import roll
+from greenpower.measure.spec import Spec
 
 BEGIN = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)

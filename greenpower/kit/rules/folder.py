@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 
+from greenpower.catalog.registry import GROUP, PACKAGE
 from greenpower.datatype.table import END, with_tables
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, shown
-from greenpower.registry import GROUP, PACKAGE
 
 
 def check_folder(plugin: Plugin) -> Iterator[Problem]:

@@ -11,10 +11,10 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from greenpower.binding import bind
+from greenpower.catalog.registry import RegistryError
 from greenpower.datatype import DataType
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, short, shown
-from greenpower.registry import RegistryError
 
 
 def check_schema(plugin: Plugin) -> Iterator[Problem]:

@@ -1,8 +1,8 @@
 """Battery storage: what is special about it."""
 
+from greenpower.catalog.registry import discover
 from greenpower.datatype.check import Checker
 from greenpower.kit.plugin import find_plugin
-from greenpower.registry import discover
 
 DATATYPE = find_plugin(discover(), "battery").datatypes[0]
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from greenpower.catalog.registry import discover
 from greenpower.datatype import Frame
 from greenpower.kit.contract import RULES, problems
 from greenpower.kit.plugin import find_plugin
-from greenpower.registry import discover
 
 PLUGIN = find_plugin(discover(), "inverter")
 

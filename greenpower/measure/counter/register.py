@@ -9,11 +9,11 @@ from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
 
-from greenpower.rollup.column import Column
-from greenpower.rollup.counter import counter_of
-from greenpower.rollup.judge import SECONDS_PER_HOUR, Incident, Judge
-from greenpower.rollup.sift import Sifted, sift
-from greenpower.rollup.state import State
+from greenpower.measure.column import Column
+from greenpower.measure.counter.dip_filter import Sifted, sift
+from greenpower.measure.counter.rules import SECONDS_PER_HOUR, Incident, Judge
+from greenpower.measure.counter.state import counter_of
+from greenpower.measure.state import State
 
 Number = int | float
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from greenpower.catalog.registry import Registry, RegistryError, discover, get_registry, load_registry
 from greenpower.cli import group
 from greenpower.config import ConfigError
 from greenpower.datatype import DataType, Field, Frame, Kind, Mqtt, Tcp
 from greenpower.datatype.check import Checker
 from greenpower.framing.poll import ModbusPoll
-from greenpower.registry import Registry, RegistryError, discover, get_registry, load_registry
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "site.toml"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from greenpower.rollup.window import floor
+from greenpower.measure.window import floor
 
 GRACE = timedelta(seconds=60)
 

@@ -16,11 +16,11 @@ from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 
-from greenpower.adaptation import apply_site
+from greenpower.catalog.adaptation import apply_site
+from greenpower.catalog.site import Site, SiteError, read_site
 from greenpower.config import load_settings
 from greenpower.datatype import DataType, DeclarationError, Mqtt, Tcp
 from greenpower.datatype.claim import topics_overlap
-from greenpower.site import Site, SiteError, read_site
 
 PACKAGE = "plugins"
 GROUP = "greenpower.plugins"

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
 
-from greenpower.rollup.exact import join, split
-from greenpower.rollup.judge import Judge
-from greenpower.rollup.state import State
+from greenpower.measure.counter.rules import Judge
+from greenpower.measure.exact import join, split
+from greenpower.measure.state import State
 
 Number = int | float
 

@@ -1,7 +1,7 @@
 """Data types as a site has them: the plugins' declarations with the site file's changes.
 
 What belongs here: how each part of a site file changes a declaration, and what contradicts it. What does not: the
-file's shape (`greenpower.site`).
+file's shape (`greenpower.catalog.site`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from greenpower.catalog.site import Site, SiteError, SiteType
 from greenpower.datatype import DataType, DeclarationError, Field, Kind, Mqtt, Tcp
 from greenpower.framing.poll import Block, ModbusPoll
-from greenpower.site import Site, SiteError, SiteType
 
 #: registers that a greatest power bounds, with what 1 kW (kvar, kVA) adds to them in an hour
 PER_KILOWATT = {"kWh": 1, "kvarh": 1, "kVAh": 1, "Wh": 1000}

@@ -13,15 +13,15 @@ from operator import itemgetter
 from typing import Any
 
 from greenpower.datatype import Kind
-from greenpower.rollup.bucket import Bucket
-from greenpower.rollup.column import Column, Cut
-from greenpower.rollup.judge import Word
-from greenpower.rollup.number import are_numbers, is_number
-from greenpower.rollup.register import Befallen, Register
-from greenpower.rollup.sift import BEFORE
-from greenpower.rollup.spec import NO_WORDS, Spec
-from greenpower.rollup.state import angle_of, gauge_of, state_of
-from greenpower.rollup.window import floor
+from greenpower.measure.bucket import Bucket
+from greenpower.measure.column import Column, Cut
+from greenpower.measure.counter.dip_filter import BEFORE
+from greenpower.measure.counter.register import Befallen, Register
+from greenpower.measure.counter.rules import Word
+from greenpower.measure.number import are_numbers, is_number
+from greenpower.measure.spec import NO_WORDS, Spec
+from greenpower.measure.state import angle_of, gauge_of, state_of
+from greenpower.measure.window import floor
 
 Payload = dict[str, Any]
 NO_NAMES: frozenset[str] = frozenset()

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from greenpower.datatype import Kind
-from greenpower.rollup.counter import counter_value, merge_counters
-from greenpower.rollup.judge import Word
-from greenpower.rollup.spec import NO_WORDS, Spec
-from greenpower.rollup.state import (
+from greenpower.measure.counter.rules import Word
+from greenpower.measure.counter.state import counter_value, merge_counters
+from greenpower.measure.spec import NO_WORDS, Spec
+from greenpower.measure.state import (
     State,
     angle_value,
     gauge_value,
@@ -20,7 +20,7 @@ from greenpower.rollup.state import (
     merge_states,
     state_value,
 )
-from greenpower.rollup.window import floor
+from greenpower.measure.window import floor
 
 Number = int | float
 

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenpower.datatype import Kind
-from greenpower.rollup.counter import correction, energy, merge_counters
-from greenpower.rollup.judge import Incident, Judge, Limits, Swap, Word
-from greenpower.rollup.series import Rolled, roll
-from greenpower.rollup.sift import AHEAD, BEFORE, sift
-from greenpower.rollup.spec import Spec
-from tests.rollup import plain
+from greenpower.measure.counter.dip_filter import AHEAD, BEFORE, sift
+from greenpower.measure.counter.rules import Incident, Judge, Limits, Swap, Word
+from greenpower.measure.counter.state import correction, energy, merge_counters
+from greenpower.measure.series import Rolled, roll
+from greenpower.measure.spec import Spec
+from tests.measure import plain
 
 T0 = datetime(2026, 11, 23, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

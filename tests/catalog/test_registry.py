@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from greenpower.catalog.registry import Registry, RegistryError, discover
 from greenpower.datatype import NO_TIERS, STANDARD_TIERS, DataType, Dialogue, Field, Mqtt, Tcp, json_parser
-from greenpower.registry import Registry, RegistryError, discover
 
 
 def no_dialogue(claim: Tcp) -> Dialogue:

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenpower.datatype import Kind
-from greenpower.rollup.bucket import by_window, merge_buckets
-from greenpower.rollup.exact import join, split
-from greenpower.rollup.judge import Limits
-from greenpower.rollup.series import Rolled, roll
-from greenpower.rollup.spec import Spec
-from greenpower.rollup.state import angle_of, angle_value, gauge_of, gauge_value, merge_angles, merge_gauges
-from greenpower.rollup.window import ceil, floor, spans, starts
-from tests.rollup import plain
+from greenpower.measure.bucket import by_window, merge_buckets
+from greenpower.measure.counter.rules import Limits
+from greenpower.measure.exact import join, split
+from greenpower.measure.series import Rolled, roll
+from greenpower.measure.spec import Spec
+from greenpower.measure.state import angle_of, angle_value, gauge_of, gauge_value, merge_angles, merge_gauges
+from greenpower.measure.window import ceil, floor, spans, starts
+from tests.measure import plain
 
 T0 = datetime(2026, 11, 23, tzinfo=UTC)
 ALWAYS = datetime(2100, 1, 1, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """The plain, slow recomputation that rollups are held against: straight from the rules, one sample at a time.
 
-It shares nothing with `greenpower.rollup` but the names of a state's parts.
+It shares nothing with `greenpower.measure` but the names of a state's parts.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from greenpower.datatype import DataType, Kind
-from greenpower.rollup.judge import Judge, Limits, Word
+from greenpower.measure.counter.rules import Judge, Limits, Word
 
 NO_WORDS: Mapping[str, Word] = {}
 
