@@ -39,8 +39,8 @@ from greenpower.binding import bind_all
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
 from greenpower.dashboard import blueprint as dashboard
-from greenpower.extensions import db, engine_options, init_sql
-from greenpower.models.setup import newest_revision
+from greenpower.sql.extensions import db, engine_options, init_sql
+from greenpower.sql.setup import newest_revision
 from greenpower.store.mongo import Mongo, check_address
 
 LARGEST_BODY = 64 * 1024

@@ -18,8 +18,8 @@ from greenpower.app import sql_context
 from greenpower.commands.docs import ROOT
 from greenpower.commands.init import init_mongo, init_sql
 from greenpower.config import Settings
-from greenpower.extensions import db
-from greenpower.models import Device, DeviceType
+from greenpower.sql import Device, DeviceType
+from greenpower.sql.extensions import db
 from tests.process import Command
 from tests.wait import wait_until
 

@@ -29,7 +29,7 @@ from greenpower.ingest.replay import Replay
 from greenpower.jobs.backfill import backfill
 from greenpower.jobs.devices import sync_devices
 from greenpower.jobs.presence import judge
-from greenpower.models.session import sql_session
+from greenpower.sql.session import sql_session
 from greenpower.store.client import async_client
 from greenpower.store.events import Outcome, event_document, raw_document
 from greenpower.store.lag import read_lags

@@ -20,12 +20,12 @@ from greenpower.api.moment import STAMP, moment
 from greenpower.api.paging import PageQuery, PageSchema
 from greenpower.api.sqlpage import list_answer
 from greenpower.api.text import text
-from greenpower.extensions import db
-from greenpower.models import ApiKey, RoleName, Scope
-from greenpower.models.api_key import new_key, split_key
-from greenpower.models.clock import now
-from greenpower.models.user import LARGEST_ID
-from greenpower.revocation import ACCESS_SECONDS
+from greenpower.bus.revocation import ACCESS_SECONDS
+from greenpower.sql import ApiKey, RoleName, Scope
+from greenpower.sql.api_key import new_key, split_key
+from greenpower.sql.extensions import db
+from greenpower.sql.time import now
+from greenpower.sql.user import LARGEST_ID
 
 SCOPES = tuple(scope.value for scope in Scope)
 ONE = f"/<int(min=1, max={LARGEST_ID}):key_id>/"

@@ -15,8 +15,8 @@ from jwt.exceptions import DecodeError
 from sqlalchemy import bindparam, select
 
 from greenpower.api.error import problem
-from greenpower.extensions import db, jwt
-from greenpower.models import ApiKey, Role, RoleName, Scope, TokenFamily, User
+from greenpower.sql import ApiKey, Role, RoleName, Scope, TokenFamily, User
+from greenpower.sql.extensions import db, jwt
 
 # The users' ids, as far as every database counts them.
 SUBJECT = re.compile(r"[1-9][0-9]{0,8}")

@@ -15,7 +15,7 @@ from webargs import core
 from webargs.flaskparser import FlaskParser, abort
 
 from greenpower.api.auth import check_caller
-from greenpower.models import RoleName
+from greenpower.sql import RoleName
 
 View = TypeVar("View", bound=Callable[..., Any])
 # What belongs to another area by what it tells.

@@ -20,7 +20,7 @@ from greenpower.api.resolution import named, resolution_field, shelves_of
 from greenpower.api.row import presenter
 from greenpower.api.schema import Schemas
 from greenpower.datatype import DataType
-from greenpower.models import RoleName
+from greenpower.sql import RoleName
 from greenpower.store.changes import Position, find_changes
 from greenpower.store.client import Document
 from greenpower.store.shelf import RAW

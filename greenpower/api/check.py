@@ -16,7 +16,7 @@ import pymongo
 from redis import Redis
 from sqlalchemy import Engine
 
-from greenpower.models.setup import current_revision
+from greenpower.sql.setup import current_revision
 from greenpower.store.mongo import Mongo
 
 SECONDS = 2.0

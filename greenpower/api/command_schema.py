@@ -14,7 +14,7 @@ from greenpower.api.text import text
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import Command
 from greenpower.downlink.interlock import SECONDS
-from greenpower.models import CommandState
+from greenpower.sql import CommandState
 
 STATES = tuple(state.value for state in CommandState)
 MOST_PARAMETERS = 16

@@ -29,9 +29,9 @@ from greenpower.datatype import Command
 from greenpower.downlink.interlock import SECONDS, check_confirmation, make_confirmation
 from greenpower.downlink.kick import kick
 from greenpower.downlink.order import find_command, obstacle, queue
-from greenpower.extensions import db
-from greenpower.models import CommandState, Device, DeviceCommand, RoleName
-from greenpower.models.user import LARGEST_ID
+from greenpower.sql import CommandState, Device, DeviceCommand, RoleName
+from greenpower.sql.extensions import db
+from greenpower.sql.user import LARGEST_ID
 
 PAGE_EXAMPLE = {"count": 1, "next": None, "previous": None, "results": [EXAMPLE]}
 

@@ -20,10 +20,10 @@ from greenpower.api.refuse import raise_for
 from greenpower.api.resolution import shelves_of
 from greenpower.api.select import MOST_DEVICES
 from greenpower.datatype import DataType, Kind
-from greenpower.extensions import db
 from greenpower.measure.spec import Spec
-from greenpower.models import RoleName, ServiceZone
-from greenpower.models.device import devices_of_zone
+from greenpower.sql import RoleName, ServiceZone
+from greenpower.sql.device import devices_of_zone
+from greenpower.sql.extensions import db
 from greenpower.store.client import Document
 from greenpower.store.cover import Cell, make_cover
 from greenpower.store.energy import UNIT, Reading, Registered, read_energy

@@ -14,7 +14,7 @@ from greenpower.api.moment import moment
 from greenpower.api.schema import DEVICE
 from greenpower.api.select import device_field
 from greenpower.api.timerange import RangeQuery
-from greenpower.models.user import LARGEST_ID
+from greenpower.sql.user import LARGEST_ID
 
 LABEL = "2026-03-29"
 LOCAL = "2026-03-29T00:00:00+01:00"

@@ -22,9 +22,9 @@ from greenpower.api.paging import PageQuery
 from greenpower.api.schema import TYPE
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import DataType, Kind
-from greenpower.extensions import db
-from greenpower.models import Device, RoleName
-from greenpower.models.user import LARGEST_ID
+from greenpower.sql import Device, RoleName
+from greenpower.sql.extensions import db
+from greenpower.sql.user import LARGEST_ID
 from greenpower.store.client import Document
 from greenpower.store.incidents import CONFIRMED, REJECTED, decide, record_swap
 from greenpower.store.layout import INCIDENTS, MARKS

@@ -13,8 +13,8 @@ from greenpower.api.schema import DEVICE, TYPE
 from greenpower.api.text import text
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype.claim import is_device_id
-from greenpower.models import DeviceStatus
-from greenpower.models.user import LARGEST_ID
+from greenpower.sql import DeviceStatus
+from greenpower.sql.user import LARGEST_ID
 
 STATUSES = tuple(status.value for status in DeviceStatus)
 LONGEST_INTERVAL = 31 * 86_400

@@ -1,4 +1,4 @@
-"""`/api/devices/`: the registry of devices. What a row is, is in `greenpower.models.device`."""
+"""`/api/devices/`: the registry of devices. What a row is, is in `greenpower.sql.device`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from greenpower.api.device_schema import (
 from greenpower.api.json import answer
 from greenpower.api.projection import project
 from greenpower.api.sqlpage import list_answer
-from greenpower.extensions import db
-from greenpower.models import Device, DeviceStatusChange, DeviceType, RoleName, ServiceZone
-from greenpower.models.user import LARGEST_ID
+from greenpower.sql import Device, DeviceStatusChange, DeviceType, RoleName, ServiceZone
+from greenpower.sql.extensions import db
+from greenpower.sql.user import LARGEST_ID
 from greenpower.store.client import Document
 from greenpower.store.layout import SEEN
 from greenpower.store.seen import forget_seen, sightings

@@ -16,7 +16,7 @@ from greenpower.api.paging import PageQuery, PageSchema, page_answer, skipped
 from greenpower.api.schema import DEVICE, ID, TOPIC, TYPE
 from greenpower.api.telemetry import path
 from greenpower.api.timerange import RangeQuery
-from greenpower.models import RoleName
+from greenpower.sql import RoleName
 from greenpower.store.client import Document
 from greenpower.store.events import REDELIVERED, Outcome
 from greenpower.store.layout import ADDED_NOTHING, EVENTS

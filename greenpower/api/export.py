@@ -20,7 +20,7 @@ from greenpower.api.row import Present, presenter
 from greenpower.api.select import device_field, fields_field, shown
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import DataType
-from greenpower.models import RoleName
+from greenpower.sql import RoleName
 from greenpower.store.client import Document
 from greenpower.store.export import stream
 from greenpower.store.series import Question, Series

@@ -16,7 +16,7 @@ from greenpower.api.moment import moment
 from greenpower.api.paging import PageQuery, PageSchema, page_answer, skipped
 from greenpower.api.schema import DEVICE, TYPE
 from greenpower.api.timerange import RangeQuery
-from greenpower.models import RoleName
+from greenpower.sql import RoleName
 from greenpower.store.client import Document
 from greenpower.store.incidents import CONFIRMED, NOTED, OPEN, REJECTED
 from greenpower.store.layout import INCIDENTS

@@ -19,7 +19,7 @@ from greenpower.api.row import present_reading
 from greenpower.api.schema import DEVICE, Schemas
 from greenpower.api.select import device_field, fields_field, shown
 from greenpower.datatype import DataType
-from greenpower.models import RoleName
+from greenpower.sql import RoleName
 from greenpower.store.client import Document
 from greenpower.store.latest import find_latest, find_seen
 from greenpower.store.layout import SEEN

@@ -10,10 +10,10 @@ from greenpower.api.blueprint import Blueprint, describe
 from greenpower.api.cache import private
 from greenpower.api.json import answer
 from greenpower.api.limit import login_limits
-from greenpower.extensions import db
-from greenpower.models.clock import now
-from greenpower.models.password import LONGEST, check_password, hash_password, is_outdated
-from greenpower.models.user import find_user
+from greenpower.sql.extensions import db
+from greenpower.sql.password import LONGEST, check_password, hash_password, is_outdated
+from greenpower.sql.time import now
+from greenpower.sql.user import find_user
 
 
 class LoginSchema(ma.Schema):

@@ -16,11 +16,11 @@ from greenpower.api.login import TokensSchema
 from greenpower.api.mirror import show_revoked
 from greenpower.api.token import start_family
 from greenpower.api.users import EXAMPLE, ROLES, UserSchema, password_field, present
-from greenpower.extensions import db
-from greenpower.models import RoleName, User
-from greenpower.models.account import change_user
-from greenpower.models.password import LONGEST, check_password
-from greenpower.models.role import DESCRIPTIONS
+from greenpower.sql import RoleName, User
+from greenpower.sql.account import change_user
+from greenpower.sql.extensions import db
+from greenpower.sql.password import LONGEST, check_password
+from greenpower.sql.role import DESCRIPTIONS
 
 
 class PasswordChange(ma.Schema):

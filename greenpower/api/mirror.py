@@ -9,8 +9,8 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from greenpower import revocation
 from greenpower.api.context import get_context
+from greenpower.bus import revocation
 
 log = logging.getLogger(__name__)
 # A caller waits no longer than this for a Redis that hangs.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from greenpower.api.blueprint import area_of, scope_of
-from greenpower.models import Scope
+from greenpower.sql import Scope
 
 METHODS = ("get", "post", "put", "patch", "delete")
 SCOPES = frozenset(scope.value for scope in Scope)

@@ -9,8 +9,8 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from greenpower.api.context import database
-from greenpower.models import Device
-from greenpower.models.clock import now
+from greenpower.sql import Device
+from greenpower.sql.time import now
 from greenpower.store.device_settings import DeviceSettings, write_settings
 from greenpower.store.layout import DEVICE_SETTINGS
 

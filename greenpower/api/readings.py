@@ -20,7 +20,7 @@ from greenpower.api.schema import Schemas
 from greenpower.api.select import device_field, fields_field, shown
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import DataType
-from greenpower.models import RoleName
+from greenpower.sql import RoleName
 from greenpower.store.query import Page
 from greenpower.store.series import Question, Series
 from greenpower.store.shelf import RAW, Shelf

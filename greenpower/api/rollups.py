@@ -16,7 +16,7 @@ from greenpower.api.moment import moment
 from greenpower.api.schema import TYPE
 from greenpower.datatype import DataType, Tier
 from greenpower.measure.grace import done_before
-from greenpower.models import RoleName
+from greenpower.sql import RoleName
 from greenpower.store.layout import WATERMARKS
 from greenpower.store.query import SECONDS
 from greenpower.store.watermarks import Progress, read_progress

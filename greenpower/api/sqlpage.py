@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, select
 from greenpower.api.cache import with_etag
 from greenpower.api.json import answer
 from greenpower.api.paging import link
-from greenpower.extensions import db
+from greenpower.sql.extensions import db
 
 Row = TypeVar("Row")
 

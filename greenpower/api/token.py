@@ -1,4 +1,4 @@
-"""Tokens: made at login, renewed, ended. The rules of a family are in `greenpower.models.token_family`."""
+"""Tokens: made at login, renewed, ended. The rules of a family are in `greenpower.sql.token_family`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from jwt.exceptions import DecodeError
 from sqlalchemy import CursorResult, delete, select, update
 
 from greenpower.api.mirror import show_revoked
-from greenpower.extensions import db
-from greenpower.models import ApiKey, TokenFamily, User
-from greenpower.models.clock import now
-from greenpower.models.token_family import revoke_families
-from greenpower.revocation import ACCESS_SECONDS
+from greenpower.bus.revocation import ACCESS_SECONDS
+from greenpower.sql import ApiKey, TokenFamily, User
+from greenpower.sql.extensions import db
+from greenpower.sql.time import now
+from greenpower.sql.token_family import revoke_families
 
 ACCESS = timedelta(seconds=ACCESS_SECONDS)
 REFRESH = timedelta(days=7)

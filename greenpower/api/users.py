@@ -15,12 +15,12 @@ from greenpower.api.mirror import show_revoked
 from greenpower.api.moment import STAMP, moment
 from greenpower.api.paging import PageQuery, PageSchema
 from greenpower.api.sqlpage import list_answer
-from greenpower.extensions import db
-from greenpower.models import RoleName, User
-from greenpower.models.account import LastAdministrator, change_user, delete_user
-from greenpower.models.password import LONGEST, SHORTEST
-from greenpower.models.setup import make_user
-from greenpower.models.user import LARGEST_ID, find_user
+from greenpower.sql import RoleName, User
+from greenpower.sql.account import LastAdministrator, change_user, delete_user
+from greenpower.sql.extensions import db
+from greenpower.sql.password import LONGEST, SHORTEST
+from greenpower.sql.setup import make_user
+from greenpower.sql.user import LARGEST_ID, find_user
 
 ROLES = tuple(role.value for role in RoleName)
 ONE = f"/<int(min=1, max={LARGEST_ID}):user_id>/"

@@ -17,9 +17,9 @@ from greenpower.api.paging import PageQuery, PageSchema
 from greenpower.api.projection import project
 from greenpower.api.sqlpage import list_answer
 from greenpower.api.text import text
-from greenpower.extensions import db
-from greenpower.models import Device, RoleName, ServiceZone
-from greenpower.models.user import LARGEST_ID
+from greenpower.sql import Device, RoleName, ServiceZone
+from greenpower.sql.extensions import db
+from greenpower.sql.user import LARGEST_ID
 
 ONE = f"/<int(min=1, max={LARGEST_ID}):zone_id>/"
 EXAMPLE = {

@@ -19,8 +19,8 @@ from greenpower.backup.manifest import Manifest
 from greenpower.backup.write import Tell, check_backup, write_backup
 from greenpower.catalog.registry import get_registry
 from greenpower.config import ConfigError, load_settings
-from greenpower.extensions import db
-from greenpower.models.setup import upgrade
+from greenpower.sql.extensions import db
+from greenpower.sql.setup import upgrade
 from greenpower.store.client import sync_client
 from greenpower.store.layout import ensure_indexes
 

@@ -10,12 +10,12 @@ from sqlalchemy.exc import DBAPIError
 from greenpower.app import sql_context
 from greenpower.catalog.registry import load_registry
 from greenpower.config import ConfigError, Settings, load_settings
-from greenpower.extensions import db
 from greenpower.log import set_up_logging
-from greenpower.models import Role, RoleName, User
-from greenpower.models.password import SHORTEST
-from greenpower.models.setup import make_roles, make_user, upgrade
-from greenpower.models.user import find_user
+from greenpower.sql import Role, RoleName, User
+from greenpower.sql.extensions import db
+from greenpower.sql.password import SHORTEST
+from greenpower.sql.setup import make_roles, make_user, upgrade
+from greenpower.sql.user import find_user
 from greenpower.store.client import sync_client
 from greenpower.store.layout import ensure_indexes
 from greenpower.store.mongo import check_address

@@ -10,19 +10,19 @@ import uvloop
 from pymongo.errors import PyMongoError
 from sqlalchemy import select
 
+from greenpower.bus.publisher import Publisher
 from greenpower.catalog.registry import Registry, get_registry
-from greenpower.channel.publisher import Publisher
 from greenpower.commands.file import write_whole
 from greenpower.commands.sql import sql_database
 from greenpower.config import Settings, load_settings
 from greenpower.embedded.members import NO_SESSION
-from greenpower.extensions import db
 from greenpower.ingest.access import access_list
 from greenpower.ingest.drain import Drain, DrainError, NoSession
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.log import set_up_logging
-from greenpower.models import Device
+from greenpower.sql import Device
+from greenpower.sql.extensions import db
 from greenpower.store.client import async_client, sync_client
 from greenpower.store.layout import ensure_indexes
 

@@ -20,9 +20,9 @@ from greenpower.datatype import Command, Parameter
 from greenpower.datatype.command import Value
 from greenpower.downlink.kick import kick
 from greenpower.downlink.order import find_command, obstacle, queue
-from greenpower.extensions import db
-from greenpower.models import CommandState, Device, DeviceCommand
-from greenpower.models.device_command import OPEN
+from greenpower.sql import CommandState, Device, DeviceCommand
+from greenpower.sql.device_command import OPEN
+from greenpower.sql.extensions import db
 
 CONSOLE = "console"
 KNOWN_HEADINGS = ("command", "parameters", "what it does")

@@ -9,16 +9,16 @@ import click
 import redis
 from sqlalchemy import select
 
-from greenpower import revocation
+from greenpower.bus import revocation
 from greenpower.commands.sql import sql_database
 from greenpower.commands.table import shown_time
 from greenpower.config import ConfigError, Settings, load_settings
-from greenpower.extensions import db
-from greenpower.models import RoleName, User
-from greenpower.models.account import change_user
-from greenpower.models.password import LONGEST, SHORTEST
-from greenpower.models.setup import make_user
-from greenpower.models.user import find_user
+from greenpower.sql import RoleName, User
+from greenpower.sql.account import change_user
+from greenpower.sql.extensions import db
+from greenpower.sql.password import LONGEST, SHORTEST
+from greenpower.sql.setup import make_user
+from greenpower.sql.user import find_user
 
 ROLES = [role.value for role in RoleName]
 SECONDS = 1.0

@@ -14,8 +14,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from greenpower.bus.message import Message
 from greenpower.catalog.registry import get_registry
-from greenpower.channel.message import Message
 from greenpower.config import load_settings
 from greenpower.datatype import DataType
 from greenpower.live.feed import Feed

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from greenpower.catalog.registry import Registry
 from greenpower.datatype import Answer, Command
 from greenpower.downlink.order import new_operation
-from greenpower.models import CommandState, DeviceCommand
-from greenpower.models.clock import now
-from greenpower.models.device_command import advance, note_step
+from greenpower.sql import CommandState, DeviceCommand
+from greenpower.sql.device_command import advance, note_step
+from greenpower.sql.time import now
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session, scoped_session
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import Command, Message, Order
-from greenpower.models import CommandState, Device, DeviceCommand, DeviceStatus
-from greenpower.models.clock import now
-from greenpower.models.device_command import note_step
+from greenpower.sql import CommandState, Device, DeviceCommand, DeviceStatus
+from greenpower.sql.device_command import note_step
+from greenpower.sql.time import now
 
 #: who gives a command that nobody gave
 SYSTEM = "system"

@@ -18,9 +18,9 @@ from greenpower.config import Settings
 from greenpower.datatype import Command
 from greenpower.downlink.order import device_time, is_locked_out, message_of
 from greenpower.downlink.publish import NoBroker, Visit, visit
-from greenpower.models import CommandState, Device, DeviceCommand
-from greenpower.models.clock import now
-from greenpower.models.device_command import OPEN, advance, note_step
+from greenpower.sql import CommandState, Device, DeviceCommand
+from greenpower.sql.device_command import OPEN, advance, note_step
+from greenpower.sql.time import now
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from time import perf_counter
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from greenpower.bus.publisher import Publisher
 from greenpower.catalog.registry import Registry
-from greenpower.channel.publisher import Publisher
 from greenpower.config import Settings
 from greenpower.ingest.answers import Answers
 from greenpower.ingest.arrival import Arrival, Found

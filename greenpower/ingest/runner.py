@@ -12,9 +12,9 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
+from greenpower.bus.publisher import Publisher
+from greenpower.bus.rebuild import Rebuild
 from greenpower.catalog.registry import Registry
-from greenpower.channel.publisher import Publisher
-from greenpower.channel.rebuild import Rebuild
 from greenpower.collector import calm_collector
 from greenpower.config import Settings
 from greenpower.ingest.admission import Admission

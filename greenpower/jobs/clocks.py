@@ -18,8 +18,8 @@ from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import Command
 from greenpower.downlink.order import SYSTEM, queue
-from greenpower.models import Device, DeviceCommand, DeviceStatus
-from greenpower.models.clock import now
+from greenpower.sql import Device, DeviceCommand, DeviceStatus
+from greenpower.sql.time import now
 from greenpower.store.client import Document
 from greenpower.store.layout import CLOCKS, EVENTS
 

@@ -19,7 +19,7 @@ from greenpower.downlink.answer import apply_answer
 from greenpower.downlink.send import expire, open_commands, send_all
 from greenpower.jobs.clocks import sync_clocks
 from greenpower.jobs.schedule import Entry
-from greenpower.models.session import sql_session
+from greenpower.sql.session import sql_session
 from greenpower.store.answers import read_answer, take, untaken
 from greenpower.store.client import Document, sync_client
 from greenpower.store.layout import ANSWERS

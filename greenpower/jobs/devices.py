@@ -17,12 +17,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from greenpower import revocation
+from greenpower.bus import revocation
 from greenpower.config import load_settings
 from greenpower.jobs.schedule import Entry
-from greenpower.models import ApiKey, Device, DeviceType, TokenFamily
-from greenpower.models.clock import now
-from greenpower.models.session import sql_session
+from greenpower.sql import ApiKey, Device, DeviceType, TokenFamily
+from greenpower.sql.session import sql_session
+from greenpower.sql.time import now
 from greenpower.store.client import Document, sync_client
 from greenpower.store.device_settings import DeviceSettings, read_settings, write_settings
 from greenpower.store.layout import DEVICE_SETTINGS, SEEN

@@ -20,17 +20,17 @@ from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from greenpower.bus.latest import forget_gone
+from greenpower.bus.message import status_message
+from greenpower.bus.publisher import put_statuses
 from greenpower.catalog.registry import get_registry
-from greenpower.channel.latest import forget_gone
-from greenpower.channel.message import status_message
-from greenpower.channel.publisher import put_statuses
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.jobs.schedule import Entry
 from greenpower.measure.presence import Span, patience, watched_silence
-from greenpower.models import Device, DeviceStatus
-from greenpower.models.device_status import record_status
-from greenpower.models.session import sql_session
+from greenpower.sql import Device, DeviceStatus
+from greenpower.sql.device_status import record_status
+from greenpower.sql.session import sql_session
 from greenpower.store.client import Document, async_client
 from greenpower.store.layout import DEVICE_SETTINGS, SEEN, WATCH
 from greenpower.store.status import ONLINE, bring_online, take_offline

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from greenpower.channel.message import Message
+from greenpower.bus.message import Message
 from greenpower.live.mirror import Mirror
 from greenpower.live.token import READ_DEVICES, Claims
 

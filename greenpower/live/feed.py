@@ -12,9 +12,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from greenpower.channel.keys import STATUS_CHANNEL, latest_key, reading_channel, status_key
-from greenpower.channel.message import Message, read_latest
-from greenpower.revocation import CHANNEL as REVOKED_CHANNEL
+from greenpower.bus.keys import STATUS_CHANNEL, latest_key, reading_channel, status_key
+from greenpower.bus.message import Message, read_latest
+from greenpower.bus.revocation import CHANNEL as REVOKED_CHANNEL
 
 log = logging.getLogger(__name__)
 

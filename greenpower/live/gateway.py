@@ -12,9 +12,9 @@ import redis
 from flask import Flask, Response, request
 from flask_socketio import ConnectionRefusedError, SocketIO
 
-from greenpower import revocation
+from greenpower.bus import revocation
+from greenpower.bus.message import Message
 from greenpower.catalog.registry import Registry
-from greenpower.channel.message import Message
 from greenpower.config import Settings
 from greenpower.live.client import Client
 from greenpower.live.feed import Feed, make_client

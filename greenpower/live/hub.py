@@ -6,10 +6,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from greenpower.channel.message import Message
+from greenpower.bus.message import Message
+from greenpower.bus.revocation import ACCESS_SECONDS, MARGIN_SECONDS
 from greenpower.live.client import ALL, Client, Key, Subscription
 from greenpower.live.mirror import Mirror
-from greenpower.revocation import ACCESS_SECONDS, MARGIN_SECONDS
 
 # Messages that may be on their way to a client before it gets another: what it has not taken is not piled up.
 MOST_QUEUED = 2

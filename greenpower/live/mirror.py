@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from greenpower.channel.latest import MOST_DEVICES
-from greenpower.channel.message import Message, newer
+from greenpower.bus.latest import MOST_DEVICES
+from greenpower.bus.message import Message, newer
 
 
 class Mirror:

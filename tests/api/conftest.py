@@ -21,7 +21,7 @@ from greenpower.config import Settings
 from greenpower.datatype import NO_TIERS, DataType, Field, Kind, Mqtt, json_parser
 from greenpower.embedded import Mongod
 from greenpower.embedded.port import free_port
-from greenpower.extensions import db
+from greenpower.sql.extensions import db
 from greenpower.store.layout import EVENTS, ensure_indexes
 
 Document = dict[str, Any]

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from greenpower.embedded import Mongod
-from greenpower.extensions import db
 from greenpower.measure.counter.rules import Swap, Word
-from greenpower.models import Device, ServiceZone
+from greenpower.sql import Device, ServiceZone
+from greenpower.sql.extensions import db
 from greenpower.store.incidents import record_swap
 from greenpower.store.layout import INCIDENTS
 from tests.api.conftest import close_app

@@ -24,11 +24,11 @@ from greenpower.app import create_app, sql_context
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.embedded import Mongod
-from greenpower.extensions import db
-from greenpower.models import RoleName
-from greenpower.models.api_key import new_key
-from greenpower.models.clock import now
-from greenpower.models.setup import make_user
+from greenpower.sql import RoleName
+from greenpower.sql.api_key import new_key
+from greenpower.sql.extensions import db
+from greenpower.sql.setup import make_user
+from greenpower.sql.time import now
 from tests.api.conftest import KEY, close_app
 
 PUBLIC = {

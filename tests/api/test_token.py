@@ -15,11 +15,11 @@ from werkzeug.exceptions import Forbidden
 
 from greenpower.api.auth import check_caller
 from greenpower.config import Settings
-from greenpower.extensions import db
-from greenpower.models import Role, RoleName, TokenFamily, User
-from greenpower.models.clock import now
-from greenpower.models.setup import make_user
-from greenpower.models.user import find_user
+from greenpower.sql import Role, RoleName, TokenFamily, User
+from greenpower.sql.extensions import db
+from greenpower.sql.setup import make_user
+from greenpower.sql.time import now
+from greenpower.sql.user import find_user
 from tests.api.conftest import KEY, LOGOUT, PATH, REFRESH, Api, close_app, make_app, refused
 
 

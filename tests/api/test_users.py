@@ -11,11 +11,11 @@ from jwt import decode
 from pydantic import SecretStr
 from sqlalchemy import update
 
-from greenpower import revocation
+from greenpower.bus import revocation
 from greenpower.config import Settings
-from greenpower.extensions import db
-from greenpower.models import ApiKey, RoleName
-from greenpower.models.clock import now
+from greenpower.sql import ApiKey, RoleName
+from greenpower.sql.extensions import db
+from greenpower.sql.time import now
 from tests.api.conftest import KEY, PATH, REFRESH, close_app, make_app, refused
 from tests.api.world import PASSWORD, SqlApi
 

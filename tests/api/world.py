@@ -13,8 +13,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from greenpower.config import Settings
-from greenpower.models import RoleName
-from greenpower.models.setup import make_user
+from greenpower.sql import RoleName
+from greenpower.sql.setup import make_user
 from tests.api.conftest import Api
 
 PASSWORD = "correct horse battery"

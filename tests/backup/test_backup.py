@@ -24,10 +24,10 @@ from greenpower.backup.write import check_backup, in_order
 from greenpower.cli import group
 from greenpower.commands.init import init_mongo, init_sql
 from greenpower.config import Settings
-from greenpower.extensions import db as sql
-from greenpower.models import Device, DeviceType, RoleName, ServiceZone, User
-from greenpower.models.session import sql_session
-from greenpower.models.setup import make_user
+from greenpower.sql import Device, DeviceType, RoleName, ServiceZone, User
+from greenpower.sql.extensions import db as sql
+from greenpower.sql.session import sql_session
+from greenpower.sql.setup import make_user
 from tests.process import environment
 
 Document = dict[str, Any]

@@ -16,7 +16,7 @@ from greenpower.app import sql_context
 from greenpower.backup.write import write_backup
 from greenpower.commands.init import init_mongo, init_sql
 from greenpower.config import Settings
-from greenpower.extensions import db as sql
+from greenpower.sql.extensions import db as sql
 from tests.ingest.load import Load
 from tests.process import Command
 from tests.wait import wait_until

@@ -18,7 +18,7 @@ from tests.chaos.rollup import Chaos
 from tests.chaos.stack import Stack
 from tests.chaos.suite import Scale, Suite
 from tests.chaos.table import show
-from tests.sql import postgres_server
+from tests.sql_servers import postgres_server
 
 WIDTH = 120
 

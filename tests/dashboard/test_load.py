@@ -12,9 +12,9 @@ import pytest
 import redis as blocking
 from redis.asyncio import Redis
 
-from greenpower.channel.keys import latest_key
-from greenpower.channel.latest import Latest
-from greenpower.channel.message import reading_message
+from greenpower.bus.keys import latest_key
+from greenpower.bus.latest import Latest
+from greenpower.bus.message import reading_message
 from tests.dashboard.conftest import Visit
 from tests.dashboard.world import World
 

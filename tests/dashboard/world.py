@@ -22,7 +22,7 @@ from greenpower.catalog.registry import load_registry
 from greenpower.config import Settings
 from greenpower.jobs.devices import sync_devices
 from greenpower.jobs.presence import judge, record, tell
-from greenpower.models.session import sql_session
+from greenpower.sql.session import sql_session
 from greenpower.store.client import async_client
 from greenpower.store.layout import SEEN, WATCH
 from tests.ingest.conftest import Publisher

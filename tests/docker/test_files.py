@@ -17,7 +17,7 @@ from dotenv import dotenv_values
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from greenpower.channel.publisher import Publisher
+from greenpower.bus.publisher import Publisher
 from greenpower.cli import COMMANDS
 from greenpower.config import Settings, load_settings
 from greenpower.embedded.mosquitto import SETTINGS as BROKER

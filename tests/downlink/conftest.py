@@ -24,11 +24,11 @@ from greenpower.config import Settings
 from greenpower.datatype import Message
 from greenpower.embedded import Mongod, Mosquitto, Valkey
 from greenpower.embedded.port import free_port
-from greenpower.extensions import db
 from greenpower.jobs.commands import one_pass
-from greenpower.models import Device, DeviceCommand, DeviceStatus, DeviceType
-from greenpower.models.clock import now
-from greenpower.models.session import sql_session
+from greenpower.sql import Device, DeviceCommand, DeviceStatus, DeviceType
+from greenpower.sql.extensions import db
+from greenpower.sql.session import sql_session
+from greenpower.sql.time import now
 from greenpower.store.client import Document
 from greenpower.store.layout import ANSWERS
 from tests.api.conftest import KEY, close_app

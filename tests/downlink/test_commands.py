@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from greenpower.models.clock import now
+from greenpower.sql.time import now
 from tests.api.conftest import refused
 from tests.downlink.conftest import DONE, World, states
 from tests.process import Command

@@ -10,7 +10,7 @@ from typing import Any
 
 from greenpower.catalog.registry import Registry
 from greenpower.datatype import Message, Order
-from greenpower.models.clock import now
+from greenpower.sql.time import now
 from tests.api.conftest import refused
 from tests.downlink.conftest import DONE, World, states
 from tests.wait import wait_until

@@ -9,8 +9,8 @@ from typing import Any
 
 from greenpower.api.context import get_context, set_context
 from greenpower.downlink.send import UNKNOWN
-from greenpower.models import DeviceStatus, RoleName
-from greenpower.models.clock import now
+from greenpower.sql import DeviceStatus, RoleName
+from greenpower.sql.time import now
 from tests.api.conftest import refused
 from tests.downlink.conftest import World
 

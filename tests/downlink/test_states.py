@@ -18,10 +18,10 @@ from greenpower.datatype import Answer, Command
 from greenpower.downlink.answer import apply_answer
 from greenpower.downlink.order import find_command, queue
 from greenpower.downlink.send import _claim, expire
-from greenpower.models import CommandState, Device, DeviceCommand
-from greenpower.models.clock import now
-from greenpower.models.device_command import advance
-from greenpower.models.session import sql_session
+from greenpower.sql import CommandState, Device, DeviceCommand
+from greenpower.sql.device_command import advance
+from greenpower.sql.session import sql_session
+from greenpower.sql.time import now
 
 NAME = "33B1225950027"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from greenpower.config import Settings
-from greenpower.models import DeviceStatus
+from greenpower.sql import DeviceStatus
 from tests.cli import run_cli
 from tests.downlink.conftest import World
 from tests.process import Command

@@ -28,10 +28,10 @@ from greenpower.downlink.publish import visit
 from greenpower.embedded import Mosquitto
 from greenpower.embedded.members import NO_SESSION
 from greenpower.embedded.mosquitto import CONNECT
-from greenpower.extensions import db as sql
 from greenpower.ingest.access import access_list
-from greenpower.models import Device
-from greenpower.models.device import DeviceType
+from greenpower.sql import Device
+from greenpower.sql.device import DeviceType
+from greenpower.sql.extensions import db as sql
 from tests.cli import run_cli
 from tests.ingest.conftest import Document, Start, frame, wait_events
 from tests.process import Command

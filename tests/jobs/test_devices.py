@@ -15,7 +15,7 @@ from pymongo.database import Database
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from greenpower import revocation
+from greenpower.bus import revocation
 from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
@@ -25,11 +25,11 @@ from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.jobs import devices
 from greenpower.jobs.devices import mirror_revocations, sync_devices
-from greenpower.models import Device, DeviceStatus, DeviceStatusChange, DeviceType, ServiceZone, TokenFamily, User
-from greenpower.models.clock import now
-from greenpower.models.device import devices_of_zone
-from greenpower.models.device_status import record_status
-from greenpower.models.session import sql_session
+from greenpower.sql import Device, DeviceStatus, DeviceStatusChange, DeviceType, ServiceZone, TokenFamily, User
+from greenpower.sql.device import devices_of_zone
+from greenpower.sql.device_status import record_status
+from greenpower.sql.session import sql_session
+from greenpower.sql.time import now
 from greenpower.store.device_settings import DeviceSettings, write_settings
 from greenpower.store.layout import DEVICE_SETTINGS, SEEN
 from greenpower.store.seen import read_types

@@ -18,9 +18,9 @@ import redis
 import socketio
 from redis.asyncio import Redis
 
-from greenpower.channel.latest import Latest
-from greenpower.channel.message import reading_message
-from greenpower.channel.publisher import put_statuses
+from greenpower.bus.latest import Latest
+from greenpower.bus.message import reading_message
+from greenpower.bus.publisher import put_statuses
 from greenpower.config import Settings
 from tests.process import Command
 from tests.wait import wait_until

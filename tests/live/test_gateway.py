@@ -9,7 +9,7 @@ import pytest
 import redis
 import socketio.exceptions
 
-from greenpower import revocation
+from greenpower.bus import revocation
 from greenpower.live.request import BURST
 from tests.live.conftest import Browser, Open, Start, make_reading, make_status, make_token, tell, tell_status
 from tests.process import Command

@@ -13,9 +13,9 @@ import redis
 from pydantic import SecretStr
 from pymongo import MongoClient
 
+from greenpower.bus.keys import WHOLE, latest_key
+from greenpower.bus.message import read_latest
 from greenpower.catalog.registry import load_registry
-from greenpower.channel.keys import WHOLE, latest_key
-from greenpower.channel.message import read_latest
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.embedded import Valkey

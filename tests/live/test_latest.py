@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from greenpower.channel.keys import latest_key, reading_channel, status_key
-from greenpower.channel.latest import LONGEST, forget_gone
-from greenpower.channel.message import Message, newer, read_latest, reading_message, stamp
+from greenpower.bus.keys import latest_key, reading_channel, status_key
+from greenpower.bus.latest import LONGEST, forget_gone
+from greenpower.bus.message import Message, newer, read_latest, reading_message, stamp
 from tests.live.conftest import make_reading, make_status, tell, tell_status
 
 

@@ -15,14 +15,14 @@ from pymongo.database import Database
 from redis.asyncio import Redis
 from sqlalchemy import select
 
+from greenpower.bus.keys import STATUS_CHANNEL, status_key
 from greenpower.catalog.registry import Registry, discover
-from greenpower.channel.keys import STATUS_CHANNEL, status_key
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.jobs.devices import sync_devices
 from greenpower.jobs.presence import Judged, judge, record, sources_of, tell
-from greenpower.models import Device, DeviceStatusChange
-from greenpower.models.session import sql_session
+from greenpower.sql import Device, DeviceStatusChange
+from greenpower.sql.session import sql_session
 from greenpower.store.client import async_client
 from greenpower.store.layout import DEVICE_SETTINGS, SEEN, WATCH
 from greenpower.store.status import take_offline

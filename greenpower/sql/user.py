@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from greenpower.extensions import Base, db
-from greenpower.models.clock import UtcDateTime, now
-from greenpower.models.role import Role
+from greenpower.sql.extensions import Base, db
+from greenpower.sql.role import Role
+from greenpower.sql.time import UtcDateTime, now
 
 # No control characters, blanks or quotes: a name goes into logs and into databases that know no NUL.
 USERNAME = re.compile(r"[\w.@+-]{1,150}")

@@ -16,9 +16,9 @@ from secrets import token_hex
 from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from greenpower.extensions import Base
-from greenpower.models.clock import UtcDateTime, now
-from greenpower.models.role import RoleName
+from greenpower.sql.extensions import Base
+from greenpower.sql.role import RoleName
+from greenpower.sql.time import UtcDateTime, now
 
 KEY = re.compile(r"gp_([0-9a-f]{12})_([0-9a-f]{64})")
 

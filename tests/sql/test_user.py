@@ -13,11 +13,11 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from greenpower.app import sql_context
 from greenpower.config import ConfigError, Settings
-from greenpower.extensions import db
-from greenpower.models import Role, RoleName, TokenFamily, User
-from greenpower.models.password import check_password, hash_password, is_outdated
-from greenpower.models.setup import make_roles, make_user, upgrade
-from greenpower.models.user import find_user
+from greenpower.sql import Role, RoleName, TokenFamily, User
+from greenpower.sql.extensions import db
+from greenpower.sql.password import check_password, hash_password, is_outdated
+from greenpower.sql.setup import make_roles, make_user, upgrade
+from greenpower.sql.user import find_user
 
 
 @pytest.fixture

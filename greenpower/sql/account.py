@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from greenpower.extensions import db
-from greenpower.models.password import hash_password
-from greenpower.models.role import Role, RoleName
-from greenpower.models.token_family import TokenFamily, revoke_families
-from greenpower.models.user import User
+from greenpower.sql.extensions import db
+from greenpower.sql.password import hash_password
+from greenpower.sql.role import Role, RoleName
+from greenpower.sql.token_family import TokenFamily, revoke_families
+from greenpower.sql.user import User
 
 
 class LastAdministrator(Exception):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from greenpower.config import Settings
-from greenpower.extensions import connect_args, prepare_engine
+from greenpower.sql.extensions import connect_args, prepare_engine
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from greenpower.extensions import Base
-from greenpower.models.clock import UtcDateTime, now
+from greenpower.sql.extensions import Base
+from greenpower.sql.time import UtcDateTime, now
 
 
 class ServiceZone(Base):

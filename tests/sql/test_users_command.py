@@ -13,11 +13,11 @@ from pydantic import SecretStr
 from greenpower.app import sql_context
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
-from greenpower.extensions import db
-from greenpower.models import TokenFamily
-from greenpower.models.clock import now
-from greenpower.models.password import check_password
-from greenpower.models.user import find_user
+from greenpower.sql import TokenFamily
+from greenpower.sql.extensions import db
+from greenpower.sql.password import check_password
+from greenpower.sql.time import now
+from greenpower.sql.user import find_user
 from tests.cli import run_cli
 
 Run = Callable[..., tuple[int, str, str]]

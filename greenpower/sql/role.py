@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from greenpower.extensions import Base
+from greenpower.sql.extensions import Base
 
 
 class RoleName(StrEnum):

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, scoped_session
 
-from greenpower.extensions import Base
-from greenpower.models.clock import UtcDateTime, now
-from greenpower.models.service_zone import ServiceZone
+from greenpower.sql.extensions import Base
+from greenpower.sql.service_zone import ServiceZone
+from greenpower.sql.time import UtcDateTime, now
 
 
 class DeviceStatus(StrEnum):

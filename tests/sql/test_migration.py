@@ -13,8 +13,8 @@ from sqlalchemy import inspect, text
 
 from greenpower.app import sql_context
 from greenpower.config import ConfigError, Settings
-from greenpower.extensions import Base, db, migrate
-from greenpower.models.setup import current_revision, newest_revision, upgrade
+from greenpower.sql.extensions import Base, db, migrate
+from greenpower.sql.setup import current_revision, newest_revision, upgrade
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any, cast
 import orjson
 from redis.asyncio import Redis
 
-from greenpower.channel.keys import WHOLE, latest_key, reading_channel, status_key
-from greenpower.channel.message import STAMP_LENGTH, Message, stamp
+from greenpower.bus.keys import WHOLE, latest_key, reading_channel, status_key
+from greenpower.bus.message import STAMP_LENGTH, Message, stamp
 
 # Ids come from outside: a sender that invents them shall not fill Redis.
 MOST_DEVICES = 100_000

@@ -12,9 +12,9 @@ from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from greenpower.channel.keys import REBUILDING, WHOLE
-from greenpower.channel.latest import MOST_DEVICES, Latest
-from greenpower.channel.message import Message, reading_message
+from greenpower.bus.keys import REBUILDING, WHOLE
+from greenpower.bus.latest import MOST_DEVICES, Latest
+from greenpower.bus.message import Message, reading_message
 from greenpower.store.client import Document
 from greenpower.store.layout import SEEN
 

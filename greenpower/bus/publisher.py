@@ -19,9 +19,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from greenpower.channel.keys import STATUS_CHANNEL, WHOLE, status_key
-from greenpower.channel.latest import MOST_DEVICES, Latest
-from greenpower.channel.message import Message, newer, reading_message, status_message
+from greenpower.bus.keys import STATUS_CHANNEL, WHOLE, status_key
+from greenpower.bus.latest import MOST_DEVICES, Latest
+from greenpower.bus.message import Message, newer, reading_message, status_message
 from greenpower.store.client import Document
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, scoped_session
 
-from greenpower.extensions import Base
-from greenpower.models.clock import UtcDateTime
-from greenpower.models.device import Device, DeviceStatus
+from greenpower.sql.device import Device, DeviceStatus
+from greenpower.sql.extensions import Base
+from greenpower.sql.time import UtcDateTime
 
 
 class DeviceStatusChange(Base):

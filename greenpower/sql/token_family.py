@@ -11,8 +11,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, ForeignKey, String, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from greenpower.extensions import Base, db
-from greenpower.models.clock import UtcDateTime, now
+from greenpower.sql.extensions import Base, db
+from greenpower.sql.time import UtcDateTime, now
 
 
 class TokenFamily(Base):
@@ -30,7 +30,7 @@ class TokenFamily(Base):
 
 def revoke_families(which: ColumnElement[bool]) -> list[str]:
     """Revoke the families that match and are not revoked yet. Returns their ids. Needs an app context; the caller
-    commits and then mirrors them (`greenpower.revocation`).
+    commits and then mirrors them (`greenpower.bus.revocation`).
     """
     good = (which, TokenFamily.revoked_at.is_(None))
     found = list(db.session.scalars(select(TokenFamily.id).where(*good)))

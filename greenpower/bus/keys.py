@@ -9,7 +9,7 @@
 | `greenpower:reading:<type>` | channel: `{"type", "readings": [reading message, …]}` |
 | `greenpower:status` | channel: a list of status messages |
 
-Logins that have ended are in `greenpower.revocation`.
+Logins that have ended are in `greenpower.bus.revocation`.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, scoped_session
 
-from greenpower.extensions import Base
-from greenpower.models.clock import UtcDateTime, now
+from greenpower.sql.extensions import Base
+from greenpower.sql.time import UtcDateTime, now
 
 LONGEST_DETAIL = 300
 

@@ -4,14 +4,14 @@ Importing this package makes every model known to the metadata that migrations a
 backup, commands, downlink and jobs.
 """
 
-from greenpower.models.api_key import ApiKey, Scope
-from greenpower.models.device import Device, DeviceStatus, DeviceType
-from greenpower.models.device_command import CommandState, DeviceCommand, DeviceCommandStep
-from greenpower.models.device_status import DeviceStatusChange
-from greenpower.models.role import Role, RoleName
-from greenpower.models.service_zone import ServiceZone
-from greenpower.models.token_family import TokenFamily
-from greenpower.models.user import User
+from greenpower.sql.api_key import ApiKey, Scope
+from greenpower.sql.device import Device, DeviceStatus, DeviceType
+from greenpower.sql.device_command import CommandState, DeviceCommand, DeviceCommandStep
+from greenpower.sql.device_status import DeviceStatusChange
+from greenpower.sql.role import Role, RoleName
+from greenpower.sql.service_zone import ServiceZone
+from greenpower.sql.token_family import TokenFamily
+from greenpower.sql.user import User
 
 __all__ = [
     "ApiKey",

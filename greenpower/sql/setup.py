@@ -11,10 +11,10 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from greenpower.config import ConfigError
-from greenpower.extensions import db, migrate
-from greenpower.models.password import hash_password
-from greenpower.models.role import DESCRIPTIONS, Role, RoleName
-from greenpower.models.user import USERNAME, User, find_user
+from greenpower.sql.extensions import db, migrate
+from greenpower.sql.password import hash_password
+from greenpower.sql.role import DESCRIPTIONS, Role, RoleName
+from greenpower.sql.user import USERNAME, User, find_user
 
 
 def newest_revision() -> str | None:

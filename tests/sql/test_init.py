@@ -15,10 +15,10 @@ from sqlalchemy import func, select
 from greenpower.app import sql_context
 from greenpower.commands.init import init_sql
 from greenpower.config import ConfigError, Settings
-from greenpower.extensions import db
-from greenpower.models import Role, RoleName, User
-from greenpower.models.setup import make_roles, make_user, upgrade
-from greenpower.models.user import find_user
+from greenpower.sql import Role, RoleName, User
+from greenpower.sql.extensions import db
+from greenpower.sql.setup import make_roles, make_user, upgrade
+from greenpower.sql.user import find_user
 from tests.cli import run_cli
 from tests.process import environment
 
