@@ -39,9 +39,9 @@ from greenpower.binding import bind_all
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
 from greenpower.dashboard import blueprint as dashboard
+from greenpower.mongo.handle import Mongo, check_address
 from greenpower.sql.extensions import db, engine_options, init_sql
 from greenpower.sql.setup import newest_revision
-from greenpower.store.mongo import Mongo, check_address
 
 LARGEST_BODY = 64 * 1024
 DESCRIPTION = """Telemetry of energy meters, stations, generators and gateways.

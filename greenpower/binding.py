@@ -11,7 +11,7 @@ from greenpower.api.schema import Schemas, make_schemas
 from greenpower.catalog.registry import RegistryError
 from greenpower.datatype import DataType
 from greenpower.jobs.plan import plan_name
-from greenpower.store.layout import CORE, Index, reading_indexes
+from greenpower.mongo.schema.layout import CORE, Index, reading_indexes
 
 # What the core keeps for itself.
 ENDPOINTS = frozenset({events.ENDPOINT})

@@ -20,10 +20,10 @@ from greenpower.api.resolution import named, resolution_field, shelves_of
 from greenpower.api.row import presenter
 from greenpower.api.schema import Schemas
 from greenpower.datatype import DataType
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.changes import Position, find_changes
+from greenpower.mongo.rollups.tier_view import RAW
 from greenpower.sql import RoleName
-from greenpower.store.changes import Position, find_changes
-from greenpower.store.client import Document
-from greenpower.store.shelf import RAW
 
 TEXT = """Rows in the order in which they were last written, late and recomputed ones included. Begin without `after`;
 then give the `after` of the last answer. While `next` is not null there is more at once, else ask again later. Rows

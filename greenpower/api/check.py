@@ -16,8 +16,8 @@ import pymongo
 from redis import Redis
 from sqlalchemy import Engine
 
+from greenpower.mongo.handle import Mongo
 from greenpower.sql.setup import current_revision
-from greenpower.store.mongo import Mongo
 
 SECONDS = 2.0
 

@@ -21,17 +21,17 @@ from greenpower.api.resolution import shelves_of
 from greenpower.api.select import MOST_DEVICES
 from greenpower.datatype import DataType, Kind
 from greenpower.measure.spec import Spec
+from greenpower.mongo.client import Document
+from greenpower.mongo.energy.consumption import UNIT, Reading, Registered, read_energy
+from greenpower.mongo.energy.interval_plan import Cell, make_cover
+from greenpower.mongo.energy.registers import Registers
+from greenpower.mongo.query import SECONDS
+from greenpower.mongo.readings.latest import find_devices
+from greenpower.mongo.rollups.incidents import read_words
+from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.sql import RoleName, ServiceZone
 from greenpower.sql.device import devices_of_zone
 from greenpower.sql.extensions import db
-from greenpower.store.client import Document
-from greenpower.store.cover import Cell, make_cover
-from greenpower.store.energy import UNIT, Reading, Registered, read_energy
-from greenpower.store.incidents import read_words
-from greenpower.store.latest import find_devices
-from greenpower.store.layout import INCIDENTS
-from greenpower.store.query import SECONDS
-from greenpower.store.registers import Registers
 
 MOST_STRETCHES = 1_000
 # Of all devices together: this much is read for them.

@@ -10,8 +10,8 @@ from redis import Redis
 
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
-from greenpower.store.client import Document
-from greenpower.store.mongo import Mongo
+from greenpower.mongo.client import Document
+from greenpower.mongo.handle import Mongo
 
 KEY = "greenpower"
 

@@ -22,13 +22,13 @@ from greenpower.api.paging import PageQuery
 from greenpower.api.schema import TYPE
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import DataType, Kind
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.incidents import CONFIRMED, REJECTED, decide, record_swap
+from greenpower.mongo.rollups.invalidations import Place, mark_now
+from greenpower.mongo.schema.layout import INCIDENTS, MARKS
 from greenpower.sql import Device, RoleName
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
-from greenpower.store.client import Document
-from greenpower.store.incidents import CONFIRMED, REJECTED, decide, record_swap
-from greenpower.store.layout import INCIDENTS, MARKS
-from greenpower.store.marks import Place, mark_now
 
 ONE = f"/<int(min=1, max={LARGEST_ID}):id>"
 MOST_FIELDS = 64

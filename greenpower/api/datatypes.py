@@ -18,8 +18,8 @@ from greenpower.api.telemetry import path
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
 from greenpower.datatype.unit import UNITS
+from greenpower.mongo.schema.layout import retention
 from greenpower.sql import RoleName
-from greenpower.store.layout import retention
 
 KINDS = tuple(kind.value for kind in Kind)
 

@@ -28,12 +28,12 @@ from greenpower.api.device_schema import (
 from greenpower.api.json import answer
 from greenpower.api.projection import project
 from greenpower.api.sqlpage import list_answer
+from greenpower.mongo.client import Document
+from greenpower.mongo.devices.seen import forget_seen, sightings
+from greenpower.mongo.schema.layout import SEEN
 from greenpower.sql import Device, DeviceStatusChange, DeviceType, RoleName, ServiceZone
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
-from greenpower.store.client import Document
-from greenpower.store.layout import SEEN
-from greenpower.store.seen import forget_seen, sightings
 
 ONE = f"/<int(min=1, max={LARGEST_ID}):id>/"
 

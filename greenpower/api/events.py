@@ -16,11 +16,11 @@ from greenpower.api.paging import PageQuery, PageSchema, page_answer, skipped
 from greenpower.api.schema import DEVICE, ID, TOPIC, TYPE
 from greenpower.api.telemetry import path
 from greenpower.api.timerange import RangeQuery
+from greenpower.mongo.client import Document
+from greenpower.mongo.events.store import REDELIVERED, Outcome
+from greenpower.mongo.query import between, count, find_page, one_of
+from greenpower.mongo.schema.layout import ADDED_NOTHING, EVENTS
 from greenpower.sql import RoleName
-from greenpower.store.client import Document
-from greenpower.store.events import REDELIVERED, Outcome
-from greenpower.store.layout import ADDED_NOTHING, EVENTS
-from greenpower.store.query import between, count, find_page, one_of
 
 ENDPOINT = "events"
 OUTCOMES = tuple(outcome.value for outcome in Outcome)

@@ -20,11 +20,11 @@ from greenpower.api.row import Present, presenter
 from greenpower.api.select import device_field, fields_field, shown
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import DataType
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.export import stream
+from greenpower.mongo.rollups.series import Question, Series
+from greenpower.mongo.rollups.tier_view import RAW
 from greenpower.sql import RoleName
-from greenpower.store.client import Document
-from greenpower.store.export import stream
-from greenpower.store.series import Question, Series
-from greenpower.store.shelf import RAW
 
 # Each keeps a thread of the server; most are left for quick questions.
 AT_ONCE = 3

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from greenpower.api.json import encode, iso
 from greenpower.datatype import DataType
-from greenpower.store.client import Document
+from greenpower.mongo.client import Document
 
 NDJSON, CSV, PARQUET = "ndjson", "csv", "parquet"
 FORMATS = (NDJSON, CSV, PARQUET)

@@ -16,11 +16,11 @@ from greenpower.api.moment import moment
 from greenpower.api.paging import PageQuery, PageSchema, page_answer, skipped
 from greenpower.api.schema import DEVICE, TYPE
 from greenpower.api.timerange import RangeQuery
+from greenpower.mongo.client import Document
+from greenpower.mongo.query import COUNTED_AT_MOST, SECONDS, Page, between
+from greenpower.mongo.rollups.incidents import CONFIRMED, NOTED, OPEN, REJECTED
+from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.sql import RoleName
-from greenpower.store.client import Document
-from greenpower.store.incidents import CONFIRMED, NOTED, OPEN, REJECTED
-from greenpower.store.layout import INCIDENTS
-from greenpower.store.query import COUNTED_AT_MOST, SECONDS, Page, between
 
 STATUSES = (NOTED, OPEN, CONFIRMED, REJECTED)
 NUMBERS = ("value", "before", "correction")

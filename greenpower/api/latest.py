@@ -19,11 +19,11 @@ from greenpower.api.row import present_reading
 from greenpower.api.schema import DEVICE, Schemas
 from greenpower.api.select import device_field, fields_field, shown
 from greenpower.datatype import DataType
+from greenpower.mongo.client import Document
+from greenpower.mongo.query import count, estimate
+from greenpower.mongo.readings.latest import find_latest, find_seen
+from greenpower.mongo.schema.layout import SEEN
 from greenpower.sql import RoleName
-from greenpower.store.client import Document
-from greenpower.store.latest import find_latest, find_seen
-from greenpower.store.layout import SEEN
-from greenpower.store.query import count, estimate
 
 LARGEST_COUNTED = 100
 

@@ -11,8 +11,8 @@ from flask import Response, request
 
 from greenpower.api.blueprint import describe
 from greenpower.api.json import answer
-from greenpower.store.client import Document
-from greenpower.store.query import COUNTED_AT_MOST, Page
+from greenpower.mongo.client import Document
+from greenpower.mongo.query import COUNTED_AT_MOST, Page
 
 PAGE_SIZE = 50
 LARGEST_PAGE = 1000

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from greenpower.store.client import Document
+from greenpower.mongo.client import Document
 
 GROUP = 20_000
 

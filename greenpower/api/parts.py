@@ -21,9 +21,9 @@ from greenpower.api.check import SECONDS, Check, Unwell
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.measure.grace import done_before
-from greenpower.store.layout import WATERMARKS
-from greenpower.store.mongo import Mongo
-from greenpower.store.watermarks import read_progress
+from greenpower.mongo.handle import Mongo
+from greenpower.mongo.rollups.watermarks import read_progress
+from greenpower.mongo.schema.layout import WATERMARKS
 
 HEARTBEAT = timedelta(minutes=10)
 SCHEDULERS = "rq:scheduler_instance:*"

@@ -9,10 +9,10 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from greenpower.api.context import database
+from greenpower.mongo.devices.settings import DeviceSettings, write_settings
+from greenpower.mongo.schema.layout import DEVICE_SETTINGS
 from greenpower.sql import Device
 from greenpower.sql.time import now
-from greenpower.store.device_settings import DeviceSettings, write_settings
-from greenpower.store.layout import DEVICE_SETTINGS
 
 log = logging.getLogger(__name__)
 SECONDS = 2.0

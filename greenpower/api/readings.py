@@ -20,10 +20,10 @@ from greenpower.api.schema import Schemas
 from greenpower.api.select import device_field, fields_field, shown
 from greenpower.api.timerange import RangeQuery
 from greenpower.datatype import DataType
+from greenpower.mongo.query import Page
+from greenpower.mongo.rollups.series import Question, Series
+from greenpower.mongo.rollups.tier_view import RAW, Shelf
 from greenpower.sql import RoleName
-from greenpower.store.query import Page
-from greenpower.store.series import Question, Series
-from greenpower.store.shelf import RAW, Shelf
 
 SHOWN = {"topic": 1, "device_id": 1, "timestamp": 1}
 SHOWN_OF_BUCKETS = {"device_id": 1, "timestamp": 1, "final": 1}

@@ -1,6 +1,6 @@
 """Resolution: which collection a question about a range of time is answered from.
 
-What belongs here: the rule, and the parameter. What does not: reading the rows (`greenpower.store.series`).
+What belongs here: the rule, and the parameter. What does not: reading the rows (`greenpower.mongo.rollups.series`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pymongo.database import Database
 from greenpower.api.blueprint import describe
 from greenpower.api.context import database, get_context
 from greenpower.datatype import DataType
-from greenpower.store.client import Document
-from greenpower.store.layout import SEEN
-from greenpower.store.query import SECONDS, between
-from greenpower.store.shelf import RAW, Shelf, Tiers, make_shelves, read_tiers
+from greenpower.mongo.client import Document
+from greenpower.mongo.query import SECONDS, between
+from greenpower.mongo.rollups.tier_view import RAW, Shelf, Tiers, make_shelves, read_tiers
+from greenpower.mongo.schema.layout import SEEN
 
 AUTO = "auto"
 # Where an app keeps what it knows of the rollups, and how long. An older watermark does no harm: the tail is longer.

@@ -16,10 +16,10 @@ from greenpower.api.moment import moment
 from greenpower.api.schema import TYPE
 from greenpower.datatype import DataType, Tier
 from greenpower.measure.grace import done_before
+from greenpower.mongo.query import SECONDS
+from greenpower.mongo.rollups.watermarks import Progress, read_progress
+from greenpower.mongo.schema.layout import WATERMARKS
 from greenpower.sql import RoleName
-from greenpower.store.layout import WATERMARKS
-from greenpower.store.query import SECONDS
-from greenpower.store.watermarks import Progress, read_progress
 
 
 class ProgressSchema(ma.Schema):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from greenpower.measure.counter.state import energy
-from greenpower.store.client import Document
-from greenpower.store.shelf import Shelf
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.tier_view import Shelf
 
 Present = Callable[[Document], Document]
 

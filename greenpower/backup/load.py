@@ -15,10 +15,10 @@ from greenpower.backup.archive import ArchiveError, Part, read_part
 from greenpower.backup.manifest import Manifest
 from greenpower.backup.table import to_row
 from greenpower.backup.write import Tell, check_backup
+from greenpower.mongo.client import Document
 from greenpower.sql import Role
 from greenpower.sql.extensions import db as sql
 from greenpower.sql.setup import newest_revision
-from greenpower.store.client import Document
 
 BATCH = 1_000
 

@@ -16,10 +16,10 @@ from greenpower import __version__
 from greenpower.backup.archive import ArchiveError, Part, check_part, encode, write_part
 from greenpower.backup.manifest import Manifest, read_manifest, write_manifest
 from greenpower.backup.table import to_document
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import EVENTS, MARKS, WATERMARKS
 from greenpower.sql.extensions import db as sql
 from greenpower.sql.setup import current_revision
-from greenpower.store.client import Document
-from greenpower.store.layout import EVENTS, MARKS, WATERMARKS
 
 RAW = CodecOptions(document_class=RawBSONDocument)
 BATCH = 1_000

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from greenpower.bus.keys import STATUS_CHANNEL, WHOLE, status_key
 from greenpower.bus.latest import MOST_DEVICES, Latest
 from greenpower.bus.message import Message, newer, reading_message, status_message
-from greenpower.store.client import Document
+from greenpower.mongo.client import Document
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 from greenpower.bus.keys import REBUILDING, WHOLE
 from greenpower.bus.latest import MOST_DEVICES, Latest
 from greenpower.bus.message import Message, reading_message
-from greenpower.store.client import Document
-from greenpower.store.layout import SEEN
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import SEEN
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from greenpower.backup.manifest import Manifest
 from greenpower.backup.write import Tell, check_backup, write_backup
 from greenpower.catalog.registry import get_registry
 from greenpower.config import ConfigError, load_settings
+from greenpower.mongo.client import sync_client
+from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.sql.extensions import db
 from greenpower.sql.setup import upgrade
-from greenpower.store.client import sync_client
-from greenpower.store.layout import ensure_indexes
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 

@@ -9,11 +9,11 @@ import click
 from greenpower.commands.table import print_table, shown_time
 from greenpower.commands.tell import commands, tell
 from greenpower.config import load_settings
-from greenpower.store.client import Document, sync_client
-from greenpower.store.events import Outcome
-from greenpower.store.layout import CLOCKS, EVENTS, SEEN
-from greenpower.store.ledger import Account, read_ledger
-from greenpower.store.seen import read_seen
+from greenpower.mongo.client import Document, sync_client
+from greenpower.mongo.devices.seen import read_seen
+from greenpower.mongo.events.books import Account, read_ledger
+from greenpower.mongo.events.store import Outcome
+from greenpower.mongo.schema.layout import CLOCKS, EVENTS, SEEN
 
 CLOCK_HEADINGS = ("device", "offset", "usual lag", "stuck")
 LEDGER_HEADINGS = ("type", "device", "received", *Outcome, "reasons")

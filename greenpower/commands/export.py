@@ -15,10 +15,10 @@ from greenpower.api.select import shown
 from greenpower.catalog.registry import get_registry
 from greenpower.commands.moment import Moment
 from greenpower.config import load_settings
-from greenpower.store.client import sync_client
-from greenpower.store.export import stream
-from greenpower.store.series import Question, Series
-from greenpower.store.shelf import RAW, read_shelves
+from greenpower.mongo.client import sync_client
+from greenpower.mongo.rollups.export import stream
+from greenpower.mongo.rollups.series import Question, Series
+from greenpower.mongo.rollups.tier_view import RAW, read_shelves
 
 
 @click.command()

@@ -11,14 +11,14 @@ from greenpower.app import sql_context
 from greenpower.catalog.registry import load_registry
 from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.log import set_up_logging
+from greenpower.mongo.client import sync_client
+from greenpower.mongo.handle import check_address
+from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.sql import Role, RoleName, User
 from greenpower.sql.extensions import db
 from greenpower.sql.password import SHORTEST
 from greenpower.sql.setup import make_roles, make_user, upgrade
 from greenpower.sql.user import find_user
-from greenpower.store.client import sync_client
-from greenpower.store.layout import ensure_indexes
-from greenpower.store.mongo import check_address
 
 
 @click.command()

@@ -26,7 +26,7 @@ from greenpower.kit.problem import PluginError, shown
 from greenpower.kit.rules.imports import python_lines
 from greenpower.kit.rules.rate import parse_rate
 from greenpower.kit.scaffold import Plan, make_files, write_files
-from greenpower.store.client import Document
+from greenpower.mongo.client import Document
 
 
 @click.command()

@@ -21,10 +21,10 @@ from greenpower.ingest.drain import Drain, DrainError, NoSession
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.log import set_up_logging
+from greenpower.mongo.client import async_client, sync_client
+from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.sql import Device
 from greenpower.sql.extensions import db
-from greenpower.store.client import async_client, sync_client
-from greenpower.store.layout import ensure_indexes
 
 
 @click.group()

@@ -14,7 +14,7 @@ from greenpower.catalog.registry import Loaded, load_registry
 from greenpower.commands.kit import check, new, try_frame
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import Field
-from greenpower.store.layout import Index, retention
+from greenpower.mongo.schema.layout import Index, retention
 
 WIDTH = 120
 DAY, HOUR, MINUTE = 86_400, 3_600, 60

@@ -13,7 +13,7 @@ from greenpower.commands.moment import Moment
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.ingest.replay import Replay, Summary
-from greenpower.store.client import async_client
+from greenpower.mongo.client import async_client
 
 
 @click.command()

@@ -22,9 +22,9 @@ from greenpower.jobs.backfill import backfill as compute_anew
 from greenpower.jobs.plan import Plan, make_plans
 from greenpower.jobs.run import run_tier
 from greenpower.jobs.tier import Counts
-from greenpower.store.client import Document, sync_client
-from greenpower.store.lag import Lag, read_lags
-from greenpower.store.layout import ensure_indexes
+from greenpower.mongo.client import Document, sync_client
+from greenpower.mongo.rollups.lag import Lag, read_lags
+from greenpower.mongo.schema.layout import ensure_indexes
 
 PIPE_WIDTH = 200
 

@@ -6,12 +6,12 @@ import click
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import ConfigError, load_settings
-from greenpower.store.client import sync_client
-from greenpower.store.compression import ZSTD, otherwise_compressed
-from greenpower.store.layout import ensure_indexes as bring_up_to_date
-from greenpower.store.layout import layout
-from greenpower.store.sharding import apply as split
-from greenpower.store.sharding import is_router, script
+from greenpower.mongo.client import sync_client
+from greenpower.mongo.schema.compression import ZSTD, otherwise_compressed
+from greenpower.mongo.schema.layout import ensure_indexes as bring_up_to_date
+from greenpower.mongo.schema.layout import layout
+from greenpower.mongo.schema.sharding import apply as split
+from greenpower.mongo.schema.sharding import is_router, script
 
 
 @click.command("ensure-indexes")

@@ -12,9 +12,9 @@ from greenpower.datatype import Answer, Frame, FrameError
 from greenpower.datatype.command import NOTED, OPERATION
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.trace import fields
-from greenpower.store.answers import answer_document, keep_answers
-from greenpower.store.client import Document
-from greenpower.store.failure import until_written
+from greenpower.mongo.client import Document
+from greenpower.mongo.devices.answers import answer_document, keep_answers
+from greenpower.mongo.failure import until_written
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from bson import ObjectId
 
 from greenpower.datatype import DataType
-from greenpower.store.client import Document
-from greenpower.store.ids import new_id
-from greenpower.store.readings import Number, Part
+from greenpower.mongo.client import Document
+from greenpower.mongo.ids import new_id
+from greenpower.mongo.readings.store import Number, Part
 
 
 @dataclass(slots=True, eq=False)

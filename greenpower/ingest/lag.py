@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from pymongo.asynchronous.database import AsyncDatabase
 
 from greenpower.datatype import DataType
-from greenpower.store.client import Document
-from greenpower.store.lag import read_lags_async
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.lag import read_lags_async
 
 LABELS = ("type", "tier")
 REFRESH_SECONDS = 15.0

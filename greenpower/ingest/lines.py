@@ -28,7 +28,7 @@ from greenpower.ingest.admission import Admission
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.tls import Entrance, Listener
-from greenpower.store.events import Outcome
+from greenpower.mongo.events.store import Outcome
 
 log = logging.getLogger(__name__)
 

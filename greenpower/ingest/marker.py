@@ -14,9 +14,9 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.ingest.arrival import Found
 from greenpower.measure.grace import late_before
-from greenpower.store.client import Document
-from greenpower.store.failure import until_written
-from greenpower.store.marks import Place, Tier, hour_of, last_reads, mark
+from greenpower.mongo.client import Document
+from greenpower.mongo.failure import until_written
+from greenpower.mongo.rollups.invalidations import Place, Tier, hour_of, last_reads, mark
 
 # Places of a tier that are remembered; then they are marked anew, which does no harm.
 MOST_PLACES = 100_000

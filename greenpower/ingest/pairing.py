@@ -13,11 +13,11 @@ from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.ingest.arrival import Arrival, Found
-from greenpower.store import parts
-from greenpower.store.client import Document
-from greenpower.store.failure import until_written
-from greenpower.store.ids import new_id
-from greenpower.store.parts import PartKey
+from greenpower.mongo.client import Document
+from greenpower.mongo.failure import until_written
+from greenpower.mongo.ids import new_id
+from greenpower.mongo.readings import fragments as parts
+from greenpower.mongo.readings.fragments import PartKey
 
 AWAITING = "awaiting-id"
 NAMES = "names-device"

@@ -29,13 +29,13 @@ from greenpower.ingest.reader import Reader
 from greenpower.ingest.redelivery import drop_redelivered
 from greenpower.ingest.timekeeper import Timekeeper
 from greenpower.ingest.trace import Trace, fields
-from greenpower.store.client import Document
-from greenpower.store.device_settings import KnownDevices
-from greenpower.store.events import Outcome, event_document, raw_document, store_events
-from greenpower.store.failure import until_written
-from greenpower.store.late import patience
-from greenpower.store.layout import ANSWERS, CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS, PARTS, SEEN
-from greenpower.store.readings import Draft, Part, group_parts, store_readings
+from greenpower.mongo.client import Document
+from greenpower.mongo.devices.settings import KnownDevices
+from greenpower.mongo.events.store import Outcome, event_document, raw_document, store_events
+from greenpower.mongo.failure import until_written
+from greenpower.mongo.readings.late import patience
+from greenpower.mongo.readings.store import Draft, Part, group_parts, store_readings
+from greenpower.mongo.schema.layout import ANSWERS, CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS, PARTS, SEEN
 
 log = logging.getLogger(__name__)
 

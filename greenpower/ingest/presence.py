@@ -11,9 +11,9 @@ from pymongo.errors import PyMongoError
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.policy import UNREGISTERED
 from greenpower.ingest.rhythm import Rhythm
-from greenpower.store.client import Document
-from greenpower.store.seen import Sighting, save_seen
-from greenpower.store.status import bring_online
+from greenpower.mongo.client import Document
+from greenpower.mongo.devices.seen import Sighting, save_seen
+from greenpower.mongo.devices.status import bring_online
 
 # Ids come from outside: a sender that invents them shall not fill the memory between two saves.
 MOST_DEVICES = 200_000

@@ -9,7 +9,7 @@ from greenpower.datatype import DataType, Frame, FrameError
 from greenpower.datatype.check import Checker
 from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.trace import fields
-from greenpower.store.events import raw_document
+from greenpower.mongo.events.store import raw_document
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pymongo.asynchronous.database import AsyncDatabase
 
 from greenpower.ingest.arrival import Found
-from greenpower.store.client import Document
-from greenpower.store.events import REDELIVERED, recent_frames
-from greenpower.store.failure import until_written
-from greenpower.store.layout import EVENTS
-from greenpower.store.readings import recent_payloads
+from greenpower.mongo.client import Document
+from greenpower.mongo.events.store import REDELIVERED, recent_frames
+from greenpower.mongo.failure import until_written
+from greenpower.mongo.readings.store import recent_payloads
+from greenpower.mongo.schema.layout import EVENTS
 
 
 async def drop_redelivered(

@@ -27,14 +27,14 @@ from greenpower.ingest.pairing import Pairing
 from greenpower.ingest.policy import UNREGISTERED
 from greenpower.ingest.reader import Reader
 from greenpower.ingest.replay_clock import ReplayClock
-from greenpower.store import clocks
-from greenpower.store.client import Document
-from greenpower.store.device_settings import KnownDevices
-from greenpower.store.events import REDELIVERED, raw_bytes
-from greenpower.store.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS
-from greenpower.store.marks import Place, mark
-from greenpower.store.readings import Part, group_parts, store_readings
-from greenpower.store.replacing import Changes, replace_span
+from greenpower.mongo.client import Document
+from greenpower.mongo.devices import clocks
+from greenpower.mongo.devices.settings import KnownDevices
+from greenpower.mongo.events.store import REDELIVERED, raw_bytes
+from greenpower.mongo.readings.store import Part, group_parts, store_readings
+from greenpower.mongo.rollups.invalidations import Place, mark
+from greenpower.mongo.rollups.replace import Changes, replace_span
+from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS
 
 BATCH = 1_000
 # Events that were settled without the parser: nothing to read again.

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from greenpower.ingest.arrival import Found
 from greenpower.ingest.clock import ClockRule, arrival_time
 from greenpower.ingest.timekeeper import CLOSE
-from greenpower.store.client import Document
-from greenpower.store.device_settings import KnownDevices
+from greenpower.mongo.client import Document
+from greenpower.mongo.devices.settings import KnownDevices
 
 MILLISECOND = timedelta(milliseconds=1)
 

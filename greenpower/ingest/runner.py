@@ -25,9 +25,9 @@ from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.mqtt import MqttSource
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.tcp import Gateways
-from greenpower.store.client import async_client, sync_client
-from greenpower.store.layout import WATCH, ensure_indexes
-from greenpower.store.watch import Watch
+from greenpower.mongo.client import async_client, sync_client
+from greenpower.mongo.devices.listening import Watch
+from greenpower.mongo.schema.layout import WATCH, ensure_indexes
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.ingest.arrival import Found
 from greenpower.ingest.clock import ClockRule, arrival_time
-from greenpower.store import clocks
-from greenpower.store.client import Document
-from greenpower.store.device_settings import KnownDevices
-from greenpower.store.failure import until_written
-from greenpower.store.readings import Number
+from greenpower.mongo.client import Document
+from greenpower.mongo.devices import clocks
+from greenpower.mongo.devices.settings import KnownDevices
+from greenpower.mongo.failure import until_written
+from greenpower.mongo.readings.store import Number
 
 # A meter repeats a frame two or three times and may differ in a last digit; more than this at one stamp is no accident.
 ODD_CONFLICTS = 3

@@ -16,8 +16,8 @@ from bson import ObjectId
 
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.pairing import AWAITING
-from greenpower.store.client import Document
-from greenpower.store.events import Outcome
+from greenpower.mongo.client import Document
+from greenpower.mongo.events.store import Outcome
 
 log = logging.getLogger(__name__)
 

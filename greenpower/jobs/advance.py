@@ -7,7 +7,7 @@ from datetime import datetime
 
 from greenpower.jobs.tier import TierRun
 from greenpower.measure.window import floor
-from greenpower.store.watermarks import EPOCH, move_watermark
+from greenpower.mongo.rollups.watermarks import EPOCH, move_watermark
 
 Keep = Callable[[], bool]
 

@@ -14,8 +14,8 @@ from greenpower.jobs.run import now
 from greenpower.jobs.tier import Clock, Counts, TierRun
 from greenpower.measure.spec import Spec
 from greenpower.measure.window import ceil, floor
-from greenpower.store.client import Document
-from greenpower.store.watermarks import EPOCH, move_watermark
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.watermarks import EPOCH, move_watermark
 
 # What is told while it goes on: the tier, the begin of the span, how far it is, the end, what was done so far.
 Tell = Callable[[Plan, datetime, datetime, datetime, Counts], None]

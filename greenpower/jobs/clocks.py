@@ -18,10 +18,10 @@ from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import Command
 from greenpower.downlink.order import SYSTEM, queue
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import CLOCKS, EVENTS
 from greenpower.sql import Device, DeviceCommand, DeviceStatus
 from greenpower.sql.time import now
-from greenpower.store.client import Document
-from greenpower.store.layout import CLOCKS, EVENTS
 
 log = logging.getLogger(__name__)
 

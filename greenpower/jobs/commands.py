@@ -19,10 +19,10 @@ from greenpower.downlink.answer import apply_answer
 from greenpower.downlink.send import expire, open_commands, send_all
 from greenpower.jobs.clocks import sync_clocks
 from greenpower.jobs.schedule import Entry
+from greenpower.mongo.client import Document, sync_client
+from greenpower.mongo.devices.answers import read_answer, take, untaken
+from greenpower.mongo.schema.layout import ANSWERS
 from greenpower.sql.session import sql_session
-from greenpower.store.answers import read_answer, take, untaken
-from greenpower.store.client import Document, sync_client
-from greenpower.store.layout import ANSWERS
 
 log = logging.getLogger(__name__)
 

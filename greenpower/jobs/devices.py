@@ -20,13 +20,13 @@ from sqlalchemy.orm import Session
 from greenpower.bus import revocation
 from greenpower.config import load_settings
 from greenpower.jobs.schedule import Entry
+from greenpower.mongo.client import Document, sync_client
+from greenpower.mongo.devices.seen import read_types
+from greenpower.mongo.devices.settings import DeviceSettings, read_settings, write_settings
+from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN
 from greenpower.sql import ApiKey, Device, DeviceType, TokenFamily
 from greenpower.sql.session import sql_session
 from greenpower.sql.time import now
-from greenpower.store.client import Document, sync_client
-from greenpower.store.device_settings import DeviceSettings, read_settings, write_settings
-from greenpower.store.layout import DEVICE_SETTINGS, SEEN
-from greenpower.store.seen import read_types
 
 log = logging.getLogger(__name__)
 

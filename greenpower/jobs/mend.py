@@ -12,8 +12,8 @@ from pymongo.errors import AutoReconnect
 from greenpower.jobs.tier import TierRun
 from greenpower.measure.counter.dip_filter import AHEAD
 from greenpower.measure.window import HOUR, floor, spans, starts
-from greenpower.store.marks import Mark, read_marks, unmark
-from greenpower.store.source import READING, by_device, neighbours
+from greenpower.mongo.rollups.invalidations import Mark, read_marks, unmark
+from greenpower.mongo.rollups.source import READING, by_device, neighbours
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Tier
 from greenpower.measure.window import HOUR
-from greenpower.store.layout import retention
+from greenpower.mongo.schema.layout import retention
 
 MINUTE = 60
 # How often a window is computed while it is open: so many times from readings, so many from finer buckets.

@@ -28,13 +28,13 @@ from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.jobs.schedule import Entry
 from greenpower.measure.presence import Span, patience, watched_silence
+from greenpower.mongo.client import Document, async_client
+from greenpower.mongo.devices.listening import read_watch, spans_of
+from greenpower.mongo.devices.status import ONLINE, bring_online, take_offline
+from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN, WATCH
 from greenpower.sql import Device, DeviceStatus
 from greenpower.sql.device_status import record_status
 from greenpower.sql.session import sql_session
-from greenpower.store.client import Document, async_client
-from greenpower.store.layout import DEVICE_SETTINGS, SEEN, WATCH
-from greenpower.store.status import ONLINE, bring_online, take_offline
-from greenpower.store.watch import read_watch, spans_of
 
 log = logging.getLogger(__name__)
 

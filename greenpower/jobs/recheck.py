@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from greenpower.jobs.tier import TierRun
-from greenpower.store.attempts import Attempt, forget_attempt, read_attempts
-from greenpower.store.incidents import incidents_at
-from greenpower.store.layout import INCIDENTS
-from greenpower.store.marks import Place, mark_now
-from greenpower.store.rollups import written_at
+from greenpower.mongo.rollups.attempts import Attempt, forget_attempt, read_attempts
+from greenpower.mongo.rollups.incidents import incidents_at
+from greenpower.mongo.rollups.invalidations import Place, mark_now
+from greenpower.mongo.rollups.write import written_at
+from greenpower.mongo.schema.layout import INCIDENTS
 
 
 def recheck(run: TierRun) -> None:

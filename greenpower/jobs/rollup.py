@@ -18,10 +18,10 @@ from greenpower.jobs.plan import Plan, find_plan, make_plans
 from greenpower.jobs.run import now, run_tier
 from greenpower.jobs.schedule import push, rollup_entry
 from greenpower.measure.window import floor
-from greenpower.store.client import Document, sync_client
-from greenpower.store.layout import MARKS, WATERMARKS
-from greenpower.store.marks import read_marks
-from greenpower.store.watermarks import note_run, read_progress
+from greenpower.mongo.client import Document, sync_client
+from greenpower.mongo.rollups.invalidations import read_marks
+from greenpower.mongo.rollups.watermarks import note_run, read_progress
+from greenpower.mongo.schema.layout import MARKS, WATERMARKS
 
 log = logging.getLogger(__name__)
 

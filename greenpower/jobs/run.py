@@ -13,9 +13,9 @@ from greenpower.jobs.mend import mend
 from greenpower.jobs.plan import Plan
 from greenpower.jobs.recheck import recheck
 from greenpower.jobs.tier import Clock, Counts, TierRun
-from greenpower.store.client import Document
-from greenpower.store.layout import WATERMARKS
-from greenpower.store.watermarks import note_run
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.watermarks import note_run
+from greenpower.mongo.schema.layout import WATERMARKS
 
 Keep = Callable[[], bool]
 

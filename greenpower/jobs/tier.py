@@ -22,16 +22,16 @@ from greenpower.jobs.work import Made, Task, Work
 from greenpower.measure.grace import done_before
 from greenpower.measure.spec import Spec
 from greenpower.measure.window import ceil, floor
-from greenpower.store.attempts import begin_attempt, finish_attempt
-from greenpower.store.catalogue import Catalogue
-from greenpower.store.client import Document
-from greenpower.store.incidents import read_words
-from greenpower.store.late import STAMP_AGAIN, is_late, patience
-from greenpower.store.layout import ATTEMPTS, CATALOGUE, INCIDENTS, MARKS, WATERMARKS
-from greenpower.store.marks import Place, mark_now
-from greenpower.store.rollups import delete_documents, write_documents
-from greenpower.store.source import count_within, devices_within, first_time, keys
-from greenpower.store.watermarks import EPOCH, Progress, note_horizon, read_progress, take_as_of
+from greenpower.mongo.client import Document
+from greenpower.mongo.readings.late import STAMP_AGAIN, is_late, patience
+from greenpower.mongo.rollups.attempts import begin_attempt, finish_attempt
+from greenpower.mongo.rollups.field_kinds import Catalogue
+from greenpower.mongo.rollups.incidents import read_words
+from greenpower.mongo.rollups.invalidations import Place, mark_now
+from greenpower.mongo.rollups.source import count_within, devices_within, first_time, keys
+from greenpower.mongo.rollups.watermarks import EPOCH, Progress, note_horizon, read_progress, take_as_of
+from greenpower.mongo.rollups.write import delete_documents, write_documents
+from greenpower.mongo.schema.layout import ATTEMPTS, CATALOGUE, INCIDENTS, MARKS, WATERMARKS
 
 Clock = Callable[[], datetime]
 Piece = tuple[Source, datetime, datetime]

@@ -15,11 +15,11 @@ from greenpower.measure.counter.dip_filter import AHEAD, BEFORE
 from greenpower.measure.counter.register import Befallen
 from greenpower.measure.series import Rolled, roll
 from greenpower.measure.spec import NO_WORDS, Spec
-from greenpower.store.catalogue import Catalogue
-from greenpower.store.client import Document
-from greenpower.store.incidents import Words, save_incidents
-from greenpower.store.layout import INCIDENTS
-from greenpower.store.source import BUCKET, READING, any_before, by_device, neighbours, newest_before
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.field_kinds import Catalogue
+from greenpower.mongo.rollups.incidents import Words, save_incidents
+from greenpower.mongo.rollups.source import BUCKET, READING, any_before, by_device, neighbours, newest_before
+from greenpower.mongo.schema.layout import INCIDENTS
 
 NO_EXTRA: frozenset[str] = frozenset()
 

@@ -21,10 +21,10 @@ from greenpower.measure.bucket import Bucket
 from greenpower.measure.series import roll
 from greenpower.measure.spec import Spec
 from greenpower.measure.window import ceil, floor
+from greenpower.mongo.client import Document
+from greenpower.mongo.readings.store import Part, group_parts
+from greenpower.mongo.rollups.tier_view import RAW, Shelf
 from greenpower.simulator.device import topic_for
-from greenpower.store.client import Document
-from greenpower.store.readings import Part, group_parts
-from greenpower.store.shelf import RAW, Shelf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ from greenpower.config import Settings
 from greenpower.datatype import NO_TIERS, DataType, Field, Kind, Mqtt, json_parser
 from greenpower.embedded import Mongod
 from greenpower.embedded.port import free_port
+from greenpower.mongo.schema.layout import EVENTS, ensure_indexes
 from greenpower.sql.extensions import db
-from greenpower.store.layout import EVENTS, ensure_indexes
 
 Document = dict[str, Any]
 PATH = "/api/telemetry/probe-data/"

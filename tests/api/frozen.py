@@ -16,10 +16,10 @@ from typing import Any
 from greenpower.config import Settings, load_settings
 from greenpower.jobs.plan import find_plan
 from greenpower.jobs.tier import TierRun
-from greenpower.store.client import async_client, sync_client
-from greenpower.store.late import patience
-from greenpower.store.readings import Part, group_parts, store_readings
-from greenpower.store.replacing import replace_span
+from greenpower.mongo.client import async_client, sync_client
+from greenpower.mongo.readings.late import patience
+from greenpower.mongo.readings.store import Part, group_parts, store_readings
+from greenpower.mongo.rollups.replace import replace_span
 from tests.api.meter import METER
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -25,9 +25,9 @@ from greenpower.measure.counter.rules import Word
 from greenpower.measure.series import roll
 from greenpower.measure.spec import Spec
 from greenpower.measure.window import floor
-from greenpower.store.client import Document
-from greenpower.store.layout import WATERMARKS, ensure_indexes
-from greenpower.store.shelf import Shelf, read_shelves
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.tier_view import Shelf, read_shelves
+from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
 from tests.api.conftest import KEY, Api, close_app
 
 PATH = "/api/telemetry/meter-data/"

@@ -16,10 +16,10 @@ import pytest
 
 from greenpower.embedded import Mongod
 from greenpower.measure.counter.rules import Swap, Word
+from greenpower.mongo.rollups.incidents import record_swap
+from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.sql import Device, ServiceZone
 from greenpower.sql.extensions import db
-from greenpower.store.incidents import record_swap
-from greenpower.store.layout import INCIDENTS
 from tests.api.conftest import close_app
 from tests.api.meter import METER, PATH, RATE, Meters, Reading, make_meters
 from tests.measure import plain

@@ -14,7 +14,7 @@ from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.measure.counter.state import energy
-from greenpower.store.layout import ensure_indexes
+from greenpower.mongo.schema.layout import ensure_indexes
 from tests.api.conftest import Api, close_app
 from tests.jobs.world import POWER, World, run_all
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from greenpower.store.layout import INCIDENTS
+from greenpower.mongo.schema.layout import INCIDENTS
 from tests.api.conftest import PROBE, SILENT, Api, refused
 
 AT = datetime(2026, 1, 26, 12, tzinfo=UTC)

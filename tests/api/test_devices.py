@@ -10,10 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from greenpower.config import Settings
+from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN
 from greenpower.sql import DeviceStatus
 from greenpower.sql.device_status import record_status
 from greenpower.sql.extensions import db
-from greenpower.store.layout import DEVICE_SETTINGS, SEEN
 from tests.api.conftest import close_app, make_app, refused
 from tests.api.world import SqlApi
 

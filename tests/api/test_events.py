@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from greenpower.store.events import Outcome, event_document, raw_document
+from greenpower.mongo.events.store import Outcome, event_document, raw_document
 from tests.api.conftest import Api
 
 PATH = "/api/telemetry/events/"

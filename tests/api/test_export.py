@@ -18,7 +18,7 @@ import pytest
 from pymongo.errors import PyMongoError
 
 from greenpower.api import export, parquet
-from greenpower.store import export as store_export
+from greenpower.mongo.rollups import export as store_export
 from tests.api.conftest import PATH as PROBE_PATH
 from tests.api.conftest import Api
 from tests.api.meter import PATH, Meters

@@ -31,9 +31,9 @@ from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Mqtt, json_parser
 from greenpower.embedded import Mongod, Valkey
 from greenpower.embedded.port import free_port
+from greenpower.mongo import query
+from greenpower.mongo.schema.layout import WATERMARKS
 from greenpower.sql.setup import newest_revision
-from greenpower.store import query
-from greenpower.store.layout import WATERMARKS
 from tests.api.conftest import KEY, PATH, PROBE, Api, close_app
 from tests.api.world import ingest
 from tests.wait import wait_until

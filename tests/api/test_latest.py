@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from greenpower.api.cursor import pack
-from greenpower.store.latest import find_devices, find_latest
-from greenpower.store.layout import SEEN
+from greenpower.mongo.readings.latest import find_devices, find_latest
+from greenpower.mongo.schema.layout import SEEN
 from tests.api.conftest import PATH, Api
 
 START = datetime.fromisoformat("2026-03-01T00:00:00+00:00")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from greenpower.measure.window import floor
-from greenpower.store import series as series_module
-from greenpower.store import tail as tail_module
+from greenpower.mongo.rollups import on_the_fly as tail_module
+from greenpower.mongo.rollups import series as series_module
 from tests.api.conftest import PATH as PROBE_PATH
 from tests.api.conftest import Api
 from tests.api.meter import METER, PATH, Meters, Reading, buckets

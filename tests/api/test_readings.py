@@ -13,7 +13,7 @@ from bson import Int64, ObjectId
 from pymongo import timeout as time_limit
 from pymongo.errors import PyMongoError
 
-from greenpower.store import query
+from greenpower.mongo import query
 from tests.api.conftest import PATH, Api
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

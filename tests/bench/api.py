@@ -35,8 +35,8 @@ from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.embedded import Mongod, Valkey
 from greenpower.embedded.port import free_port
-from greenpower.store.compression import make_compressed
-from greenpower.store.layout import WATERMARKS, ensure_indexes
+from greenpower.mongo.schema.compression import make_compressed
+from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
 from tests.process import Command
 from tests.wait import wait_until
 

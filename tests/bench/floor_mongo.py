@@ -62,7 +62,7 @@ def make_documents(frames: list[bytes]) -> tuple[list[Document], list[Document]]
 
 
 async def make_indexes(db: Any) -> None:
-    """Those of greenpower/store/layout.py, on collections that are compressed as there."""
+    """Those of greenpower/mongo/schema/layout.py, on collections that are compressed as there."""
     for name in ("readings", "events"):
         await db.create_collection(name, storageEngine={"wiredTiger": {"configString": "block_compressor=zstd"}})
     await db.readings.create_index([("device_id", 1), ("timestamp", 1)], unique=True)

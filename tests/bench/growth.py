@@ -32,7 +32,7 @@ from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.embedded import Mongod, Mosquitto
 from greenpower.embedded.port import free_port
-from greenpower.store.layout import EVENTS, ensure_indexes
+from greenpower.mongo.schema.layout import EVENTS, ensure_indexes
 from tests.bench.frames import FIELDS, SPACING, TOPIC, ZONE, publish
 from tests.process import Command
 from tests.wait import wait_until

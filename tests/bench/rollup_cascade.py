@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType
-from greenpower.store.client import Document
+from greenpower.mongo.client import Document
 from tests.bench.rollup_world import Row, after, database, fill, timed
 from tests.jobs.world import run_all
 

@@ -13,7 +13,7 @@ from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType, Kind
 from greenpower.jobs.plan import make_plans
 from greenpower.jobs.run import run_tier
-from greenpower.store.client import Document
+from greenpower.mongo.client import Document
 from tests.bench.rollup_world import Row, after, beside_floor, database, fill, merge_stage
 
 T0 = datetime(2026, 11, 20, 10, tzinfo=UTC)

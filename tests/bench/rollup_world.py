@@ -17,8 +17,8 @@ from pymongo.database import Database
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.embedded import Mongod
-from greenpower.store.client import Document, sync_client
-from greenpower.store.layout import ensure_indexes
+from greenpower.mongo.client import Document, sync_client
+from greenpower.mongo.schema.layout import ensure_indexes
 
 Row = dict[str, Any]
 BATCH = 2_000

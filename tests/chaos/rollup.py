@@ -27,9 +27,9 @@ from greenpower.embedded import Mongod, Valkey
 from greenpower.jobs.plan import all_plans
 from greenpower.jobs.schedule import QUEUE
 from greenpower.measure.grace import late_before
-from greenpower.store.client import Document
-from greenpower.store.layout import MARKS, ensure_indexes
-from greenpower.store.marks import Place, mark_now
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.invalidations import Place, mark_now
+from greenpower.mongo.schema.layout import MARKS, ensure_indexes
 from tests.jobs.truth import check_type
 from tests.process import Command
 from tests.wait import wait_until

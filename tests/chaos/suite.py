@@ -24,7 +24,7 @@ from greenpower.catalog.registry import get_registry
 from greenpower.jobs.plan import Plan as RollupPlan
 from greenpower.jobs.plan import all_plans
 from greenpower.jobs.schedule import push, rollup_entry
-from greenpower.store.layout import MARKS
+from greenpower.mongo.schema.layout import MARKS
 from tests.chaos.books import EVENTS, Books, balance, balance_clocks
 from tests.chaos.clocks import Tick
 from tests.chaos.fault import choose

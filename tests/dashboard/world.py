@@ -22,9 +22,9 @@ from greenpower.catalog.registry import load_registry
 from greenpower.config import Settings
 from greenpower.jobs.devices import sync_devices
 from greenpower.jobs.presence import judge, record, tell
+from greenpower.mongo.client import async_client
+from greenpower.mongo.schema.layout import SEEN, WATCH
 from greenpower.sql.session import sql_session
-from greenpower.store.client import async_client
-from greenpower.store.layout import SEEN, WATCH
 from tests.ingest.conftest import Publisher
 from tests.process import Command, environment
 from tests.wait import wait_until

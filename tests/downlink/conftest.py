@@ -25,12 +25,12 @@ from greenpower.datatype import Message
 from greenpower.embedded import Mongod, Mosquitto, Valkey
 from greenpower.embedded.port import free_port
 from greenpower.jobs.commands import one_pass
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import ANSWERS
 from greenpower.sql import Device, DeviceCommand, DeviceStatus, DeviceType
 from greenpower.sql.extensions import db
 from greenpower.sql.session import sql_session
 from greenpower.sql.time import now
-from greenpower.store.client import Document
-from greenpower.store.layout import ANSWERS
 from tests.api.conftest import KEY, close_app
 from tests.api.world import SqlApi
 from tests.process import Command

@@ -17,8 +17,8 @@ from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.clock import ClockRule
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.store.client import async_client, sync_client
-from greenpower.store.layout import ensure_indexes
+from greenpower.mongo.client import async_client, sync_client
+from greenpower.mongo.schema.layout import ensure_indexes
 from tests.ingest.conftest import Document, frame, stamp
 
 DHAKA, BERLIN = ZoneInfo("Asia/Dhaka"), ZoneInfo("Europe/Berlin")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pymongo.database import Database
 
-from greenpower.store.ledger import read_ledger
+from greenpower.mongo.events.books import read_ledger
 from tests.cli import run_cli
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 from tests.wait import wait_until

@@ -20,10 +20,10 @@ from greenpower.datatype import DataType
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
+from greenpower.mongo.client import async_client, sync_client
+from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.simulator.device import Packet, frames, make_devices
 from greenpower.simulator.fleet import can_simulate
-from greenpower.store.client import async_client, sync_client
-from greenpower.store.layout import ensure_indexes
 from tests.ingest.conftest import Document
 
 DHAKA = ZoneInfo("Asia/Dhaka")

@@ -12,7 +12,7 @@ from pymongo.database import Database
 from greenpower.catalog.registry import get_registry
 from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.marker import Marker
-from greenpower.store.marks import read_marks, unmark
+from greenpower.mongo.rollups.invalidations import read_marks, unmark
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 
 DEVICE = "33B1225950027"

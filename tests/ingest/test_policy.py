@@ -13,9 +13,9 @@ from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.ingest.replay import Replay
 from greenpower.jobs.devices import sync_devices
+from greenpower.mongo.client import async_client
 from greenpower.sql import Device, DeviceType
 from greenpower.sql.session import sql_session
-from greenpower.store.client import async_client
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 from tests.wait import wait_until
 

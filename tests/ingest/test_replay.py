@@ -15,7 +15,7 @@ from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Frame, Reading
 from greenpower.ingest.replay import Replay, Summary
-from greenpower.store.client import async_client
+from greenpower.mongo.client import async_client
 from tests.ingest.conftest import Document, frame
 from tests.ingest.test_clock import through_pipelines
 

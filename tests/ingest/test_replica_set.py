@@ -23,8 +23,8 @@ from greenpower.embedded import Mongod
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.store.client import async_client, sync_client
-from greenpower.store.layout import EVENTS, ensure_indexes
+from greenpower.mongo.client import async_client, sync_client
+from greenpower.mongo.schema.layout import EVENTS, ensure_indexes
 from tests.wait import wait_until
 
 FRAMES = 400

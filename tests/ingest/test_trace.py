@@ -14,7 +14,7 @@ from pymongo.database import Database
 from greenpower.config import Settings
 from greenpower.ingest.trace import BURST, EVERY, Trace
 from greenpower.log import TextFormatter, request_id
-from greenpower.store.events import Outcome, event_document
+from greenpower.mongo.events.store import Outcome, event_document
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 from tests.ingest.test_parts import BASE, TOPIC, message
 from tests.process import Command

@@ -10,8 +10,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.store.client import Document
-from greenpower.store.layout import ensure_indexes
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import ensure_indexes
 from tests.jobs.world import ENERGY, POWER, World
 
 T0 = datetime(2026, 11, 20, tzinfo=UTC)

@@ -13,8 +13,8 @@ from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Field, Kind
 from greenpower.jobs.backfill import backfill
-from greenpower.store import catalogue
-from greenpower.store.layout import ensure_indexes
+from greenpower.mongo.rollups import field_kinds as catalogue
+from greenpower.mongo.schema.layout import ensure_indexes
 from tests.jobs.conftest import T0
 from tests.jobs.test_run import MINUTE, readings
 from tests.jobs.world import ENERGY, POWER, World

@@ -25,14 +25,14 @@ from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.jobs import devices
 from greenpower.jobs.devices import mirror_revocations, sync_devices
+from greenpower.mongo.devices.seen import read_types
+from greenpower.mongo.devices.settings import DeviceSettings, write_settings
+from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN
 from greenpower.sql import Device, DeviceStatus, DeviceStatusChange, DeviceType, ServiceZone, TokenFamily, User
 from greenpower.sql.device import devices_of_zone
 from greenpower.sql.device_status import record_status
 from greenpower.sql.session import sql_session
 from greenpower.sql.time import now
-from greenpower.store.device_settings import DeviceSettings, write_settings
-from greenpower.store.layout import DEVICE_SETTINGS, SEEN
-from greenpower.store.seen import read_types
 
 Document = dict[str, Any]
 CLOCKED = DataType(

@@ -18,8 +18,8 @@ from greenpower.jobs.plan import all_plans
 from greenpower.jobs.rollup import TRIES, roll
 from greenpower.jobs.run import run_tier
 from greenpower.jobs.schedule import QUEUE, JobScheduler, rollup_entry
-from greenpower.store.client import Document
-from greenpower.store.layout import WATERMARKS, ensure_indexes
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
 from tests.process import environment
 
 TIER = ("rt", "today_")

@@ -11,7 +11,7 @@ import pytest
 from greenpower.datatype import DataType
 from greenpower.jobs import tier
 from greenpower.jobs.work import Work
-from greenpower.store.marks import Place, mark_now
+from greenpower.mongo.rollups.invalidations import Place, mark_now
 from tests.jobs.conftest import T0
 from tests.jobs.world import ENERGY, POWER, World
 

@@ -17,8 +17,8 @@ from greenpower.config import Settings
 from greenpower.jobs.plan import all_plans, make_plans
 from greenpower.jobs.rollup import Leash
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, push, rollup_entry
-from greenpower.store.client import Document
-from greenpower.store.layout import ensure_indexes
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import ensure_indexes
 from tests.jobs.truth import check_type
 from tests.jobs.world import ENERGY, POWER
 from tests.process import Command

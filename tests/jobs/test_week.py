@@ -10,8 +10,8 @@ import pytest
 
 from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType
-from greenpower.store.client import Document
-from greenpower.store.layout import ensure_indexes
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import ensure_indexes
 from tests.jobs.conftest import T0
 from tests.jobs.world import World
 

@@ -12,7 +12,7 @@ from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
 from greenpower.jobs.plan import Plan, make_plans
 from greenpower.measure.window import ceil
-from greenpower.store.client import Document
+from greenpower.mongo.client import Document
 from tests.measure import plain
 
 COMPUTE: dict[Kind, Any] = {Kind.GAUGE: plain.gauge, Kind.ANGLE: plain.angle, Kind.STATE: plain.last}

@@ -15,9 +15,9 @@ from greenpower.jobs.plan import make_plans
 from greenpower.jobs.run import now, run_tier
 from greenpower.jobs.tier import Clock, Counts
 from greenpower.measure.grace import late_before
-from greenpower.store.client import Document
-from greenpower.store.layout import MARKS
-from greenpower.store.marks import Place, mark_now
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.invalidations import Place, mark_now
+from greenpower.mongo.schema.layout import MARKS
 from tests.jobs.truth import check_type
 
 RATE = 2_000.0

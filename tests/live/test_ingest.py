@@ -21,7 +21,7 @@ from greenpower.config import Settings
 from greenpower.embedded import Valkey
 from greenpower.jobs.presence import judge, tell
 from greenpower.live.feed import make_client
-from greenpower.store.client import async_client
+from greenpower.mongo.client import async_client
 from tests.ingest.conftest import Publisher, db, frame, publisher, start, wait_events
 from tests.live.conftest import Open
 from tests.process import Command

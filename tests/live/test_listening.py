@@ -11,10 +11,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.store.client import async_client
-from greenpower.store.layout import SEEN, WATCH
-from greenpower.store.status import bring_online, take_offline
-from greenpower.store.watch import Watch, read_watch, spans_of
+from greenpower.mongo.client import async_client
+from greenpower.mongo.devices.listening import Watch, read_watch, spans_of
+from greenpower.mongo.devices.status import bring_online, take_offline
+from greenpower.mongo.schema.layout import SEEN, WATCH
 from tests.ingest.conftest import Publisher, db, frame, publisher, start
 from tests.process import Command
 from tests.wait import wait_until

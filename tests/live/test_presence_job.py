@@ -21,11 +21,11 @@ from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.jobs.devices import sync_devices
 from greenpower.jobs.presence import Judged, judge, record, sources_of, tell
+from greenpower.mongo.client import async_client
+from greenpower.mongo.devices.status import take_offline
+from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN, WATCH
 from greenpower.sql import Device, DeviceStatusChange
 from greenpower.sql.session import sql_session
-from greenpower.store.client import async_client
-from greenpower.store.layout import DEVICE_SETTINGS, SEEN, WATCH
-from greenpower.store.status import take_offline
 
 Document = dict[str, Any]
 START = datetime(2026, 1, 26, 12, tzinfo=UTC)

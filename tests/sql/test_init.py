@@ -110,7 +110,7 @@ def test_what_is_missing_is_said_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("greenpower.store.client.SELECTION_MS", 200)
+    monkeypatch.setattr("greenpower.mongo.client.SELECTION_MS", 200)
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
         greenpower_home=tmp_path / "home",

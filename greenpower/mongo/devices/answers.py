@@ -1,0 +1,71 @@
+"""Answers of devices to commands, between ingest, which hears them, and the worker, which knows what was asked.
+
+A document an answer: {_id: "operation|device_id", type, topic, device_id, operation, ok, values: [[key, text]], detail,
+received_at, taken}. The first of several stays: an answer that comes again changes nothing. Nothing here decides what
+an answer means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.collection import Collection
+from pymongo.errors import DuplicateKeyError
+
+from greenpower.datatype import Answer
+from greenpower.mongo.client import Document
+
+LONGEST = 200
+MOST_VALUES = 32
+
+
+def answer_document(type_name: str, topic: str, answer: Answer, received_at: datetime) -> Document:
+    """An answer as it is kept: whatever a device says, it is storable and short."""
+    return {
+        "_id": f"{answer.operation}|{answer.device_id}",
+        "type": type_name,
+        "topic": topic,
+        "device_id": answer.device_id,
+        "operation": answer.operation,
+        "ok": answer.ok,
+        "values": [[_storable(key), _storable(value)] for key, value in [*answer.values.items()][:MOST_VALUES]],
+        "detail": _storable(answer.detail),
+        "received_at": received_at,
+        "taken": False,
+    }
+
+
+def _storable(text: str) -> str:
+    return text[:LONGEST].encode("utf-8", "backslashreplace").decode()
+
+
+async def keep_answers(collection: AsyncCollection[Document], documents: Iterable[Document]) -> None:
+    """Keep answers that are new. Raises PyMongoError; safe to repeat."""
+    for document in documents:
+        key = {"_id": document["_id"]}
+        with suppress(DuplicateKeyError):  # another process was first
+            await collection.update_one(key, {"$setOnInsert": {**document}}, upsert=True)
+
+
+def read_answer(document: Document) -> Answer:
+    """The answer in a document."""
+    return Answer(
+        device_id=document["device_id"],
+        operation=document["operation"],
+        ok=document["ok"],
+        values=dict(document["values"]),
+        detail=document["detail"],
+    )
+
+
+def untaken(collection: Collection[Document], most: int = 1_000) -> list[Document]:
+    """The oldest answers that no worker has taken. Raises PyMongoError."""
+    return list(collection.find({"taken": False}).sort("received_at").limit(most))
+
+
+def take(collection: Collection[Document], document: Document) -> None:
+    """Note that what an answer says has been written down. Raises PyMongoError."""
+    collection.update_one({"_id": document["_id"]}, {"$set": {"taken": True}})

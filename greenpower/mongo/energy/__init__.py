@@ -1,0 +1,1 @@
+"""Energy between boundaries, read from tiers and readings."""

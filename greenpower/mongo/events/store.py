@@ -1,0 +1,142 @@
+"""Events: every frame as it was received and what became of it.
+
+An event is written after its reading, with an `_id` made here, so that writing it again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+from bson import ObjectId
+from pymongo.asynchronous.collection import AsyncCollection
+
+from greenpower.mongo.bulk import insert_each
+from greenpower.mongo.client import Document
+from greenpower.mongo.ids import new_id
+
+KEPT_OF_OVERSIZE = 4096
+REDELIVERED = "redelivered"  # the one reason of a duplicate; all other reasons are of rejected and noted frames
+RECENT = 5_000
+
+
+class Outcome(StrEnum):
+    """What became of a frame. STORED: it added something. NOTED: it is no reading, by design."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    NOTED = "noted"
+
+
+def raw_document(payload: bytes, limit: int) -> Document:
+    """A payload as an event keeps it: `raw` text, or hex where it is no text; of one over `limit` bytes its size, hash
+    and beginning.
+    """
+    kept: Document = {}
+    if len(payload) > limit:
+        kept = {"size": len(payload), "sha256": sha256(payload).hexdigest()}
+        payload = payload[:KEPT_OF_OVERSIZE]
+    try:
+        kept["raw"] = payload.decode()
+    except UnicodeDecodeError:
+        kept["raw"] = payload.hex()
+        kept["hex"] = True
+    return kept
+
+
+def raw_bytes(event: Document) -> bytes | None:
+    """The payload that an event keeps; None where only its beginning was kept."""
+    if "sha256" in event:
+        return None
+    raw: str = event["raw"]
+    return bytes.fromhex(raw) if event.get("hex") else raw.encode()
+
+
+def event_document(
+    *,
+    type_name: str | None,
+    topic: str,
+    device_id: str | None,
+    received_at: datetime,
+    outcome: Outcome,
+    raw: Document,
+    reason: str = "",
+    detail: str = "",
+    left_out: dict[str, str] | None = None,
+    conflicts: Sequence[str] = (),
+    timestamps: Sequence[datetime] = (),
+    clock: str = "",
+    offset: timedelta | None = None,
+    event_id: ObjectId | None = None,
+) -> Document:
+    """An event as it is stored; what does not apply is not there. event_id: where it was told to somebody already."""
+    document: Document = {
+        "_id": event_id or new_id(),
+        "type": type_name,
+        "topic": topic,
+        "received_at": received_at,
+        "outcome": outcome.value,
+    }
+    if device_id is not None:
+        document["device_id"] = device_id
+    if reason:
+        document["reason"] = reason
+    if detail:
+        document["detail"] = detail.encode("utf-8", "backslashreplace").decode()
+    if left_out:
+        document["left_out"] = left_out
+    if conflicts:
+        document["conflicts"] = list(conflicts)
+    if timestamps:
+        document["timestamp"] = timestamps[0] if len(timestamps) == 1 else list(timestamps)
+    if clock:
+        document["clock"] = clock
+    if offset is not None:
+        document["offset_ms"] = offset // timedelta(milliseconds=1)
+    document.update(raw)
+    return document
+
+
+async def store_events(collection: AsyncCollection[Document], documents: Sequence[Document]) -> None:
+    """Store events durably, each once. Raises PyMongoError where the server is at fault: call it again then."""
+    inserted = await insert_each(collection, documents)
+    if inserted.faults:
+        # The books must balance: what cannot be kept as text is kept as bytes, and it says so.
+        await insert_each(collection, [_safe(documents[index], why) for index, why in inserted.faults.items()])
+
+
+def _safe(document: Document, why: str) -> Document:
+    kept: Document = {key: document[key] for key in ("_id", "type", "received_at", "outcome")}
+    raw = str(document.get("raw", "")).encode("utf-8", "surrogatepass")
+    return {
+        **kept,
+        "topic": ascii(document.get("topic")),
+        "detail": f"event not storable as it was: {why}"[:200],
+        "hex": True,
+        "raw": raw.hex(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class RecentFrames:
+    """The newest frames of a device: their payloads, and the timestamps of the readings they gave."""
+
+    payloads: frozenset[bytes]
+    timestamps: frozenset[datetime]
+
+
+async def recent_frames(collection: AsyncCollection[Document], device: str, limit: int = RECENT) -> RecentFrames:
+    """The newest `limit` frames of a device."""
+    payloads: set[bytes] = set()
+    timestamps: set[datetime] = set()
+    cursor = collection.find({"device_id": device}).sort("received_at", -1).limit(limit)
+    async for event in cursor:
+        if (payload := raw_bytes(event)) is not None:
+            payloads.add(payload)
+        stamps = event.get("timestamp", [])
+        timestamps.update(stamps if isinstance(stamps, list) else [stamps])
+    return RecentFrames(frozenset(payloads), frozenset(timestamps))

@@ -1,0 +1,58 @@
+"""The database handle of a process that serves requests: one client, made in the process that first needs it.
+
+A client made before a fork breaks in the child, so nothing is made here until a query wants it.
+"""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from greenpower.config import ConfigError, Settings
+from greenpower.mongo.client import Document, sync_client
+
+# Shorter than ingest's patience: a reader is better told soon that the database is away.
+SELECTION_MS = 2_000
+
+
+def check_address(settings: Settings) -> None:
+    """Raise ConfigError where MONGO_DB_URI is none that a client could use. Connects to nothing."""
+    try:
+        sync_client(settings, connect=False).close()
+    except PyMongoError as error:
+        raise ConfigError(f"MONGO_DB_URI: {error}") from None
+
+
+class Mongo:
+    """A database handle that may be made before a fork and shared by threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = Lock()
+        self._client: MongoClient[Document] | None = None
+        self._pid = 0
+
+    @property
+    def database(self) -> Database[Document]:
+        """The database; connects at the first query."""
+        with self._lock:
+            if self._client is None or self._pid != os.getpid():
+                self._client = sync_client(
+                    self._settings,
+                    serverSelectionTimeoutMS=SELECTION_MS,
+                    connectTimeoutMS=SELECTION_MS,
+                    appname="greenpower-api",
+                )
+                self._pid = os.getpid()
+            return self._client[self._settings.mongo_db_name]
+
+    def close(self) -> None:
+        """Close the client of this process, if it has one. The next query makes another."""
+        with self._lock:
+            if self._client is not None and self._pid == os.getpid():
+                self._client.close()
+            self._client = None

@@ -1,0 +1,125 @@
+"""Queries of people and programs that read: pages in a total order, counts, all of bounded cost.
+
+What belongs here: how a page is found. What does not: parameters and links (`greenpower.api.paging`), writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pymongo
+from pymongo import ASCENDING, DESCENDING
+from pymongo.collection import Collection
+
+from greenpower.mongo.client import Document
+
+# What a query may take at the server, connecting included.
+SECONDS = 5.0
+# Counting goes no further, and neither do page numbers: both cost a walk over what they count or skip.
+COUNTED_AT_MOST = 100_000
+ESTIMATED_FROM = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A part of a list. more: whether something follows."""
+
+    documents: list[Document]
+    more: bool
+
+
+def between(key: str, start: datetime | None, end: datetime | None) -> Document:
+    """A filter on a time, both ends inclusive; empty where neither is given."""
+    limits: Document = {}
+    if start is not None:
+        limits["$gte"] = start
+    if end is not None:
+        limits["$lte"] = end
+    return {key: limits} if limits else {}
+
+
+def one_of(key: str, values: Sequence[str]) -> Document:
+    """A filter on equality with one of some strings; empty where there are none."""
+    if not values:
+        return {}
+    return {key: values[0] if len(values) == 1 else {"$in": list(values)}}
+
+
+def beyond(position: tuple[datetime, Any], *, by: str, tie: str, ascending: bool) -> Document:
+    """A filter on what comes after a position in the order of `find_page`: the values of `by` and of `tie` there."""
+    side = "$gt" if ascending else "$lt"
+    time, value = position
+    return {by: {f"{side}e": time}, "$or": [{by: {side: time}}, {tie: {side: value}}]}
+
+
+def find_page(
+    collection: Collection[Document],
+    where: Document,
+    *,
+    by: str,
+    ascending: bool,
+    skip: int,
+    limit: int,
+    projection: Mapping[str, Any],
+    tie: str = "_id",
+) -> Page:
+    """Documents `skip` to `skip + limit` of those that match, ordered by the time `by` and, where times tie, by `tie`.
+
+    An index on the time cannot give the order of ties, and sorting in memory would read all that match. So the page is
+    taken in the index's order, in which only ties are in doubt; if one lies across an edge of the page, the page's span
+    of time is read again and sorted. Raises PyMongoError; its `timeout` is true where the query took too long.
+    """
+    direction = ASCENDING if ascending else DESCENDING
+    with pymongo.timeout(SECONDS):
+        lead = 1 if skip else 0
+        cursor = collection.find(where, projection).sort(by, direction).skip(skip - lead).limit(lead + limit + 1)
+        found = cursor.to_list()
+        documents = found[lead : lead + limit]
+        more = len(found) > lead + limit
+        if not documents:
+            return Page(documents=[], more=False)
+        first, last = documents[0][by], documents[-1][by]
+        cut_before = lead == 1 and found[0][by] == first
+        if cut_before or (more and found[-1][by] == last):
+            offset = 0
+            if cut_before:
+                earlier = {"$and": [where, {by: {"$lt" if ascending else "$gt": first}}]}
+                offset = skip - collection.count_documents(earlier, limit=skip)
+            span = {"$and": [where, between(by, min(first, last), max(first, last))]}
+            order = [(by, direction), (tie, direction)]
+            documents = collection.find(span, projection).sort(order).skip(offset).limit(limit).to_list()
+        else:
+            documents.sort(key=lambda document: (document[by], document[tie]), reverse=not ascending)
+        return Page(documents=documents, more=more)
+
+
+def count(collection: Collection[Document], where: Document, limit: int | None = None) -> int:
+    """How many documents match, counted up to `limit` (`COUNTED_AT_MOST`); of all, what the collection says."""
+    with pymongo.timeout(SECONDS):
+        if not where:
+            return collection.estimated_document_count()
+        # The command counts index keys alone where it can; `count_documents` is an aggregation and always reads them.
+        limit = COUNTED_AT_MOST if limit is None else limit
+        return int(collection.database.command("count", collection.name, query=where, limit=limit)["n"])
+
+
+def estimate(collection: Collection[Document], where: Document, *, by: str) -> int:
+    """About how many documents match: exact up to `ESTIMATED_FROM`, beyond it as if the rest came as evenly as those.
+
+    Costs as much however many there are.
+    """
+    found = count(collection, where, ESTIMATED_FROM + 1)
+    if not where or found <= ESTIMATED_FROM:
+        return found
+    times = {by: 1, "_id": 0}
+    with pymongo.timeout(SECONDS):
+        first = collection.find_one(where, times, sort=[(by, ASCENDING)])
+        there = collection.find_one(where, times, sort=[(by, ASCENDING)], skip=ESTIMATED_FROM)
+        last = collection.find_one(where, times, sort=[(by, DESCENDING)])
+    if first is None or there is None or last is None or there[by] <= first[by]:
+        return found
+    share: float = (last[by] - first[by]) / (there[by] - first[by])
+    return max(found, round(ESTIMATED_FROM * share))

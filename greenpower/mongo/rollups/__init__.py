@@ -1,0 +1,1 @@
+"""Tiers: writing buckets, invalidations, watermarks, and reading rows at any resolution."""

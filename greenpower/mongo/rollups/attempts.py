@@ -1,0 +1,116 @@
+"""Attempts: which results are under way, so that one that comes too late is found and computed again.
+
+A document an attempt at a stretch of a tier: {_id, type, prefix, as_of, begin, end, devices, contested, done, at}. It
+is written before the sources are read and removed after the results are. `as_of` keeps a late result from replacing a
+newer one; what it cannot see is a late result for a place where the newer one found nothing. So of two attempts at
+overlapping stretches of a tier the older one is contested, and one that is contested, or was never finished because its
+process died or is frozen, stays on record: the next run looks for what it wrote and computes that again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from bson import ObjectId
+from pymongo import InsertOne, UpdateMany
+from pymongo.collection import Collection
+
+from greenpower.mongo.client import Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """An attempt as it was written down. devices: None for all. contested: there is a newer one."""
+
+    id: ObjectId
+    type: str
+    prefix: str
+    as_of: datetime
+    begin: datetime
+    end: datetime
+    devices: tuple[str, ...] | None
+    contested: bool = False
+    done: bool = False
+
+
+def begin_attempt(
+    collection: Collection[Document],
+    type_name: str,
+    prefix: str,
+    as_of: datetime,
+    stretch: tuple[datetime, datetime],
+    devices: Sequence[str] | None,
+) -> Attempt:
+    """Write an attempt down; those that it overlaps are contested where they are older. Raises PyMongoError."""
+    attempt = Attempt(
+        id=ObjectId(),
+        type=type_name,
+        prefix=prefix,
+        as_of=as_of,
+        begin=stretch[0],
+        end=stretch[1],
+        devices=None if devices is None else tuple(devices),
+    )
+    rivals: Document = {
+        "type": type_name,
+        "prefix": prefix,
+        "begin": {"$lt": attempt.end},
+        "end": {"$gt": attempt.begin},
+    }
+    older = UpdateMany({**rivals, "as_of": {"$lt": as_of}}, {"$set": {"contested": True}})
+    # In this order, of two that begin at once at least the second sees the first.
+    collection.bulk_write([InsertOne(_document(attempt)), older])
+    newer = collection.find_one({**rivals, "as_of": {"$gt": as_of}}, {"_id": 1})
+    return replace(attempt, contested=newer is not None)
+
+
+def finish_attempt(collection: Collection[Document], attempt: Attempt, *, failed: bool = False) -> None:
+    """Its results are written. It is forgotten unless it is contested or failed half-way. Raises PyMongoError."""
+    sure = not attempt.contested and not failed
+    if sure and collection.delete_one({"_id": attempt.id, "contested": False}).deleted_count:
+        return
+    # Anew where it expired meanwhile.
+    document = {**_document(attempt), "contested": True, "done": True}
+    collection.replace_one({"_id": attempt.id}, document, upsert=True)
+
+
+def read_attempts(collection: Collection[Document], type_name: str, prefix: str) -> list[Attempt]:
+    """The attempts of a tier that are on record. Raises PyMongoError."""
+    return [_attempt(document) for document in collection.find({"type": type_name, "prefix": prefix})]
+
+
+def forget_attempt(collection: Collection[Document], attempt: Attempt) -> None:
+    """Remove one whose results have been dealt with. Raises PyMongoError."""
+    collection.delete_one({"_id": attempt.id})
+
+
+def _document(attempt: Attempt) -> Document:
+    return {
+        "_id": attempt.id,
+        "type": attempt.type,
+        "prefix": attempt.prefix,
+        "as_of": attempt.as_of,
+        "begin": attempt.begin,
+        "end": attempt.end,
+        "devices": None if attempt.devices is None else list(attempt.devices),
+        "contested": attempt.contested,
+        "done": attempt.done,
+        "at": datetime.now(UTC),
+    }
+
+
+def _attempt(document: Document) -> Attempt:
+    devices = document["devices"]
+    return Attempt(
+        id=document["_id"],
+        type=document["type"],
+        prefix=document["prefix"],
+        as_of=document["as_of"],
+        begin=document["begin"],
+        end=document["end"],
+        devices=None if devices is None else tuple(devices),
+        contested=document["contested"],
+        done=document["done"],
+    )

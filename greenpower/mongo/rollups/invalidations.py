@@ -1,0 +1,139 @@
+"""Marks: which hours of which devices a tier has to compute again.
+
+A document a type, tier, device and hour: {_id, type, prefix, device_id, hour, count, token, since, updated_at}. Setting
+a mark counts it up and gives it a new token. Whoever has done what a mark asks for removes it only if its token is the
+one that was read before the work began: what was marked meanwhile stays marked, and nobody has to remember anything.
+
+Marking the same places with every batch of a backlog would cost more than storing it. So whoever reads marks leaves a
+token of its own for the tier after that and before it looks at any reading: {_id: "type/prefix", token}. As long as
+that token is the one that was there before a place was marked, the mark is there and will be read before the readings
+are: a reading that was stored before the token was looked at again needs no other mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bson import ObjectId
+from pymongo import DeleteOne, UpdateOne
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.collection import Collection
+
+from greenpower.mongo.bulk import insert_each
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import MARK_READS
+
+Tier = tuple[str, str]  # type name, prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is marked. prefix: of the tier. hour: its start, UTC."""
+
+    type: str
+    prefix: str
+    device_id: str
+    hour: datetime
+
+    @classmethod
+    def of(cls, type_name: str, prefix: str, device_id: str, time: datetime) -> Place:
+        """The place of a reading."""
+        return cls(type_name, prefix, device_id, hour_of(time.astimezone(UTC)))
+
+    @property
+    def key(self) -> str:
+        return f"{self.type}/{self.prefix}/{self.hour:%Y-%m-%dT%H}/{self.device_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark as it was read."""
+
+    place: Place
+    token: ObjectId
+    since: datetime
+
+
+def hour_of(time: datetime) -> datetime:
+    """The hour that a time in UTC lies in. Asked for each late reading: `rollup.window.floor` takes any length."""
+    return time.replace(minute=0, second=0, microsecond=0)
+
+
+def _document(place: Place, now: datetime) -> Document:
+    return {
+        "_id": place.key,
+        "type": place.type,
+        "prefix": place.prefix,
+        "device_id": place.device_id,
+        "hour": place.hour,
+        "count": 1,
+        "token": ObjectId(),
+        "since": now,
+        "updated_at": now,
+    }
+
+
+def _updates(documents: Iterable[Document]) -> list[UpdateOne]:
+    """Marks set where there may be some already."""
+    updates = []
+    for document in documents:
+        set_now = {name: document.pop(name) for name in ("token", "updated_at")}
+        change = {"$inc": {"count": document.pop("count")}, "$set": set_now, "$setOnInsert": document}
+        updates.append(UpdateOne({"_id": document["_id"]}, change, upsert=True))
+    return updates
+
+
+async def mark(collection: AsyncCollection[Document], places: Iterable[Place]) -> None:
+    """Set marks durably. Raises PyMongoError; setting them again does no harm."""
+    now = datetime.now(UTC)
+    documents = [_document(place, now) for place in places]
+    # Most are new, and an insert costs the server a fraction of an upsert.
+    inserted = await insert_each(collection, documents)
+    if updates := _updates(documents[index] for index in inserted.duplicates):
+        await collection.bulk_write(updates, ordered=False)
+
+
+def mark_now(collection: Collection[Document], places: Iterable[Place]) -> None:
+    """As `mark`, blocking."""
+    now = datetime.now(UTC)
+    if updates := _updates(_document(place, now) for place in places):
+        collection.bulk_write(updates, ordered=False)
+
+
+async def last_reads(collection: AsyncCollection[Document], tiers: Iterable[Tier]) -> dict[Tier, ObjectId | None]:
+    """The token of the last reading of each tier's marks, None where they were never read. collection: of the marks."""
+    keys = {_tier_key(*tier): tier for tier in tiers}
+    found: dict[Tier, ObjectId | None] = dict.fromkeys(keys.values())
+    async for document in collection.database[MARK_READS].find({"_id": {"$in": list(keys)}}):
+        found[keys[document["_id"]]] = document["token"]
+    return found
+
+
+def _tier_key(type_name: str, prefix: str) -> str:
+    return f"{type_name}/{prefix}"
+
+
+def read_marks(collection: Collection[Document], type_name: str, prefix: str, limit: int, skip: int = 0) -> list[Mark]:
+    """The marks of a tier, those that have waited longest first. Readings that they ask for are to be read after."""
+    found = collection.find({"type": type_name, "prefix": prefix}).sort("since").skip(skip).limit(limit).to_list()
+    if found:
+        key = {"_id": _tier_key(type_name, prefix)}
+        collection.database[MARK_READS].update_one(key, {"$set": {"token": ObjectId()}}, upsert=True)
+    return [
+        Mark(
+            Place(document["type"], document["prefix"], document["device_id"], document["hour"]),
+            document["token"],
+            document["since"],
+        )
+        for document in found
+    ]
+
+
+def unmark(collection: Collection[Document], marks: Sequence[Mark]) -> None:
+    """Remove marks, but those that were set again since they were read."""
+    if marks:
+        collection.bulk_write(
+            [DeleteOne({"_id": item.place.key, "token": item.token}) for item in marks], ordered=False
+        )

@@ -1,0 +1,85 @@
+"""How far rollups are behind: for the metrics and for people.
+
+One answer for all tiers: the age of each watermark beyond what it could be, the marks that wait, and the last error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.database import Database
+
+from greenpower.datatype import DataType
+from greenpower.measure.grace import done_before
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import MARKS, WATERMARKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """One tier. behind: seconds that its watermark could be later, None before its first run. marks: how many wait.
+    oldest: seconds that the oldest of them has waited."""
+
+    type: str
+    prefix: str
+    watermark: datetime | None
+    behind: float | None
+    marks: int
+    oldest: float
+    left_alone: int
+    ran_at: datetime | None
+    error: str
+
+
+WAITING: list[dict[str, Any]] = [
+    # In the order of the index, from which alone it is answered.
+    {"$sort": {"type": 1, "prefix": 1, "since": 1}},
+    {"$group": {"_id": {"type": "$type", "prefix": "$prefix"}, "count": {"$sum": 1}, "since": {"$min": "$since"}}},
+]
+
+
+def lags(
+    datatypes: Iterable[DataType], states: Iterable[Document], waiting: Iterable[Document], now: datetime
+) -> list[Lag]:
+    """The lag of each tier, from its state and what `WAITING` gives of the marks."""
+    known = {state["_id"]: state for state in states}
+    marks = {(row["_id"]["type"], row["_id"]["prefix"]): row for row in waiting}
+    found = []
+    for datatype in datatypes:
+        for tier in datatype.tiers:
+            state: Mapping[str, Any] = known.get(f"{datatype.name}/{tier.prefix}", {})
+            row = marks.get((datatype.name, tier.prefix))
+            watermark = state.get("watermark")
+            behind = None
+            if watermark is not None:
+                behind = max(0.0, (done_before(now, tier.window) - watermark).total_seconds())
+            found.append(
+                Lag(
+                    type=datatype.name,
+                    prefix=tier.prefix,
+                    watermark=watermark,
+                    behind=behind,
+                    marks=0 if row is None else row["count"],
+                    oldest=0.0 if row is None else max(0.0, (now - row["since"]).total_seconds()),
+                    left_alone=state.get("left_alone", 0),
+                    ran_at=state.get("ran_at"),
+                    error=state.get("error", ""),
+                )
+            )
+    return found
+
+
+def read_lags(db: Database[Document], datatypes: Iterable[DataType], now: datetime) -> list[Lag]:
+    """The lag of each tier. Raises PyMongoError."""
+    return lags(datatypes, db[WATERMARKS].find(), db[MARKS].aggregate(WAITING), now)
+
+
+async def read_lags_async(db: AsyncDatabase[Document], datatypes: Iterable[DataType], now: datetime) -> list[Lag]:
+    """As `read_lags`, on an event loop."""
+    states = await db[WATERMARKS].find().to_list()
+    waiting = await (await db[MARKS].aggregate(WAITING)).to_list()
+    return lags(datatypes, states, waiting, now)

@@ -1,0 +1,85 @@
+"""Shelves: where the data of a type can be read, from when on nothing of it has expired, and how far it is computed.
+
+What belongs here: what may be relied on in each collection now. What does not: which one a question is answered from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymongo.database import Database
+
+from greenpower.config import Settings
+from greenpower.datatype import DataType
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.watermarks import EPOCH, MARGIN
+from greenpower.mongo.schema.layout import WATERMARKS, retention
+
+RAW = "raw"
+Tiers = Mapping[str, Mapping[str, Any]]  # by prefix, what the rollups wrote down
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """A collection of a type.
+
+    window: length of its buckets in seconds, None for readings. kept_from: nothing later has reached its retention.
+    whole_from: the same, with a margin for what is read in more than a moment. done_until: windows that end then or
+    before are done; None where none ever was. resolution: `raw`, or the window as people write it.
+    """
+
+    collection: str
+    resolution: str
+    window: int | None
+    kept_from: datetime
+    whole_from: datetime
+    done_until: datetime | None
+
+
+def read_tiers(db: Database[Document], datatype: DataType) -> Tiers:
+    """What the rollups wrote down of a type's tiers, by prefix. Raises PyMongoError."""
+    # "0" follows "/".
+    query = {"_id": {"$gte": f"{datatype.name}/", "$lt": f"{datatype.name}0"}}
+    return {document["prefix"]: document for document in db[WATERMARKS].find(query)}
+
+
+def read_shelves(db: Database[Document], datatype: DataType, settings: Settings) -> tuple[Shelf, ...]:
+    """The shelves of a type now. Raises PyMongoError."""
+    return make_shelves(datatype, settings, read_tiers(db, datatype))
+
+
+def make_shelves(datatype: DataType, settings: Settings, progress: Tiers) -> tuple[Shelf, ...]:
+    """The shelves of a type, readings first, then its tiers, finest first."""
+    now = datetime.now(UTC)
+    raw = _shelf(datatype.collection, None, RAW, settings.mongo_raw_ttl_seconds, progress.get("", {}), now)
+    tiers = []
+    for tier in datatype.tiers:
+        name, ttl = tier.prefix + datatype.collection, retention(settings, tier.retention)
+        shelf = _shelf(name, tier.window, tier.resolution, ttl, progress.get(tier.prefix, {}), now)
+        if tier.window is not None:
+            tiers.append(shelf)
+        elif shelf.done_until is not None and shelf.kept_from < raw.kept_from:
+            # Copies matter where they outlive the readings; they are as good.
+            raw = shelf
+    return (raw, *tiers)
+
+
+def _shelf(
+    collection: str, window: int | None, resolution: str, ttl: int, progress: Mapping[str, Any], now: datetime
+) -> Shelf:
+    kept, whole = EPOCH, progress.get("complete_from", EPOCH)
+    if ttl:
+        length = timedelta(seconds=ttl)
+        kept = now - length
+        whole = max(whole, kept + min(MARGIN, length / 10))
+    return Shelf(
+        collection=collection,
+        resolution=resolution,
+        window=window,
+        kept_from=kept,
+        whole_from=whole,
+        done_until=progress.get("watermark"),
+    )

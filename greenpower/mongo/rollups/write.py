@@ -1,0 +1,107 @@
+"""Writing tiers: results in order of `as_of`, whoever comes late.
+
+A result carries the `as_of` that its job took before it read its sources. It replaces an older result and never a newer
+one. A late result where a newer one found nothing has nothing to be compared with: `attempts` finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from pymongo import DeleteOne, ReplaceOne
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError, OperationFailure
+
+from greenpower.mongo.client import Document
+from greenpower.mongo.failure import DUPLICATE_KEY
+
+Key = tuple[str, datetime]
+BATCH = 1_000
+# Two jobs that insert one bucket at the same time: the one that comes second finds the document at its next try.
+TRIES = 3
+
+
+def write_documents(collection: Collection[Document], documents: Sequence[Document], *, fresh: bool = False) -> int:
+    """Write documents of a tier, with device_id, timestamp and as_of. Returns how many were older than what is there.
+
+    fresh: most of them are not there yet. Raises PyMongoError; writing them again is safe.
+    """
+    stale = 0
+    for first in range(0, len(documents), BATCH):
+        batch = list(documents[first : first + BATCH])
+        if fresh:
+            batch = _insert(collection, batch)
+        for _ in range(TRIES):
+            if not batch:
+                break
+            batch = _update(collection, batch)
+        stale += len(batch)
+    return stale
+
+
+def _insert(collection: Collection[Document], batch: list[Document]) -> list[Document]:
+    """Insert; returns those whose place is taken."""
+    try:
+        collection.insert_many(batch, ordered=False)
+    except BulkWriteError as error:
+        return _taken(error, batch)
+    return []
+
+
+def _update(collection: Collection[Document], batch: list[Document]) -> list[Document]:
+    """Replace what is older, insert what is not there; returns those whose place a newer one has."""
+    updates = [
+        ReplaceOne(
+            {
+                "device_id": document["device_id"],
+                "timestamp": document["timestamp"],
+                "as_of": {"$not": {"$gte": document["as_of"]}},
+            },
+            {name: value for name, value in document.items() if name != "_id"},
+            upsert=True,
+        )
+        for document in batch
+    ]
+    try:
+        collection.bulk_write(updates, ordered=False)
+    except BulkWriteError as error:
+        return _taken(error, batch)
+    return []
+
+
+def _taken(error: BulkWriteError, batch: list[Document]) -> list[Document]:
+    details = error.details or {}
+    taken = []
+    for failure in details.get("writeErrors", ()):
+        if failure["code"] != DUPLICATE_KEY:
+            raise OperationFailure(str(failure.get("errmsg")), failure["code"]) from None
+        taken.append(batch[failure["index"]])
+    if details.get("writeConcernErrors"):
+        raise OperationFailure(str(details["writeConcernErrors"][0].get("errmsg"))) from None
+    return taken
+
+
+def delete_documents(collection: Collection[Document], keys: Iterable[Key], as_of: datetime) -> None:
+    """Delete documents of a tier that no source gives any more, but newer ones. Raises PyMongoError."""
+    deletions = [
+        DeleteOne({"device_id": device, "timestamp": timestamp, "as_of": {"$not": {"$gt": as_of}}})
+        for device, timestamp in keys
+    ]
+    if deletions:
+        collection.bulk_write(deletions, ordered=False)
+
+
+def written_at(
+    collection: Collection[Document],
+    begin: datetime,
+    end: datetime,
+    devices: Sequence[str] | None,
+    as_of: datetime,
+) -> set[Key]:
+    """Which documents of `[begin, end)` are results of one `as_of`. devices: None for all. Raises PyMongoError."""
+    query: Document = {"timestamp": {"$gte": begin, "$lt": end}, "as_of": as_of}
+    if devices is not None:
+        query["device_id"] = {"$in": list(devices)}
+    found = collection.find(query, {"_id": 0, "device_id": 1, "timestamp": 1})
+    return {(document["device_id"], document["timestamp"]) for document in found}

@@ -1,0 +1,1 @@
+"""The layout of the database: collections, indexes, retention, compression and sharding."""

@@ -1,0 +1,44 @@
+"""How collections are stored: in blocks of zstd, smaller than the snappy that MongoDB takes by itself.
+
+It is settled when a collection is made and stays: one that is there keeps what it has until its data is copied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pymongo.database import Database
+from pymongo.errors import CollectionInvalid, OperationFailure
+
+from greenpower.mongo.client import Document
+
+ZSTD = "zstd"
+STORAGE = {"wiredTiger": {"configString": f"block_compressor={ZSTD}"}}
+NAMESPACE_EXISTS = 48
+
+
+def make_compressed(db: Database[Document], name: str) -> bool:
+    """Make a collection unless it is there; several processes may at once. Returns whether this one did."""
+    try:
+        db.create_collection(name, storageEngine=STORAGE)
+    except CollectionInvalid:
+        return False
+    except OperationFailure as error:
+        if error.code != NAMESPACE_EXISTS:
+            raise
+        return False
+    return True
+
+
+def otherwise_compressed(db: Database[Document], names: Iterable[str]) -> list[tuple[str, str]]:
+    """The collections of these that are stored otherwise, with their compressor. Raises PyMongoError."""
+    found = []
+    for name in names:
+        stats = db.command("collStats", name)
+        # A router has none of its own; its shards are alike, as it made them.
+        stored = next(iter(stats.get("shards", {}).values()), stats).get("wiredTiger", {}).get("creationString", "")
+        compressor = re.search(r"block_compressor=(\w*)", stored)
+        if compressor is not None and compressor[1] != ZSTD:
+            found.append((name, compressor[1] or "none"))
+    return found

@@ -1,0 +1,195 @@
+"""Layout: which collections there are, their indexes and their retention.
+
+What belongs here: names, index declarations and the one function that brings a database up to them. What does not:
+queries, and how a collection is stored (`greenpower.mongo.schema.compression`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pymongo import ASCENDING
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from greenpower.config import Settings
+from greenpower.datatype import DataType
+from greenpower.mongo.client import Document
+from greenpower.mongo.schema.compression import make_compressed
+
+EVENTS = "telemetry_events"
+CLOCKS = "device_clocks"
+PARTS = "reading_parts"
+SEEN = "devices_seen"
+WATCH = "ingest_watch"
+DEVICE_SETTINGS = "device_settings"
+MARKS = "rollup_marks"
+MARK_READS = "rollup_mark_reads"
+WATERMARKS = "rollup_watermarks"
+CATALOGUE = "rollup_fields"
+ATTEMPTS = "rollup_attempts"
+INCIDENTS = "counter_incidents"
+ANSWERS = "command_answers"
+#: the core's own, which no data type may claim
+CORE = frozenset(
+    {
+        EVENTS,
+        CLOCKS,
+        PARTS,
+        SEEN,
+        WATCH,
+        DEVICE_SETTINGS,
+        MARKS,
+        MARK_READS,
+        WATERMARKS,
+        CATALOGUE,
+        ATTEMPTS,
+        INCIDENTS,
+        ANSWERS,
+    }
+)
+
+# The longest expiry that MongoDB takes, 68 years: a TTL index cannot be turned back into a plain one in place.
+FOREVER = 2**31 - 1
+PARTS_TTL = 86_400
+# When ingest listened: longer than any device may be silent.
+WATCH_TTL = 90 * 86_400
+# What became of commands is kept in SQL; this is only for what nobody asked here.
+ANSWERS_TTL = 30 * 86_400
+# A job that is frozen for longer leaves late results unfound only if it is also killed right after it wrote them.
+ATTEMPTS_TTL = 86_400
+# Events of frames that added nothing: few, and looked for.
+ADDED_NOTHING: Document = {"outcome": {"$in": ["rejected", "noted", "duplicate"]}}
+INDEX_NOT_FOUND = 27
+# Indexes that others have taken the place of; they go when those are there.
+OUTGROWN = {EVENTS: ("outcome_received_at",)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """One index: keys in order, all ascending. ttl: seconds after which documents go, 0 never; None no TTL index.
+
+    suffix: of its name, where one of the same keys was made otherwise before.
+    """
+
+    keys: tuple[str, ...]
+    unique: bool = False
+    ttl: int | None = None
+    partial: Document = field(default_factory=dict)
+    suffix: str = ""
+
+    @property
+    def name(self) -> str:
+        return "_".join(self.keys) + self.suffix
+
+
+def reading_indexes(ttl: int) -> tuple[Index, ...]:
+    """The indexes of a raw collection: dedupe and the query of one device; time and retention; the changes feed."""
+    return (
+        Index(keys=("device_id", "timestamp"), unique=True),
+        Index(keys=("timestamp",), ttl=ttl),
+        Index(keys=("updated_at",)),
+    )
+
+
+def event_indexes(ttl: int) -> tuple[Index, ...]:
+    """The indexes of the events: retention; one device's; one type's, for replay too; one topic's; the few that added
+    nothing.
+    """
+    return (
+        Index(keys=("received_at",), ttl=ttl),
+        Index(keys=("device_id", "received_at")),
+        Index(keys=("type", "received_at")),
+        Index(keys=("topic", "received_at")),
+        Index(
+            keys=("outcome", "received_at"),
+            partial=ADDED_NOTHING,
+            suffix="_of_others",
+        ),
+    )
+
+
+def retention(settings: Settings, setting: str) -> int:
+    """Seconds of a retention setting, given by its public name; 0 is for ever."""
+    value = getattr(settings, setting.lower())
+    assert isinstance(value, int)
+    return value
+
+
+def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[str, tuple[Index, ...]]]:
+    """Each collection with its indexes."""
+    for datatype in datatypes:
+        yield datatype.collection, reading_indexes(settings.mongo_raw_ttl_seconds)
+        for tier in datatype.tiers:
+            yield tier.prefix + datatype.collection, reading_indexes(retention(settings, tier.retention))
+    yield EVENTS, event_indexes(settings.mongo_events_ttl_seconds)
+    yield CLOCKS, ()
+    yield SEEN, (Index(keys=("type", "last_reading")),)
+    yield WATCH, (Index(keys=("until",), ttl=WATCH_TTL),)
+    yield DEVICE_SETTINGS, (Index(keys=("written_at",)),)
+    yield PARTS, (Index(keys=("key",)), Index(keys=("received_at",), ttl=PARTS_TTL))
+    yield MARKS, (Index(keys=("type", "prefix", "since")),)
+    yield MARK_READS, ()
+    yield WATERMARKS, ()
+    yield CATALOGUE, ()
+    yield ANSWERS, (Index(keys=("taken", "received_at")), Index(keys=("received_at",), ttl=ANSWERS_TTL))
+    yield ATTEMPTS, (Index(keys=("type", "prefix")), Index(keys=("at",), ttl=ATTEMPTS_TTL))
+    yield (
+        INCIDENTS,
+        (
+            Index(keys=("type", "device_id", "field", "at", "swap"), unique=True),
+            Index(keys=("type", "at")),
+            Index(keys=("device_id", "at")),
+            Index(keys=("status", "at")),
+            Index(keys=("current", "at")),
+        ),
+    )
+
+
+def ensure_indexes(db: Database[Document], datatypes: Iterable[DataType], settings: Settings) -> list[str]:
+    """Make the collections and indexes that are missing and change TTLs that differ, in place. Returns a line for each
+    change of an index.
+
+    Safe to run again and from several processes at once.
+    """
+    changes = []
+    there = set(db.list_collection_names())
+    for collection, indexes in layout(datatypes, settings):
+        if collection not in there:
+            make_compressed(db, collection)
+        existing = {info["name"]: info for info in db[collection].list_indexes()}
+        for index in indexes:
+            ttl = FOREVER if index.ttl == 0 else index.ttl
+            found = existing.get(index.name)
+            if found is None:
+                _create(db, collection, index, ttl)
+                changes.append(f"{collection}: index {index.name} made")
+            elif ttl is not None and found.get("expireAfterSeconds") != ttl:
+                db.command("collMod", collection, index={"name": index.name, "expireAfterSeconds": ttl})
+                changes.append(f"{collection}: kept for {'ever' if ttl == FOREVER else f'{ttl} s'}")
+        for name in OUTGROWN.get(collection, ()):
+            if name in existing:
+                changes += _drop(db, collection, name)
+    return changes
+
+
+def _drop(db: Database[Document], collection: str, name: str) -> list[str]:
+    try:
+        db[collection].drop_index(name)
+    except OperationFailure as error:
+        if error.code != INDEX_NOT_FOUND:  # another process was quicker
+            raise
+        return []
+    return [f"{collection}: index {name} dropped"]
+
+
+def _create(db: Database[Document], collection: str, index: Index, ttl: int | None) -> None:
+    options: Document = {"name": index.name}
+    if index.unique:
+        options["unique"] = True
+    if ttl is not None:
+        options["expireAfterSeconds"] = ttl
+    if index.partial:
+        options["partialFilterExpression"] = index.partial
+    db[collection].create_index([(key, ASCENDING) for key in index.keys], **options)
