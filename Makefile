@@ -41,7 +41,7 @@ test: $(VENV)/.installed-all page
 # Chaos runs much of the program at once, and the browser's tests all of it: what they alone reach is not tested.
 coverage: $(VENV)/.installed-all page
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --ignore=tests/dashboard --ignore=tests/test_chaos.py --ignore=tests/jobs/test_chaos.py \
+	$(BIN)/coverage run -m pytest --ignore=tests/dashboard --ignore=tests/test_chaos.py --ignore=tests/rollups/test_kills.py \
 		$(ARGS); tests=$$?; $(BIN)/coverage combine --quiet && $(BIN)/coverage report --fail-under=92 && exit $$tests
 
 page: $(BUILT)

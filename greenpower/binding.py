@@ -10,8 +10,8 @@ from greenpower.api.blueprint import Blueprint
 from greenpower.api.schema import Schemas, make_schemas
 from greenpower.catalog.registry import RegistryError
 from greenpower.datatype import DataType
-from greenpower.jobs.plan import plan_name
 from greenpower.mongo.schema.layout import CORE, Index, reading_indexes
+from greenpower.rollups.plan import plan_name
 
 # What the core keeps for itself.
 ENDPOINTS = frozenset({events.ENDPOINT})

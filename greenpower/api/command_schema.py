@@ -12,8 +12,8 @@ from greenpower.api.paging import PageQuery, PageSchema
 from greenpower.api.schema import DEVICE, TYPE
 from greenpower.api.text import text
 from greenpower.api.timerange import RangeQuery
+from greenpower.control.interlock import SECONDS
 from greenpower.datatype import Command
-from greenpower.downlink.interlock import SECONDS
 from greenpower.sql import CommandState
 
 STATES = tuple(state.value for state in CommandState)

@@ -1,4 +1,4 @@
-"""`/api/devices/{id}/commands/`: telling devices something. How it gets there, is in `greenpower.downlink`."""
+"""`/api/devices/{id}/commands/`: telling devices something. How it gets there, is in `greenpower.control`."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from greenpower.api.context import get_context
 from greenpower.api.devices import ONE
 from greenpower.api.json import answer
 from greenpower.api.sqlpage import list_answer
+from greenpower.control.interlock import SECONDS, check_confirmation, make_confirmation
+from greenpower.control.order import find_command, obstacle, queue
+from greenpower.control.wake_worker import kick
 from greenpower.datatype import Command
-from greenpower.downlink.interlock import SECONDS, check_confirmation, make_confirmation
-from greenpower.downlink.kick import kick
-from greenpower.downlink.order import find_command, obstacle, queue
 from greenpower.sql import CommandState, Device, DeviceCommand, RoleName
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID

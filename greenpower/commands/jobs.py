@@ -19,13 +19,14 @@ from rq.job import Job
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import load_settings
-from greenpower.jobs import commands, devices, presence, rollup
+from greenpower.jobs import commands, presence, rollup
+from greenpower.jobs import device_sync as devices
 from greenpower.jobs.commands import commands_entry
-from greenpower.jobs.devices import devices_entry
-from greenpower.jobs.plan import all_plans
+from greenpower.jobs.device_sync import devices_entry
 from greenpower.jobs.presence import presence_entry
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entry
 from greenpower.log import set_up_logging
+from greenpower.rollups.plan import all_plans
 
 SCHEDULER_SECONDS = 5  # the finest cron is a minute; a job is enqueued at most so late
 RETRY_SECONDS = 2.0

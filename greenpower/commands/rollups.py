@@ -18,13 +18,13 @@ from greenpower.catalog.registry import get_registry
 from greenpower.commands.moment import Moment
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
-from greenpower.jobs.backfill import backfill as compute_anew
-from greenpower.jobs.plan import Plan, make_plans
-from greenpower.jobs.run import run_tier
-from greenpower.jobs.tier import Counts
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.rollups.lag import Lag, read_lags
 from greenpower.mongo.schema.layout import ensure_indexes
+from greenpower.rollups.backfill import backfill as compute_anew
+from greenpower.rollups.plan import Plan, make_plans
+from greenpower.rollups.run import run_tier
+from greenpower.rollups.tier_run import Counts
 
 PIPE_WIDTH = 200
 

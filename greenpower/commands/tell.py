@@ -16,10 +16,10 @@ from greenpower.catalog.registry import get_registry
 from greenpower.commands.sql import sql_database
 from greenpower.commands.table import print_table, shown_time
 from greenpower.config import ConfigError, load_settings
+from greenpower.control.order import find_command, obstacle, queue
+from greenpower.control.wake_worker import kick
 from greenpower.datatype import Command, Parameter
 from greenpower.datatype.command import Value
-from greenpower.downlink.kick import kick
-from greenpower.downlink.order import find_command, obstacle, queue
 from greenpower.sql import CommandState, Device, DeviceCommand
 from greenpower.sql.device_command import OPEN
 from greenpower.sql.extensions import db

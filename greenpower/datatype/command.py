@@ -1,7 +1,7 @@
 """What can be said to a device: the commands of a data type, how each is written, and how its answer is read.
 
 What belongs here: declarations and the records that pass through their pure functions. What does not: who may give a
-command, when it is sent and what became of it (`greenpower.downlink`).
+command, when it is sent and what became of it (`greenpower.control`).
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings, load_settings
-from greenpower.downlink.answer import apply_answer
-from greenpower.downlink.send import expire, open_commands, send_all
-from greenpower.jobs.clocks import sync_clocks
+from greenpower.control.answer import apply_answer
+from greenpower.control.clock_sync import sync_clocks
+from greenpower.control.send import expire, open_commands, send_all
 from greenpower.jobs.schedule import Entry
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.devices.answers import read_answer, take, untaken

@@ -14,14 +14,14 @@ from redis.lock import Lock
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings, load_settings
-from greenpower.jobs.plan import Plan, find_plan, make_plans
-from greenpower.jobs.run import now, run_tier
 from greenpower.jobs.schedule import push, rollup_entry
 from greenpower.measure.window import floor
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.rollups.invalidations import read_marks
 from greenpower.mongo.rollups.watermarks import note_run, read_progress
 from greenpower.mongo.schema.layout import MARKS, WATERMARKS
+from greenpower.rollups.plan import Plan, find_plan, make_plans
+from greenpower.rollups.run import now, run_tier
 
 log = logging.getLogger(__name__)
 

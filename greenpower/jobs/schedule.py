@@ -19,7 +19,7 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq_scheduler import Scheduler
 
-from greenpower.jobs.plan import Plan
+from greenpower.rollups.plan import Plan
 
 log = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from greenpower.config import Settings, load_settings
-from greenpower.jobs.plan import find_plan
-from greenpower.jobs.tier import TierRun
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.readings.late import patience
 from greenpower.mongo.readings.store import Part, group_parts, store_readings
 from greenpower.mongo.rollups.replace import replace_span
+from greenpower.rollups.plan import find_plan
+from greenpower.rollups.tier_run import TierRun
 from tests.api.meter import METER
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

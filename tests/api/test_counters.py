@@ -16,7 +16,7 @@ from greenpower.config import Settings
 from greenpower.measure.counter.state import energy
 from greenpower.mongo.schema.layout import ensure_indexes
 from tests.api.conftest import Api, close_app
-from tests.jobs.world import POWER, World, run_all
+from tests.rollups.world import POWER, World, run_all
 
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

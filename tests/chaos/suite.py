@@ -21,10 +21,10 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from greenpower.catalog.registry import get_registry
-from greenpower.jobs.plan import Plan as RollupPlan
-from greenpower.jobs.plan import all_plans
 from greenpower.jobs.schedule import push, rollup_entry
 from greenpower.mongo.schema.layout import MARKS
+from greenpower.rollups.plan import Plan as RollupPlan
+from greenpower.rollups.plan import all_plans
 from tests.chaos.books import EVENTS, Books, balance, balance_clocks
 from tests.chaos.clocks import Tick
 from tests.chaos.fault import choose
@@ -33,8 +33,8 @@ from tests.chaos.record import Record
 from tests.chaos.sender import Sender
 from tests.chaos.stack import Stack
 from tests.chaos.watch import Held, Watch
-from tests.jobs.truth import check_type
 from tests.live.conftest import Browser
+from tests.rollups.truth import check_type
 from tests.wait import wait_until
 
 Document = dict[str, Any]

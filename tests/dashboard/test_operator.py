@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from greenpower.catalog.registry import load_registry
+from tests.control.conftest import Meter
 from tests.dashboard.conftest import Visit
 from tests.dashboard.world import METER, World
-from tests.downlink.conftest import Meter
 from tests.process import Command
 from tests.wait import wait_until
 

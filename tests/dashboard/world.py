@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from greenpower.catalog.registry import load_registry
 from greenpower.config import Settings
-from greenpower.jobs.devices import sync_devices
+from greenpower.jobs.device_sync import sync_devices
 from greenpower.jobs.presence import judge, record, tell
 from greenpower.mongo.client import async_client
 from greenpower.mongo.schema.layout import SEEN, WATCH

@@ -23,8 +23,8 @@ from greenpower.commands.file import write_whole
 from greenpower.commands.init import init_sql
 from greenpower.commands.sql import sql_database
 from greenpower.config import Settings
+from greenpower.control.publish import visit
 from greenpower.datatype import Message, Mqtt
-from greenpower.downlink.publish import visit
 from greenpower.embedded import Mosquitto
 from greenpower.embedded.members import NO_SESSION
 from greenpower.embedded.mosquitto import CONNECT

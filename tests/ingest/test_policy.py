@@ -12,7 +12,7 @@ from greenpower.catalog.registry import load_registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.ingest.replay import Replay
-from greenpower.jobs.devices import sync_devices
+from greenpower.jobs.device_sync import sync_devices
 from greenpower.mongo.client import async_client
 from greenpower.sql import Device, DeviceType
 from greenpower.sql.session import sql_session

@@ -12,7 +12,7 @@ from pymongo.database import Database
 from greenpower.config import Settings
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import ensure_indexes
-from tests.jobs.world import ENERGY, POWER, World
+from tests.rollups.world import ENERGY, POWER, World
 
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
 

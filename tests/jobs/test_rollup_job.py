@@ -14,12 +14,12 @@ from rq import Queue
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.jobs.plan import all_plans
 from greenpower.jobs.rollup import TRIES, roll
-from greenpower.jobs.run import run_tier
 from greenpower.jobs.schedule import QUEUE, JobScheduler, rollup_entry
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
+from greenpower.rollups.plan import all_plans
+from greenpower.rollups.run import run_tier
 from tests.process import environment
 
 TIER = ("rt", "today_")

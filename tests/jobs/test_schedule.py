@@ -14,14 +14,14 @@ from rq.job import Job
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.jobs.plan import all_plans, make_plans
 from greenpower.jobs.rollup import Leash
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, push, rollup_entry
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import ensure_indexes
-from tests.jobs.truth import check_type
-from tests.jobs.world import ENERGY, POWER
+from greenpower.rollups.plan import all_plans, make_plans
 from tests.process import Command
+from tests.rollups.truth import check_type
+from tests.rollups.world import ENERGY, POWER
 from tests.wait import wait_until
 
 

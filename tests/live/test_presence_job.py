@@ -19,7 +19,7 @@ from greenpower.bus.keys import STATUS_CHANNEL, status_key
 from greenpower.catalog.registry import Registry, discover
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
-from greenpower.jobs.devices import sync_devices
+from greenpower.jobs.device_sync import sync_devices
 from greenpower.jobs.presence import Judged, judge, record, sources_of, tell
 from greenpower.mongo.client import async_client
 from greenpower.mongo.devices.status import take_offline

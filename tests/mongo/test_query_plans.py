@@ -26,8 +26,7 @@ from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.replay import Replay
-from greenpower.jobs.backfill import backfill
-from greenpower.jobs.devices import sync_devices
+from greenpower.jobs.device_sync import sync_devices
 from greenpower.jobs.presence import judge
 from greenpower.mongo.client import async_client
 from greenpower.mongo.devices.listening import Watch
@@ -47,11 +46,12 @@ from greenpower.mongo.schema.layout import (
     WATCH,
     WATERMARKS,
 )
+from greenpower.rollups.backfill import backfill
 from greenpower.sql.session import sql_session
 from tests.api.conftest import close_app
 from tests.api.meter import METER, Meters, make_meters
-from tests.jobs.world import run_all
 from tests.mongo.query_plans import Asked, Record, recorded
+from tests.rollups.world import run_all
 
 Document = dict[str, Any]
 # A document a device, tier or span at most, and read whole on purpose.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from greenpower.jobs.tier import TierRun
 from greenpower.measure.window import floor
 from greenpower.mongo.rollups.watermarks import EPOCH, move_watermark
+from greenpower.rollups.tier_run import TierRun
 
 Keep = Callable[[], bool]
 

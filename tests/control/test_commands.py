@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from greenpower.sql.time import now
 from tests.api.conftest import refused
-from tests.downlink.conftest import DONE, World, states
+from tests.control.conftest import DONE, World, states
 from tests.process import Command
 
 

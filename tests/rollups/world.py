@@ -11,14 +11,14 @@ from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.datatype import ENERGY_TIERS, STANDARD_TIERS, DataType, Field, Kind, Mqtt, Tier, json_parser
-from greenpower.jobs.plan import make_plans
-from greenpower.jobs.run import now, run_tier
-from greenpower.jobs.tier import Clock, Counts
 from greenpower.measure.grace import late_before
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.invalidations import Place, mark_now
 from greenpower.mongo.schema.layout import MARKS
-from tests.jobs.truth import check_type
+from greenpower.rollups.plan import make_plans
+from greenpower.rollups.run import now, run_tier
+from greenpower.rollups.tier_run import Clock, Counts
+from tests.rollups.truth import check_type
 
 RATE = 2_000.0
 

@@ -45,7 +45,7 @@ class Synced:
 
 def devices_entry() -> Entry:
     """The job, every minute."""
-    return Entry(name="devices", function="greenpower.jobs.devices.sync", args=(), every=60, timeout=TIMEOUT)
+    return Entry(name="devices", function="greenpower.jobs.device_sync.sync", args=(), every=60, timeout=TIMEOUT)
 
 
 def sync() -> str:

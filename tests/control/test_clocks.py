@@ -10,13 +10,13 @@ from pathlib import Path
 from sqlalchemy import update
 
 from greenpower.config import Settings
-from greenpower.jobs.clocks import sync_clocks
+from greenpower.control.clock_sync import sync_clocks
 from greenpower.simulator.fleet import make_fleet
 from greenpower.sql import Device, DeviceCommand, DeviceStatus, DeviceType
 from greenpower.sql.extensions import db
 from greenpower.sql.session import sql_session
 from greenpower.sql.time import now
-from tests.downlink.conftest import World
+from tests.control.conftest import World
 from tests.ingest.conftest import Publisher, frame
 from tests.process import Command
 from tests.wait import wait_until

@@ -23,8 +23,8 @@ from greenpower.datatype import NO_TIERS, DataType, Field, Mqtt, json_parser
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.jobs import devices
-from greenpower.jobs.devices import mirror_revocations, sync_devices
+from greenpower.jobs import device_sync as devices
+from greenpower.jobs.device_sync import mirror_revocations, sync_devices
 from greenpower.mongo.devices.seen import read_types
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
 from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
+from greenpower.control.order import device_time, is_locked_out, message_of
+from greenpower.control.publish import NoBroker, Visit, visit
 from greenpower.datatype import Command
-from greenpower.downlink.order import device_time, is_locked_out, message_of
-from greenpower.downlink.publish import NoBroker, Visit, visit
 from greenpower.sql import CommandState, Device, DeviceCommand
 from greenpower.sql.device_command import OPEN, advance, note_step
 from greenpower.sql.time import now

@@ -9,13 +9,13 @@ from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.datatype import DataType
-from greenpower.jobs.plan import Plan, make_plans
-from greenpower.jobs.run import now
-from greenpower.jobs.tier import Clock, Counts, TierRun
 from greenpower.measure.spec import Spec
 from greenpower.measure.window import ceil, floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.watermarks import EPOCH, move_watermark
+from greenpower.rollups.plan import Plan, make_plans
+from greenpower.rollups.run import now
+from greenpower.rollups.tier_run import Clock, Counts, TierRun
 
 # What is told while it goes on: the tier, the begin of the span, how far it is, the end, what was done so far.
 Tell = Callable[[Plan, datetime, datetime, datetime, Counts], None]

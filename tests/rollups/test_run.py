@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from greenpower.datatype import DataType
-from greenpower.jobs import tier
-from greenpower.jobs.work import Work
 from greenpower.mongo.rollups.invalidations import Place, mark_now
+from greenpower.rollups import tier_run as tier
+from greenpower.rollups.documents import Work
 from tests.jobs.conftest import T0
-from tests.jobs.world import ENERGY, POWER, World
+from tests.rollups.world import ENERGY, POWER, World
 
 MINUTE = timedelta(minutes=1)
 

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from greenpower.catalog.registry import Registry
+from greenpower.control.order import new_operation
 from greenpower.datatype import Answer, Command
-from greenpower.downlink.order import new_operation
 from greenpower.sql import CommandState, DeviceCommand
 from greenpower.sql.device_command import advance, note_step
 from greenpower.sql.time import now

@@ -10,9 +10,9 @@ from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
-from greenpower.jobs.plan import Plan, make_plans
 from greenpower.measure.window import ceil
 from greenpower.mongo.client import Document
+from greenpower.rollups.plan import Plan, make_plans
 from tests.measure import plain
 
 COMPUTE: dict[Kind, Any] = {Kind.GAUGE: plain.gauge, Kind.ANGLE: plain.angle, Kind.STATE: plain.last}

@@ -12,7 +12,7 @@ from greenpower.catalog.registry import Registry
 from greenpower.datatype import Message, Order
 from greenpower.sql.time import now
 from tests.api.conftest import refused
-from tests.downlink.conftest import DONE, World, states
+from tests.control.conftest import DONE, World, states
 from tests.wait import wait_until
 
 

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
+from greenpower.control.order import SYSTEM, queue
 from greenpower.datatype import Command
-from greenpower.downlink.order import SYSTEM, queue
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import CLOCKS, EVENTS
 from greenpower.sql import Device, DeviceCommand, DeviceStatus

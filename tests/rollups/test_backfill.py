@@ -12,13 +12,13 @@ import pytest
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Field, Kind
-from greenpower.jobs.backfill import backfill
 from greenpower.mongo.rollups import field_kinds as catalogue
 from greenpower.mongo.schema.layout import ensure_indexes
+from greenpower.rollups.backfill import backfill
 from tests.jobs.conftest import T0
-from tests.jobs.test_run import MINUTE, readings
-from tests.jobs.world import ENERGY, POWER, World
 from tests.process import environment
+from tests.rollups.test_run import MINUTE, readings
+from tests.rollups.world import ENERGY, POWER, World
 
 
 @pytest.mark.parametrize("datatype", [POWER, ENERGY], ids=lambda item: item.name)

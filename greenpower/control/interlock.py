@@ -12,7 +12,7 @@ from typing import Any
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from greenpower.config import Settings
-from greenpower.downlink.order import new_operation
+from greenpower.control.order import new_operation
 
 SECONDS = 60
 SALT = "greenpower.interlock"

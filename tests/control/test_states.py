@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
+from greenpower.control.answer import apply_answer
+from greenpower.control.order import find_command, queue
+from greenpower.control.send import _claim, expire
 from greenpower.datatype import Answer, Command
-from greenpower.downlink.answer import apply_answer
-from greenpower.downlink.order import find_command, queue
-from greenpower.downlink.send import _claim, expire
 from greenpower.sql import CommandState, Device, DeviceCommand
 from greenpower.sql.device_command import advance
 from greenpower.sql.session import sql_session

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from greenpower.jobs.tier import TierRun
 from greenpower.mongo.rollups.attempts import Attempt, forget_attempt, read_attempts
 from greenpower.mongo.rollups.incidents import incidents_at
 from greenpower.mongo.rollups.invalidations import Place, mark_now
 from greenpower.mongo.rollups.write import written_at
 from greenpower.mongo.schema.layout import INCIDENTS
+from greenpower.rollups.tier_run import TierRun
 
 
 def recheck(run: TierRun) -> None:

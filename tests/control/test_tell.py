@@ -12,7 +12,7 @@ import pytest
 from greenpower.config import Settings
 from greenpower.sql import DeviceStatus
 from tests.cli import run_cli
-from tests.downlink.conftest import World
+from tests.control.conftest import World
 from tests.process import Command
 
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 from greenpower.api.context import get_context, set_context
-from greenpower.downlink.send import UNKNOWN
+from greenpower.control.send import UNKNOWN
 from greenpower.sql import DeviceStatus, RoleName
 from greenpower.sql.time import now
 from tests.api.conftest import refused
-from tests.downlink.conftest import World
+from tests.control.conftest import World
 
 
 def test_a_relay_is_switched_by_who_confirms_it(world: World) -> None:
@@ -52,7 +52,7 @@ def test_a_relay_is_never_sent_twice(world: World) -> None:
 def test_an_old_confirmation_is_none(world: World, monkeypatch: Any) -> None:
     number, _ = world.device()
     first = world.give(number, "relay", 202, on=True)
-    monkeypatch.setattr("greenpower.downlink.interlock.SECONDS", -1)
+    monkeypatch.setattr("greenpower.control.interlock.SECONDS", -1)
     body = {"command": "relay", "parameters": {"on": True}, "confirmation": first["confirmation"]}
     assert refused(world.api.ask("POST", f"/api/devices/{number}/commands/", body), 422)
 

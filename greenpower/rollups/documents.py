@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from greenpower.jobs.plan import Plan, Source
 from greenpower.measure.bucket import Bucket, by_window, merge_buckets
 from greenpower.measure.counter.dip_filter import AHEAD, BEFORE
 from greenpower.measure.counter.register import Befallen
@@ -20,6 +19,7 @@ from greenpower.mongo.rollups.field_kinds import Catalogue
 from greenpower.mongo.rollups.incidents import Words, save_incidents
 from greenpower.mongo.rollups.source import BUCKET, READING, any_before, by_device, neighbours, newest_before
 from greenpower.mongo.schema.layout import INCIDENTS
+from greenpower.rollups.plan import Plan, Source
 
 NO_EXTRA: frozenset[str] = frozenset()
 

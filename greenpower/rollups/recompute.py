@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from pymongo.errors import AutoReconnect
 
-from greenpower.jobs.tier import TierRun
 from greenpower.measure.counter.dip_filter import AHEAD
 from greenpower.measure.window import HOUR, floor, spans, starts
 from greenpower.mongo.rollups.invalidations import Mark, read_marks, unmark
 from greenpower.mongo.rollups.source import READING, by_device, neighbours
+from greenpower.rollups.tier_run import TierRun
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,6 @@ from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from greenpower.config import Settings
-from greenpower.jobs.plan import Plan, Source
-from greenpower.jobs.work import Made, Task, Work
 from greenpower.measure.grace import done_before
 from greenpower.measure.spec import Spec
 from greenpower.measure.window import ceil, floor
@@ -32,6 +30,8 @@ from greenpower.mongo.rollups.source import count_within, devices_within, first_
 from greenpower.mongo.rollups.watermarks import EPOCH, Progress, note_horizon, read_progress, take_as_of
 from greenpower.mongo.rollups.write import delete_documents, write_documents
 from greenpower.mongo.schema.layout import ATTEMPTS, CATALOGUE, INCIDENTS, MARKS, WATERMARKS
+from greenpower.rollups.documents import Made, Task, Work
+from greenpower.rollups.plan import Plan, Source
 
 Clock = Callable[[], datetime]
 Piece = tuple[Source, datetime, datetime]

@@ -13,7 +13,7 @@ from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import ensure_indexes
 from tests.jobs.conftest import T0
-from tests.jobs.world import World
+from tests.rollups.world import World
 
 MINUTE = timedelta(minutes=1)
 WEEK = timedelta(days=7)

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.jobs.advance import advance
-from greenpower.jobs.mend import mend
-from greenpower.jobs.plan import Plan
-from greenpower.jobs.recheck import recheck
-from greenpower.jobs.tier import Clock, Counts, TierRun
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.watermarks import note_run
 from greenpower.mongo.schema.layout import WATERMARKS
+from greenpower.rollups.plan import Plan
+from greenpower.rollups.recompute import mend
+from greenpower.rollups.recover_late import recheck
+from greenpower.rollups.roll_forward import advance
+from greenpower.rollups.tier_run import Clock, Counts, TierRun
 
 Keep = Callable[[], bool]
 
