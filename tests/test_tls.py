@@ -1,5 +1,5 @@
 """TLS to MongoDB, Redis and PostgreSQL, by their addresses alone: a server is spoken to if the authority that is named
-vouches for it, and else not. TLS to the broker is in tests/ingest/test_tls.py.
+vouches for it, and else not. TLS to the broker is in tests/ingest/sources/test_tls.py.
 """
 
 from __future__ import annotations

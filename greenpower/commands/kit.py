@@ -17,7 +17,7 @@ from greenpower.commands.moment import Moment
 from greenpower.config import load_settings
 from greenpower.datatype import DeclarationError
 from greenpower.ingest.arrival import Found
-from greenpower.ingest.clock import ClockRule
+from greenpower.ingest.steps.clock import ClockRule
 from greenpower.kit.attempt import Attempt, attempt, default_topic, statistics_of
 from greenpower.kit.contract import RULES, problems
 from greenpower.kit.outcome import outcomes

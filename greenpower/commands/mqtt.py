@@ -16,10 +16,10 @@ from greenpower.commands.file import write_whole
 from greenpower.commands.sql import sql_database
 from greenpower.config import Settings, load_settings
 from greenpower.embedded.members import NO_SESSION
-from greenpower.ingest.access import access_list
-from greenpower.ingest.drain import Drain, DrainError, NoSession
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
+from greenpower.ingest.sources.mqtt.access_list import access_list
+from greenpower.ingest.sources.mqtt.drain import Drain, DrainError, NoSession
 from greenpower.log import set_up_logging
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.schema.layout import ensure_indexes

@@ -12,7 +12,7 @@ from greenpower.catalog.registry import Registry, get_registry
 from greenpower.commands.moment import Moment
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
-from greenpower.ingest.replay import Replay, Summary
+from greenpower.ingest.replay.replay import Replay, Summary
 from greenpower.mongo.client import async_client
 
 

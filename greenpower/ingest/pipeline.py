@@ -16,19 +16,19 @@ from pymongo.asynchronous.database import AsyncDatabase
 from greenpower.bus.publisher import Publisher
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
-from greenpower.ingest.answers import Answers
 from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.batcher import Batcher
-from greenpower.ingest.clock import ClockRule
-from greenpower.ingest.marker import Marker
 from greenpower.ingest.metrics import Metrics
-from greenpower.ingest.pairing import AGAIN, Pairing
-from greenpower.ingest.policy import admit
-from greenpower.ingest.presence import Presence
-from greenpower.ingest.reader import Reader
-from greenpower.ingest.redelivery import drop_redelivered
-from greenpower.ingest.timekeeper import Timekeeper
-from greenpower.ingest.trace import Trace, fields
+from greenpower.ingest.steps.answers import Answers
+from greenpower.ingest.steps.clock import ClockRule
+from greenpower.ingest.steps.invalidation import Marker
+from greenpower.ingest.steps.pairing import AGAIN, Pairing
+from greenpower.ingest.steps.policy import admit
+from greenpower.ingest.steps.presence import Presence
+from greenpower.ingest.steps.problem_log import Trace, fields
+from greenpower.ingest.steps.reader import Reader
+from greenpower.ingest.steps.redelivery import drop_redelivered
+from greenpower.ingest.steps.timekeeper import Timekeeper
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices.settings import KnownDevices
 from greenpower.mongo.events.store import Outcome, event_document, raw_document, store_events

@@ -17,14 +17,14 @@ from greenpower.bus.rebuild import Rebuild
 from greenpower.catalog.registry import Registry
 from greenpower.collector import calm_collector
 from greenpower.config import Settings
-from greenpower.ingest.admission import Admission
-from greenpower.ingest.http import Health, HttpServer
-from greenpower.ingest.lag import LagMetrics
-from greenpower.ingest.lines import LinesServer
+from greenpower.ingest.http_server import Health, HttpServer
 from greenpower.ingest.metrics import Metrics
-from greenpower.ingest.mqtt import MqttSource
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.ingest.tcp import Gateways
+from greenpower.ingest.rollup_lag import LagMetrics
+from greenpower.ingest.sources.admission import Admission
+from greenpower.ingest.sources.gateway.source import Gateways
+from greenpower.ingest.sources.lines.source import LinesServer
+from greenpower.ingest.sources.mqtt.source import MqttSource
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.devices.listening import Watch
 from greenpower.mongo.schema.layout import WATCH, ensure_indexes

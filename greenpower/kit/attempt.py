@@ -13,8 +13,8 @@ from typing import Any
 from greenpower.api.row import presenter, statistics
 from greenpower.datatype import DataType
 from greenpower.ingest.arrival import Arrival, Found
-from greenpower.ingest.clock import ClockRule, arrival_time
-from greenpower.ingest.reader import Reader
+from greenpower.ingest.steps.clock import ClockRule, arrival_time
+from greenpower.ingest.steps.reader import Reader
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import PluginError
 from greenpower.measure.bucket import Bucket

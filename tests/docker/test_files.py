@@ -22,8 +22,8 @@ from greenpower.cli import COMMANDS
 from greenpower.config import Settings, load_settings
 from greenpower.embedded.mosquitto import SETTINGS as BROKER
 from greenpower.embedded.stack import SERVICES
-from greenpower.ingest.lag import LagMetrics
 from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.rollup_lag import LagMetrics
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"

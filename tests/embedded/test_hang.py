@@ -18,7 +18,7 @@ from greenpower.embedded.child import Child
 from greenpower.embedded.members import choose_members, member_child
 from greenpower.embedded.stack import INGEST, SERVICES, service_child
 from greenpower.embedded.supervisor import Supervisor
-from greenpower.ingest.http import LONGEST_SILENCE, Health, HttpServer
+from greenpower.ingest.http_server import LONGEST_SILENCE, Health, HttpServer
 from tests.embedded.test_supervisor import Lines, until
 from tests.process import environment
 

@@ -22,9 +22,9 @@ from pymongo.database import Database
 from greenpower.config import Settings
 from greenpower.embedded.port import free_port
 from tests.ingest.conftest import Document, Publisher, frame
-from tests.ingest.gateway import HEARTBEAT, Gateway
+from tests.ingest.sources.gateway import HEARTBEAT, Gateway
+from tests.ingest.sources.test_lines import Lines, line
 from tests.ingest.test_bad_input import REJECTED
-from tests.ingest.test_lines import Lines, line
 from tests.process import Command
 from tests.wait import busy, wait_until
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenpower.ingest.rhythm import Rhythm
+from greenpower.ingest.steps.interval import Rhythm
 from greenpower.measure.presence import GAPS, SETTLING, Span, interval_of, join_spans, patience, watched_silence
 
 START = datetime(2026, 1, 26, 12, tzinfo=UTC)

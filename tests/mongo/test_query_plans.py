@@ -25,7 +25,7 @@ from greenpower.embedded import Mongod
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.ingest.replay import Replay
+from greenpower.ingest.replay.replay import Replay
 from greenpower.jobs.device_sync import sync_devices
 from greenpower.jobs.presence import judge
 from greenpower.mongo.client import async_client

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from greenpower.datatype import DataType, Frame, FrameError
-from greenpower.ingest.clock import ClockRule
+from greenpower.ingest.steps.clock import ClockRule
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, short, shown
 from greenpower.simulator.device import CannotSimulate

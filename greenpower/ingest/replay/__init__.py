@@ -1,0 +1,1 @@
+"""Replay: rebuilding readings from their events."""

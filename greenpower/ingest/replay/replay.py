@@ -1,0 +1,199 @@
+"""Replay: the readings of a span, rebuilt from their events with today's parser.
+
+The events are ingested afresh, in the order received, into a collection beside the real one; then the span of the real
+one is made equal to it. So a replay gives what a fresh ingest would, needs no more memory than ingest, and changes
+nothing until all is parsed. Readings that something wrote meanwhile, and readings some of whose events have expired,
+are left alone and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from pymongo import ASCENDING
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+
+from greenpower.catalog.registry import Registry
+from greenpower.config import Settings
+from greenpower.datatype import DataType
+from greenpower.ingest.arrival import Arrival, Found
+from greenpower.ingest.replay.clock import ReplayClock
+from greenpower.ingest.steps.clock import ClockRule
+from greenpower.ingest.steps.pairing import Pairing
+from greenpower.ingest.steps.policy import UNREGISTERED
+from greenpower.ingest.steps.reader import Reader
+from greenpower.mongo.client import Document
+from greenpower.mongo.devices import clocks
+from greenpower.mongo.devices.settings import KnownDevices
+from greenpower.mongo.events.store import REDELIVERED, raw_bytes
+from greenpower.mongo.readings.store import Part, group_parts, store_readings
+from greenpower.mongo.rollups.invalidations import Place, mark
+from greenpower.mongo.rollups.replace import Changes, replace_span
+from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS
+
+BATCH = 1_000
+# Events that were settled without the parser: nothing to read again.
+NOT_READ = frozenset({REDELIVERED, "retained", "too-large"})
+EXPIRY_MARGIN = timedelta(hours=1)
+TICK = timedelta(milliseconds=1)
+
+Advance = Callable[[int], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Summary:
+    """What a replay found: events read, those that gave a reading, rejected by reason; and what changed."""
+
+    events: int = 0
+    readings: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+
+
+class Replay:
+    """One replay of a type's readings with a timestamp in [since, until)."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        settings: Settings,
+        db: AsyncDatabase[Document],
+        datatype: DataType,
+        since: datetime,
+        until: datetime,
+    ) -> None:
+        self.db = db
+        self.datatype = datatype
+        self.since, self.until = since, until
+        self.began = datetime.now(UTC)
+        self.rule = ClockRule.of(settings)
+        self._retention = settings.mongo_events_ttl_seconds
+        self._reader = Reader(registry, settings.max_frame_bytes)
+        self._registry = registry
+        # Whatever can have a timestamp in the span was received here, by the clock rule.
+        self._received = {"$gte": since - self.rule.tolerance, "$lte": min(until + self.rule.backlog, self.began)}
+
+    @property
+    def horizon(self) -> datetime:
+        """Readings first received before this may have lost events to retention."""
+        if self._retention == 0:
+            return datetime.min.replace(tzinfo=UTC)
+        return self.began - timedelta(seconds=self._retention) + EXPIRY_MARGIN
+
+    def _query(self) -> dict[str, Any]:
+        # An event of no type may be of a topic that this type has claimed since.
+        return {"received_at": self._received, "type": {"$in": [self.datatype.name, None]}}
+
+    async def count(self) -> int:
+        """How many events will be read."""
+        return await self.db[EVENTS].count_documents(self._query())
+
+    async def run(self, *, dry_run: bool = False, progress: Advance = lambda _: None) -> Summary:
+        """Replay. Raises PyMongoError; running it again starts afresh and is safe."""
+        token = uuid4().hex[:8]
+        beside = self.db[f"replay_{token}_{self.datatype.collection}"]
+        parts = self.db[f"replay_{token}_parts"]
+        await beside.create_index([("device_id", ASCENDING), ("timestamp", ASCENDING)], unique=True)
+        try:
+            summary, clock = await self._rebuild(beside, parts, progress)
+            summary.changes = await replace_span(
+                beside,
+                self.db[self.datatype.collection],
+                span=(self.since, self.until),
+                written_before=self.began,
+                received_after=self.horizon,
+                announce=self._mark,
+                dry_run=dry_run,
+            )
+            if not dry_run:
+                for device, offset in clock.agreed.items():
+                    await clocks.set_offset(self.db[CLOCKS], device, offset)
+            return summary
+        finally:
+            await beside.drop()
+            await parts.drop()
+
+    async def _mark(self, keys: list[tuple[str, datetime]]) -> None:
+        """Have the rollups of what changed computed again."""
+        for tier in self.datatype.tiers[:1]:
+            await mark(self.db[MARKS], {Place.of(self.datatype.name, tier.prefix, *key) for key in keys})
+
+    async def _rebuild(
+        self, beside: AsyncCollection[Document], parts: AsyncCollection[Document], progress: Advance
+    ) -> tuple[Summary, ReplayClock]:
+        summary = Summary()
+        devices = KnownDevices(self.db[DEVICE_SETTINGS])
+        await devices.refresh()
+        clock = ReplayClock(self.rule, devices)
+        pairing = Pairing(parts, lambda _: None)
+        async for events in self._batches():
+            found: list[Found] = []
+            recorded: dict[int, Document] = {}
+            for event in events:
+                arrival = self._arrival(event)
+                if arrival is None:
+                    continue
+                recorded[id(arrival)] = event
+                readings = self._reader.read(arrival)
+                if arrival.datatype is self.datatype:
+                    found.extend(readings)
+                    if arrival.rejected:
+                        summary.rejected[arrival.rejected] = summary.rejected.get(arrival.rejected, 0) + 1
+            paired, waited = await pairing.pair(found)
+            # Who was refused then is taken now if it is registered now.
+            refused = {key for key, event in recorded.items() if event.get("reason") == UNREGISTERED}
+            paired = [item for item in paired if id(item.arrival) not in refused or item.device_id in devices]
+            await clock.settle(paired, recorded)
+            kept = [_part(item) for item in paired if item.time is not None and self.since <= item.time < self.until]
+            await store_readings(beside, group_parts(kept))
+            await pairing.forget(waited)
+            summary.events += len(events)
+            summary.readings += len(kept)
+            progress(len(events))
+        return summary, clock
+
+    async def _batches(self) -> AsyncIterator[list[Document]]:
+        """The events in the order received, by position and not by one long cursor: a cursor may time out.
+
+        An index on the time cannot give the order of those of one millisecond, so a batch ends where one does.
+        """
+        query = self._query()
+        more = True
+        while more:
+            events = await self.db[EVENTS].find(query).sort("received_at", 1).limit(BATCH + 1).to_list()
+            if not events:
+                return
+            more = len(events) > BATCH
+            if more:
+                last = events[-1]["received_at"]
+                events = [event for event in events if event["received_at"] < last]
+                if not events:
+                    events = await self.db[EVENTS].find({**query, "received_at": last}).to_list()
+                    last += TICK
+                query = {**query, "received_at": {**self._received, "$gte": last}}
+            yield sorted(events, key=lambda event: (event["received_at"], event["_id"]))
+
+    def _arrival(self, event: Document) -> Arrival | None:
+        payload = raw_bytes(event)
+        if payload is None or event.get("reason") in NOT_READ:
+            return None
+        arrival = Arrival(topic=event["topic"], payload=payload, received_at=event["received_at"], source="replay")
+        if self._registry.match_topic(arrival.topic) is None:
+            # A gateway's frame: its type and its device are those of the registration.
+            if event["type"] != self.datatype.name:
+                return None
+            arrival.datatype = self.datatype
+            arrival.device = event.get("device_id")
+        return arrival
+
+
+def _part(found: Found) -> Part:
+    assert found.device_id is not None and found.time is not None
+    arrival = found.arrival
+    return Part(found.device_id, arrival.topic, found.time, arrival.received_at, found.payload, found.complete)

@@ -1,0 +1,1 @@
+"""Sources of frames: one folder for each transport, and what all of them share."""

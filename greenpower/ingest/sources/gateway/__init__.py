@@ -1,0 +1,1 @@
+"""Modbus gateways that open a TCP connection to us."""

@@ -1,0 +1,1 @@
+"""MQTT: one persistent session at a broker."""

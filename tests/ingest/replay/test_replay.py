@@ -1,0 +1,205 @@
+"""Replay gives what a fresh ingest would have given, and only that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from greenpower.catalog.registry import Registry, get_registry
+from greenpower.config import Settings
+from greenpower.datatype import Frame, Reading
+from greenpower.ingest.replay.replay import Replay, Summary
+from greenpower.mongo.client import async_client
+from tests.ingest.conftest import Document, frame
+from tests.ingest.steps.test_clock import through_pipelines
+
+START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
+SPAN = (START - timedelta(days=2), START + timedelta(days=3))
+Parse = Callable[[Frame], tuple[Reading, ...]]
+
+
+def with_parser(change: Callable[[Reading], Reading]) -> Registry:
+    """Today's registry, the parser of rt changed."""
+    rt = get_registry()["rt"]
+
+    def parse(frame: Frame) -> tuple[Reading, ...]:
+        return tuple(change(reading) for reading in rt.parse(frame))
+
+    return Registry.of(*(replace(item, parse=parse) if item is rt else item for item in get_registry()))
+
+
+def other_sign(reading: Reading) -> Reading:
+    reading.values = {key: -value if key == "zyggl" else value for key, value in reading.values.items()}
+    return reading
+
+
+def other_zone(reading: Reading) -> Reading:
+    if reading.stamp is not None:
+        reading.stamp = reading.stamp.replace(tzinfo=timezone(timedelta(hours=2)))
+    return reading
+
+
+def the_same(reading: Reading) -> Reading:
+    return reading
+
+
+def run_replay(
+    settings: Settings, registry: Registry, *, span: tuple[datetime, datetime] = SPAN, dry_run: bool = False
+) -> Summary:
+    """One replay of rt."""
+
+    async def go() -> Summary:
+        async with async_client(settings) as client:
+            db = client[settings.mongo_db_name]
+            job = Replay(
+                registry=registry, settings=settings, db=db, datatype=registry["rt"], since=span[0], until=span[1]
+            )
+            return await job.run(dry_run=dry_run)
+
+    return asyncio.run(go())
+
+
+def traffic() -> list[tuple[Document, datetime]]:
+    """Two meters, one of them in 2005, with duplicates, zero twins, conflicts, split packets and late ones."""
+    run: list[tuple[Document, datetime]] = []
+    for n in range(40):
+        arrival = START + timedelta(minutes=n, milliseconds=250)
+        good = frame(time=START + timedelta(minutes=n), zyggl=1.0 + n)
+        run.append((good, arrival))
+        run.append(({**good, "ua": 0.0, "ub": 0.0, "uc": 0.0, "zyggl": 0.0, "qa": 0.0, "f": 0.0}, arrival))
+        if n % 3 == 0:
+            run.append((good, arrival + timedelta(milliseconds=100)))
+        if n % 5 == 0:
+            run.append(({**good, "zyggl": 2.0 + n, "ia": 1.5}, arrival + timedelta(seconds=20)))
+        wrong = {"id": "33B2005", "time": f"200501182{1 + n // 30}{15 + n % 30}00", "zyggl": 5.0 + n, "isend": "1"}
+        run.append((wrong, arrival + timedelta(milliseconds=n)))
+    return sorted(run, key=lambda item: item[1])
+
+
+def content(db: Database[Document]) -> list[dict[str, Any]]:
+    """The readings but for what differs between any two runs."""
+    rows = db.grid_rt_data.find({}, {"_id": 0, "updated_at": 0}).sort([("device_id", 1), ("timestamp", 1)])
+    return list(rows)
+
+
+@pytest.mark.parametrize("change", [the_same, other_sign, other_zone])
+def test_replay_equals_a_fresh_ingest(
+    settings: Settings,
+    db: Database[Document],
+    change: Callable[[Reading], Reading],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    through_pipelines(settings, traffic())
+    before = content(db)
+    registry = with_parser(change)
+    assert run_replay(settings, registry, dry_run=True).changes.same <= len(before)
+    assert content(db) == before
+    summary = run_replay(settings, registry)
+    replayed = content(db)
+    assert (summary.changes.total == 0) is (change is the_same)
+    assert summary.changes.touched == summary.changes.expired == 0
+
+    db.client.drop_database(db.name)
+    monkeypatch.setattr("tests.ingest.steps.test_clock.get_registry", lambda: registry)
+    through_pipelines(settings, traffic())
+    assert replayed == content(db)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_a_replay_in_small_batches_is_the_same(
+    settings: Settings, db: Database[Document], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Some frames arrive in one millisecond: more of them than a batch holds."""
+    at_once = [(body, START + timedelta(minutes=n // 10)) for n, (body, _) in enumerate(traffic())]
+    through_pipelines(settings, at_once)
+    before = content(db)
+    whole = run_replay(settings, with_parser(the_same), dry_run=True)
+    monkeypatch.setattr("greenpower.ingest.replay.replay.BATCH", size)
+    summary = run_replay(settings, with_parser(the_same))
+    assert (summary.events, summary.readings) == (whole.events, whole.readings)
+    assert summary.changes.total == 0
+    assert content(db) == before
+
+
+def test_a_replay_is_idempotent(settings: Settings, db: Database[Document]) -> None:
+    through_pipelines(settings, traffic())
+    registry = with_parser(other_zone)
+    db.rollup_marks.delete_many({})
+    assert run_replay(settings, registry).changes.total > 0
+    marked = {(mark["device_id"], mark["prefix"]) for mark in db.rollup_marks.find()}
+    assert marked == {("33B1225950027", "today_")}  # the other one is moved to its arrival in any zone
+    before = content(db)
+    assert run_replay(settings, registry).changes.total == 0
+    assert content(db) == before
+
+
+def test_what_no_event_yields_any_more_goes_and_what_is_missing_comes_back(
+    settings: Settings, db: Database[Document]
+) -> None:
+    through_pipelines(settings, traffic())
+    before = content(db)
+    old = datetime.now(UTC) - timedelta(days=1)
+    db.grid_rt_data.delete_many({"device_id": "33B2005"})
+    db.grid_rt_data.insert_one(
+        {
+            "device_id": "ghost",
+            "topic": "MQTT_RT_DATA",
+            "timestamp": START,
+            "received_at": old,
+            "updated_at": old,
+            "payload": {"ua": 1.0},
+            "complete": True,
+        }
+    )
+    summary = run_replay(settings, get_registry())
+    assert (summary.changes.added, summary.changes.removed) == (40, 1)
+    assert content(db) == before
+
+
+def test_readings_outside_the_span_or_without_their_events_stay(settings: Settings, db: Database[Document]) -> None:
+    through_pipelines(settings, traffic())
+    span = (START + timedelta(minutes=10), START + timedelta(minutes=20))
+    db.telemetry_events.delete_many({})
+    short = Settings.model_validate({**settings.model_dump(), "mongo_events_ttl_seconds": 3600})
+    before = content(db)
+    summary = run_replay(short, get_registry(), span=span)
+    assert summary.changes.total == 0
+    assert summary.changes.expired == 20
+    assert content(db) == before
+    assert run_replay(settings, get_registry(), span=span).changes.removed == 20
+    assert db.grid_rt_data.count_documents({}) == len(before) - 20
+
+
+def test_a_reading_written_meanwhile_is_left_alone(settings: Settings, db: Database[Document]) -> None:
+    through_pipelines(settings, traffic())
+    db.telemetry_events.delete_many({})
+    db.grid_rt_data.update_many(
+        {"device_id": "33B2005"}, {"$set": {"updated_at": datetime.now(UTC) + timedelta(minutes=1)}}
+    )
+    summary = run_replay(settings, get_registry())
+    assert summary.changes.touched == 40
+    assert db.grid_rt_data.count_documents({"device_id": "33B2005"}) == 40
+
+
+def test_events_of_a_topic_that_was_not_claimed_then(settings: Settings, db: Database[Document]) -> None:
+    through_pipelines(settings, [(frame(time=START), START + timedelta(seconds=1))])
+    db.telemetry_events.update_many(
+        {}, {"$set": {"type": None, "outcome": "rejected", "reason": "unclaimed-topic"}, "$unset": {"timestamp": ""}}
+    )
+    before = content(db)
+    db.grid_rt_data.delete_many({})
+    assert run_replay(settings, get_registry()).changes.added == 1
+    assert content(db) == before
+
+
+def test_types_other_than_the_one_asked_for_are_not_touched(settings: Settings, db: Database[Document]) -> None:
+    station = {"topic": "CCCL/PURBACHAL/ENV_01", "temp_1(*C)": 21.5}
+    through_pipelines(settings, [(station, START), (frame(time=START), START)])
+    run_replay(settings, get_registry())
+    assert db.environment_data.count_documents({}) == 1

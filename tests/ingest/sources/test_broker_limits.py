@@ -1,0 +1,90 @@
+"""What ingest says of a broker whose limits break its promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from greenpower.config import Settings
+from greenpower.embedded import Mosquitto
+from greenpower.ingest.sources.mqtt.broker_limits import Dropped, of_connack, of_suback
+from tests.ingest.conftest import Publisher, Start, frame
+from tests.process import Command
+from tests.wait import wait_until
+
+
+@pytest.mark.parametrize(
+    ("connack", "said"),
+    [
+        ({}, ""),
+        ({"session_expiry_interval": [0xFFFFFFFF], "max_qos": [1], "receive_maximum": [10_000]}, ""),
+        ({"session_expiry_interval": [7200]}, "forgets a session after 7200 s"),
+        ({"max_qos": [0]}, "QoS 0 only"),
+        ({"shared_subscription_available": [0]}, "no shared subscriptions"),
+        ({"maximum_packet_size": [100_000]}, "packets of 100000 bytes"),
+        ({"receive_maximum": [20]}, "20 frames be unacknowledged"),
+    ],
+)
+def test_what_a_connack_tells(connack: dict[str, list[int]], said: str, settings: Settings) -> None:
+    using = settings.model_copy(update={"mqtt_shared": True})
+    found = of_connack(connack, is_v5=True, settings=using)
+    assert len(found) == bool(said)
+    assert said in "".join(found)
+
+
+def test_what_3_1_1_cannot_do(settings: Settings) -> None:
+    assert of_connack({}, is_v5=False, settings=settings) == ()
+    found = of_connack({}, is_v5=False, settings=settings.model_copy(update={"mqtt_shared": True}))
+    assert "3.1.1" in "".join(found)
+
+
+def test_a_lower_qos_than_asked_for() -> None:
+    assert of_suback(["a", "b"], [1, 1]) == ()
+    assert "on b:" in "".join(of_suback(["a", "b"], [1, 0]))
+    assert of_suback(["a"], [0x87]) == ()  # refused: told as a problem
+
+
+def test_only_what_is_dropped_while_we_listen_counts() -> None:
+    dropped = Dropped()
+    assert not dropped.hear(b"0") and dropped.warning == ()
+    assert dropped.hear(b"5") and "5 messages" in "".join(dropped.warning)
+    assert not dropped.hear(b"5") and not dropped.hear(b"nonsense")
+    assert not dropped.hear(b"2") and dropped.warning == ()  # the broker was started again
+    late = Dropped()
+    assert late.hear(b"7") and late.warning == () and late.total == 7
+
+
+def warnings(command: Command) -> str:
+    return " ".join(command.health()["parts"]["mqtt"].get("warnings", []))
+
+
+def test_a_real_broker_with_narrow_limits(start: Start, settings: Settings, tmp_path: Path) -> None:
+    options = {
+        "max_inflight_messages": "20",
+        "max_packet_size": "50000",
+        "max_queued_messages": "10",
+        "sys_interval": "1",
+    }
+    with Mosquitto(tmp_path / "mosquitto", options=options) as broker:
+        there = settings.model_dump() | {"mqtt_broker": broker.host, "mqtt_port": broker.port}
+        using = Settings.model_validate(there)
+        other = Settings.model_validate(there | {"mqtt_client_id": "away"})
+        with Command(other, "ingest", "--mqtt", folder=tmp_path) as away:
+            away.wait_healthy()
+        command = start(using)
+        assert "20 frames be unacknowledged" in warnings(command)
+        assert "packets of 50000 bytes" in warnings(command)
+        publisher = Publisher(broker.host, broker.port)
+        for _ in range(100):
+            publisher.send("MQTT_RT_DATA", frame())
+        publisher.flush()
+        publisher.close()
+        wait_until(lambda: "messages since ingest listens" in warnings(command))
+        assert command.metric("greenpower_mqtt_broker_dropped") > 0
+        assert command.health()["status"] == "ok"
+        assert "a queue is full" in command.log.read_text()
+
+
+def test_nothing_is_said_of_the_embedded_broker(start: Start, settings: Settings) -> None:
+    assert warnings(start(settings)) == ""
