@@ -11,31 +11,22 @@ from flask import Flask
 from sqlalchemy.exc import ArgumentError
 
 from greenpower import __version__
-from greenpower.api import (
-    api_keys,
-    commands,
-    counters,
-    datatypes,
-    devices,
-    docs,
-    events,
-    health,
-    incidents,
-    login,
-    me,
-    rollups,
-    users,
-    zones,
-)
-from greenpower.api.auth import init_auth
-from greenpower.api.context import Context, set_context
-from greenpower.api.error import Api, register_errors
-from greenpower.api.headers import init_headers
-from greenpower.api.json import OrjsonProvider
-from greenpower.api.limit import init_limits
-from greenpower.api.mirror import redis_client
-from greenpower.api.token import ACCESS, REFRESH
-from greenpower.binding import bind_all
+from greenpower.api.accounts import api_keys, login, me, users
+from greenpower.api.accounts.revocation_cache import redis_client
+from greenpower.api.accounts.token import ACCESS, REFRESH
+from greenpower.api.devices.devices import commands, devices, zones
+from greenpower.api.energy import device_incidents as counters
+from greenpower.api.energy import incidents
+from greenpower.api.http.auth import init_auth
+from greenpower.api.http.context import Context, set_context
+from greenpower.api.http.errors import Api, register_errors
+from greenpower.api.http.headers import init_headers
+from greenpower.api.http.json import OrjsonProvider
+from greenpower.api.http.rate_limit import init_limits
+from greenpower.api.system import docs, health, rollups
+from greenpower.api.telemetry.binding import bind_all
+from greenpower.api.telemetry.resource import data_types as datatypes
+from greenpower.api.telemetry.resource import events
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
 from greenpower.dashboard import blueprint as dashboard

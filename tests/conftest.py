@@ -15,7 +15,7 @@ from greenpower.config import Settings
 from greenpower.embedded import Mongod, Mosquitto, Valkey
 from greenpower.embedded.port import free_port
 
-pytest_plugins = ("tests.sql_servers", "tests.api.meter", "tests.ingest.sources.gateway")
+pytest_plugins = ("tests.sql_servers", "tests.api.energy.meter", "tests.ingest.sources.gateway")
 
 
 @pytest.fixture(scope="session")

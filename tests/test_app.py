@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from greenpower.api.telemetry.binding import bind_all
 from greenpower.app import create_app
-from greenpower.binding import bind_all
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
 from tests.api.conftest import PROBE, SILENT

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from greenpower.api.openapi import operations
+from greenpower.api.http.openapi import operations
 from greenpower.cli import group
 from greenpower.commands import docs
 

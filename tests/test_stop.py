@@ -1,6 +1,6 @@
 """SIGTERM while work is in flight: each process is gone within ten seconds, and nothing is lost by it.
 
-The API's is in tests/api/test_server.py.
+The API's is in tests/api/http/test_server.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What belongs here: finding plugins (the `plugins` package beside greenpower, then the entry points of the group
 `greenpower.plugins`), reading their declarations, having the site file applied, refusing conflicts. What does not: what
-is derived from a declaration (`greenpower.binding`).
+is derived from a declaration (`greenpower.api.telemetry.binding`).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from greenpower.api.server import Server
+from greenpower.api.http.server import Server
 from greenpower.app import create_app
 from greenpower.config import ConfigError, load_settings
 from greenpower.embedded.port import bind_trouble

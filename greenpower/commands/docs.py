@@ -61,14 +61,14 @@ def commands_pages() -> Pages:
 
 def route_pages() -> Pages:
     """docs/api.md."""
-    from greenpower.api.markdown import api_page
+    from greenpower.api.system.markdown import api_page
 
     return {ROOT / "docs" / "api.md": api_page(api_schema())}
 
 
 def postman_pages() -> Pages:
     """The Postman collection."""
-    from greenpower.api.postman import collection_text
+    from greenpower.api.system.postman import collection_text
 
     return {ROOT / POSTMAN: collection_text(api_schema())}
 

@@ -8,10 +8,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from greenpower.api.format import FORMATS, NDJSON, columns_of, make_writer
-from greenpower.api.readings import SHOWN, SHOWN_OF_BUCKETS
-from greenpower.api.row import presenter
-from greenpower.api.select import shown
+from greenpower.api.http.select import shown
+from greenpower.api.telemetry.export_format import FORMATS, NDJSON, columns_of, make_writer
+from greenpower.api.telemetry.readings import SHOWN, SHOWN_OF_BUCKETS
+from greenpower.api.telemetry.row import presenter
 from greenpower.catalog.registry import get_registry
 from greenpower.commands.moment import Moment
 from greenpower.config import load_settings

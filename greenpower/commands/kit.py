@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import orjson
 
-from greenpower.api.json import encode
+from greenpower.api.http.json import encode
 from greenpower.catalog.registry import PACKAGE, RegistryError, discover
 from greenpower.commands.moment import Moment
 from greenpower.config import load_settings

@@ -9,7 +9,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from greenpower.binding import Binding, bind_all
+from greenpower.api.telemetry.binding import Binding, bind_all
 from greenpower.catalog.registry import Loaded, load_registry
 from greenpower.commands.kit import check, new, try_frame
 from greenpower.config import Settings, load_settings

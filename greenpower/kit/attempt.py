@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from greenpower.api.row import presenter, statistics
+from greenpower.api.telemetry.row import presenter, statistics
 from greenpower.datatype import DataType
 from greenpower.ingest.arrival import Arrival, Found
 from greenpower.ingest.steps.clock import ClockRule, arrival_time

@@ -1,6 +1,6 @@
 """Queries of people and programs that read: pages in a total order, counts, all of bounded cost.
 
-What belongs here: how a page is found. What does not: parameters and links (`greenpower.api.paging`), writes.
+What belongs here: how a page is found. What does not: parameters and links (`greenpower.api.http.paging`), writes.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from pymongo.collection import Collection
 from werkzeug.test import TestResponse
 
-from greenpower.api.context import get_context
+from greenpower.api.http.context import get_context
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql

@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
-from greenpower.api.openapi import SCOPES, operations
-from greenpower.api.schema import ID
+from greenpower.api.http.openapi import SCOPES, operations
+from greenpower.api.telemetry.schema import ID
 from greenpower.app import create_app, sql_context
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings

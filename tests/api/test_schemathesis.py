@@ -25,7 +25,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, positive_data_acceptance
 from sqlalchemy import select
 
-from greenpower.api import token
+from greenpower.api.accounts import token
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql

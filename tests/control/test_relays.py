@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from greenpower.api.context import get_context, set_context
+from greenpower.api.http.context import get_context, set_context
 from greenpower.control.send import UNKNOWN
 from greenpower.sql import DeviceStatus, RoleName
 from greenpower.sql.time import now

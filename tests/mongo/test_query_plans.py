@@ -19,7 +19,7 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
-from greenpower.api.resolution import forget_shelves
+from greenpower.api.telemetry.resolution import forget_shelves
 from greenpower.catalog.registry import Registry
 from greenpower.embedded import Mongod
 from greenpower.ingest.arrival import Arrival
@@ -49,7 +49,7 @@ from greenpower.mongo.schema.layout import (
 from greenpower.rollups.backfill import backfill
 from greenpower.sql.session import sql_session
 from tests.api.conftest import close_app
-from tests.api.meter import METER, Meters, make_meters
+from tests.api.energy.meter import METER, Meters, make_meters
 from tests.mongo.query_plans import Asked, Record, recorded
 from tests.rollups.world import run_all
 

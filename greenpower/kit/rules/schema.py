@@ -10,7 +10,7 @@ import marshmallow as ma
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from greenpower.binding import bind
+from greenpower.api.telemetry.binding import bind
 from greenpower.catalog.registry import RegistryError
 from greenpower.datatype import DataType
 from greenpower.kit.plugin import Plugin

@@ -1,0 +1,195 @@
+"""`/api/api-keys/`: keys for machines, made by administrators, exchanged for short tokens by whoever holds one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, abort
+from sqlalchemy import select
+
+from greenpower.api.accounts import token
+from greenpower.api.accounts.revocation_cache import show_revoked
+from greenpower.api.http.auth import current_caller
+from greenpower.api.http.blueprint import Blueprint, describe
+from greenpower.api.http.cache import private, with_etag
+from greenpower.api.http.json import answer
+from greenpower.api.http.moment import STAMP, moment
+from greenpower.api.http.paging import PageQuery, PageSchema
+from greenpower.api.http.rate_limit import login_limits
+from greenpower.api.http.sql_page import list_answer
+from greenpower.api.http.text import text
+from greenpower.bus.revocation import ACCESS_SECONDS
+from greenpower.sql import ApiKey, RoleName, Scope
+from greenpower.sql.api_key import new_key, split_key
+from greenpower.sql.extensions import db
+from greenpower.sql.time import now
+from greenpower.sql.user import LARGEST_ID
+
+SCOPES = tuple(scope.value for scope in Scope)
+ONE = f"/<int(min=1, max={LARGEST_ID}):key_id>/"
+LONGEST_DAYS = 5 * 366
+SECRET = "gp_0123456789ab_" + "0" * 64
+EXAMPLE = {
+    "id": 1,
+    "name": "billing",
+    "public_id": "0123456789ab",
+    "scopes": ["telemetry:read"],
+    "role": "viewer",
+    "created_at": STAMP,
+    "expires_at": "2027-11-23T15:04:05.000Z",
+    "revoked_at": None,
+    "last_used_at": STAMP,
+}
+
+
+class KeySchema(ma.Schema):
+    """A key, without its secret."""
+
+    id = ma.fields.Integer(required=True, metadata=describe("the key's number"))
+    name = ma.fields.String(required=True, metadata=describe("what it is for"))
+    public_id = ma.fields.String(required=True, metadata=describe("the part of it that is no secret"))
+    scopes = ma.fields.List(ma.fields.String(), required=True, metadata=describe("what it is good for"))
+    role = ma.fields.String(required=True, metadata=describe("the role that its scopes amount to"))
+    created_at = moment("when it was made, UTC")
+    expires_at = moment("until when it is good, UTC")
+    revoked_at = moment("when it was revoked, UTC", null=True)
+    last_used_at = moment("when it was last exchanged, UTC", null=True)
+
+
+class MadeKeySchema(KeySchema):
+    """A key that was just made."""
+
+    key = ma.fields.String(required=True, metadata=describe("the key itself, shown this once", example=SECRET))
+
+
+class KeyPage(PageSchema):
+    """A page of keys."""
+
+    results = ma.fields.List(ma.fields.Nested(KeySchema), required=True)
+
+
+class NewKey(ma.Schema):
+    """A key to be made."""
+
+    name = text("what it is for", 120, 1, example="billing", required=True)
+    scopes = ma.fields.List(
+        ma.fields.String(validate=ma.validate.OneOf(SCOPES)),
+        required=True,
+        validate=ma.validate.Length(1, len(SCOPES)),
+        metadata=describe("what it is to be good for", example=["telemetry:read"]),
+    )
+    days = ma.fields.Integer(
+        load_default=365,
+        strict=True,
+        validate=ma.validate.Range(1, LONGEST_DAYS),
+        metadata=describe("how many days it is to be good"),
+    )
+
+
+class KeyExchange(ma.Schema):
+    """A key to be exchanged."""
+
+    key = ma.fields.String(
+        required=True, validate=ma.validate.Length(1, 200), metadata=describe("the key", example=SECRET)
+    )
+
+
+class KeyTokenSchema(ma.Schema):
+    """The token of a key."""
+
+    access = ma.fields.String(required=True, metadata=describe("send it as `Authorization: Bearer`"))
+    expires_in = ma.fields.Integer(
+        required=True, metadata=describe("seconds for which it is good", example=ACCESS_SECONDS)
+    )
+
+
+def make_blueprint() -> Blueprint:
+    """The resource."""
+    blueprint = Blueprint("api-keys", __name__, url_prefix="/api/api-keys", description="Keys for machines")
+
+    @blueprint.route("/")
+    @blueprint.guarded(RoleName.ADMIN)
+    @blueprint.errors(422, 503)
+    @blueprint.arguments(PageQuery)
+    @blueprint.response(200, KeyPage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE]})
+    def list_keys(query: dict[str, Any]) -> Response:
+        """List keys
+
+        Newest first, those that ran out or were revoked too.
+        """
+        return list_answer(query, select(ApiKey).order_by(ApiKey.id.desc()), lambda keys: [*map(present, keys)])
+
+    @blueprint.route("/", methods=["POST"])
+    @blueprint.guarded(RoleName.ADMIN)
+    @blueprint.errors(400, 413, 415, 422, 503)
+    @blueprint.arguments(NewKey, location="json")
+    @blueprint.response(201, MadeKeySchema, example={**EXAMPLE, "key": SECRET})
+    def add_key(body: dict[str, Any]) -> Response:
+        """Make a key
+
+        The answer alone holds the key; it is kept nowhere.
+        """
+        expires_at = now() + timedelta(days=body["days"])
+        key, secret = new_key(body["name"], sorted({*body["scopes"]}), expires_at, current_caller().id)
+        db.session.add(key)
+        db.session.commit()
+        return private(answer({**present(key), "key": secret}, 201))
+
+    @blueprint.route("/token/", methods=["POST"])
+    @login_limits
+    @blueprint.errors(400, 401, 413, 415, 422, 429, 503)
+    @blueprint.arguments(KeyExchange, location="json")
+    @blueprint.response(200, KeyTokenSchema)
+    def exchange_key(body: dict[str, str]) -> Response:
+        """Exchange a key for a token
+
+        For machines: the token is good for 15 minutes; then exchange the key again.
+        """
+        parts = split_key(body["key"])
+        key = db.session.scalar(select(ApiKey).where(ApiKey.public_id == parts[0])) if parts else None
+        if parts is None or key is None or not key.matches(parts[1]) or not key.is_good():
+            abort(401, "The key is wrong, has run out or was revoked.")
+        key.last_used_at = now()
+        access = token.key_token(key)
+        db.session.commit()
+        return private(answer({"access": access, "expires_in": ACCESS_SECONDS}))
+
+    @blueprint.route(ONE)
+    @blueprint.guarded(RoleName.ADMIN)
+    @blueprint.errors(404, 503)
+    @blueprint.response(200, KeySchema, example=EXAMPLE)
+    def show_key(key_id: int) -> Response:
+        """Show a key"""
+        return with_etag(answer(present(_find(key_id))))
+
+    @blueprint.route(ONE, methods=["DELETE"])
+    @blueprint.guarded(RoleName.ADMIN)
+    @blueprint.errors(404, 503)
+    @blueprint.response(204)
+    def revoke_key(key_id: int) -> Response:
+        """Revoke a key
+
+        It and its tokens end at once. It stays in the list.
+        """
+        key = _find(key_id)
+        key.revoked_at = key.revoked_at or now()
+        family = key.family
+        db.session.commit()
+        show_revoked([family])
+        return Response(status=204)
+
+    return blueprint
+
+
+def present(key: ApiKey) -> dict[str, Any]:
+    """A key as the API shows it."""
+    return {name: getattr(key, name) for name in EXAMPLE}
+
+
+def _find(key_id: int) -> ApiKey:
+    key = db.session.get(ApiKey, key_id)
+    if key is None:
+        abort(404, "There is no such key.")
+    return key

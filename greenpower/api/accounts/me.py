@@ -1,0 +1,105 @@
+"""`/api/users/me/` and `/api/roles/`: who one is, one's own password, and what the roles may do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, abort
+
+from greenpower.api.accounts.login import TokensSchema
+from greenpower.api.accounts.revocation_cache import show_revoked
+from greenpower.api.accounts.token import start_family
+from greenpower.api.accounts.users import EXAMPLE, ROLES, UserSchema, password_field, present
+from greenpower.api.http.auth import current_caller
+from greenpower.api.http.blueprint import Blueprint, describe
+from greenpower.api.http.cache import private, with_etag
+from greenpower.api.http.json import answer
+from greenpower.api.http.rate_limit import login_limits
+from greenpower.sql import RoleName, User
+from greenpower.sql.account import change_user
+from greenpower.sql.extensions import db
+from greenpower.sql.password import LONGEST, check_password
+from greenpower.sql.role import DESCRIPTIONS
+
+
+class PasswordChange(ma.Schema):
+    """One's own new password."""
+
+    old = ma.fields.String(
+        required=True, validate=ma.validate.Length(1, LONGEST), metadata=describe("the password until now")
+    )
+    new = password_field("the password from now on", required=True)
+
+
+class RoleSchema(ma.Schema):
+    """A role."""
+
+    name = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("its name"))
+    description = ma.fields.String(required=True, metadata=describe("what it may do"))
+
+
+class RoleList(ma.Schema):
+    """The roles."""
+
+    results = ma.fields.List(ma.fields.Nested(RoleSchema), required=True)
+
+
+def make_blueprint() -> Blueprint:
+    """One's own account."""
+    blueprint = Blueprint("me", __name__, url_prefix="/api/users/me", description="One's own account")
+
+    @blueprint.route("/")
+    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.errors(503)
+    @blueprint.response(200, UserSchema, example=EXAMPLE)
+    def show_me() -> Response:
+        """Show who one is"""
+        return with_etag(answer(present(_me())))
+
+    @blueprint.route("/password/", methods=["POST"])
+    @blueprint.guarded(RoleName.VIEWER)
+    @login_limits
+    @blueprint.errors(400, 409, 413, 415, 422, 429, 503)
+    @blueprint.arguments(PasswordChange, location="json")
+    @blueprint.response(200, TokensSchema)
+    def change_password(body: dict[str, str]) -> Response:
+        """Change one's own password
+
+        Ends all of one's logins, this one too, and answers with the tokens of a new one. 409 where the old password is
+        wrong.
+        """
+        user = _me()
+        if not check_password(user.password_hash, body["old"]):
+            abort(409, "The old password is wrong.")
+        ended = change_user(user, password=body["new"])
+        tokens = start_family(user)
+        show_revoked(ended)
+        return private(answer(tokens))
+
+    return blueprint
+
+
+def make_role_blueprint() -> Blueprint:
+    """The roles."""
+    blueprint = Blueprint("roles", __name__, url_prefix="/api/roles", description="What the roles may do")
+
+    @blueprint.route("/")
+    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.response(200, RoleList)
+    def list_roles() -> Response:
+        """List the roles
+
+        Least first; each may what the ones before it may.
+        """
+        roles: list[dict[str, Any]] = [{"name": role.value, "description": DESCRIPTIONS[role]} for role in RoleName]
+        return with_etag(answer({"results": roles}))
+
+    return blueprint
+
+
+def _me() -> User:
+    user = db.session.get(User, current_caller().id)
+    if user is None:
+        abort(401, "The token was revoked.")
+    return user

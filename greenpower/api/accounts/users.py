@@ -1,0 +1,172 @@
+"""`/api/users/`: who may log in. For administrators; one's own account is in `greenpower.api.accounts.me`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, abort
+from sqlalchemy import select
+
+from greenpower.api.accounts.revocation_cache import show_revoked
+from greenpower.api.http.blueprint import Blueprint, describe
+from greenpower.api.http.cache import with_etag
+from greenpower.api.http.json import answer
+from greenpower.api.http.moment import STAMP, moment
+from greenpower.api.http.paging import PageQuery, PageSchema
+from greenpower.api.http.sql_page import list_answer
+from greenpower.sql import RoleName, User
+from greenpower.sql.account import LastAdministrator, change_user, delete_user
+from greenpower.sql.extensions import db
+from greenpower.sql.password import LONGEST, SHORTEST
+from greenpower.sql.setup import make_user
+from greenpower.sql.user import LARGEST_ID, find_user
+
+ROLES = tuple(role.value for role in RoleName)
+ONE = f"/<int(min=1, max={LARGEST_ID}):user_id>/"
+EXAMPLE = {"id": 2, "username": "ada", "role": "operator", "active": True, "created_at": STAMP, "last_login_at": STAMP}
+
+
+def password_field(what: str, **options: Any) -> ma.fields.String:
+    """A field for a new password. what: its description."""
+    checks = ma.validate.Length(SHORTEST, LONGEST)
+    return ma.fields.String(validate=checks, metadata=describe(what, example="correct horse battery"), **options)
+
+
+class UserSchema(ma.Schema):
+    """A user, never with the password."""
+
+    id = ma.fields.Integer(required=True, metadata=describe("the user's number"))
+    username = ma.fields.String(required=True, metadata=describe("the name to log in with"))
+    role = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("what he may do"))
+    active = ma.fields.Boolean(required=True, metadata=describe("whether he may log in"))
+    created_at = moment("when he was made, UTC")
+    last_login_at = moment("when he last logged in, UTC; null: never", null=True)
+
+
+class UserPage(PageSchema):
+    """A page of users."""
+
+    results = ma.fields.List(ma.fields.Nested(UserSchema), required=True)
+
+
+class NewUser(ma.Schema):
+    """A user to be made."""
+
+    username = ma.fields.String(
+        required=True,
+        validate=ma.validate.Regexp(r"^[A-Za-z0-9_.@+-]{1,150}$"),
+        metadata=describe("letters, digits and . @ + - _", example="ada"),
+    )
+    password = password_field("his first password", required=True)
+    role = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("what he may do"))
+
+
+class UserChange(ma.Schema):
+    """What to change of a user."""
+
+    password = password_field("a new password; ends his logins")
+    role = ma.fields.String(validate=ma.validate.OneOf(ROLES), metadata=describe("a new role; ends his logins"))
+    active = ma.fields.Boolean(metadata=describe("false shuts him out at once"))
+
+
+def make_blueprint() -> Blueprint:
+    """The resource."""
+    blueprint = Blueprint("users", __name__, url_prefix="/api/users", description="Users and their roles")
+
+    @blueprint.route("/")
+    @blueprint.guarded(RoleName.ADMIN)
+    @blueprint.errors(422, 503)
+    @blueprint.arguments(PageQuery)
+    @blueprint.response(200, UserPage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE]})
+    def list_users(query: dict[str, Any]) -> Response:
+        """List users
+
+        By name.
+        """
+        return list_answer(query, select(User).order_by(User.username), lambda users: [*map(present, users)])
+
+    @blueprint.route("/", methods=["POST"])
+    @blueprint.guarded(RoleName.ADMIN)
+    @blueprint.errors(400, 409, 413, 415, 422, 503)
+    @blueprint.arguments(NewUser, location="json")
+    @blueprint.response(201, UserSchema, example=EXAMPLE)
+    def add_user(body: dict[str, Any]) -> Response:
+        """Make a user
+
+        409 where the name is taken.
+        """
+        if not make_user(body["username"].rstrip("\n"), body["password"], RoleName(body["role"])):
+            abort(409, "There is a user of that name.")
+        user = find_user(body["username"].rstrip("\n"))
+        assert user is not None
+        return answer(present(user), 201)
+
+    @blueprint.route(ONE)
+    @blueprint.guarded(RoleName.ADMIN)
+    @blueprint.errors(404, 503)
+    @blueprint.response(200, UserSchema, example=EXAMPLE)
+    def show_user(user_id: int) -> Response:
+        """Show a user"""
+        return with_etag(answer(present(_find(user_id))))
+
+    @blueprint.route(ONE, methods=["PATCH"])
+    @blueprint.guarded(RoleName.ADMIN)
+    @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
+    @blueprint.arguments(UserChange, location="json")
+    @blueprint.response(200, UserSchema, example=EXAMPLE)
+    def alter_user(body: dict[str, Any], user_id: int) -> Response:
+        """Change a user
+
+        A new password, another role and shutting out end all his logins at once. 409 for the last administrator.
+        """
+        user = _find(user_id)
+        role = RoleName(body["role"]) if "role" in body else None
+        try:
+            ended = change_user(user, password=body.get("password"), role=role, active=body.get("active"))
+        except LastAdministrator as error:
+            db.session.rollback()
+            abort(409, str(error))
+        shown = present(user)
+        db.session.commit()
+        show_revoked(ended)
+        return answer(shown)
+
+    @blueprint.route(ONE, methods=["DELETE"])
+    @blueprint.guarded(RoleName.ADMIN)
+    @blueprint.errors(404, 409, 503)
+    @blueprint.response(204)
+    def remove_user(user_id: int) -> Response:
+        """Delete a user
+
+        All his logins end at once. 409 for the last administrator.
+        """
+        try:
+            ended = delete_user(_find(user_id))
+        except LastAdministrator as error:
+            db.session.rollback()
+            abort(409, str(error))
+        db.session.commit()
+        show_revoked(ended)
+        return Response(status=204)
+
+    return blueprint
+
+
+def present(user: User) -> dict[str, Any]:
+    """A user as the API shows him."""
+    return {
+        "id": user.id,
+        "username": user.username,
+        "role": user.role.name,
+        "active": user.active,
+        "created_at": user.created_at,
+        "last_login_at": user.last_login_at,
+    }
+
+
+def _find(user_id: int) -> User:
+    user = db.session.get(User, user_id)
+    if user is None:
+        abort(404, "There is no such user.")
+    return user

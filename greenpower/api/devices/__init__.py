@@ -1,0 +1,1 @@
+"""Devices, the commands they are given, and service zones."""

@@ -1,0 +1,174 @@
+"""`/api/service-zones/`: the groups that devices are put into."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, abort
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from greenpower.api.devices.settings_cache import project
+from greenpower.api.http.blueprint import Blueprint, describe
+from greenpower.api.http.cache import with_etag
+from greenpower.api.http.json import answer
+from greenpower.api.http.moment import STAMP, moment
+from greenpower.api.http.paging import PageQuery, PageSchema
+from greenpower.api.http.sql_page import list_answer
+from greenpower.api.http.text import text
+from greenpower.sql import Device, RoleName, ServiceZone
+from greenpower.sql.extensions import db
+from greenpower.sql.user import LARGEST_ID
+
+ONE = f"/<int(min=1, max={LARGEST_ID}):zone_id>/"
+EXAMPLE = {
+    "id": 1,
+    "name": "Block A",
+    "description": "feeder 1",
+    "devices": 12,
+    "created_at": STAMP,
+    "updated_at": STAMP,
+}
+TAKEN = "There is a zone of that name."
+
+
+class ZoneSchema(ma.Schema):
+    """A zone."""
+
+    id = ma.fields.Integer(required=True, metadata=describe("the zone's number"))
+    name = ma.fields.String(required=True, metadata=describe("its name"))
+    description = ma.fields.String(required=True, metadata=describe("what it is"))
+    devices = ma.fields.Integer(required=True, metadata=describe("how many devices are in it"))
+    created_at = moment("when it was made, UTC")
+    updated_at = moment("when it was last changed, UTC")
+
+
+class ZonePage(PageSchema):
+    """A page of zones."""
+
+    results = ma.fields.List(ma.fields.Nested(ZoneSchema), required=True)
+
+
+class NewZone(ma.Schema):
+    """A zone to be made."""
+
+    name = text("its name, like no other's", 120, 1, example="Block A", required=True)
+    description = text("what it is", 500, load_default="")
+
+
+class ZoneChange(ma.Schema):
+    """What to change of a zone."""
+
+    name = text("its name, like no other's", 120, 1, example="Block A")
+    description = text("what it is", 500)
+
+
+def make_blueprint() -> Blueprint:
+    """The resource."""
+    blueprint = Blueprint("zones", __name__, url_prefix="/api/service-zones", description="Groups of devices")
+
+    @blueprint.route("/")
+    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.errors(422, 503)
+    @blueprint.arguments(PageQuery)
+    @blueprint.response(200, ZonePage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE]})
+    def list_zones(query: dict[str, Any]) -> Response:
+        """List zones
+
+        By name.
+        """
+        return list_answer(query, select(ServiceZone).order_by(ServiceZone.name), _present_all)
+
+    @blueprint.route("/", methods=["POST"])
+    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.errors(400, 409, 413, 415, 422, 503)
+    @blueprint.arguments(NewZone, location="json")
+    @blueprint.response(201, ZoneSchema, example=EXAMPLE)
+    def add_zone(body: dict[str, str]) -> Response:
+        """Make a zone
+
+        409 where the name is taken.
+        """
+        zone = ServiceZone(**body)
+        db.session.add(zone)
+        _commit()
+        return answer(_present(zone), 201)
+
+    @blueprint.route(ONE)
+    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.errors(404, 503)
+    @blueprint.response(200, ZoneSchema, example=EXAMPLE)
+    def show_zone(zone_id: int) -> Response:
+        """Show a zone
+
+        Its devices are in the list of devices, by `zone_id`.
+        """
+        return with_etag(answer(_present(_find(zone_id))))
+
+    @blueprint.route(ONE, methods=["PATCH"])
+    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
+    @blueprint.arguments(ZoneChange, location="json")
+    @blueprint.response(200, ZoneSchema, example=EXAMPLE)
+    def alter_zone(body: dict[str, str], zone_id: int) -> Response:
+        """Change a zone
+
+        409 where the name is taken.
+        """
+        zone = _find(zone_id)
+        for name, value in body.items():
+            setattr(zone, name, value)
+        _commit()
+        return answer(_present(zone))
+
+    @blueprint.route(ONE, methods=["DELETE"])
+    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.errors(404, 503)
+    @blueprint.response(204)
+    def remove_zone(zone_id: int) -> Response:
+        """Delete a zone
+
+        Its devices stay, in no zone.
+        """
+        zone = _find(zone_id)
+        devices = list(db.session.scalars(select(Device).where(Device.zone_id == zone_id)))
+        for device in devices:
+            device.zone = None
+        db.session.flush()
+        db.session.delete(zone)
+        db.session.commit()
+        project(devices)
+        return Response(status=204)
+
+    return blueprint
+
+
+def _present(zone: ServiceZone) -> dict[str, Any]:
+    return _present_all([zone])[0]
+
+
+def _present_all(zones: list[ServiceZone]) -> list[dict[str, Any]]:
+    """Zones as the API shows them."""
+    ids = [zone.id for zone in zones]
+    query = select(Device.zone_id, func.count()).where(Device.zone_id.in_(ids)).group_by(Device.zone_id)
+    counts = {zone_id: count for zone_id, count in db.session.execute(query)}
+    return [
+        {name: getattr(zone, name) for name in EXAMPLE if name != "devices"} | {"devices": counts.get(zone.id, 0)}
+        for zone in zones
+    ]
+
+
+def _find(zone_id: int) -> ServiceZone:
+    zone = db.session.get(ServiceZone, zone_id)
+    if zone is None:
+        abort(404, "There is no such zone.")
+    return zone
+
+
+def _commit() -> None:
+    try:
+        db.session.commit()
+    except IntegrityError:
+        db.session.rollback()
+        abort(409, TAKEN)

@@ -1,0 +1,1 @@
+"""Energy: consumption by calendar buckets, and incidents of counters."""

@@ -1,0 +1,96 @@
+"""`/api/incidents/`: resets, steps, swaps and the like of all counters, as the rollups found them. Those of one device,
+and what operators say of them, are in `greenpower.api.energy.device_incidents`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+import pymongo
+from flask import Response
+from pymongo import DESCENDING
+
+from greenpower.api.http.blueprint import Blueprint, describe
+from greenpower.api.http.context import database
+from greenpower.api.http.moment import moment
+from greenpower.api.http.paging import PageQuery, PageSchema, page_answer, skipped
+from greenpower.api.http.time_range import RangeQuery
+from greenpower.api.telemetry.schema import DEVICE, TYPE
+from greenpower.mongo.client import Document
+from greenpower.mongo.query import COUNTED_AT_MOST, SECONDS, Page, between
+from greenpower.mongo.rollups.incidents import CONFIRMED, NOTED, OPEN, REJECTED
+from greenpower.mongo.schema.layout import INCIDENTS
+from greenpower.sql import RoleName
+
+STATUSES = (NOTED, OPEN, CONFIRMED, REJECTED)
+NUMBERS = ("value", "before", "correction")
+
+
+class IncidentQuery(PageQuery, RangeQuery):
+    """Which incidents."""
+
+    type = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("data type, by name"))
+    device_id = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("the device"))
+    status = ma.fields.String(validate=ma.validate.OneOf(STATUSES), metadata=describe("`open`: to be decided"))
+
+
+class IncidentSchema(ma.Schema):
+    """Something that befell a counter."""
+
+    id = ma.fields.String(required=True, metadata=describe("its own id"))
+    type = ma.fields.String(required=True, metadata=describe("data type", example=TYPE))
+    device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
+    field = ma.fields.String(required=True, metadata=describe("the counter", example="zygsz"))
+    incident = ma.fields.String(required=True, metadata=describe("what it is", example="reset"))
+    at = moment("when, UTC")
+    value = ma.fields.Float(required=True, allow_none=True, metadata=describe("the register then"))
+    before = ma.fields.Float(required=True, allow_none=True, metadata=describe("the register before it"))
+    correction = ma.fields.Float(required=True, allow_none=True, metadata=describe("what it adds to the energy"))
+    status = ma.fields.String(
+        required=True, validate=ma.validate.OneOf(STATUSES), metadata=describe("what the operator said of it")
+    )
+
+
+class IncidentPage(PageSchema):
+    """A page of incidents."""
+
+    results = ma.fields.List(ma.fields.Nested(IncidentSchema), required=True)
+
+
+def make_blueprint() -> Blueprint:
+    """The resource."""
+    blueprint = Blueprint("incidents", __name__, url_prefix="/api/incidents", description="What befell counters")
+
+    @blueprint.route("/")
+    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.errors(422, 503)
+    @blueprint.arguments(IncidentQuery)
+    @blueprint.response(200, IncidentPage)
+    def list_incidents(query: dict[str, Any]) -> Response:
+        """List incidents of counters
+
+        Newest first; those only that still hold.
+        """
+        wanted: Document = {name: query[name] for name in ("type", "device_id", "status") if name in query}
+        return incident_page(query, wanted)
+
+    return blueprint
+
+
+def incident_page(query: dict[str, Any], wanted: Document) -> Response:
+    """The answer of a list of incidents: of those wanted, what a query's page and range of time take."""
+    wanted = {**wanted, "current": True, **between("at", query.get("start_time"), query.get("end_time"))}
+    collection, size = database()[INCIDENTS], query["page_size"]
+    with pymongo.timeout(SECONDS):
+        found = list(collection.find(wanted).sort("at", DESCENDING).skip(skipped(query)).limit(size + 1))
+        count = collection.count_documents(wanted, limit=COUNTED_AT_MOST)
+    page = Page(documents=found[:size], more=len(found) > size)
+    return page_answer(query, page, count, present)
+
+
+def present(document: Document) -> Document:
+    """An incident as the API shows it."""
+    text = {name: document[name] for name in ("type", "device_id", "field", "at", "status")}
+    numbers = {name: document.get(name) for name in NUMBERS}
+    kind = "swap" if document["swap"] else str(document["incident"])
+    return {"id": str(document["_id"]), **text, "incident": kind, **numbers}

@@ -1,0 +1,1 @@
+"""What every resource uses: authentication, errors, pages, rate limits, JSON and the server."""

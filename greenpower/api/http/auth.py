@@ -1,0 +1,158 @@
+"""Who is calling: the JWT callbacks and the check of roles. Tokens are made in `greenpower.api.accounts.token`."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from flask import Flask, Response, abort, current_app, g, request
+from flask_jwt_extended import get_current_user, verify_jwt_in_request
+from jwt.exceptions import DecodeError
+from sqlalchemy import bindparam, select
+
+from greenpower.api.http.errors import problem
+from greenpower.sql import ApiKey, Role, RoleName, Scope, TokenFamily, User
+from greenpower.sql.extensions import db, jwt
+
+# The users' ids, as far as every database counts them.
+SUBJECT = re.compile(r"[1-9][0-9]{0,8}")
+KEY_SUBJECT = re.compile(r"key-([0-9a-f]{12})")
+BEARER = "Bearer "
+CLAIMS = "greenpower-claims"
+# Tokens whose signature was checked a moment ago; about 1 MB.
+MOST_CLAIMS = 1_000
+SCOPES = frozenset(scope.value for scope in Scope)
+# Asked with every request, so it is built once.
+CALLER = (
+    select(User.id, User.username, Role.name)
+    .join(Role, Role.id == User.role_id)
+    .join(TokenFamily, TokenFamily.user_id == User.id)
+    .where(
+        TokenFamily.id == bindparam("family"),
+        TokenFamily.revoked_at.is_(None),
+        User.id == bindparam("user"),
+        User.active.is_(True),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The user or key of a request, as the database has it now. scopes: None for users, who are bound by role alone."""
+
+    id: int
+    username: str
+    role: RoleName
+    scopes: frozenset[str] | None = None
+
+
+class Claims:
+    """What tokens say whose signature was checked before: checking it again would give the same, a third of a
+    millisecond later. What may change meanwhile, whether a token has expired or was revoked, is looked at each time."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, token: str) -> dict[str, Any] | None:
+        """The claims of an access token that was checked and has not expired."""
+        with self._lock:
+            claims = self._known.get(token)
+        return claims if claims is not None and claims["exp"] > time.time() else None
+
+    def put(self, token: str, claims: dict[str, Any]) -> None:
+        """Remember what was checked; the oldest are forgotten."""
+        with self._lock:
+            self._known[token] = claims
+            if len(self._known) > MOST_CLAIMS:
+                self._known.popitem(last=False)
+
+
+def init_auth(app: Flask) -> None:
+    """Bind the JWT extension to an app, with errors in the API's shape."""
+    jwt.init_app(app)
+    app.extensions[CLAIMS] = Claims()
+    jwt.user_lookup_loader(_find_caller)
+    jwt.user_lookup_error_loader(_gone)
+    jwt.unauthorized_loader(_missing)
+    jwt.invalid_token_loader(_invalid)
+    jwt.expired_token_loader(_expired)
+
+
+def check_caller(role: RoleName, scope: str = "") -> Caller:
+    """The caller, if his token is good, his role at least this one and, of a key, the scope among its own.
+
+    Aborts with 401 or 403.
+    """
+    caller = g.caller = _authenticate()
+    if not caller.role.includes(role):
+        abort(403, f"This needs the role {role}; {caller.username} is {caller.role}.")
+    if caller.scopes is not None and scope not in caller.scopes:
+        abort(403, f"This needs the scope {scope}." if scope in SCOPES else "This is for users, not for keys.")
+    return caller
+
+
+def current_caller() -> Caller:
+    """The caller of the request, as `check_caller` found it."""
+    caller = g.caller
+    assert isinstance(caller, Caller)
+    return caller
+
+
+def _authenticate() -> Caller:
+    """The caller that the request's token names. Aborts with 401, or raises what the callbacks above answer."""
+    header = request.headers.get("Authorization", "")
+    token = header.removeprefix(BEARER)
+    remembered: Claims = current_app.extensions[CLAIMS]
+    if header.startswith(BEARER) and (claims := remembered.get(token)) is not None:
+        caller = _find_caller({}, claims)
+        return abort(_gone({}, claims)) if caller is None else caller
+    try:
+        verified = verify_jwt_in_request()
+    except RecursionError:
+        raise DecodeError("nested beyond all measure") from None
+    caller = get_current_user()
+    assert verified is not None and isinstance(caller, Caller)
+    remembered.put(token, verified[1])
+    return caller
+
+
+def _find_caller(_header: dict[str, Any], claims: dict[str, Any]) -> Caller | None:
+    """The user or key of a token, unless the login it came from was ended or it was shut out."""
+    if key := KEY_SUBJECT.fullmatch(claims["sub"]):
+        return _find_key(key[1])
+    if not SUBJECT.fullmatch(claims["sub"]):
+        return None
+    # Without the session: the connection is back in the pool before the view starts its own work.
+    with db.engine.connect() as connection:
+        row = connection.execute(CALLER, {"family": str(claims.get("fam")), "user": int(claims["sub"])}).one_or_none()
+    return None if row is None else Caller(id=row.id, username=row.username, role=RoleName(row.name))
+
+
+def _find_key(public_id: str) -> Caller | None:
+    key = db.session.scalar(select(ApiKey).where(ApiKey.public_id == public_id))
+    if key is None or not key.is_good():
+        return None
+    found = Caller(id=key.id, username=key.family, role=key.role, scopes=frozenset(key.scopes))
+    db.session.rollback()
+    return found
+
+
+def _gone(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
+    return problem(401, "The token was revoked.")
+
+
+def _missing(_reason: str) -> Response:
+    return problem(401, "This needs a token: `Authorization: Bearer <access token>`.")
+
+
+def _invalid(_reason: str) -> Response:
+    return problem(401, "The token is not one of ours, or not one for this.")
+
+
+def _expired(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
+    return problem(401, "The token has expired.")

@@ -1,0 +1,93 @@
+"""Errors: one shape for all of them, `{"code", "status", "message", "errors"}`, always `application/json`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import flask_smorest
+import marshmallow as ma
+from flask import Flask, Response
+from pymongo.errors import ConnectionFailure, PyMongoError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+
+from greenpower.api.http.json import answer
+
+log = logging.getLogger(__name__)
+
+MESSAGES = {
+    404: "There is nothing here.",
+    413: "The body is too large.",
+    422: "A parameter or a value in the body cannot be used; `errors` says which and why.",
+    500: "Something went wrong here. It has been logged.",
+}
+
+
+class ErrorSchema(ma.Schema):
+    """An error."""
+
+    code = ma.fields.Integer(required=True, metadata={"description": "HTTP status code", "example": 422})
+    status = ma.fields.String(required=True, metadata={"description": "its name", "example": "Unprocessable Entity"})
+    message = ma.fields.String(required=True, metadata={"description": "what is wrong, for people"})
+    errors = ma.fields.Dict(
+        required=True,
+        keys=ma.fields.String(),
+        metadata={"description": "for each place and parameter, what is wrong with it", "example": {}},
+    )
+
+
+def problem(
+    code: int, message: str = "", errors: Any = None, headers: dict[str, str] | None = None, **more: Any
+) -> Response:
+    """An error response. more: further keys, where an error has more to tell."""
+    status = HTTP_STATUS_CODES.get(code, "Unknown Error")
+    text = message or MESSAGES.get(code) or status
+    response = answer({"code": code, "status": status, "message": text, "errors": errors or {}, **more}, code)
+    response.headers.update(headers or {})
+    if code == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]
+    """flask-smorest with this module's errors."""
+
+    ERROR_SCHEMA = ErrorSchema
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        data: dict[str, Any] = getattr(error, "data", None) or {}
+        code = error.code or 500
+        default = "" if code in MESSAGES else (error.description or "")
+        response = problem(code, data.get("message") or default, data.get("errors") or data.get("messages"))
+        for name, value in error.get_headers():
+            if name.lower() not in ("content-type", "content-length"):
+                response.headers[name] = value
+        response.headers.update(data.get("headers") or {})
+        return response
+
+
+def register_errors(app: Flask) -> None:
+    """Answer 503, not 500, where a database is away: the caller may try again."""
+
+    @app.errorhandler(PyMongoError)
+    def _mongo(error: PyMongoError) -> Response:
+        if isinstance(error, ConnectionFailure) or error.timeout:
+            log.warning("MongoDB: %s: %.300s", type(error).__name__, error)
+            if error.timeout and not isinstance(error, ConnectionFailure):
+                return problem(503, "The query took too long. Ask for less: a device, a shorter range of time.")
+            return problem(503, "The telemetry database does not answer.", headers={"Retry-After": "5"})
+        return _internal(error)
+
+    @app.errorhandler(OperationalError)
+    @app.errorhandler(InterfaceError)
+    @app.errorhandler(PoolTimeout)
+    def _sql(error: Exception) -> Response:
+        log.warning("SQL: %s: %.300s", type(error).__name__, getattr(error, "orig", None) or error)
+        return problem(503, "The user database does not answer.", headers={"Retry-After": "5"})
+
+    def _internal(error: Exception) -> Response:
+        log.error("unhandled", exc_info=error)
+        return problem(500)

@@ -1,0 +1,81 @@
+"""What the OpenAPI text says of every operation alike: who may call it, and that callers may ask too often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from greenpower.api.http.blueprint import area_of, scope_of
+from greenpower.sql import Scope
+
+METHODS = ("get", "post", "put", "patch", "delete")
+SCOPES = frozenset(scope.value for scope in Scope)
+UNLIMITED = ("/api/health/", "/api/ready/")
+TOO_MANY = "TOO_MANY_REQUESTS"
+
+Schema = dict[str, Any]
+
+
+def operations(schema: Schema) -> Iterator[tuple[str, str, Schema]]:
+    """Path, method and description of each operation."""
+    for path, item in schema["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+def complete(schema: Schema) -> Schema:
+    """The schema with roles, scopes and rate limits told. Changes and returns it."""
+    for path, method, operation in operations(schema):
+        if not path.startswith(UNLIMITED):
+            operation["responses"].setdefault("429", {"$ref": f"#/components/responses/{TOO_MANY}"})
+        if role := operation.get("x-role"):
+            scope = scope_of(area_of(path), method)
+            if scope in SCOPES:
+                operation["x-scope"] = scope
+                who = f"Needs the role `{role}`; a key, the scope `{scope}`."
+            else:
+                who = f"Needs the role `{role}`; not for keys."
+        else:
+            who = "Needs no token."
+        operation["description"] = "\n\n".join(filter(None, (operation.get("description", "").strip(), who)))
+    return schema
+
+
+def resolve(schema: Schema, node: Schema) -> Schema:
+    """What a reference within the schema leads to; what is none, as it is."""
+    while "$ref" in node:
+        target: Any = schema
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        node = target
+    return node
+
+
+def body_schema(schema: Schema, operation: Schema) -> Schema | None:
+    """The schema of an operation's body, None where it takes none."""
+    content = operation.get("requestBody", {}).get("content", {})
+    found = content.get("application/json", {}).get("schema")
+    return None if found is None else resolve(schema, found)
+
+
+def sample(schema: Schema, node: Schema) -> Any:
+    """An example of what a schema describes, from its examples, defaults and bounds."""
+    node = resolve(schema, node)
+    for key in ("example", "default"):
+        if key in node:
+            return node[key]
+    if "enum" in node:
+        return node["enum"][0]
+    kind = node.get("type")
+    if isinstance(kind, list):
+        kind = next((item for item in kind if item != "null"), None)
+    if kind == "object":
+        return {name: sample(schema, child) for name, child in node.get("properties", {}).items()}
+    if kind == "array":
+        return [sample(schema, node.get("items", {}))]
+    if kind in ("integer", "number"):
+        return node.get("minimum", 1)
+    if kind == "boolean":
+        return True
+    return "string"

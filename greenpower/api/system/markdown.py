@@ -1,0 +1,103 @@
+"""The API's description as a page of Markdown, made from its OpenAPI text: docs/api.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from greenpower.api.http.openapi import Schema, body_schema, operations, resolve
+
+PREFIX = "/api/telemetry/"
+OWN = "/api/telemetry/events/"
+TYPE = "<endpoint>"
+HEAD = """# The API
+
+Made from the schema at `/api/schema/` by `greenpower docs routes --write`; do not edit.
+
+Log in at `/api/users/token/` (or exchange a key at `/api/api-keys/token/`) and send the access token with every
+request: `Authorization: Bearer <token>`. Times are UTC, ISO 8601. Every error has one shape:
+`{"code", "status", "message", "errors"}`. Every answer carries `X-Request-ID`, which is also in the log; send one of
+your own (8 to 64 of `A-Z a-z 0-9 . _ -`) to follow a request. Lists of devices, zones, users and keys, and this schema,
+have an `ETag`: send it back as `If-None-Match` and get 304 while nothing has changed. Who asks too often gets 429 with
+`Retry-After`.
+"""
+
+
+def api_page(schema: Schema) -> str:
+    """The page."""
+    tags: dict[str, list[str]] = {}
+    served: dict[str, list[str]] = {}
+    for path, method, operation in operations(schema):
+        name, shown = operation["tags"][0], path
+        if path.startswith(PREFIX) and path != OWN:
+            endpoint, _, rest = path.removeprefix(PREFIX).partition("/")
+            name, shown = "telemetry", f"{PREFIX}{TYPE}/{rest}"
+            key = f"{method} {shown}"
+            served.setdefault(key, []).append(endpoint)
+            if len(served[key]) > 1:
+                continue
+            operation = {**operation, "summary": operation["summary"].split(":")[0]}
+        tags.setdefault(name, []).append("\n".join(_operation(schema, shown, method, operation)))
+    titles = {tag["name"]: tag.get("description", "") for tag in schema["tags"]}
+    titles["telemetry"] = "Telemetry, for each data type"
+    parts = [HEAD]
+    for name, texts in tags.items():
+        parts.append(f"## {titles[name]}\n")
+        if name == "telemetry":
+            parts.append(_types(served))
+        parts += texts
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _types(served: dict[str, list[str]]) -> str:
+    """Which endpoints have which views."""
+    everywhere = max(served.values(), key=len)
+    lines = [f"`{TYPE}` is one of {', '.join(f'`{name}`' for name in everywhere)}."]
+    for key, names in served.items():
+        if len(names) < len(everywhere):
+            lines.append(f"`{key.split()[1]}` is there for {', '.join(f'`{name}`' for name in names)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _operation(schema: Schema, path: str, method: str, operation: Schema) -> Iterator[str]:
+    yield f"### {method.upper()} `{path}`\n"
+    yield f"{operation['summary']}. {operation['description']}\n"
+    if parameters := [resolve(schema, item) for item in operation.get("parameters", ())]:
+        rows = (
+            (f"`{item['name']}`", _kind(item["schema"]), _yes(item.get("required")), item.get("description", ""))
+            for item in parameters
+        )
+        yield _table(("parameter", "type", "needed", "what"), rows)
+    if body := body_schema(schema, operation):
+        needed = set(body.get("required", ()))
+        rows = (
+            (f"`{name}`", _kind(resolve(schema, field)), _yes(name in needed), field.get("description", ""))
+            for name, field in body.get("properties", {}).items()
+        )
+        yield _table(("in the body", "type", "needed", "what"), rows)
+    codes = sorted(code for code in operation["responses"] if code != "default")
+    yield f"Answers: {', '.join(codes)}.\n"
+
+
+def _kind(field: dict[str, Any]) -> str:
+    """A field's type, default and bounds in a few words."""
+    kind = field.get("type", "")
+    words = [" or ".join(kind) if isinstance(kind, list) else str(kind)]
+    if "enum" in field:
+        words = [" or ".join(f"`{value}`" for value in field["enum"] if value is not None)]
+    if "minimum" in field or "maximum" in field:
+        words.append(f"{field.get('minimum', '')} … {field.get('maximum', '')}".strip())
+    elif "minLength" in field or "maxLength" in field:
+        words.append(f"{field.get('minLength', 0)} … {field.get('maxLength', '')} characters")
+    if "default" in field and field["default"] not in (None, "", []):
+        words.append(f"default `{field['default']}`")
+    return ", ".join(word for word in words if word)
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else ""
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines) + "\n"

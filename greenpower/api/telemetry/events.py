@@ -1,0 +1,162 @@
+"""`/api/telemetry/events/`: every frame as it was received, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import marshmallow as ma
+from bson import ObjectId
+from flask import Response
+
+from greenpower.api.http.blueprint import Blueprint, describe
+from greenpower.api.http.context import database
+from greenpower.api.http.moment import STAMP, moment
+from greenpower.api.http.paging import PageQuery, PageSchema, page_answer, skipped
+from greenpower.api.http.time_range import RangeQuery
+from greenpower.api.telemetry.resource import path
+from greenpower.api.telemetry.schema import DEVICE, ID, TOPIC, TYPE
+from greenpower.mongo.client import Document
+from greenpower.mongo.events.store import REDELIVERED, Outcome
+from greenpower.mongo.query import between, count, find_page, one_of
+from greenpower.mongo.schema.layout import ADDED_NOTHING, EVENTS
+from greenpower.sql import RoleName
+
+ENDPOINT = "events"
+OUTCOMES = tuple(outcome.value for outcome in Outcome)
+FILTERS = ("type", "topic", "device_id", "outcome", "reason")
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class EventQuery(PageQuery, RangeQuery):
+    """Which events. Times are those of arrival."""
+
+    id = ma.fields.String(
+        validate=ma.validate.Regexp(r"[0-9a-fA-F]{24}\Z"), metadata=describe("one event, as the log of ingest names it")
+    )
+    type = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("data type, by name"))
+    topic = ma.fields.String(validate=ma.validate.Length(1, 1024), metadata=describe("exactly this topic"))
+    device_id = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("device, where it is known"))
+    outcome = ma.fields.String(validate=ma.validate.OneOf(OUTCOMES), metadata=describe("what became of the frame"))
+    reason = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("why, for example `zero-frame`"))
+
+
+class EventSchema(ma.Schema):
+    """A frame as it was received."""
+
+    id = ma.fields.String(required=True, metadata=describe("the event's own id", example=ID))
+    topic = ma.fields.String(required=True, metadata=describe("where it came from", example=TOPIC))
+    device_id = ma.fields.String(
+        required=True, allow_none=True, metadata=describe("the device, null where the frame named none")
+    )
+    timestamp = moment("when it arrived, UTC")
+    payload = ma.fields.String(required=True, metadata=describe("the frame as text, as hex digits where `hex` is true"))
+    type = ma.fields.String(required=True, allow_none=True, metadata=describe("data type; null: no plugin claims it"))
+    outcome = ma.fields.String(
+        required=True, validate=ma.validate.OneOf(OUTCOMES), metadata=describe("what became of it")
+    )
+    reason = ma.fields.String(required=True, allow_none=True, metadata=describe("why it was not stored"))
+    detail = ma.fields.String(required=True, allow_none=True, metadata=describe("the same for people"))
+    left_out = ma.fields.Dict(
+        required=True,
+        keys=ma.fields.String(),
+        values=ma.fields.String(),
+        metadata=describe("fields that were left out of the reading, and why"),
+    )
+    conflicts = ma.fields.List(
+        ma.fields.String(), required=True, metadata=describe("fields that another frame had given another value")
+    )
+    reading_timestamps = ma.fields.List(
+        ma.fields.DateTime(), required=True, metadata=describe("the timestamps of the readings it went into")
+    )
+    hex = ma.fields.Boolean(required=True, metadata=describe("whether `payload` is hex digits"))
+    size = ma.fields.Integer(
+        required=True, allow_none=True, metadata=describe("bytes of a frame of which only the beginning was kept")
+    )
+    sha256 = ma.fields.String(required=True, allow_none=True, metadata=describe("hash of such a frame"))
+
+
+class EventPage(PageSchema):
+    """A page of events."""
+
+    results = ma.fields.List(ma.fields.Nested(EventSchema), required=True)
+
+
+def make_blueprint() -> Blueprint:
+    """The resource."""
+    blueprint = Blueprint(
+        "telemetry-events", __name__, url_prefix=path(ENDPOINT).rstrip("/"), description="Frames as received"
+    )
+
+    @blueprint.route("/")
+    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.errors(422, 503)
+    @blueprint.arguments(EventQuery)
+    @blueprint.response(200, EventPage, example=_example())
+    def list_events(query: dict[str, Any]) -> Response:
+        """List events
+
+        Without a range of time the newest come first, with one the oldest.
+        """
+        where = _where(query)
+        page = find_page(
+            database()[EVENTS],
+            where,
+            by="received_at",
+            ascending="start_time" in query or "end_time" in query,
+            skip=skipped(query),
+            limit=query["page_size"],
+            projection={},
+        )
+        return page_answer(query, page, count(database()[EVENTS], where), present)
+
+    return blueprint
+
+
+def _where(query: dict[str, Any]) -> Document:
+    """The query, with what follows from its filters added where that leads to an index."""
+    where: Document = between("received_at", query.get("start_time"), query.get("end_time"))
+    if "id" in query:
+        where["_id"] = ObjectId(query["id"])
+    for name in FILTERS:
+        if name in query:
+            where |= one_of(name, [query[name]])
+    if query.get("outcome") == Outcome.STORED:
+        if "reason" in query:
+            # None has one.
+            where["received_at"] = {"$lt": EPOCH}
+        elif "received_at" not in where:
+            # Nearly all are: in the order of time those that are counted are soon found.
+            where["received_at"] = {"$gte": EPOCH}
+    elif "reason" in query and "outcome" not in query:
+        # The server finds a partial index by its very words only.
+        where |= {"outcome": Outcome.DUPLICATE.value} if query["reason"] == REDELIVERED else ADDED_NOTHING
+    return where
+
+
+def present(document: Document) -> Document:
+    """An event as the API shows it; what it does not have is null or empty."""
+    stamps = document.get("timestamp", [])
+    return {
+        "id": str(document["_id"]),
+        "topic": document.get("topic"),
+        "device_id": document.get("device_id"),
+        "timestamp": document["received_at"],
+        "payload": document.get("raw", ""),
+        "type": document.get("type"),
+        "outcome": document["outcome"],
+        "reason": document.get("reason"),
+        "detail": document.get("detail"),
+        "left_out": document.get("left_out", {}),
+        "conflicts": document.get("conflicts", []),
+        "reading_timestamps": [stamps] if isinstance(stamps, datetime) else stamps,
+        "hex": document.get("hex", False),
+        "size": document.get("size"),
+        "sha256": document.get("sha256"),
+    }
+
+
+def _example() -> Document:
+    event = {"_id": ID, "type": TYPE, "topic": TOPIC, "device_id": DEVICE, "outcome": "stored", "raw": "{…}"}
+    shown = {**present({**event, "received_at": STAMP}), "reading_timestamps": [STAMP]}
+    return {"count": 1, "next": None, "previous": None, "results": [shown]}

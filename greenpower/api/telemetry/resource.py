@@ -1,0 +1,40 @@
+"""`/api/telemetry/<endpoint>/`: the resource derived from a data type.
+
+What belongs here: the factory. The views of a type's data are modules of their own, whose `add_…` takes the blueprint
+and the data type.
+"""
+
+from __future__ import annotations
+
+from greenpower.api.energy.consumption import add_consumption
+from greenpower.api.http.blueprint import Blueprint
+from greenpower.api.telemetry.changes import add_changes
+from greenpower.api.telemetry.export import add_export
+from greenpower.api.telemetry.latest import add_latest
+from greenpower.api.telemetry.readings import add_list
+from greenpower.api.telemetry.schema import Schemas
+from greenpower.datatype import DataType
+
+PREFIX = "/api/telemetry/"
+
+
+def path(endpoint: str) -> str:
+    """The address of an endpoint."""
+    return f"{PREFIX}{endpoint}/"
+
+
+def make_blueprint(datatype: DataType, schemas: Schemas) -> Blueprint:
+    """The resource of a data type that has an endpoint."""
+    assert datatype.endpoint is not None
+    blueprint = Blueprint(
+        f"telemetry-{datatype.endpoint}",
+        __name__,
+        url_prefix=path(datatype.endpoint).rstrip("/"),
+        description=datatype.title,
+    )
+    add_list(blueprint, datatype, schemas)
+    add_latest(blueprint, datatype, schemas)
+    add_consumption(blueprint, datatype)
+    add_export(blueprint, datatype)
+    add_changes(blueprint, datatype, schemas)
+    return blueprint

@@ -1,0 +1,1 @@
+"""Tests of logins, tokens and users."""

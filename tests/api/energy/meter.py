@@ -1,0 +1,192 @@
+"""A data type with tiers for tests of the API, filled with what rollups would have made of its readings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from pydantic import SecretStr
+
+from greenpower.api.http.context import get_context
+from greenpower.api.telemetry.resolution import forget_shelves
+from greenpower.app import create_app
+from greenpower.catalog.registry import Registry
+from greenpower.commands.init import init_sql
+from greenpower.config import Settings
+from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
+from greenpower.embedded import Mongod
+from greenpower.embedded.port import free_port
+from greenpower.measure.counter.rules import Word
+from greenpower.measure.series import roll
+from greenpower.measure.spec import Spec
+from greenpower.measure.window import floor
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.tier_view import Shelf, read_shelves
+from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
+from tests.api.conftest import KEY, Api, close_app
+
+PATH = "/api/telemetry/meter-data/"
+RATE = 100
+METER = DataType(
+    name="meter",
+    title="Meter",
+    endpoint="meter-data",
+    collection="meter_data",
+    match=(Mqtt("METER"),),
+    fields=(
+        Field("volts", unit="V"),
+        Field("energy", unit="kWh", kind=Kind.COUNTER, greatest_rate=RATE),
+    ),
+    parse=json_parser(device="id", time="time"),
+    tiers=STANDARD_TIERS,
+    stale_after=3_600,
+    open=False,
+)
+Reading = tuple[datetime, Mapping[str, float]]
+
+
+class Meters(Api):
+    """The API of meters."""
+
+    now: datetime
+
+    def clear(self) -> None:
+        """Take everything away, and look at the clock."""
+        for name in self.database.list_collection_names():
+            self.database[name].delete_many({})
+        forget_shelves(self.app)
+        self.now = datetime.now(UTC)
+
+    def shelves(self) -> tuple[Shelf, ...]:
+        """What there is now."""
+        return read_shelves(self.database, METER, self.settings)
+
+    def store(self, device: str, readings: Sequence[Reading]) -> None:
+        """Insert readings."""
+        if readings:
+            self.database[METER.collection].insert_many([_reading(device, *reading) for reading in readings])
+
+    def roll_up(
+        self,
+        device: str,
+        readings: Sequence[Reading],
+        until: datetime,
+        prefixes: Iterable[str] | None = None,
+        words: Mapping[str, Word] | None = None,
+    ) -> None:
+        """Store the buckets of readings in tiers, all of those that end by a time, as far as retention goes."""
+        for tier in METER.tiers:
+            if tier.window is None or (prefixes is not None and tier.prefix not in prefixes):
+                continue
+            shelf = next(shelf for shelf in self.shelves() if shelf.window == tier.window)
+            done = floor(until, tier.window)
+            begin = max(floor(shelf.kept_from, tier.window), floor(readings[0][0], tier.window))
+            documents = buckets(device, readings, begin, done, tier.window, words)
+            if documents:
+                self.database[tier.prefix + METER.collection].insert_many(documents)
+            self.database[WATERMARKS].update_one(
+                {"_id": f"meter/{tier.prefix}"},
+                {"$set": {"type": "meter", "prefix": tier.prefix, "watermark": done}},
+                upsert=True,
+            )
+        forget_shelves(self.app)
+
+    def body(self, path: str = PATH, **parameters: Any) -> Document:
+        """What a GET answers."""
+        response = self.get(path, **parameters)
+        assert response.status_code == 200, response.text
+        found: Document = response.get_json()
+        return found
+
+
+def buckets(
+    device: str,
+    readings: Sequence[Reading],
+    begin: datetime,
+    end: datetime,
+    window: int,
+    words: Mapping[str, Word] | None = None,
+) -> list[Document]:
+    """The documents of a tier, by greenpower's own functions."""
+    rolled = roll(
+        [time for time, _ in readings],
+        [dict(payload) for _, payload in readings],
+        begin=begin,
+        end=end,
+        length=window,
+        spec=Spec.of(METER),
+        settled_before=end,
+        words=words or {},
+    )
+    return [
+        {
+            "device_id": device,
+            "timestamp": bucket.start,
+            "payload": bucket.payload,
+            "stats": bucket.stats,
+            "coverage": {"count": bucket.count, "first": bucket.first, "last": bucket.last},
+            "final": bucket.settled,
+            "as_of": end,
+            "updated_at": end,
+        }
+        for bucket in rolled.buckets
+    ]
+
+
+def _reading(device: str, time: datetime, payload: Mapping[str, float]) -> Document:
+    return {
+        "device_id": device,
+        "topic": "METER",
+        "timestamp": time,
+        "received_at": time + timedelta(seconds=1),
+        "updated_at": time + timedelta(seconds=1),
+        "payload": dict(payload),
+        "complete": True,
+    }
+
+
+def by_device(rows: Iterable[Document]) -> dict[str, list[Document]]:
+    """The rows of an answer by device."""
+    found: defaultdict[str, list[Document]] = defaultdict(list)
+    for row in rows:
+        found[row["device_id"]].append(row)
+    return found
+
+
+def make_meters(home: Path, uri: str, name: str, **more: Any) -> tuple[Flask, Meters]:
+    """An app for meters. more: settings."""
+    settings = Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        greenpower_home=home,
+        jwt_signing_key=SecretStr(KEY),
+        admin_password=SecretStr("correct horse"),
+        mongo_db_uri=SecretStr(uri),
+        mongo_db_name=name,
+        ingest_http_port=free_port(),
+        **more,
+    )
+    init_sql(settings)
+    app = create_app(settings, Registry.of(METER))
+    with app.app_context():
+        ensure_indexes(get_context().mongo.database, [METER], settings)
+    return app, Meters(app, settings)
+
+
+@pytest.fixture(scope="session")
+def shared_meters(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[Meters]:
+    """The API of meters, raw kept for ever."""
+    app, meters = make_meters(tmp_path_factory.mktemp("meters"), mongod.uri, "test_meters")
+    yield meters
+    close_app(app)
+
+
+@pytest.fixture
+def meters(shared_meters: Meters) -> Meters:
+    """The API of meters, empty."""
+    shared_meters.clear()
+    return shared_meters

@@ -1,0 +1,197 @@
+"""Exports: every row once, in every format, the same numbers; and the command."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from pymongo.errors import PyMongoError
+
+from greenpower.api.telemetry.resource import export, parquet
+from greenpower.mongo.rollups import export as store_export
+from tests.api.conftest import PATH as PROBE_PATH
+from tests.api.conftest import Api
+from tests.api.energy.meter import PATH, Meters
+from tests.process import environment
+from tests.wait import wait_until
+
+URL = PATH + "export/"
+ROWS = 2_500
+
+
+def _fill(meters: Meters) -> list[tuple[datetime, dict[str, float]]]:
+    begin = meters.now.replace(microsecond=0) - timedelta(hours=6)
+    readings = [
+        (begin + timedelta(seconds=5 * number), {"volts": 230 + number / 7, "energy": number / 8})
+        for number in range(ROWS)
+    ]
+    readings[3][1].pop("volts")
+    meters.store("M1", readings)
+    meters.store('M=2,"x"', readings[:10])
+    return readings
+
+
+def test_ndjson_has_the_rows_of_the_list(meters: Meters) -> None:
+    readings = _fill(meters)
+    response = meters.get(URL)
+    assert response.status_code == 200 and response.mimetype == "application/x-ndjson"
+    assert response.headers["Content-Disposition"] == 'attachment; filename="meter-data.ndjson"'
+    rows = [orjson.loads(line) for line in response.data.splitlines()]
+    assert len(rows) == ROWS + 10
+    listed = meters.body(page_size=1000, resolution="raw", start_time="2020-01-01", device_id="M1")["results"]
+    assert [row for row in rows if row["device_id"] == "M1"][:1000] == listed
+    assert [row["payload"] for row in rows if row["device_id"] == "M1"] == [payload for _, payload in readings]
+    times = [row["timestamp"] for row in rows]
+    assert times == sorted(times)
+
+
+def test_csv_and_parquet_have_the_same_numbers(meters: Meters, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "GROUP", 1_000)
+    readings = _fill(meters)
+    text = meters.get(URL, format="csv", device_id="M1").data.decode()
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert list(table[0]) == ["device_id", "timestamp", "topic", "volts", "energy"]
+    assert [float(row["energy"]) for row in table] == [payload["energy"] for _, payload in readings]
+    assert table[3]["volts"] == "" and table[4]["volts"] == repr(readings[4][1]["volts"])
+
+    file = pq.ParquetFile(io.BytesIO(meters.get(URL, format="parquet", device_id="M1").data))
+    assert file.num_row_groups == 3
+    rows = file.read().to_pylist()
+    assert [row["timestamp"] for row in rows] == [time for time, _ in readings]
+    assert [row["volts"] for row in rows] == [payload.get("volts") for _, payload in readings]
+
+    awkward = meters.get(URL, format="csv", device_id=["M=2", '"x"'])
+    assert awkward.data.decode().splitlines() == ["device_id,timestamp,topic,volts,energy"]
+    everything = csv.DictReader(io.StringIO(meters.get(URL, format="csv").data.decode()))
+    assert {row["device_id"] for row in everything} == {"M1", 'M=2,"x"'}
+
+
+def test_a_gzip_file_holds_the_same(meters: Meters) -> None:
+    _fill(meters)
+    packed = meters.get(URL, gzip="true", fields="volts", device_id="M1")
+    assert packed.mimetype == "application/gzip" and packed.headers["Content-Disposition"].endswith('.ndjson.gz"')
+    plain = meters.get(URL, fields="volts", device_id="M1").data
+    assert gzip.decompress(packed.data) == plain and b"energy" not in plain
+    assert len(packed.data) < len(plain) / 4
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
+def test_buckets_are_exported_with_their_tail(meters: Meters, form: str) -> None:
+    readings = _fill(meters)
+    meters.roll_up("M1", readings, readings[1500][0], ["today_"])
+    data = meters.get(URL, format=form, resolution="1m", device_id="M1").data
+    if form == "ndjson":
+        rows: list[dict[str, Any]] = [orjson.loads(line) for line in data.splitlines()]
+        finals = [row["final"] for row in rows]
+        assert rows == meters.body(resolution="1m", device_id="M1", order="asc", page_size=1000)["results"]
+    elif form == "csv":
+        finals = [row["final"] == "true" for row in csv.DictReader(io.StringIO(data.decode()))]
+    else:
+        finals = pq.read_table(io.BytesIO(data))["final"].to_pylist()
+    minutes = len({time.replace(second=0) for time, _ in readings})
+    assert len(finals) == minutes and finals == sorted(finals, reverse=True) and len(set(finals)) == 2
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
+def test_nothing_is_a_file_too(meters: Meters, form: str) -> None:
+    data = meters.get(URL, format=form).data
+    if form == "parquet":
+        assert pq.read_table(io.BytesIO(data)).num_rows == 0
+    else:
+        assert data.decode() == {"ndjson": "", "csv": "device_id,timestamp,topic,volts,energy\r\n"}[form]
+
+
+def _assert_free(meters: Meters) -> None:
+    """That another export can begin. It is closed: what is only dropped goes on reading ahead."""
+    with meters.get(URL) as response:
+        assert response.status_code == 200
+
+
+def test_slots_are_given_back_whatever_happens(meters: Meters, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fill(meters)
+    for _ in range(3 * export.AT_ONCE):
+        assert (
+            meters.client.head(URL, headers={"Authorization": f"Bearer {meters.tokens['access']}"}).status_code == 200
+        )
+        assert meters.get(URL, resolution="7m").status_code == 422
+        response = meters.client.get(
+            URL, headers={"Authorization": f"Bearer {meters.tokens['access']}"}, buffered=False
+        )
+        next(iter(response.response))
+        response.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(store_export, "WORK_MS", -1)
+        for _ in range(2 * export.AT_ONCE):
+            assert meters.get(URL).status_code >= 500
+    held = [
+        meters.client.get(URL, headers={"Authorization": f"Bearer {meters.tokens['access']}"}, buffered=False)
+        for _ in range(export.AT_ONCE)
+    ]
+    refused = meters.get(URL)
+    assert refused.status_code == 429 and refused.headers["Retry-After"]
+    for response in held:
+        response.close()
+    _assert_free(meters)
+
+
+def test_a_type_without_tiers_exports_readings_only(api: Api) -> None:
+    assert api.get(PROBE_PATH + "export/", resolution="1m").status_code == 422
+    assert api.get(PROBE_PATH + "export/", fields="$where").status_code == 422
+
+
+def test_the_command_writes_the_same(api: Api, tmp_path: Path) -> None:
+    # The plugin `environment` is installed; its collection gets a few rows in the test's own database.
+    rows = api.database["environment_data"]
+    rows.delete_many({})
+    stamp = datetime.fromisoformat("2026-03-01T00:00:00+00:00")
+    rows.insert_many(
+        [
+            {"device_id": "E1", "topic": "T", "timestamp": stamp + timedelta(minutes=n), "payload": {"temp_1_c": n / 3}}
+            for n in range(1_200)
+        ]
+    )
+    run = [sys.executable, "-m", "greenpower", "export", "--type", "environment", "--since", "2026-03-01T01:00"]
+    env = {**environment(api.settings), "GREENPOWER_HOME": str(tmp_path), "PYTHONPATH": os.getcwd()}
+    path = tmp_path / "out.csv"
+    done = subprocess.run([*run, "--format", "csv", "--output", str(path)], env=env, capture_output=True, text=True)
+    assert done.returncode == 0 and "1140 rows written" in done.stderr, done.stderr
+    assert len(path.read_text().splitlines()) == 1_141
+    done_binary = subprocess.run([*run, "--field", "temp_1_c"], env=env, capture_output=True)
+    lines = [orjson.loads(line) for line in done_binary.stdout.splitlines()]
+    assert [line["payload"] for line in lines] == [{"temp_1_c": n / 3} for n in range(60, 1_200)]
+    wrong = subprocess.run([*run, "--resolution", "7m"], env=env, capture_output=True, text=True)
+    assert wrong.returncode == 2 and "no resolution '7m'" in wrong.stderr
+    rows.drop()
+
+
+def test_a_database_that_fails_under_way_breaks_the_file(meters: Meters) -> None:
+    _fill(meters)
+    response = meters.client.get(URL, headers={"Authorization": f"Bearer {meters.tokens['access']}"}, buffered=False)
+    parts = iter(response.response)
+    next(parts)
+    database = meters.database
+
+    def idle() -> list[int]:
+        return [
+            op["cursor"]["cursorId"]
+            for op in database.client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
+            if op.get("type") == "idleCursor" and op["ns"] == f"{database.name}.meter_data"
+        ]
+
+    # While the export reads ahead the cursor is at work, and not among the idle ones.
+    cursors = wait_until(idle)
+    database.command("killCursors", "meter_data", cursors=cursors)
+    with pytest.raises(PyMongoError):
+        list(parts)
+    response.close()
+    _assert_free(meters)
