@@ -12,8 +12,8 @@ import redis
 from pymongo import MongoClient
 
 from greenpower.config import Settings
-from greenpower.embedded import Mongod, Mosquitto, Valkey
-from greenpower.embedded.port import free_port
+from greenpower.stack import Mongod, Mosquitto, Valkey
+from greenpower.stack.port import free_port
 
 pytest_plugins = ("tests.sql_servers", "tests.api.energy.meter", "tests.ingest.sources.gateway")
 

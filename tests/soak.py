@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from greenpower.config import run_file
-from tests.embedded.up import Up, running
+from tests.stack.up import Up, running
 from tests.wait import wait_until
 
 MIB = 1 << 20

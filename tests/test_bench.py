@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from greenpower.embedded import Mosquitto
+from greenpower.stack import Mosquitto
 from tests.bench import __main__ as bench
 from tests.bench import size
 from tests.bench.__main__ import README, summary

@@ -19,8 +19,8 @@ from greenpower.config import Settings
 from greenpower.dashboard.blueprint import BUILT
 from tests.blocks import COMMAND, ROOT, UP, Block, Shell, blocks, commands, pages
 from tests.dashboard.conftest import ARGUMENTS, CHROMIUM
-from tests.embedded.up import OF_MAKE, Up
 from tests.need import need
+from tests.stack.up import OF_MAKE, Up
 from tests.wait import wait_until
 
 TUTORIAL = ROOT / "docs" / "plugin-tutorial.md"

@@ -21,14 +21,14 @@ from rq.job import Job, JobStatus
 from rq_scheduler import Scheduler
 
 from greenpower.config import Settings
-from greenpower.embedded import Mongod
-from greenpower.embedded.probe import scheduler_trouble, worker_trouble
 from greenpower.jobs.schedule import QUEUE
+from greenpower.stack import Mongod
+from greenpower.stack.probe import scheduler_trouble, worker_trouble
 from tests.ingest.conftest import Document
 from tests.ingest.load import Load
-from tests.live.conftest import Browser, answers, make_reading, tell
 from tests.process import Command
 from tests.proxy import AckDroppingProxy
+from tests.realtime.conftest import Browser, answers, make_reading, tell
 from tests.wait import busy, wait_until
 
 IN_TIME = 10.0

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from greenpower.commands.init import init_mongo, init_sql
 from greenpower.config import ConfigError, Settings
-from greenpower.embedded import Mongod, Valkey
+from greenpower.stack import Mongod, Valkey
 from tests.ingest.conftest import Publisher, frame
 from tests.process import Command
 from tests.tls import TlsFront, write_authority, write_certificate

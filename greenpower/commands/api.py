@@ -7,8 +7,8 @@ import click
 from greenpower.api.http.server import Server
 from greenpower.app import create_app
 from greenpower.config import ConfigError, load_settings
-from greenpower.embedded.port import bind_trouble
 from greenpower.log import set_up_logging
+from greenpower.stack.port import bind_trouble
 
 
 @click.command()

@@ -15,7 +15,6 @@ from greenpower.catalog.registry import Registry, get_registry
 from greenpower.commands.file import write_whole
 from greenpower.commands.sql import sql_database
 from greenpower.config import Settings, load_settings
-from greenpower.embedded.members import NO_SESSION
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.mqtt.access_list import access_list
@@ -25,6 +24,7 @@ from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.sql import Device
 from greenpower.sql.extensions import db
+from greenpower.stack.ingest_pool import NO_SESSION
 
 
 @click.group()

@@ -7,7 +7,7 @@ import sys
 import click
 
 from greenpower.config import load_settings
-from greenpower.embedded.stack import SERVICES
+from greenpower.stack.stack import SERVICES
 
 
 @click.command()

@@ -9,11 +9,10 @@ import signal
 import click
 
 from greenpower.config import Settings, load_settings, run_file
-from greenpower.embedded.child import Child, part_child
-from greenpower.embedded.error import EmbeddedError
-from greenpower.embedded.home import env_text, generated_keys, locked, write_private
-from greenpower.embedded.leftover import end_leftovers, forget_children, note_children
-from greenpower.embedded.members import (
+from greenpower.stack.child import Child, part_child
+from greenpower.stack.error import EmbeddedError
+from greenpower.stack.home import env_text, generated_keys, locked, write_private
+from greenpower.stack.ingest_pool import (
     NO_SESSION,
     Member,
     choose_members,
@@ -22,11 +21,11 @@ from greenpower.embedded.members import (
     note_ids,
     noted_ids,
 )
-from greenpower.embedded.members import addresses as member_addresses
-from greenpower.embedded.output import Output
-from greenpower.embedded.probe import reach
-from greenpower.embedded.process import run_once
-from greenpower.embedded.stack import (
+from greenpower.stack.ingest_pool import addresses as member_addresses
+from greenpower.stack.output import Output
+from greenpower.stack.probe import reach
+from greenpower.stack.process import run_once
+from greenpower.stack.stack import (
     INGEST,
     INIT,
     PORTS,
@@ -36,7 +35,8 @@ from greenpower.embedded.stack import (
     choose_ports,
     service_child,
 )
-from greenpower.embedded.supervisor import Supervisor
+from greenpower.stack.stale_processes import end_leftovers, forget_children, note_children
+from greenpower.stack.supervisor import Supervisor
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ME = "up"

@@ -18,8 +18,8 @@ from greenpower.bus.message import Message
 from greenpower.catalog.registry import get_registry
 from greenpower.config import load_settings
 from greenpower.datatype import DataType
-from greenpower.live.feed import Feed
-from greenpower.live.mirror import Mirror
+from greenpower.realtime.cache import Mirror
+from greenpower.realtime.feed import Feed
 
 FRAMES_PER_SECOND = 4
 SHOWN_FIELDS = 6

@@ -19,10 +19,10 @@ from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import NO_TIERS, DataType, Field, Kind, Mqtt, json_parser
-from greenpower.embedded import Mongod
-from greenpower.embedded.port import free_port
 from greenpower.mongo.schema.layout import EVENTS, ensure_indexes
 from greenpower.sql.extensions import db
+from greenpower.stack import Mongod
+from greenpower.stack.port import free_port
 
 Document = dict[str, Any]
 PATH = "/api/telemetry/probe-data/"

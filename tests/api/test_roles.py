@@ -23,12 +23,12 @@ from greenpower.api.telemetry.schema import ID
 from greenpower.app import create_app, sql_context
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
-from greenpower.embedded import Mongod
 from greenpower.sql import RoleName
 from greenpower.sql.api_key import new_key
 from greenpower.sql.extensions import db
 from greenpower.sql.setup import make_user
 from greenpower.sql.time import now
+from greenpower.stack import Mongod
 from tests.api.conftest import KEY, close_app
 
 PUBLIC = {

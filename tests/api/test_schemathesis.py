@@ -31,12 +31,12 @@ from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
-from greenpower.embedded import Mongod
-from greenpower.embedded.port import free_port
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.sql import Device, DeviceType, Role, RoleName, ServiceZone, User
 from greenpower.sql.extensions import db
 from greenpower.sql.password import hash_password
+from greenpower.stack import Mongod
+from greenpower.stack.port import free_port
 from tests.api.conftest import KEY, close_app
 from tests.api.world import ingest
 

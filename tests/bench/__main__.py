@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from greenpower.embedded import Mongod, Mosquitto
+from greenpower.stack import Mongod, Mosquitto
 from tests.bench import api, growth, live, rollup_cascade, rollup_counters, rollup_gauges, size
 from tests.bench.frames import TOPIC, make_frames
 from tests.bench.ingest import Bench

@@ -33,10 +33,10 @@ from pymongo import MongoClient
 from greenpower.catalog.registry import load_registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
-from greenpower.embedded import Mongod, Valkey
-from greenpower.embedded.port import free_port
 from greenpower.mongo.schema.compression import make_compressed
 from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
+from greenpower.stack import Mongod, Valkey
+from greenpower.stack.port import free_port
 from tests.process import Command
 from tests.wait import wait_until
 

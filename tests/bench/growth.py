@@ -30,9 +30,9 @@ from pymongo.database import Database
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.embedded import Mongod, Mosquitto
-from greenpower.embedded.port import free_port
 from greenpower.mongo.schema.layout import EVENTS, ensure_indexes
+from greenpower.stack import Mongod, Mosquitto
+from greenpower.stack.port import free_port
 from tests.bench.frames import FIELDS, SPACING, TOPIC, ZONE, publish
 from tests.process import Command
 from tests.wait import wait_until

@@ -22,8 +22,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.embedded import Mongod, Mosquitto
-from greenpower.embedded.port import free_port
+from greenpower.stack import Mongod, Mosquitto
+from greenpower.stack.port import free_port
 from tests.bench.frames import end_session, publish
 from tests.process import Command
 from tests.wait import wait_until

@@ -23,8 +23,8 @@ import psutil
 from pydantic import SecretStr
 
 from greenpower.config import Settings
-from greenpower.embedded import Mongod, Mosquitto, Valkey
-from greenpower.embedded.port import free_port
+from greenpower.stack import Mongod, Mosquitto, Valkey
+from greenpower.stack.port import free_port
 from tests.process import Command
 from tests.wait import wait_until
 

@@ -16,9 +16,9 @@ from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.datatype import DataType
-from greenpower.embedded import Mongod
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.schema.layout import ensure_indexes
+from greenpower.stack import Mongod
 
 Row = dict[str, Any]
 BATCH = 2_000

@@ -20,12 +20,12 @@ from pymongo.database import Database
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Frame
-from greenpower.embedded import Mongod
 from greenpower.mongo.events.store import Outcome, event_document, raw_document
 from greenpower.mongo.readings.store import Part, group_parts
 from greenpower.mongo.schema.compression import STORAGE
 from greenpower.mongo.schema.layout import EVENTS, Index, ensure_indexes, event_indexes, reading_indexes
 from greenpower.simulator.device import frames, make_devices
+from greenpower.stack import Mongod
 from tests.bench.mix import ZONE
 
 Document = dict[str, Any]

@@ -23,13 +23,13 @@ from rq import Queue
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType
-from greenpower.embedded import Mongod, Valkey
 from greenpower.jobs.schedule import QUEUE
 from greenpower.measure.grace import late_before
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.invalidations import Place, mark_now
 from greenpower.mongo.schema.layout import MARKS, ensure_indexes
 from greenpower.rollups.plan import all_plans
+from greenpower.stack import Mongod, Valkey
 from tests.process import Command
 from tests.rollups.truth import check_type
 from tests.wait import wait_until

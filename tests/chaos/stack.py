@@ -16,9 +16,9 @@ import psutil
 from pydantic import SecretStr
 
 from greenpower.config import Settings
-from greenpower.embedded import Mongod, Mosquitto, Part, Valkey
-from greenpower.embedded.port import free_port
-from greenpower.embedded.probe import http_trouble, scheduler_trouble, worker_trouble
+from greenpower.stack import Mongod, Mosquitto, Part, Valkey
+from greenpower.stack.port import free_port
+from greenpower.stack.probe import http_trouble, scheduler_trouble, worker_trouble
 from tests.chaos.disk import SmallDisk
 from tests.chaos.link import Link
 from tests.process import Command

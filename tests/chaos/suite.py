@@ -33,7 +33,7 @@ from tests.chaos.record import Record
 from tests.chaos.sender import Sender
 from tests.chaos.stack import Stack
 from tests.chaos.watch import Held, Watch
-from tests.live.conftest import Browser
+from tests.realtime.conftest import Browser
 from tests.rollups.truth import check_type
 from tests.wait import wait_until
 

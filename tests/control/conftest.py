@@ -22,8 +22,6 @@ from greenpower.catalog.registry import Registry, load_registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import Message
-from greenpower.embedded import Mongod, Mosquitto, Valkey
-from greenpower.embedded.port import free_port
 from greenpower.jobs.commands import one_pass
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import ANSWERS
@@ -31,6 +29,8 @@ from greenpower.sql import Device, DeviceCommand, DeviceStatus, DeviceType
 from greenpower.sql.extensions import db
 from greenpower.sql.session import sql_session
 from greenpower.sql.time import now
+from greenpower.stack import Mongod, Mosquitto, Valkey
+from greenpower.stack.port import free_port
 from tests.api.conftest import KEY, close_app
 from tests.api.world import SqlApi
 from tests.process import Command

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from greenpower.config import Settings
 from greenpower.dashboard.blueprint import BUILT
-from greenpower.embedded import Mongod, Mosquitto, Valkey
-from greenpower.embedded.port import free_port
+from greenpower.stack import Mongod, Mosquitto, Valkey
+from greenpower.stack.port import free_port
 from tests.dashboard.world import METER, PASSWORD, ZONE, World
 from tests.need import need
 

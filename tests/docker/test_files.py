@@ -20,10 +20,10 @@ from pydantic import SecretStr
 from greenpower.bus.publisher import Publisher
 from greenpower.cli import COMMANDS
 from greenpower.config import Settings, load_settings
-from greenpower.embedded.mosquitto import SETTINGS as BROKER
-from greenpower.embedded.stack import SERVICES
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.rollup_lag import LagMetrics
+from greenpower.stack.mosquitto import SETTINGS as BROKER
+from greenpower.stack.stack import SERVICES
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -165,7 +165,7 @@ def metric_names() -> set[str]:
     LagMetrics(metrics.registry, ())
     Publisher("redis://127.0.0.1:1", metrics.registry)
     names = {"up", *_names(metrics.registry)}
-    text = (ROOT / "greenpower/live/metrics.py").read_text("utf-8")
+    text = (ROOT / "greenpower/realtime/metrics.py").read_text("utf-8")
     for kind, name in re.findall(r'(Counter|Gauge)\(\s*"(greenpower_\w+)"', text):
         names.add(f"{name}_total" if kind == "Counter" else name)
     return names

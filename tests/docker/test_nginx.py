@@ -16,12 +16,12 @@ from pydantic import SecretStr
 
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
-from greenpower.embedded.binary import from_path, from_wheel
-from greenpower.embedded.port import free_port
+from greenpower.stack.binary import from_path, from_wheel
+from greenpower.stack.port import free_port
 from tests.docker.names import Names
-from tests.live.conftest import Browser, answers, make_reading, tell
 from tests.need import need
 from tests.process import Command
+from tests.realtime.conftest import Browser, answers, make_reading, tell
 from tests.wait import wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "docker/nginx/nginx.conf"

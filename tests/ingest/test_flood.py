@@ -20,7 +20,7 @@ import pytest
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.embedded.port import free_port
+from greenpower.stack.port import free_port
 from tests.ingest.conftest import Document, Publisher, frame
 from tests.ingest.sources.gateway import HEARTBEAT, Gateway
 from tests.ingest.sources.test_lines import Lines, line

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.embedded import Mongod, Mosquitto
+from greenpower.stack import Mongod, Mosquitto
 from tests.chaos.link import Link
 from tests.ingest.conftest import Document, Publisher, Start, frame, stamp, wait_events
 from tests.proxy import AckDroppingProxy

@@ -19,12 +19,12 @@ from pymongo.errors import AutoReconnect, PyMongoError
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.embedded import Mongod
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.schema.layout import EVENTS, ensure_indexes
+from greenpower.stack import Mongod
 from tests.wait import wait_until
 
 FRAMES = 400

@@ -15,11 +15,11 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import OperationFailure, PyMongoError
 
 from greenpower.config import Settings
-from greenpower.embedded import Mongod
 from greenpower.mongo.bulk import Inserted, insert_each
 from greenpower.mongo.client import Document, async_client
 from greenpower.mongo.failure import until_written
 from greenpower.mongo.readings.store import Part, group_parts, store_readings
+from greenpower.stack import Mongod
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -21,7 +21,6 @@ from pymongo import MongoClient
 
 from greenpower.api.telemetry.resolution import forget_shelves
 from greenpower.catalog.registry import Registry
-from greenpower.embedded import Mongod
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
@@ -48,6 +47,7 @@ from greenpower.mongo.schema.layout import (
 )
 from greenpower.rollups.backfill import backfill
 from greenpower.sql.session import sql_session
+from greenpower.stack import Mongod
 from tests.api.conftest import close_app
 from tests.api.energy.meter import METER, Meters, make_meters
 from tests.mongo.query_plans import Asked, Record, recorded

@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import SecretStr
 
 from greenpower.config import Settings
-from greenpower.embedded import Mosquitto
+from greenpower.stack import Mosquitto
 from tests.process import Command
 from tests.wait import wait_until
 

@@ -19,8 +19,6 @@ from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
-from greenpower.embedded import Mongod
-from greenpower.embedded.port import free_port
 from greenpower.measure.counter.rules import Word
 from greenpower.measure.series import roll
 from greenpower.measure.spec import Spec
@@ -28,6 +26,8 @@ from greenpower.measure.window import floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.tier_view import Shelf, read_shelves
 from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
+from greenpower.stack import Mongod
+from greenpower.stack.port import free_port
 from tests.api.conftest import KEY, Api, close_app
 
 PATH = "/api/telemetry/meter-data/"

@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from greenpower.embedded import Mongod
 from greenpower.measure.counter.rules import Swap, Word
 from greenpower.mongo.rollups.incidents import record_swap
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.sql import Device, ServiceZone
 from greenpower.sql.extensions import db
+from greenpower.stack import Mongod
 from tests.api.conftest import close_app
 from tests.api.energy.meter import METER, PATH, RATE, Meters, Reading, make_meters
 from tests.measure import plain

@@ -14,7 +14,7 @@ from greenpower.api.http.rate_limit_parts import PartsRateLimiter
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
 from greenpower.config import ConfigError, Settings
-from greenpower.embedded import Mongod, Valkey
+from greenpower.stack import Mongod, Valkey
 from tests.api.conftest import KEY, PATH, PROBE, Api, close_app, make_app, refused
 
 LOGIN = "/api/users/token/"

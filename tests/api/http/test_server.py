@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from greenpower.api.http.server import THREADS
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
-from greenpower.embedded import Mongod
+from greenpower.stack import Mongod
 from tests.cli import run_cli
 from tests.process import Command
 from tests.wait import wait_until

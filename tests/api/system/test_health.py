@@ -29,11 +29,11 @@ from greenpower.catalog.registry import Registry
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Mqtt, json_parser
-from greenpower.embedded import Mongod, Valkey
-from greenpower.embedded.port import free_port
 from greenpower.mongo import query
 from greenpower.mongo.schema.layout import WATERMARKS
 from greenpower.sql.setup import newest_revision
+from greenpower.stack import Mongod, Valkey
+from greenpower.stack.port import free_port
 from tests.api.conftest import KEY, PATH, PROBE, Api, close_app
 from tests.api.world import ingest
 from tests.wait import wait_until

@@ -17,7 +17,7 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
-from greenpower.embedded import Mongod
+from greenpower.stack import Mongod
 from tests.api.conftest import close_app
 from tests.api.energy.meter import METER, PATH, Meters, make_meters
 from tests.api.telemetry.frozen import DEVICE as FROZEN

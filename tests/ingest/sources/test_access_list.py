@@ -25,13 +25,13 @@ from greenpower.commands.sql import sql_database
 from greenpower.config import Settings
 from greenpower.control.publish import visit
 from greenpower.datatype import Message, Mqtt
-from greenpower.embedded import Mosquitto
-from greenpower.embedded.members import NO_SESSION
-from greenpower.embedded.mosquitto import CONNECT
 from greenpower.ingest.sources.mqtt.access_list import access_list
 from greenpower.sql import Device
 from greenpower.sql.device import DeviceType
 from greenpower.sql.extensions import db as sql
+from greenpower.stack import Mosquitto
+from greenpower.stack.ingest_pool import NO_SESSION
+from greenpower.stack.mosquitto import CONNECT
 from tests.cli import run_cli
 from tests.ingest.conftest import Document, Start, frame, wait_events
 from tests.process import Command

@@ -10,7 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.embedded.amqtt import Amqtt
+from greenpower.stack.amqtt import Amqtt
 from tests.ingest.conftest import Document, Start, frame, wait_events
 
 

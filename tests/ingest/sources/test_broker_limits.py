@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from greenpower.config import Settings
-from greenpower.embedded import Mosquitto
 from greenpower.ingest.sources.mqtt.broker_limits import Dropped, of_connack, of_suback
+from greenpower.stack import Mosquitto
 from tests.ingest.conftest import Publisher, Start, frame
 from tests.process import Command
 from tests.wait import wait_until

@@ -12,7 +12,7 @@ import pytest
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.embedded.port import free_port
+from greenpower.stack.port import free_port
 from tests.ingest.conftest import Document, frame
 from tests.process import Command
 from tests.wait import wait_until

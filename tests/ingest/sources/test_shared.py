@@ -10,9 +10,9 @@ import pytest
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.embedded import Mosquitto
-from greenpower.embedded.members import NO_SESSION
-from greenpower.embedded.port import free_port
+from greenpower.stack import Mosquitto
+from greenpower.stack.ingest_pool import NO_SESSION
+from greenpower.stack.port import free_port
 from tests.ingest.conftest import Document, Publisher, Start, frame
 from tests.process import Command
 from tests.wait import wait_until

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.embedded import Mosquitto
-from greenpower.embedded.port import free_port
+from greenpower.stack import Mosquitto
+from greenpower.stack.port import free_port
 from plugins.solar import POLL
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 from tests.ingest.sources.gateway import HEARTBEAT, VALUES

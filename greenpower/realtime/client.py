@@ -1,0 +1,146 @@
+"""A client: what it asked for, what waits for it, and when it may have more. Sends nothing itself.
+
+Nothing is queued. What waits is which devices changed; what is sent is their newest reading at that moment. So a client
+that is slow, or wants little, costs one entry a device, whatever happens meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from greenpower.bus.message import Message
+from greenpower.realtime.cache import Mirror
+from greenpower.realtime.token import READ_DEVICES, Claims
+
+ALL = "*"
+# No client is sent readings more often than this, even by many ingest processes at once.
+MOST_HZ = 20.0
+SNAPSHOT_DEVICES = 250
+MOST_AT_ONCE = 2_000
+
+Key = tuple[str, str]
+Fields = frozenset[str] | None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Subscription:
+    """What a client asked for: a device of a type, or `*`. fields: None for all. pause: seconds between messages.
+
+    changed: devices with news. due: when there may be more. snapshot: devices still to be shown, None when all are.
+    """
+
+    type: str
+    device: str
+    fields: Fields
+    pause: float
+    changed: set[str] = field(default_factory=set)
+    due: float = 0.0
+    snapshot: Iterator[str] | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.type, self.device
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Client:
+    """One connection. statuses: newest that wait to be sent, by (type, device)."""
+
+    sid: str
+    eio_sid: str
+    claims: Claims
+    subscriptions: dict[Key, Subscription] = field(default_factory=dict)
+    statuses: dict[Key, Message] = field(default_factory=dict)
+
+    def sees(self, type_name: str, device: str) -> bool:
+        """Whether it asked for this device and may see it."""
+        asked = (type_name, device) in self.subscriptions or (type_name, ALL) in self.subscriptions
+        return asked and self.claims.may_see(type_name, device)
+
+    def note(self, subscription: Subscription, devices: Iterable[str]) -> None:
+        """Devices of a subscription have news."""
+        if self.claims.devices is None:
+            subscription.changed.update(devices)
+        else:
+            subscription.changed.update(device for device in devices if device in self.claims.devices)
+
+    def note_status(self, status: Message) -> None:
+        """A device's status has changed."""
+        if self.claims.may_have(READ_DEVICES) and self.sees(status["type"], status["device_id"]):
+            self.statuses[status["type"], status["device_id"]] = status
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything waits to be sent."""
+        return bool(self.statuses) or any(
+            item.changed or item.snapshot is not None for item in self.subscriptions.values()
+        )
+
+    def take(self, mirror: Mirror, now: float) -> tuple[str, object] | None:
+        """The next message that is due, (event, data); None where there is none. now: monotonic seconds."""
+        for subscription in self.subscriptions.values():
+            if subscription.snapshot is not None:
+                return "snapshot", self._snapshot(subscription, mirror)
+        if self.statuses:
+            statuses, self.statuses = self.statuses, {}
+            return "device_status", list(statuses.values())
+        readings = self._readings(mirror, now)
+        return ("reading", readings) if readings else None
+
+    def _snapshot(self, subscription: Subscription, mirror: Mirror) -> dict[str, object]:
+        """The next piece: `{type, device_id, readings, statuses, last}`."""
+        assert subscription.snapshot is not None
+        readings: list[object] = []
+        statuses: list[Message] = []
+        devices = []
+        for device in subscription.snapshot:
+            devices.append(device)
+            if len(devices) >= SNAPSHOT_DEVICES:
+                break
+        else:
+            subscription.snapshot = None
+        for device in devices:
+            if not self.claims.may_see(subscription.type, device):
+                continue
+            subscription.changed.discard(device)
+            if (reading := view(mirror, subscription.type, device, subscription.fields)) is not None:
+                readings.append(reading)
+            status = mirror.status(subscription.type, device)
+            if status is not None and self.claims.may_have(READ_DEVICES):
+                statuses.append(status)
+        return {
+            "type": subscription.type,
+            "device_id": subscription.device,
+            "readings": readings,
+            "statuses": statuses,
+            "last": subscription.snapshot is None,
+        }
+
+    def _readings(self, mirror: Mirror, now: float) -> list[object]:
+        """The newest readings of devices with news; where two subscriptions cover one, with the fields of both."""
+        found: dict[Key, Fields] = {}
+        for subscription in self.subscriptions.values():
+            if not subscription.changed or now < subscription.due:
+                continue
+            subscription.due = now + subscription.pause
+            while subscription.changed and len(found) < MOST_AT_ONCE:
+                key = (subscription.type, subscription.changed.pop())
+                found[key] = _both(found[key], subscription.fields) if key in found else subscription.fields
+        views = (view(mirror, *key, fields) for key, fields in found.items())
+        return [reading for reading in views if reading is not None]
+
+
+def view(mirror: Mirror, type_name: str, device: str, fields: Fields) -> object | None:
+    """A device's newest reading, ready to be encoded, with only some fields; None where there is nothing to show."""
+    if fields is None:
+        return mirror.text(type_name, device)
+    reading = mirror.reading(type_name, device)
+    if reading is None:
+        return None
+    payload = {name: value for name, value in reading["payload"].items() if name in fields}
+    return {**reading, "payload": payload} if payload else None
+
+
+def _both(one: Fields, other: Fields) -> Fields:
+    return None if one is None or other is None else one | other

@@ -1,0 +1,120 @@
+"""The hub: brings what Redis tells to the clients that asked for it. Knows no Socket.IO; two functions stand for it."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from greenpower.bus.message import Message
+from greenpower.bus.revocation import ACCESS_SECONDS, MARGIN_SECONDS
+from greenpower.realtime.cache import Mirror
+from greenpower.realtime.client import ALL, Client, Key, Subscription
+
+# Messages that may be on their way to a client before it gets another: what it has not taken is not piled up.
+MOST_QUEUED = 2
+MOST_REVOKED = 10_000
+
+Send = Callable[[Client, str, object], None]
+Queued = Callable[[Client], int]
+
+
+class Hub:
+    """All clients of a process. send: hands a message to a client's transport. queued: how many wait there."""
+
+    def __init__(self, send: Send, queued: Queued, clock: Callable[[], float] = time.monotonic) -> None:
+        self.mirror = Mirror()
+        self.clients: dict[str, Client] = {}
+        self.waiting: dict[Client, None] = {}
+        self._rooms: dict[Key, dict[Client, Subscription]] = {}
+        self._send = send
+        self._queued = queued
+        self._clock = clock
+        self._revoked: OrderedDict[str, float] = OrderedDict()
+
+    def connect(self, client: Client) -> bool:
+        """A client is there. False, and nothing done, where its login ended a moment ago."""
+        if client.claims.family in self._revoked:
+            return False
+        self.clients[client.sid] = client
+        return True
+
+    def disconnect(self, sid: str) -> None:
+        """A client is gone."""
+        client = self.clients.pop(sid, None)
+        if client is not None:
+            for key in list(client.subscriptions):
+                self.unsubscribe(client, key)
+            self.waiting.pop(client, None)
+
+    def subscribe(self, client: Client, subscription: Subscription) -> None:
+        """A client wants this, in place of what it wanted under the same key; its snapshot goes out first."""
+        devices = self.mirror.devices(subscription.type) if subscription.device == ALL else [subscription.device]
+        subscription.snapshot = iter(list(devices))
+        client.subscriptions[subscription.key] = subscription
+        self._rooms.setdefault(subscription.key, {})[client] = subscription
+        self.waiting[client] = None
+
+    def unsubscribe(self, client: Client, key: Key) -> bool:
+        """A client wants this no more. False where it did not."""
+        if client.subscriptions.pop(key, None) is None:
+            return False
+        room = self._rooms[key]
+        del room[client]
+        if not room:
+            del self._rooms[key]
+        return True
+
+    def readings(self, type_name: str, readings: list[Message]) -> None:
+        """Redis told of readings."""
+        changed = self.mirror.take_readings(type_name, readings)
+        touched: dict[Client, None] = {}
+        if changed:
+            for client, subscription in self._rooms.get((type_name, ALL), {}).items():
+                client.note(subscription, changed)
+                touched[client] = None
+        for device in changed:
+            for client, subscription in self._rooms.get((type_name, device), {}).items():
+                client.note(subscription, (device,))
+                touched[client] = None
+        for client in touched:
+            self.flush(client)
+
+    def statuses(self, statuses: list[Message]) -> None:
+        """Redis told of statuses."""
+        for status in self.mirror.take_statuses(statuses):
+            for device in (ALL, status["device_id"]):
+                for client in self._rooms.get((status["type"], device), {}):
+                    client.note_status(status)
+                    self.waiting[client] = None
+
+    def revoke(self, family: str) -> list[Client]:
+        """A login has ended. Returns its clients."""
+        self._revoked[family] = self._clock()
+        while self._revoked and (
+            len(self._revoked) > MOST_REVOKED
+            or self._clock() - next(iter(self._revoked.values())) > ACCESS_SECONDS + MARGIN_SECONDS
+        ):
+            self._revoked.popitem(last=False)
+        return [client for client in self.clients.values() if client.claims.family == family]
+
+    def expired(self, now: float) -> list[Client]:
+        """The clients whose token has expired. now: Unix time."""
+        return [client for client in self.clients.values() if client.claims.expires <= now]
+
+    def flush(self, client: Client) -> None:
+        """Send a client what is due, as far as it takes it; the rest waits for `tick`."""
+        while self._queued(client) < MOST_QUEUED:
+            message = client.take(self.mirror, self._clock())
+            if message is None:
+                break
+            self._send(client, *message)
+        if client.waits and client.sid in self.clients:
+            self.waiting[client] = None
+        else:
+            self.waiting.pop(client, None)
+
+    def tick(self) -> None:
+        """Try again for those that wait. Call it several times in the shortest pause."""
+        for client in list(self.waiting):
+            self.flush(client)

@@ -1,0 +1,92 @@
+"""What clients may ask: `subscribe` and `unsubscribe`, checked, and limited per client."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from greenpower.realtime.client import ALL, MOST_HZ, Client, Key, Subscription
+
+MOST_SUBSCRIPTIONS = 200
+MOST_FIELDS = 200
+LONGEST_ID = 256
+# Requests of one client: so many at once, then so many a second.
+BURST, PER_SECOND = 300, 20
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Bad(Exception):
+    """The request is refused. `error`: one word; `detail`: for people."""
+
+    def __init__(self, error: str, detail: str = "") -> None:
+        super().__init__(error)
+        self.error, self.detail = error, detail
+
+
+class Unsubscribe(BaseModel):
+    """`{type, device_id}`; device_id `*` is every device of the type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: str = Field(max_length=64)
+    device_id: str = Field(min_length=1, max_length=LONGEST_ID)
+
+
+class Subscribe(Unsubscribe):
+    """`{type, device_id, fields?, max_hz?}`; fields: those of the payload that are wanted."""
+
+    fields: list[str] | None = Field(None, max_length=MOST_FIELDS)
+    max_hz: float = Field(MOST_HZ, ge=0.001, le=MOST_HZ)
+
+
+def read_subscribe(data: object, client: Client, types: Collection[str]) -> Subscription:
+    """What a client wants. Raises Bad: `bad-request`, `unknown-type`, `forbidden`, `too-many-subscriptions`."""
+    asked = _validated(Subscribe, data)
+    if asked.type not in types:
+        raise Bad("unknown-type", f"types are {', '.join(sorted(types))}")
+    device = None if asked.device_id == ALL else asked.device_id
+    if not client.claims.may_see(asked.type, device):
+        raise Bad("forbidden")
+    key = (asked.type, asked.device_id)
+    if key not in client.subscriptions and len(client.subscriptions) >= MOST_SUBSCRIPTIONS:
+        raise Bad("too-many-subscriptions", f"a client may have {MOST_SUBSCRIPTIONS}")
+    return Subscription(
+        type=asked.type,
+        device=asked.device_id,
+        fields=None if asked.fields is None else frozenset(asked.fields),
+        pause=1 / asked.max_hz,
+    )
+
+
+def read_unsubscribe(data: object) -> Key:
+    """What a client wants no more. Raises Bad: `bad-request`."""
+    asked = _validated(Unsubscribe, data)
+    return asked.type, asked.device_id
+
+
+def _validated(model: type[Model], data: object) -> Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        found = ("{}: {}".format(".".join(map(str, item["loc"])) or "request", item["msg"]) for item in error.errors())
+        raise Bad("bad-request", "; ".join(found)[:300]) from None
+
+
+class Allowance:
+    """How many requests a client may still make."""
+
+    def __init__(self, now: float) -> None:
+        self._left = float(BURST)
+        self._at = now
+
+    def spend(self, now: float) -> bool:
+        """One more request; False where it is too many."""
+        self._left = min(BURST, self._left + (now - self._at) * PER_SECOND)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

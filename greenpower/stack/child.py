@@ -1,0 +1,54 @@
+"""A child of the supervisor, as data: what to run and how to see that it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from greenpower.stack.part import Part
+
+PART_STOP_SECONDS = 60.0  # a part writes its data on the way out: a broker with a long queue on a slow disk
+
+
+def _always_answers(pid: int) -> str:
+    return ""
+
+
+def _never_silent(pid: int) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """One process that the supervisor keeps alive.
+
+    `trouble` gets the process id and returns why it does not answer yet, empty when it does; it runs in a thread and
+    takes a few seconds at most. `silent`, asked in the same way once it has answered, says whether it has stopped
+    answering at all; one that stays silent is killed and started again. `show` turns a line of output into what the
+    operator sees, empty to hide it. `stop_seconds` is how long it may take to end before it is killed.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    trouble: Callable[[int], str] = _always_answers
+    silent: Callable[[int], bool] = _never_silent
+    show: Callable[[str], str] = str
+    stop_seconds: float = 10.0
+
+
+def part_child(part: Part) -> Child:
+    """A part as a child of the supervisor; makes its home. Raises EmbeddedError where its binary cannot be had."""
+    part.prepare()
+
+    def trouble(pid: int) -> str:
+        return "" if part.answers() else f"no answer on {part.host}:{part.port}"
+
+    return Child(
+        name=part.name,
+        command=tuple(part.command()),
+        environment=part.environment(),
+        trouble=trouble,
+        show=part.show,
+        stop_seconds=PART_STOP_SECONDS,
+    )

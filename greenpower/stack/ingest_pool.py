@@ -1,0 +1,87 @@
+"""The ingest processes of `greenpower up --ingest N`: members of one group at the broker, each with its own session.
+
+The first has the settings' own client id and port and alone listens on TCP. The ids are noted in the home: one that an
+earlier run had and this one has not is drained, else the broker would go on keeping its share of the frames.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from greenpower.config import Settings
+from greenpower.stack.child import Child
+from greenpower.stack.home import write_private
+from greenpower.stack.port import bind_trouble, free_port
+from greenpower.stack.probe import http_trouble, ingest_silent, reach
+from greenpower.stack.stack import PORTS, Service, service_child
+
+NO_SESSION = 3  # exit code of `greenpower mqtt drain` where there is nothing to drain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """An ingest process: its name among the children, client id, port of /health, and whether it listens on TCP."""
+
+    name: str
+    client_id: str
+    port: int
+    tcp: bool
+
+
+def choose_members(settings: Settings, count: int) -> tuple[Member, ...]:
+    """So many members, on ports that can be listened on. `settings` have their ports chosen."""
+    first = Member(name="ingest", client_id=settings.mqtt_client_id, port=settings.ingest_http_port, tcp=True)
+    taken = {getattr(settings, name.lower()) for name, _, _ in PORTS}
+    found = [first]
+    for number in range(2, count + 1):
+        port = settings.ingest_http_port + number - 1
+        while port in taken or port > 65_535 or bind_trouble(port, settings.ingest_http_host):
+            port = free_port()
+        taken.add(port)
+        name = f"ingest-{number}"
+        found.append(Member(name=name, client_id=f"{settings.mqtt_client_id}-{number}", port=port, tcp=False))
+    return tuple(found)
+
+
+def addresses(settings: Settings, members: Iterable[Member]) -> str:
+    """INGEST_ADDRESSES: where each is asked for its health."""
+    return ",".join(f"{reach(settings.ingest_http_host)}:{member.port}" for member in members)
+
+
+def member_child(member: Member, settings: Settings, environment: dict[str, str], *, shared: bool) -> Child:
+    """A member as a child of the supervisor."""
+    service = Service(
+        name=member.name,
+        arguments=("ingest", "--mqtt", *(("--tcp",) if member.tcp else ())),
+        trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, member.port, "/health"),
+        silent=lambda settings, pid: ingest_silent(settings.ingest_http_host, member.port),
+    )
+    own = {"INGEST_HTTP_PORT": str(member.port), "MQTT_CLIENT_ID": member.client_id}
+    if shared:
+        own["MQTT_SHARED"] = "true"
+    return service_child(service, settings, {**environment, **own})
+
+
+def drain_child(client_id: str, settings: Settings, environment: dict[str, str]) -> Child:
+    """What drains the session of a member that is gone; it ends by itself."""
+    return service_child(Service(name="drain", arguments=("mqtt", "drain", client_id)), settings, environment)
+
+
+def noted_ids(home: Path) -> set[str]:
+    """The client ids that this home's ingest processes have had and that are not drained."""
+    try:
+        return set(json.loads(_file(home).read_text()))
+    except (OSError, ValueError):
+        return set()
+
+
+def note_ids(home: Path, ids: Iterable[str]) -> None:
+    """Keep them for the next run."""
+    write_private(_file(home), json.dumps(sorted(ids)))
+
+
+def _file(home: Path) -> Path:
+    return home / "run" / "ingest-members.json"

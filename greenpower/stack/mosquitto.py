@@ -1,0 +1,114 @@
+"""The embedded MQTT broker: a real mosquitto, from PATH or unpacked from its Debian package."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from greenpower.stack.binary import fetch, from_path, library_path, loads, unpacked
+from greenpower.stack.error import EmbeddedError
+from greenpower.stack.part import Part
+
+CONNECT = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"  # MQTT 3.1.1, clean session, no client id
+ACCEPTED = b"\x20\x02\x00\x00"
+DISCONNECT = b"\xe0\x00"
+
+SETTINGS = {
+    "allow_anonymous": "true",  # loopback only; a broker that others reach is configured by its operator
+    "persistence": "true",
+    "persistence_file": "mosquitto.db",
+    # A broker that is killed loses what it took since its last save. A save writes everything that is queued and lets
+    # all clients wait: 0.35 s for 200 000 frames, and nothing to speak of while ingest keeps up.
+    "autosave_interval": "10",
+    # What waits for an ingest that is away or slow. The default of 1000 would drop frames after seconds, in silence;
+    # no bound at all would let one dead client fill the memory. A million frames are eight hours of 1000 meters that
+    # send every 30 s; the bytes, some 700 000 frames of a meter, bound the memory.
+    "max_queued_messages": "1000000",
+    "max_queued_bytes": str(512 << 20),
+    # Frames sent to one client and not yet acknowledged. An MQTT 5 client narrows it by its receive maximum; a 3.1.1
+    # client cannot, so this also bounds what ingest holds then.
+    "max_inflight_messages": "10000",
+    "upgrade_outgoing_qos": "true",  # a meter's QoS 0 frame waits for us like a QoS 1 frame
+    "message_size_limit": str(8 << 20),  # too long a frame shall reach ingest, which notes it
+    "set_tcp_nodelay": "true",
+    "log_dest": "stderr",
+    "log_timestamp": "false",
+    "connection_messages": "false",
+}
+LOG_TYPES = ("error", "warning", "notice")
+
+
+class Mosquitto(Part):
+    """mosquitto on loopback; sessions and queued frames in `home/mosquitto.db`. `host` and `port` are its address.
+
+    `options` are further lines of its configuration, which win over ours.
+    """
+
+    name = "mosquitto"
+    setting = "MQTT_BROKER"
+    # `max_packet_size`, which it recommends, would cut the connection; the meter would come back with the same frame.
+    noise = ("replace `message_size_limit`", "should not be run as root")
+
+    def __init__(self, home: Path, port: int = 0, *, options: Mapping[str, str] | None = None) -> None:
+        super().__init__(home, port)
+        self.options = dict(options or {})
+
+    @cached_property
+    def _found(self) -> tuple[Path, str]:
+        """The binary and the LD_LIBRARY_PATH that it needs."""
+        on_path = from_path("mosquitto")
+        if on_path is not None and loads(on_path, "-h"):
+            return on_path, ""
+        root = unpacked("mosquitto")
+        if not root.exists():
+            try:
+                root = fetch("mosquitto", "mosquitto")
+            except EmbeddedError as error:
+                raise EmbeddedError(f"{error}: install mosquitto, or set {self.setting}") from None
+        binary, libraries = root / "usr" / "sbin" / "mosquitto", library_path(root)
+        if not loads(binary, "-h", libraries=libraries):
+            raise EmbeddedError(f"{binary} does not run here: install mosquitto, or set {self.setting}")
+        return binary, libraries
+
+    @property
+    def _configuration(self) -> Path:
+        return self.home.resolve() / "mosquitto.conf"
+
+    def command(self) -> list[str]:
+        return [str(self._found[0]), "-c", str(self._configuration)]
+
+    def environment(self) -> Mapping[str, str]:
+        libraries = self._found[1]
+        return {"LD_LIBRARY_PATH": libraries} if libraries else {}
+
+    def prepare(self) -> None:
+        super().prepare()
+        settings = {"persistence_location": f"{self.home.resolve()}/", **SETTINGS}
+        if os.geteuid() == 0:
+            settings["user"] = "root"  # else it drops to a user who cannot write its persistence
+        lines = [f"listener {self.port} {self.host}"]
+        lines += [f"{name} {value}" for name, value in {**settings, **self.options}.items()]
+        lines += [f"log_type {name}" for name in LOG_TYPES]
+        self._configuration.write_text("\n".join(lines) + "\n")
+
+    def forget(self) -> None:
+        """Delete its sessions and queued frames. Stop it first, else it writes them again on its way out."""
+        (self.home / "mosquitto.db").unlink(missing_ok=True)
+
+    def answers(self) -> bool:
+        return speaks_mqtt(self.host, self.port)
+
+
+def speaks_mqtt(host: str, port: int) -> bool:
+    """Whether a broker there accepts an MQTT connection; takes a second at most."""
+    try:
+        with socket.create_connection((host, port), timeout=1) as connection:
+            connection.sendall(CONNECT)
+            answer = connection.recv(len(ACCEPTED))
+            connection.sendall(DISCONNECT)
+    except OSError:
+        return False
+    return answer == ACCEPTED

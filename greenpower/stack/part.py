@@ -1,0 +1,150 @@
+"""A part: one server process on loopback with its data in a directory of its own.
+
+Here: its life (start, stop, kill, pause, the same port and data again). Not here: which binary and which options, that
+is each part's module; keeping it alive, that is the supervisor.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Self
+
+from greenpower.stack.error import EmbeddedError
+from greenpower.stack.port import LOOPBACK, free_port
+from greenpower.stack.spawn import die_with_parent
+
+POLL_SECONDS = 0.02
+LOG_TAIL = 400
+
+
+class Part(ABC):
+    """A server of the embedded stack. Subclasses say what to run and how to see that it answers.
+
+    `port` 0 chooses a free one, kept for the life of this object. Start it from a thread that outlives it (see
+    `die_with_parent`).
+    """
+
+    name: ClassVar[str]
+    setting: ClassVar[str]  # what the operator sets to use a server of his own instead
+    noise: ClassVar[tuple[str, ...]] = ()  # pieces of lines that say nothing to the operator of an embedded part
+
+    def __init__(self, home: Path, port: int = 0) -> None:
+        self.home = home
+        self.host = LOOPBACK
+        self.port = port or free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """The command line. Raises EmbeddedError where the binary cannot be had."""
+
+    def environment(self) -> Mapping[str, str]:
+        """What is added to the environment."""
+        return {}
+
+    def prepare(self) -> None:
+        """Make the home and what the process wants to find in it."""
+        self.home.mkdir(parents=True, exist_ok=True)
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether the server answers a real request now; takes a second at most."""
+
+    def show(self, line: str) -> str:
+        """A line of its output as the operator should see it; empty to hide it."""
+        return "" if any(piece in line for piece in self.noise) else line
+
+    @property
+    def log_file(self) -> Path:
+        """Its output, when started by `start`."""
+        return self.home / f"{self.name}.log"
+
+    @property
+    def pid(self) -> int:
+        """Process id. Raises RuntimeError when it is not running."""
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there, paused or not."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, timeout: float = 30) -> Self:
+        """Start it and wait until it answers. Raises EmbeddedError with the end of its log when it does not."""
+        if self.alive:
+            return self
+        self.prepare()
+        with self.log_file.open("ab") as log:
+            process = self._process = subprocess.Popen(
+                self.command(),
+                env={**os.environ, **self.environment()},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.home,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),
+            )
+        end = time.monotonic() + timeout
+        while not self.answers():
+            code = process.poll()
+            if code is not None or time.monotonic() > end:
+                how = "does not answer" if code is None else f"ended with {code}"
+                self.kill()
+                raise EmbeddedError(f"{self.name} {how} on port {self.port}: {self._log_tail()}")
+            time.sleep(POLL_SECONDS)
+        return self
+
+    def stop(self, timeout: float = 20) -> None:
+        """Ask it to end and wait; kill it after `timeout` seconds. Nothing to do when it is not running."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)  # a paused process does not see SIGTERM
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        if self._process is not None:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def restart(self) -> Self:
+        """Stop and start, same port, same data."""
+        self.stop()
+        return self.start()
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open, nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT after `pause`."""
+        self._signal(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _log_tail(self) -> str:
+        text = self.log_file.read_bytes()[-LOG_TAIL:].decode(errors="replace")
+        return " / ".join(text.split("\n")[-4:]).strip(" /")

@@ -1,0 +1,77 @@
+"""What a run that was killed left behind: its children are noted in the home, and ended before the next run starts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from greenpower.config import run_file
+from greenpower.stack.home import write_private
+from greenpower.stack.session import kill_session
+
+SAME_PROCESS_SECONDS = 2.0
+GRACE_SECONDS = 20.0
+POLL_SECONDS = 0.05
+
+
+def note_children(home: Path, pids: Mapping[str, int]) -> None:
+    """Note the children of this run. A process id alone would be reused, so each with the time it began."""
+    noted = {}
+    for name, pid in pids.items():
+        with contextlib.suppress(psutil.Error):
+            noted[name] = [pid, psutil.Process(pid).create_time()]
+    write_private(_file(home), json.dumps(noted))
+
+
+def forget_children(home: Path) -> None:
+    """After a clean stop there is nothing to end."""
+    _file(home).unlink(missing_ok=True)
+
+
+def end_leftovers(home: Path) -> list[str]:
+    """End the children of an earlier run that still live; their names.
+
+    They were told to end when their supervisor died (see `die_with_parent`), so mostly this only waits.
+    """
+    left = _living(home)
+    began = time.monotonic()
+    for process in left.values():
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    while any(_lives(process) for process in left.values()) and time.monotonic() - began < GRACE_SECONDS:
+        time.sleep(POLL_SECONDS)
+    for process in left.values():
+        if _lives(process):
+            kill_session(process.pid)
+    forget_children(home)
+    return list(left)
+
+
+def _file(home: Path) -> Path:
+    return run_file(home).with_name("children.json")
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _living(home: Path) -> dict[str, psutil.Process]:
+    try:
+        noted = json.loads(_file(home).read_text())
+    except (OSError, ValueError):
+        return {}
+    living = {}
+    for name, (pid, began) in noted.items():
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if abs(process.create_time() - began) < SAME_PROCESS_SECONDS and _lives(process):
+                living[name] = process
+    return living

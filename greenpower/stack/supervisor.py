@@ -1,0 +1,64 @@
+"""The supervisor: groups of children, started in order, each kept alive by itself, stopped in the reverse order.
+
+It knows nothing of what the children are; that is `greenpower.stack.stack`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from greenpower.stack.child import Child
+from greenpower.stack.process import Say
+from greenpower.stack.restarter import Keeper
+
+
+class Supervisor:
+    """Use as `async with`: leaving it stops every child, the last group first.
+
+    `changed` is called with the living process ids by name whenever a child starts or ends.
+    """
+
+    def __init__(self, say: Say, changed: Callable[[dict[str, int]], None] = lambda pids: None) -> None:
+        self._say = say
+        self._on_change = changed
+        self._groups: list[list[Keeper]] = []
+
+    async def start(self, *children: Child) -> None:
+        """Start a group; returns when every child of it answers. One that dies meanwhile is started again."""
+        group = [Keeper(child, self._say, self._changed) for child in children]
+        self._groups.append(group)
+        while not all(keeper.ready.is_set() for keeper in group):  # one may end while we wait for another
+            for keeper in group:
+                await keeper.ready.wait()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Living children: name and process id."""
+        living = ((keeper.child.name, keeper.pid) for group in self._groups for keeper in group)
+        return {name: pid for name, pid in living if pid is not None}
+
+    async def stop(self) -> None:
+        """Stop the groups, the last first; the children of a group together."""
+        while self._groups:
+            await asyncio.gather(*(keeper.stop() for keeper in self._groups[-1]))
+            self._groups.pop()
+
+    def kill(self) -> None:
+        """kill -9 every child, for an operator who will not wait; `stop` then returns soon."""
+        for group in self._groups:
+            for keeper in group:
+                keeper.kill()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _changed(self) -> None:
+        self._on_change(self.pids)

@@ -1,0 +1,97 @@
+"""Children of `greenpower up` that hang: the real processes, stopped by a signal, seen by what they really answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from greenpower.commands.init import init_mongo, init_sql
+from greenpower.config import Settings
+from greenpower.ingest.http_server import LONGEST_SILENCE, Health, HttpServer
+from greenpower.stack import Valkey, probe
+from greenpower.stack import restarter as keeper
+from greenpower.stack.child import Child
+from greenpower.stack.ingest_pool import choose_members, member_child
+from greenpower.stack.stack import INGEST, SERVICES, service_child
+from greenpower.stack.supervisor import Supervisor
+from tests.process import environment
+from tests.stack.test_supervisor import Lines, until
+
+
+@pytest.mark.slow
+def test_every_process_that_hangs_is_started_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no other, also not while Redis is away, which is not their fault."""
+    monkeypatch.setattr(keeper, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(keeper, "SILENT_TIMES", 3)
+    monkeypatch.setattr(keeper, "FIRST_DELAY", 0.1)
+    # A worker with nothing to do says every 5 s that it lives.
+    monkeypatch.setattr(probe, "HEARTBEAT_SECONDS", 14.0)
+    init_sql(settings)
+    init_mongo(settings)
+    given, say = environment(settings), Lines()
+    [member] = choose_members(settings, 1)
+    children = [
+        member_child(member, settings, given, shared=False),
+        *(service_child(service, settings, given) for service in SERVICES if service is not INGEST),
+    ]
+
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
+    supervisor: Supervisor
+
+    def started_again(name: str) -> bool:
+        return supervisor.pids.get(name, before[name]) != before[name]
+
+    def answers(child: Child) -> bool:
+        return not child.trouble(after[child.name])
+
+    async def scenario() -> None:
+        nonlocal supervisor
+        async with Supervisor(say) as supervisor:
+            async with asyncio.timeout(60):
+                await supervisor.start(*children)
+            before.update(supervisor.pids)
+            assert set(before) == {"ingest", "api", "realtime", "worker", "scheduler"}
+            for pid in before.values():
+                os.killpg(pid, signal.SIGSTOP)
+            for name in before:
+                await until(partial(started_again, name), 60)
+                assert "does not answer any more: killed" in say.of(name)
+            # All of them answer again, and go on.
+            after.update(supervisor.pids)
+            for child in children:
+                await until(partial(answers, child), 60)
+            await asyncio.sleep(3)
+            assert supervisor.pids == after
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("find", [probe.worker_trouble, probe.scheduler_trouble])
+def test_that_redis_is_away_is_nobodys_silence(find: object, tmp_path: Path) -> None:
+    valkey = Valkey(tmp_path)
+    assert callable(find)
+    assert find(valkey.url, 1).startswith("Redis: ") and not probe.registry_silent(find(valkey.url, 1))
+    with valkey:
+        assert probe.registry_silent(find(valkey.url, 1))
+
+
+def test_ingest_that_answers_and_stands_still_is_silent() -> None:
+    """Its HTTP port has a thread of its own: it answers while the event loop does not go on."""
+    health = Health(lambda: {"mqtt": {"ok": False}})
+    server = HttpServer("127.0.0.1", 0, health, CollectorRegistry())
+    try:
+        assert not probe.ingest_silent("127.0.0.1", server.port)  # without a broker, but alive
+        health.beat -= LONGEST_SILENCE + 1
+        assert probe.ingest_silent("127.0.0.1", server.port)
+    finally:
+        server.close()
+    assert probe.ingest_silent("127.0.0.1", server.port)

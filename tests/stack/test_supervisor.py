@@ -1,0 +1,262 @@
+"""The supervisor over a small table of dummy children: restarts, order, signals, what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import psutil
+import pytest
+
+from greenpower.stack import restarter as keeper
+from greenpower.stack.child import Child
+from greenpower.stack.home import locked
+from greenpower.stack.process import run_once
+from greenpower.stack.session import session_members
+from greenpower.stack.stale_processes import end_leftovers, note_children
+from greenpower.stack.supervisor import Supervisor
+from tests.wait import wait_until
+
+STUBBORN = "trap '' TERM; while true; do sleep 0.1; done"
+FORKING = "sleep 1000 & sleep 1000 & wait"
+
+
+def sleeper(name: str) -> Child:
+    return Child(name=name, command=("sleep", "1000"))
+
+
+def shell(name: str, script: str) -> Child:
+    return Child(name=name, command=("sh", "-c", script))
+
+
+class Lines:
+    """Collects what the supervisor says."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def __call__(self, who: str, line: str) -> None:
+        self.lines.append((who, line))
+
+    def of(self, who: str) -> list[str]:
+        return [line for name, line in self.lines if name == who]
+
+
+async def until(condition: Callable[[], object], timeout: float = 10) -> None:
+    async with asyncio.timeout(timeout):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def run(scenario: Coroutine[object, object, None]) -> None:
+    asyncio.run(scenario)
+
+
+def gone(pids: list[int]) -> bool:
+    return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids)
+
+
+def test_restarts_a_child_that_dies_and_leaves_the_others() -> None:
+    say = Lines()
+
+    async def scenario() -> None:
+        async with Supervisor(say) as supervisor:
+            await supervisor.start(sleeper("steady"), shell("fragile", FORKING))
+            before = supervisor.pids
+            await until(lambda: len(session_members(before["fragile"])) == 3)
+            forked = session_members(before["fragile"])
+            os.kill(before["fragile"], signal.SIGKILL)
+            await until(lambda: supervisor.pids.get("fragile", before["fragile"]) != before["fragile"])
+            assert supervisor.pids["steady"] == before["steady"]
+            assert gone(forked)
+        assert supervisor.pids == {}
+
+    run(scenario())
+    assert say.of("fragile")[0] == "was ended by SIGKILL; starts again in 0.5 s"
+    assert say.of("steady") == []
+
+
+def test_waits_longer_from_death_to_death(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(keeper, "LONGEST_DELAY", 0.04)
+    say = Lines()
+
+    async def scenario() -> None:
+        async with Supervisor(say) as supervisor:
+            await supervisor.start(
+                shell("broken", "sleep 0.05; echo why; exit 3"), Child(name="absent", command=("/no",))
+            )
+
+    async def bounded() -> None:
+        task = asyncio.create_task(scenario())
+        await until(lambda: len(say.of("broken")) >= 8)
+        task.cancel()
+        await asyncio.wait({task})
+
+    run(bounded())
+    assert say.of("broken")[:8:2] == ["why"] * 4
+    assert [line.rpartition("in ")[2] for line in say.of("broken")[1:8:2]] == ["0.01 s", "0.02 s", "0.04 s", "0.04 s"]
+    assert say.of("absent")[0].startswith("did not start")
+
+
+def test_says_which_child_is_not_ready_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "COMPLAIN_AFTER", 0.2)
+    say = Lines()
+    answers = [False]
+    slow = Child(
+        name="slow", command=("sleep", "1000"), trouble=lambda pid: "" if answers[0] else f"{pid} is not there"
+    )
+
+    async def scenario() -> None:
+        async with Supervisor(say) as supervisor:
+            starting = asyncio.create_task(supervisor.start(slow))
+            await until(lambda: say.of("slow"))
+            assert "is not there" in say.of("slow")[0]
+            assert not starting.done()
+            answers[0] = True
+            await starting
+
+    run(scenario())
+
+
+def test_stops_the_last_group_first_and_kills_what_does_not_end(tmp_path: Path) -> None:
+    say = Lines()
+    order = tmp_path / "order"
+
+    def noting(name: str) -> Child:
+        script = f"trap 'echo {name} >> {order}; exit' TERM; echo up; while true; do sleep 0.05; done"
+        return Child(name=name, command=("sh", "-c", script), trouble=lambda pid: "" if say.of(name) else "starting")
+
+    async def scenario() -> None:
+        async with Supervisor(say) as supervisor:
+            await supervisor.start(noting("part"))
+            await supervisor.start(
+                noting("service"), Child(name="stubborn", command=("sh", "-c", STUBBORN), stop_seconds=0.5)
+            )
+            await supervisor.start(noting("simulator"))
+            pids = list(supervisor.pids.values())
+            assert len(pids) == 4
+        assert gone(pids)
+
+    run(scenario())
+    assert order.read_text().split() == ["simulator", "service", "part"]
+    assert "killed" in say.of("stubborn")[-1]
+
+
+def test_stop_ends_a_paused_child_and_a_waiting_one() -> None:
+    say = Lines()
+
+    async def scenario() -> None:
+        async with Supervisor(say) as supervisor:
+            await supervisor.start(sleeper("paused"))
+            os.kill(supervisor.pids["paused"], signal.SIGSTOP)
+            waiting = asyncio.create_task(supervisor.start(shell("dying", "exit 1")))
+            await until(lambda: say.of("dying"))
+            began = time.monotonic()
+            await supervisor.stop()
+            assert time.monotonic() - began < 5
+            waiting.cancel()
+
+    run(scenario())
+
+
+def test_output_comes_line_by_line_however_it_is_written() -> None:
+    say = Lines()
+    script = r"printf 'one\ntw'; sleep 0.1; printf 'o\n\n\377\nlast'; head -c 20000 /dev/zero | tr '\0' x"
+    assert asyncio.run(run_once(shell("talker", script), say)) == 0
+    lines = say.of("talker")
+    assert lines[:3] == ["one", "two", "\ufffd"]
+    assert lines[3].startswith("lastxxx")
+    assert max(map(len, lines)) <= 8192
+
+
+def start_dummy_stack(*arguments: str) -> tuple[subprocess.Popen[str], list[int]]:
+    """`tests.stack.dummy_stack` in a process of its own, and the ids of its children."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.stack.dummy_stack", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    pids = [int(word) for word in process.stdout.readline().split()]
+    assert len(pids) == 2
+    return process, pids
+
+
+def test_ctrl_c_reaches_the_supervisor_only() -> None:
+    process, pids = start_dummy_stack()
+    with process:
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert "heard INT" not in output
+        assert "heard TERM" in output
+    assert gone(pids)
+
+
+def test_kill_9_of_the_supervisor_leaves_no_child() -> None:
+    process, pids = start_dummy_stack()
+    with process:
+        process.kill()
+        wait_until(lambda: gone(pids))
+
+
+def test_the_next_run_ends_what_a_killed_one_left(tmp_path: Path) -> None:
+    left = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    other = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    with left, other:
+        note_children(tmp_path, {"left": left.pid})
+        assert end_leftovers(tmp_path) == ["left"]
+        assert left.wait(5) == -signal.SIGTERM
+        assert end_leftovers(tmp_path) == []
+        # A process that has the noted id by chance began at another time.
+        note_children(tmp_path, {"other": other.pid})
+        noted = tmp_path / "run" / "children.json"
+        noted.write_text(noted.read_text().replace(f"[{other.pid}, ", f"[{other.pid}, 1"))
+        assert end_leftovers(tmp_path) == []
+        assert other.poll() is None
+        other.kill()
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(Exception, match="is in use by another run"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_a_child_that_hangs_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that answered and does not any more, for a while; a missed answer now and then is none of it."""
+    monkeypatch.setattr(keeper, "SILENT_SECONDS", 0.02)
+    monkeypatch.setattr(keeper, "SILENT_TIMES", 4)
+    monkeypatch.setattr(keeper, "FIRST_DELAY", 0.05)
+    say = Lines()
+    hanging = False
+    asked = 0
+
+    def silent(pid: int) -> bool:
+        nonlocal asked
+        asked += 1
+        return hanging or asked % 3 == 0
+
+    async def scenario() -> None:
+        nonlocal hanging
+        async with Supervisor(say) as supervisor:
+            await supervisor.start(Child(name="hangs", command=("sleep", "1000"), silent=silent), sleeper("steady"))
+            before = supervisor.pids
+            await until(lambda: asked > 20)
+            assert supervisor.pids == before
+            hanging = True
+            await until(lambda: supervisor.pids.get("hangs", before["hangs"]) != before["hangs"])
+            hanging = False
+            assert supervisor.pids["steady"] == before["steady"]
+            assert "does not answer any more: killed" in say.of("hangs")
+
+    run(scenario())
