@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenpower.cli import main
+from greenpower.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from greenpower.api.http.openapi import operations
-from greenpower.cli import group
+from greenpower.cli.main import group
 from greenpower.commands import docs
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from greenpower.catalog.registry import Registry, RegistryError, discover, get_registry, load_registry
-from greenpower.cli import group
+from greenpower.cli.main import group
 from greenpower.config import ConfigError
 from greenpower.datatype import DataType, Field, Frame, Kind, Mqtt, Tcp
 from greenpower.datatype.check import Checker

@@ -11,7 +11,7 @@ import pytest
 
 from greenpower.config import Settings
 from greenpower.sql import DeviceStatus
-from tests.cli import run_cli
+from tests.command import run_cli
 from tests.control.conftest import World
 from tests.process import Command
 

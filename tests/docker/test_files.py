@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from greenpower.bus.publisher import Publisher
-from greenpower.cli import COMMANDS
+from greenpower.cli.main import COMMANDS
 from greenpower.config import Settings, load_settings
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.rollup_lag import LagMetrics

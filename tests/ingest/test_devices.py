@@ -9,7 +9,7 @@ import pytest
 from pymongo.database import Database
 
 from greenpower.mongo.events.books import read_ledger
-from tests.cli import run_cli
+from tests.command import run_cli
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 from tests.wait import wait_until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from greenpower.cli import group
+from greenpower.cli.main import group
 from greenpower.kit.contract import RULES
 from tests.kit.conftest import Make
 

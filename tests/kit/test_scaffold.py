@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from greenpower.catalog.registry import Registry, RegistryError, discover
-from greenpower.cli import group
+from greenpower.cli.main import group
 from greenpower.kit.contract import RULES
 from greenpower.kit.problem import PluginError
 from greenpower.kit.scaffold import Plan, make_files, write_files

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from greenpower.cli import group
+from greenpower.cli.main import group
 from greenpower.commands import docs
 
 

@@ -19,7 +19,7 @@ from greenpower.sql import Role, RoleName, User
 from greenpower.sql.extensions import db
 from greenpower.sql.setup import make_roles, make_user, upgrade
 from greenpower.sql.user import find_user
-from tests.cli import run_cli
+from tests.command import run_cli
 from tests.process import environment
 
 

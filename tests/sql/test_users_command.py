@@ -18,7 +18,7 @@ from greenpower.sql.extensions import db
 from greenpower.sql.password import check_password
 from greenpower.sql.time import now
 from greenpower.sql.user import find_user
-from tests.cli import run_cli
+from tests.command import run_cli
 
 Run = Callable[..., tuple[int, str, str]]
 

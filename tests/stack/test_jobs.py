@@ -23,7 +23,7 @@ from tests.wait import wait_until
 # `greenpower worker`, told to stop in the middle of its first line on a Redis that is away.
 STOPPED_IN_A_LINE = """
 import logging, os, signal
-from greenpower.cli import main
+from greenpower.cli.main import main
 
 class Stopping(logging.Handler):
     told = False

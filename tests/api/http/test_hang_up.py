@@ -27,7 +27,7 @@ ROWS = 40_000
 SCRIPT = """
 from greenpower.api import export
 export.STALLED_SECONDS = 5
-from greenpower.cli import main
+from greenpower.cli.main import main
 main()
 """
 

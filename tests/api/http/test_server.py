@@ -20,7 +20,7 @@ from greenpower.api.http.server import THREADS
 from greenpower.commands.init import init_sql
 from greenpower.config import Settings
 from greenpower.stack import Mongod
-from tests.cli import run_cli
+from tests.command import run_cli
 from tests.process import Command
 from tests.wait import wait_until
 

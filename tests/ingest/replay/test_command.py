@@ -9,7 +9,7 @@ import pytest
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from tests.cli import run_cli
+from tests.command import run_cli
 from tests.ingest.conftest import Document
 from tests.ingest.replay.test_replay import START, traffic
 from tests.ingest.steps.test_clock import through_pipelines

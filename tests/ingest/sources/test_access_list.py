@@ -32,7 +32,7 @@ from greenpower.sql.extensions import db as sql
 from greenpower.stack import Mosquitto
 from greenpower.stack.ingest_pool import NO_SESSION
 from greenpower.stack.mosquitto import CONNECT
-from tests.cli import run_cli
+from tests.command import run_cli
 from tests.ingest.conftest import Document, Start, frame, wait_events
 from tests.process import Command
 from tests.wait import wait_until

@@ -13,7 +13,7 @@ from greenpower.config import Settings
 from greenpower.mongo.client import sync_client
 from greenpower.mongo.schema.compression import otherwise_compressed
 from greenpower.mongo.schema.layout import CORE, EVENTS, FOREVER, ensure_indexes, layout
-from tests.cli import run_cli
+from tests.command import run_cli
 
 
 def ensure(settings: Settings, **values: object) -> list[str]:

@@ -10,7 +10,7 @@ from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.mongo.schema.layout import layout
 from greenpower.mongo.schema.sharding import Shard, script, shards
-from tests.cli import run_cli
+from tests.command import run_cli
 
 SHARDS = {shard.collection: shard for shard in shards(get_registry())}
 

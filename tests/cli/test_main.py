@@ -13,8 +13,8 @@ import pytest
 
 from greenpower import __version__
 from greenpower.catalog.registry import load_registry
-from greenpower.cli import COMMANDS, Commands, group
-from tests.cli import run_cli
+from greenpower.cli.main import COMMANDS, Commands, group
+from tests.command import run_cli
 
 
 @pytest.mark.parametrize("name", COMMANDS)

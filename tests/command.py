@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from greenpower.cli import main
+from greenpower.cli.main import main
 from greenpower.config import Settings
 from tests.process import environment
 
