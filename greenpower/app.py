@@ -14,9 +14,8 @@ from greenpower import __version__
 from greenpower.api.accounts import api_keys, login, me, users
 from greenpower.api.accounts.revocation_cache import redis_client
 from greenpower.api.accounts.token import ACCESS, REFRESH
-from greenpower.api.devices.devices import commands, devices, zones
-from greenpower.api.energy import device_incidents as counters
-from greenpower.api.energy import incidents
+from greenpower.api.devices import commands, devices, zones
+from greenpower.api.energy import device_incidents, incidents
 from greenpower.api.http.auth import init_auth
 from greenpower.api.http.context import Context, set_context
 from greenpower.api.http.errors import Api, register_errors
@@ -24,9 +23,8 @@ from greenpower.api.http.headers import init_headers
 from greenpower.api.http.json import OrjsonProvider
 from greenpower.api.http.rate_limit import init_limits
 from greenpower.api.system import docs, health, rollups
+from greenpower.api.telemetry import data_types, events
 from greenpower.api.telemetry.binding import bind_all
-from greenpower.api.telemetry.resource import data_types as datatypes
-from greenpower.api.telemetry.resource import events
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
 from greenpower.dashboard import blueprint as dashboard
@@ -117,7 +115,19 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     with app.app_context():
         engine, revision = db.engine, newest_revision()
     api.register_blueprint(health.make_blueprint(context, engine, revision))
-    for module in (login, me, users, api_keys, devices, commands, zones, datatypes, incidents, counters, rollups):
+    for module in (
+        login,
+        me,
+        users,
+        api_keys,
+        devices,
+        commands,
+        zones,
+        data_types,
+        incidents,
+        device_incidents,
+        rollups,
+    ):
         api.register_blueprint(module.make_blueprint())
     api.register_blueprint(me.make_role_blueprint())
     for binding in bind_all(context.registry):

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from greenpower.api.http.openapi import operations
+from greenpower.cli import docs
 from greenpower.cli.main import group
-from greenpower.commands import docs
 
 
 @pytest.mark.parametrize("part", docs.PARTS)

@@ -15,8 +15,8 @@ import pytest
 from pymongo import MongoClient
 
 from greenpower.app import sql_context
-from greenpower.commands.docs import ROOT
-from greenpower.commands.init import init_mongo, init_sql
+from greenpower.cli.docs import ROOT
+from greenpower.cli.init import init_mongo, init_sql
 from greenpower.config import Settings
 from greenpower.sql import Device, DeviceType
 from greenpower.sql.extensions import db

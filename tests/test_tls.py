@@ -15,7 +15,7 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from greenpower.commands.init import init_mongo, init_sql
+from greenpower.cli.init import init_mongo, init_sql
 from greenpower.config import ConfigError, Settings
 from greenpower.stack import Mongod, Valkey
 from tests.ingest.conftest import Publisher, frame

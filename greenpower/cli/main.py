@@ -1,4 +1,4 @@
-"""The command line: one table of commands, each in a module of `greenpower.commands`, imported when it is called."""
+"""The command line: one table of commands, each in a module of `greenpower.cli`, imported when it is called."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from greenpower.catalog.registry import RegistryError
 from greenpower.config import ConfigError
 
 COMMANDS = {
-    "up": "greenpower.commands.up:up",
-    "init": "greenpower.commands.init:init",
-    "users": "greenpower.commands.users:users",
-    "api": "greenpower.commands.api:api",
-    "ingest": "greenpower.commands.ingest:ingest",
-    "mqtt": "greenpower.commands.mqtt:mqtt",
-    "realtime": "greenpower.commands.realtime:realtime",
-    "worker": "greenpower.commands.jobs:worker",
-    "scheduler": "greenpower.commands.jobs:scheduler",
-    "probe": "greenpower.commands.probe:probe",
-    "simulate": "greenpower.commands.simulate:simulate",
-    "plugins": "greenpower.commands.plugins:plugins",
-    "site": "greenpower.commands.site:site",
-    "docs": "greenpower.commands.docs:docs",
-    "config": "greenpower.commands.config:config",
-    "replay": "greenpower.commands.replay:replay",
-    "export": "greenpower.commands.export:export",
-    "backup": "greenpower.commands.backup:backup",
-    "restore": "greenpower.commands.backup:restore",
-    "rollups": "greenpower.commands.rollups:rollups",
-    "watch": "greenpower.commands.watch:watch",
-    "devices": "greenpower.commands.devices:devices",
-    "ensure-indexes": "greenpower.commands.store:ensure_indexes",
-    "shard": "greenpower.commands.store:shard",
+    "up": "greenpower.cli.up:up",
+    "init": "greenpower.cli.init:init",
+    "users": "greenpower.cli.users:users",
+    "api": "greenpower.cli.api:api",
+    "ingest": "greenpower.cli.ingest:ingest",
+    "mqtt": "greenpower.cli.mqtt:mqtt",
+    "realtime": "greenpower.cli.realtime:realtime",
+    "worker": "greenpower.cli.jobs:worker",
+    "scheduler": "greenpower.cli.jobs:scheduler",
+    "probe": "greenpower.cli.probe:probe",
+    "simulate": "greenpower.cli.simulate:simulate",
+    "plugins": "greenpower.cli.plugins:plugins",
+    "site": "greenpower.cli.site:site",
+    "docs": "greenpower.cli.docs:docs",
+    "config": "greenpower.cli.config:config",
+    "replay": "greenpower.cli.replay:replay",
+    "export": "greenpower.cli.export:export",
+    "backup": "greenpower.cli.backup:backup",
+    "restore": "greenpower.cli.backup:restore",
+    "rollups": "greenpower.cli.rollups:rollups",
+    "watch": "greenpower.cli.watch:watch",
+    "devices": "greenpower.cli.devices:devices",
+    "ensure-indexes": "greenpower.cli.database:ensure_indexes",
+    "shard": "greenpower.cli.database:shard",
 }
 
 

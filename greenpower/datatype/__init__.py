@@ -9,11 +9,11 @@ site and store.
 from greenpower.datatype.claim import Dialogue, Mqtt, Tcp, is_device_id
 from greenpower.datatype.command import Answer, Command, Message, Obedience, Order, Parameter, ReadBack
 from greenpower.datatype.declaration import DataType, Parser
-from greenpower.datatype.dialect import JsonDialect, Phrase
 from greenpower.datatype.error import DeclarationError, FrameError
 from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.frame import Frame, Reading
 from greenpower.datatype.json import decode_object, json_parser, read_device_id
+from greenpower.datatype.json_command import JsonDialect, Phrase
 from greenpower.datatype.kind import Kind
 from greenpower.datatype.stamp import parse_epoch, parse_stamp
 from greenpower.datatype.tier import ENERGY_TIERS, NO_TIERS, STANDARD_TIERS, Tier

@@ -22,7 +22,7 @@ from gmqtt.storage import PersistentStorage
 
 from greenpower.config import Settings
 from greenpower.simulator.device import Packet
-from greenpower.simulator.obedience import Listeners
+from greenpower.simulator.listeners import Listeners
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from greenpower.config import Settings
 from greenpower.simulator.dial import Dialler
 from greenpower.simulator.fault import Sender
 from greenpower.simulator.fleet import Fleet
-from greenpower.simulator.obedience import Listeners
+from greenpower.simulator.listeners import Listeners
 from greenpower.simulator.publisher import Publisher
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from greenpower.api.http.context import get_context
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import NO_TIERS, DataType, Field, Kind, Mqtt, json_parser
 from greenpower.mongo.schema.layout import EVENTS, ensure_indexes

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response
 from greenpower.api.http.openapi import SCOPES, operations
 from greenpower.api.telemetry.schema import ID
 from greenpower.app import create_app, sql_context
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.sql import RoleName
 from greenpower.sql.api_key import new_key

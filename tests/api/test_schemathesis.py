@@ -28,7 +28,7 @@ from sqlalchemy import select
 from greenpower.api.accounts import token
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
 from greenpower.mongo.schema.layout import ensure_indexes

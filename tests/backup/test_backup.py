@@ -21,8 +21,8 @@ from greenpower.app import sql_context
 from greenpower.backup.archive import SUFFIX, ArchiveError, read_part
 from greenpower.backup.manifest import NAME
 from greenpower.backup.write import check_backup, in_order
+from greenpower.cli.init import init_mongo, init_sql
 from greenpower.cli.main import group
-from greenpower.commands.init import init_mongo, init_sql
 from greenpower.config import Settings
 from greenpower.sql import Device, DeviceType, RoleName, ServiceZone, User
 from greenpower.sql.extensions import db as sql

@@ -14,7 +14,7 @@ from pymongo.database import Database
 
 from greenpower.app import sql_context
 from greenpower.backup.write import write_backup
-from greenpower.commands.init import init_mongo, init_sql
+from greenpower.cli.init import init_mongo, init_sql
 from greenpower.config import Settings
 from greenpower.sql.extensions import db as sql
 from tests.ingest.load import Load

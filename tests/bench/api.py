@@ -31,7 +31,7 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 
 from greenpower.catalog.registry import load_registry
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.mongo.schema.compression import make_compressed
 from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes

@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry, load_registry
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import Message
 from greenpower.jobs.commands import one_pass

@@ -96,7 +96,7 @@ def test_a_relay_is_asked_about_and_off_until_the_site_lets_it(
 def test_a_command_that_is_not_done_ends_with_1(
     world: World, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("greenpower.commands.tell.LATE_SECONDS", -59.5)
+    monkeypatch.setattr("greenpower.cli.tell.LATE_SECONDS", -59.5)
     _, name = world.device()
     code, said = console("tell", name, "read_interval")
     assert code == 1 and "does one run?" in said

@@ -14,7 +14,7 @@ import pytest
 import socketio
 from pydantic import SecretStr
 
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.stack.binary import from_path, from_wheel
 from greenpower.stack.port import free_port

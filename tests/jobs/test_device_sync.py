@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from greenpower.bus import revocation
 from greenpower.catalog.registry import Registry
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import NO_TIERS, DataType, Field, Mqtt, json_parser
 from greenpower.ingest.arrival import Arrival

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from greenpower.cli import docs
 from greenpower.cli.main import group
-from greenpower.commands import docs
 
 
 def test_nothing_is_stale() -> None:

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from greenpower.bus.keys import WHOLE, latest_key
 from greenpower.bus.message import read_latest
 from greenpower.catalog.registry import load_registry
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.jobs.presence import judge, tell
 from greenpower.mongo.client import async_client

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from greenpower.bus.keys import STATUS_CHANNEL, status_key
 from greenpower.catalog.registry import Registry, discover
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.jobs.device_sync import sync_devices
 from greenpower.jobs.presence import Judged, judge, record, sources_of, tell

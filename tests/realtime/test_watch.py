@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from greenpower.catalog.registry import discover
-from greenpower.commands.watch import Board, age_text
+from greenpower.cli.watch import Board, age_text
 from greenpower.config import Settings
 from tests.process import Command, environment
 from tests.realtime.conftest import make_reading, make_status, tell, tell_status

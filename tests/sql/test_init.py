@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from sqlalchemy import func, select
 
 from greenpower.app import sql_context
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import ConfigError, Settings
 from greenpower.sql import Role, RoleName, User
 from greenpower.sql.extensions import db
@@ -29,7 +29,7 @@ def counts(settings: Settings) -> tuple[int | None, int | None]:
 
 
 def test_several_at_once_do_the_work_once(sql_settings: Settings, tmp_path: Path) -> None:
-    script = "from greenpower.commands.init import *; print(*init_sql(load_settings()), sep='\\n')"
+    script = "from greenpower.cli.init import *; print(*init_sql(load_settings()), sep='\\n')"
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", script],

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from greenpower.app import sql_context
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.sql import TokenFamily
 from greenpower.sql.extensions import db

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from greenpower.commands.init import init_mongo, init_sql
+from greenpower.cli.init import init_mongo, init_sql
 from greenpower.config import Settings
 from greenpower.ingest.http_server import LONGEST_SILENCE, Health, HttpServer
 from greenpower.stack import Valkey, probe

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from greenpower.api.http.blueprint import Blueprint
-from greenpower.api.telemetry.resource import events
-from greenpower.api.telemetry.resource import resource as telemetry
+from greenpower.api.telemetry import events, resource
 from greenpower.api.telemetry.schema import Schemas, make_schemas
 from greenpower.catalog.registry import RegistryError
 from greenpower.datatype import DataType
@@ -47,9 +46,9 @@ def bind(datatype: DataType) -> Binding:
     return Binding(
         datatype=datatype,
         collections=datatype.collections,
-        path=None if datatype.endpoint is None else telemetry.path(datatype.endpoint),
+        path=None if datatype.endpoint is None else resource.path(datatype.endpoint),
         schemas=schemas,
-        blueprint=telemetry.make_blueprint(datatype, schemas) if served else None,
+        blueprint=resource.make_blueprint(datatype, schemas) if served else None,
         room=f"type:{datatype.name}",
         indexes=reading_indexes(0),
         jobs=tuple(plan_name(datatype, tier) for tier in datatype.tiers),

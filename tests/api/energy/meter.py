@@ -16,7 +16,7 @@ from greenpower.api.http.context import get_context
 from greenpower.api.telemetry.resolution import forget_shelves
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
 from greenpower.measure.counter.rules import Word

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.measure.counter.state import energy
 from greenpower.mongo.schema.layout import ensure_indexes

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from tests.process import environment
 from tests.wait import wait_until

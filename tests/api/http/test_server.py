@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from greenpower.api.http.server import THREADS
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.stack import Mongod
 from tests.command import run_cli

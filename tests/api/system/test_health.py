@@ -26,7 +26,7 @@ from greenpower.api.http.context import get_context
 from greenpower.api.system import health_check as check
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Mqtt, json_parser
 from greenpower.mongo import query

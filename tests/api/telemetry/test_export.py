@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from pymongo.errors import PyMongoError
 
-from greenpower.api.telemetry.resource import export, parquet
+from greenpower.api.telemetry import export, parquet
 from greenpower.mongo.rollups import export as store_export
 from tests.api.conftest import PATH as PROBE_PATH
 from tests.api.conftest import Api

@@ -19,9 +19,9 @@ from pydantic import SecretStr
 from pymongo.database import Database
 
 from greenpower.catalog.registry import Registry, load_registry
-from greenpower.commands.file import write_whole
-from greenpower.commands.init import init_sql
-from greenpower.commands.sql import sql_database
+from greenpower.cli.atomic_file import write_whole
+from greenpower.cli.init import init_sql
+from greenpower.cli.sql import sql_database
 from greenpower.config import Settings
 from greenpower.control.publish import visit
 from greenpower.datatype import Message, Mqtt

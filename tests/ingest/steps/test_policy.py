@@ -9,7 +9,7 @@ from pymongo.database import Database
 from sqlalchemy import select
 
 from greenpower.catalog.registry import load_registry
-from greenpower.commands.init import init_sql
+from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.ingest.replay.replay import Replay
 from greenpower.jobs.device_sync import sync_devices

@@ -13,7 +13,7 @@ from greenpower.api.telemetry.export_format import FORMATS, NDJSON, columns_of, 
 from greenpower.api.telemetry.readings import SHOWN, SHOWN_OF_BUCKETS
 from greenpower.api.telemetry.row import presenter
 from greenpower.catalog.registry import get_registry
-from greenpower.commands.moment import Moment
+from greenpower.cli.moment import Moment
 from greenpower.config import load_settings
 from greenpower.mongo.client import sync_client
 from greenpower.mongo.rollups.export import stream

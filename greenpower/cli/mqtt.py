@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from greenpower.bus.publisher import Publisher
 from greenpower.catalog.registry import Registry, get_registry
-from greenpower.commands.file import write_whole
-from greenpower.commands.sql import sql_database
+from greenpower.cli.atomic_file import write_whole
+from greenpower.cli.sql import sql_database
 from greenpower.config import Settings, load_settings
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from greenpower.catalog.registry import get_registry
-from greenpower.commands.moment import Moment
+from greenpower.cli.moment import Moment
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document, sync_client

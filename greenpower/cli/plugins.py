@@ -11,7 +11,7 @@ from rich.table import Table
 
 from greenpower.api.telemetry.binding import Binding, bind_all
 from greenpower.catalog.registry import Loaded, load_registry
-from greenpower.commands.kit import check, new, try_frame
+from greenpower.cli.kit import check, new, try_frame
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import Field
 from greenpower.mongo.schema.layout import Index, retention

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from greenpower.commands.table import print_table, shown_time
-from greenpower.commands.tell import commands, tell
+from greenpower.cli.table import print_table, shown_time
+from greenpower.cli.tell import commands, tell
 from greenpower.config import load_settings
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.devices.seen import read_seen

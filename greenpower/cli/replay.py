@@ -9,7 +9,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from greenpower.catalog.registry import Registry, get_registry
-from greenpower.commands.moment import Moment
+from greenpower.cli.moment import Moment
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.ingest.replay.replay import Replay, Summary

@@ -13,7 +13,7 @@ import orjson
 
 from greenpower.api.http.json import encode
 from greenpower.catalog.registry import PACKAGE, RegistryError, discover
-from greenpower.commands.moment import Moment
+from greenpower.cli.moment import Moment
 from greenpower.config import load_settings
 from greenpower.datatype import DeclarationError
 from greenpower.ingest.arrival import Found

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 import greenpower
 from greenpower.catalog.registry import RegistryError, discover, load_registry
-from greenpower.commands.reference import commands_page, fields_page, settings_page
+from greenpower.cli.reference import commands_page, fields_page, settings_page
 from greenpower.config import Settings
 from greenpower.datatype.table import with_tables
 

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from greenpower.catalog.registry import get_registry
-from greenpower.commands.sql import sql_database
-from greenpower.commands.table import print_table, shown_time
+from greenpower.cli.sql import sql_database
+from greenpower.cli.table import print_table, shown_time
 from greenpower.config import ConfigError, load_settings
 from greenpower.control.order import find_command, obstacle, queue
 from greenpower.control.wake_worker import kick

@@ -10,8 +10,8 @@ import redis
 from sqlalchemy import select
 
 from greenpower.bus import revocation
-from greenpower.commands.sql import sql_database
-from greenpower.commands.table import shown_time
+from greenpower.cli.sql import sql_database
+from greenpower.cli.table import shown_time
 from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.sql import RoleName, User
 from greenpower.sql.account import change_user
