@@ -51,13 +51,13 @@ page-if-possible: | $(BIN)/python
 	@$(MAKE) --no-print-directory page || echo 'warning: the dashboard could not be built; everything else works' >&2
 
 bench: $(VENV)/.installed-all
-	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tools.bench $(ARGS)
 
 chaos: $(VENV)/.installed-all
-	$(BIN)/python -m tests.chaos $(ARGS)
+	$(BIN)/python -m tools.chaos $(ARGS)
 
 soak: $(VENV)/.installed-all
-	$(BIN)/python -m tests.soak $(ARGS)
+	$(BIN)/python -m tools.soak $(ARGS)
 
 lint: $(VENV)/.installed-all
 	$(BIN)/ruff check

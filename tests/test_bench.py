@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from greenpower.stack import Mosquitto
-from tests.bench import __main__ as bench
-from tests.bench import size
-from tests.bench.__main__ import README, summary
-from tests.bench.floor_mqtt import CLIENT_ID, new_client, subscribe
-from tests.bench.frames import end_session
-from tests.bench.line import BEGIN, END, as_documents, machine, markdown, plain, with_block
-from tests.bench.lines import lines_of
+from tools.bench import __main__ as bench
+from tools.bench import size
+from tools.bench.__main__ import README, summary
+from tools.bench.floor_mqtt import CLIENT_ID, new_client, subscribe
+from tools.bench.frames import end_session
+from tools.bench.line import BEGIN, END, as_documents, machine, markdown, plain, with_block
+from tools.bench.lines import lines_of
 
 SHARE = {"delivered": 1.0, "sent": 10, "p50_ms": 12.0, "p99_ms": 26.0}
 LOAD = {"rate": 100.0, "p50_ms": 1.0, "p99_ms": 2.0, "rows": 5, "grew_mb": 1.0}

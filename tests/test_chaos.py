@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.chaos.stack import Stack
-from tests.chaos.suite import Scale, Suite
-from tests.chaos.table import show
+from tools.chaos.stack import Stack
+from tools.chaos.suite import Scale, Suite
+from tools.chaos.table import show
 
 
 @pytest.mark.slow

@@ -17,10 +17,10 @@ from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.stack import Mongod, Mosquitto
-from tests.chaos.link import Link
 from tests.ingest.conftest import Document, Publisher, Start, frame, stamp, wait_events
 from tests.proxy import AckDroppingProxy
 from tests.wait import wait_until
+from tools.chaos.link import Link
 
 BASE = datetime.now(UTC).replace(microsecond=0)
 

@@ -11,8 +11,8 @@ import psutil
 import pytest
 import redis
 
-from tests.chaos.rollup import HISTORY, Chaos, family
 from tests.wait import wait_until
+from tools.chaos.rollup import HISTORY, Chaos, family
 
 
 @pytest.mark.slow

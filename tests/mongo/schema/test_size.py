@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from greenpower.config import Settings
 from greenpower.mongo.client import sync_client
-from tests.bench.size import Scale
+from tools.bench.size import Scale
 
 COUNT = 5_000
 

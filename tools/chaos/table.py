@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.suite import Report
+from tools.chaos.suite import Report
 
 MIB = 1 << 20
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
-from tests.bench.rollup_world import Row, after, database, fill, timed
 from tests.rollups.world import run_all
+from tools.bench.rollup_world import Row, after, database, fill, timed
 
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
 DAY_MINUTES = 1_440

@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: run all benchmarks and print one table; the figures also go to `var/bench.json`."""
+"""`python -m tools.bench`: run all benchmarks and print one table; the figures also go to `var/bench.json`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from statistics import median
 from typing import Any
 
 from greenpower.stack import Mongod, Mosquitto
-from tests.bench import api, growth, live, rollup_cascade, rollup_counters, rollup_gauges, size
-from tests.bench.frames import TOPIC, make_frames
-from tests.bench.ingest import Bench
-from tests.bench.line import as_documents, machine, markdown, plain, with_block
-from tests.bench.lines import lines_of
-from tests.bench.mix import make_mix
-from tests.bench.parse import rates
+from tools.bench import api, growth, live, rollup_cascade, rollup_counters, rollup_gauges, size
+from tools.bench.frames import TOPIC, make_frames
+from tools.bench.ingest import Bench
+from tools.bench.line import as_documents, machine, markdown, plain, with_block
+from tools.bench.lines import lines_of
+from tools.bench.mix import make_mix
+from tools.bench.parse import rates
 
 README = Path(__file__).parents[2] / "README.md"
 COLLECTION = "grid_rt_data"
@@ -39,7 +39,7 @@ Rounds = dict[str, list[float]]
 
 def floor(script: str, *args: str) -> float:
     """Frames a second of a floor, run in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", f"tests.bench.{script}", *args], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", f"tools.bench.{script}", *args], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{script} failed:\n{done.stdout}{done.stderr}")
     return float(json.loads(done.stdout)["rate"])
@@ -90,7 +90,7 @@ def run_ingest(frames: int, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("--frames", type=int, default=FRAMES, help=f"frames that wait at the broker ({FRAMES})")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the medians count (3)")
     parser.add_argument("--output", type=Path, default=Path("var/bench.json"), help="where the figures go")

@@ -2,7 +2,7 @@
 
 Frames of 40 values of simulated meters, read and stored in the forms that ingest stores, in order of arrival. The same
 documents go into collections of three makes: as the product makes them, as MongoDB does by itself (snappy), and into a
-time-series collection, which has no unique index. `python -m tests.bench.size` prints the rows.
+time-series collection, which has no unique index. `python -m tools.bench.size` prints the rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from greenpower.mongo.schema.compression import STORAGE
 from greenpower.mongo.schema.layout import EVENTS, Index, ensure_indexes, event_indexes, reading_indexes
 from greenpower.simulator.device import frames, make_devices
 from greenpower.stack import Mongod
-from tests.bench.mix import ZONE
+from tools.bench.mix import ZONE
 
 Document = dict[str, Any]
 Row = dict[str, Any]

@@ -21,7 +21,7 @@ import uvloop
 from bson import ObjectId
 from pymongo import AsyncMongoClient
 
-from tests.bench.frames import FIELDS, TOPIC, make_frames, stamp_of
+from tools.bench.frames import FIELDS, TOPIC, make_frames, stamp_of
 
 BATCH = 1000
 IN_FLIGHT = 3

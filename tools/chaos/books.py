@@ -10,8 +10,8 @@ from typing import Any
 
 from pymongo.database import Database
 
-from tests.chaos.clocks import Tick
-from tests.chaos.plan import ENERGY, RT, Plan
+from tools.chaos.clocks import Tick
+from tools.chaos.plan import ENERGY, RT, Plan
 
 Document = dict[str, Any]
 COLLECTIONS = {RT: "grid_rt_data", ENERGY: "grid_eny_now_data"}

@@ -25,17 +25,17 @@ from greenpower.jobs.schedule import push, rollup_entry
 from greenpower.mongo.schema.layout import MARKS
 from greenpower.rollups.plan import Plan as RollupPlan
 from greenpower.rollups.plan import all_plans
-from tests.chaos.books import EVENTS, Books, balance, balance_clocks
-from tests.chaos.clocks import Tick
-from tests.chaos.fault import choose
-from tests.chaos.plan import RT, Plan, stamp
-from tests.chaos.record import Record
-from tests.chaos.sender import Sender
-from tests.chaos.stack import Stack
-from tests.chaos.watch import Held, Watch
 from tests.realtime.conftest import Browser
 from tests.rollups.truth import check_type
 from tests.wait import wait_until
+from tools.chaos.books import EVENTS, Books, balance, balance_clocks
+from tools.chaos.clocks import Tick
+from tools.chaos.fault import choose
+from tools.chaos.plan import RT, Plan, stamp
+from tools.chaos.record import Record
+from tools.chaos.sender import Sender
+from tools.chaos.stack import Stack
+from tools.chaos.watch import Held, Watch
 
 Document = dict[str, Any]
 Say = Callable[[str], None]
@@ -253,7 +253,7 @@ class Sending:
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "tests.chaos.generator"),
+                    *(sys.executable, "-m", "tools.chaos.generator"),
                     *("--port", str(stack.links["devices"].port), "--plan", json.dumps(asdict(plan))),
                     *("--tcp-port", str(stack.settings.tcp_port), "--gateways", str(gateways)),
                     *("--record", str(path), "--rate", str(rate)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.chaos.plan import RT, stamp
+from tools.chaos.plan import RT, stamp
 
 HOUR, DAY = 3_600, 86_400
 LONG_AGO = -20 * 365 * DAY

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from tests.chaos.stack import Stack
+from tools.chaos.stack import Stack
 
 Strike = Callable[[Stack, Random], None]
 LONGEST_FREEZE = 6.0

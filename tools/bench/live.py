@@ -1,7 +1,7 @@
 """Bench of live values: 500 Socket.IO clients on one of 500 devices each, at 1 Hz, and 100 clients on all of them.
 
 From the MQTT publish through broker, ingest, MongoDB, Redis and gateway to the client; beside it a bare emit loop.
-`python -m tests.bench.live` prints a table.
+`python -m tools.bench.live` prints a table.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _shares(got: dict[str, Any], sent: int, every: int) -> dict[str, Any]:
 
 def _python(script: str, **options: Any) -> subprocess.Popen[str]:
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", f"tests.bench.{script}", *arguments]
+    command = [sys.executable, "-m", f"tools.bench.{script}", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -173,7 +173,7 @@ def table(report: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.live", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.live", description=__doc__)
     parser.add_argument("--long", action="store_true", help="a minute in place of ten seconds")
     print(table(run(quick=not parser.parse_args().long)))
 

@@ -14,7 +14,7 @@ from greenpower.datatype import DataType, Kind
 from greenpower.mongo.client import Document
 from greenpower.rollups.plan import make_plans
 from greenpower.rollups.run import run_tier
-from tests.bench.rollup_world import Row, after, beside_floor, database, fill, merge_stage
+from tools.bench.rollup_world import Row, after, beside_floor, database, fill, merge_stage
 
 T0 = datetime(2026, 11, 20, 10, tzinfo=UTC)
 FIELDS = 40

@@ -1,6 +1,6 @@
 """Bench of the API: a page of one device and range, the newest of 1000 devices, an export; beside bare PyMongo.
 
-`greenpower api` as shipped, 8 connections. `python -m tests.bench.api` prints a table; `--full` takes 5 000 000
+`greenpower api` as shipped, 8 connections. `python -m tools.bench.api` prints a table; `--full` takes 5 000 000
 documents of a tier beside the 200 000, and exports 1 000 000. How much a page grows from the small set to the large one
 is taken from rounds on both in turn: the machine is not the same from one minute to the next.
 """
@@ -199,7 +199,7 @@ class Bench:
 
 
 def _run(module: str, *args: str, text: str = "") -> dict[str, Any]:
-    command = [sys.executable, "-m", f"tests.bench.{module}", *args]
+    command = [sys.executable, "-m", f"tools.bench.{module}", *args]
     done = subprocess.run(command, input=text, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{module} failed:\n{done.stdout}{done.stderr}")
@@ -274,7 +274,7 @@ def table(report: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.api", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.api", description=__doc__)
     parser.add_argument("--full", action="store_true", help="5 000 000 documents, too")
     report = run(quick=not parser.parse_args().full)
     print(table(report))

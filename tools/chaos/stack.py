@@ -19,10 +19,10 @@ from greenpower.config import Settings
 from greenpower.stack import Mongod, Mosquitto, Part, Valkey
 from greenpower.stack.port import free_port
 from greenpower.stack.probe import http_trouble, scheduler_trouble, worker_trouble
-from tests.chaos.disk import SmallDisk
-from tests.chaos.link import Link
 from tests.process import Command
 from tests.wait import wait_until
+from tools.chaos.disk import SmallDisk
+from tools.chaos.link import Link
 
 if TYPE_CHECKING:
     from pgserver.postgres_server import PostgresServer

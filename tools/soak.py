@@ -1,4 +1,4 @@
-"""`python -m tests.soak`: `greenpower up` for half an hour under load; what each process holds, and what was logged.
+"""`python -m tools.soak`: `greenpower up` for half an hour under load; what each process holds, and what was logged.
 
 Prints a line a minute and in the end a table: the memory of each process, of the API's workers with it, of the jobs
 that the worker forks apart, as medians of the minutes after the start and of the last ones, and its slope over the
@@ -144,7 +144,7 @@ def soak(minutes: float, rate: float, devices: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     # Readings of some types come in several packets: so many readings are 2 100 frames a second.
     parser.add_argument("--rate", type=float, default=850, help="readings a second")

@@ -17,7 +17,7 @@ import orjson
 import uvloop
 from gmqtt import Client
 
-from tests.bench.frames import TOPIC, end_session, make_frames, publish
+from tools.bench.frames import TOPIC, end_session, make_frames, publish
 
 BATCH = 1000
 LONGEST_WAIT = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.bench.line import Line, at_least, at_most
+from tools.bench.line import Line, at_least, at_most
 
 Report = dict[str, Any]
 INGEST, FLOOR = 0.65, 12_000

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: the long runs, by hand or at night. Exit code 1 when something was lost, doubled or wrong.
+"""`python -m tools.chaos`: the long runs, by hand or at night. Exit code 1 when something was lost, doubled or wrong.
 
 First the whole stack under faults, then the rollups under kills.
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.chaos.rollup import Chaos
-from tests.chaos.stack import Stack
-from tests.chaos.suite import Scale, Suite
-from tests.chaos.table import show
 from tests.sql_servers import postgres_server
+from tools.chaos.rollup import Chaos
+from tools.chaos.stack import Stack
+from tools.chaos.suite import Scale, Suite
+from tools.chaos.table import show
 
 WIDTH = 120
 
@@ -50,7 +50,7 @@ def rollups(kills: int, seed: int) -> None:
 
 def main() -> None:
     """Run both, or one."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.chaos", description=__doc__)
     parser.add_argument("--frames", type=int, default=Scale.frames, help="frames sent while faults befall the stack")
     parser.add_argument("--faults", type=int, default=Scale.faults)
     parser.add_argument("--meters", type=int, default=Scale.meters)

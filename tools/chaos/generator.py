@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 from greenpower.catalog.registry import get_registry
 from greenpower.simulator.dial import Dialler
 from greenpower.simulator.gateway import make_gateways
-from tests.chaos.clocks import Tick, ticks
-from tests.chaos.plan import RT, Plan, stamp
-from tests.chaos.record import Record
-from tests.chaos.sender import Sender
+from tools.chaos.clocks import Tick, ticks
+from tools.chaos.plan import RT, Plan, stamp
+from tools.chaos.record import Record
+from tools.chaos.sender import Sender
 
 PAUSE = 0.005
 LOOSE_EVERY = 50

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from tests.chaos.stack import SERVICES, Stack
+from tools.chaos.stack import SERVICES, Stack
 
 EVERY_SECONDS = 1.0
 MOST_FILES = 128

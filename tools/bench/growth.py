@@ -2,7 +2,7 @@
 database, and while as many readings and events expire as come in. Each drain ends with a count: nothing may be lost.
 
 What is compared is drained in turn, on databases that are empty each time but for the full one, and the medians count.
-`python -m tests.bench.growth` prints the rows; `--full` stores 10 000 000 readings and events before, not 200 000, and
+`python -m tools.bench.growth` prints the rows; `--full` stores 10 000 000 readings and events before, not 200 000, and
 takes three rounds, not one.
 """
 
@@ -33,9 +33,9 @@ from greenpower.config import Settings
 from greenpower.mongo.schema.layout import EVENTS, ensure_indexes
 from greenpower.stack import Mongod, Mosquitto
 from greenpower.stack.port import free_port
-from tests.bench.frames import FIELDS, SPACING, TOPIC, ZONE, publish
 from tests.process import Command
 from tests.wait import wait_until
+from tools.bench.frames import FIELDS, SPACING, TOPIC, ZONE, publish
 
 Document = dict[str, Any]
 Row = dict[str, Any]
@@ -228,7 +228,7 @@ def run(quick: bool) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.growth", description=__doc__)
     parser.add_argument("--full", action="store_true", help="10 000 000 stored")
     for row in run(quick=not parser.parse_args().full):
         print(row)

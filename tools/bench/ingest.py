@@ -24,9 +24,9 @@ from pymongo.database import Database
 from greenpower.config import Settings
 from greenpower.stack import Mongod, Mosquitto
 from greenpower.stack.port import free_port
-from tests.bench.frames import end_session, publish
 from tests.process import Command
 from tests.wait import wait_until
+from tools.bench.frames import end_session, publish
 
 Packets = list[tuple[str, bytes]]
 Document = dict[str, Any]
@@ -123,7 +123,7 @@ class Bench:
 
     def load(self, settings: Settings, count: int, seconds: float, pause: float = 0) -> subprocess.Popen[str]:
         """Gateways in a process of their own."""
-        command = [sys.executable, "-m", "tests.bench.load", "--port", str(settings.tcp_port)]
+        command = [sys.executable, "-m", "tools.bench.load", "--port", str(settings.tcp_port)]
         command += ["--gateways", str(count), "--seconds", str(seconds), "--pause", str(pause)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -1,0 +1,1 @@
+"""Tools for developers: benchmarks, faults and endurance. Not part of the installed package."""
