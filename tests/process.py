@@ -19,7 +19,7 @@ from tests.wait import wait_until
 
 # Set by coverage for the processes of what it measures: its configuration, and another's file.
 MEASURED, OTHER = "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"
-GREEN = Path(__file__).parent / "live" / "coverage.cfg"
+GREEN = Path(__file__).parent / "realtime" / "coverage.cfg"
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The site file: what differs from site to site, as one TOML document with a schema.
 
-What belongs here: the document's shape, and reading it. What does not: what it changes (`greenpower.catalog.adaptation`).
+What belongs here: the document's shape, and reading it. What does not: what it changes
+(`greenpower.catalog.adaptation`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from greenpower.config import load_settings
 from greenpower.mongo.client import sync_client
 from greenpower.mongo.rollups.export import stream
 from greenpower.mongo.rollups.series import Question, Series
-from greenpower.mongo.rollups.tier_view import RAW, read_shelves
+from greenpower.mongo.rollups.tier_view import RAW, read_tier_views
 
 
 @click.command()
@@ -52,16 +52,16 @@ def export(
     question = Question(start=since, end=until, devices=devices, ascending=True)
     with sync_client(settings) as client:
         db = client[settings.mongo_db_name]
-        shelves = read_shelves(db, datatype, settings)
-        shelf = next((shelf for shelf in shelves if shelf.resolution == resolution), None)
-        if shelf is None:
-            known = ", ".join(shelf.resolution for shelf in shelves)
+        tier_views = read_tier_views(db, datatype, settings)
+        tier_view = next((tier_view for tier_view in tier_views if tier_view.resolution == resolution), None)
+        if tier_view is None:
+            known = ", ".join(tier_view.resolution for tier_view in tier_views)
             raise click.BadParameter(f"{name} has no resolution {resolution!r}; it has {known}")
-        series = Series(db, datatype, shelves, shelf, question, datetime.now(UTC))
-        buckets = shelf.window is not None
+        series = Series(db, datatype, tier_views, tier_view, question, datetime.now(UTC))
+        buckets = tier_view.window is not None
         writer = make_writer(form, columns_of(datatype, fields), buckets=buckets, gzip=gzip)
         projection = shown(fields, "payload", always=SHOWN_OF_BUCKETS if buckets else SHOWN)
-        present = presenter(shelf, fields)
+        present = presenter(tier_view, fields)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         # The bar is for a person; stdout may be the file.
         with (

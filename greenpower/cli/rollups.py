@@ -52,8 +52,8 @@ def _row(lag: Lag) -> tuple[str, ...]:
         f"{lag.type}/{lag.prefix}",
         "never" if lag.watermark is None else f"{lag.watermark:%Y-%m-%d %H:%M}",
         "" if lag.behind is None else _span(lag.behind),
-        str(lag.marks or ""),
-        _span(lag.oldest) if lag.marks else "",
+        str(lag.invalidations or ""),
+        _span(lag.oldest) if lag.invalidations else "",
         str(lag.left_alone or ""),
         "" if lag.ran_at is None else f"{lag.ran_at:%Y-%m-%d %H:%M:%S}",
         lag.error,
@@ -123,7 +123,7 @@ def _said(counts: Counts) -> str:
     parts = [f"{counts.written} written"]
     for number, what in (
         (counts.deleted, "deleted"),
-        (counts.marks, "marks done"),
+        (counts.invalidations, "marks done"),
         (counts.failed, "marks failed"),
         (counts.left_alone, "windows left alone"),
         (counts.stale, "overtaken"),

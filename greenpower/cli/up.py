@@ -14,12 +14,12 @@ from greenpower.stack.error import EmbeddedError
 from greenpower.stack.home import env_text, generated_keys, locked, write_private
 from greenpower.stack.ingest_pool import (
     NO_SESSION,
-    Member,
-    choose_members,
+    PoolMember,
+    choose_pool,
     drain_child,
-    member_child,
     note_ids,
     noted_ids,
+    pool_child,
 )
 from greenpower.stack.ingest_pool import addresses as member_addresses
 from greenpower.stack.output import Output
@@ -35,7 +35,7 @@ from greenpower.stack.stack import (
     choose_ports,
     service_child,
 )
-from greenpower.stack.stale_processes import end_leftovers, forget_children, note_children
+from greenpower.stack.stale_processes import end_stale_processes, forget_children, note_children
 from greenpower.stack.supervisor import Supervisor
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -62,21 +62,21 @@ def up(simulator: bool | None, count: int) -> None:
     home = load_settings().greenpower_home
     output = Output()
     with locked(home):
-        for name in end_leftovers(home):
+        for name in end_stale_processes(home):
             output.say(ME, f"ended {name}, left over from a run that was killed")
         run_file(home).unlink(missing_ok=True)
         settings = choose_ports(load_settings())
         if simulator is None:
             simulator = settings.environment != "prod"
         try:
-            asyncio.run(_run(settings, output, simulator, choose_members(settings, count)))
+            asyncio.run(_run(settings, output, simulator, choose_pool(settings, count)))
         finally:
             run_file(home).unlink(missing_ok=True)
             forget_children(home)
     output.say(ME, "stopped")
 
 
-async def _run(settings: Settings, output: Output, simulator: bool, members: tuple[Member, ...]) -> None:
+async def _run(settings: Settings, output: Output, simulator: bool, pool: tuple[PoolMember, ...]) -> None:
     """Bring the stack up and keep it until a signal comes; a second signal kills what has not ended yet."""
     home = settings.greenpower_home
     stop = asyncio.Event()
@@ -89,7 +89,7 @@ async def _run(settings: Settings, output: Output, simulator: bool, members: tup
 
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
-        rising = asyncio.create_task(_bring_up(supervisor, settings, output, simulator, members))
+        rising = asyncio.create_task(_bring_up(supervisor, settings, output, simulator, pool))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({rising, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if rising.done():
@@ -101,7 +101,7 @@ async def _run(settings: Settings, output: Output, simulator: bool, members: tup
 
 
 async def _bring_up(
-    supervisor: Supervisor, settings: Settings, output: Output, simulator: bool, members: tuple[Member, ...]
+    supervisor: Supervisor, settings: Settings, output: Output, simulator: bool, pool: tuple[PoolMember, ...]
 ) -> None:
     home = settings.greenpower_home
     output.say(ME, f"starting in {home}")
@@ -110,17 +110,17 @@ async def _bring_up(
     keys = {name: key for name, key in generated_keys(home).items() if not _given(settings, name)}
     ports = {name: str(getattr(settings, name.lower())) for name, _, _ in PORTS}
     environment = {**ports, **addresses, **keys, "GREENPOWER_HOME": str(home.resolve())}
-    if len(members) > 1:
-        environment["INGEST_ADDRESSES"] = member_addresses(settings, members)
+    if len(pool) > 1:
+        environment["INGEST_ADDRESSES"] = member_addresses(settings, pool)
     settings = settings.model_copy(update=_typed(settings, environment))
 
     await supervisor.start(*(part_child(part) for part in parts))
     await _init(service_child(INIT, settings, environment), output)
     write_private(run_file(home), env_text(environment))
-    gone = noted_ids(home) - {member.client_id for member in members}
-    note_ids(home, gone | {member.client_id for member in members})
+    gone = noted_ids(home) - {member.client_id for member in pool}
+    note_ids(home, gone | {member.client_id for member in pool})
     await supervisor.start(
-        *(member_child(member, settings, environment, shared=len(members) > 1) for member in members),
+        *(pool_child(member, settings, environment, shared=len(pool) > 1) for member in pool),
         *(service_child(service, settings, environment) for service in SERVICES if service is not INGEST),
     )
     if simulator:

@@ -18,7 +18,7 @@ from greenpower.bus.message import Message
 from greenpower.catalog.registry import get_registry
 from greenpower.config import load_settings
 from greenpower.datatype import DataType
-from greenpower.realtime.cache import Mirror
+from greenpower.realtime.cache import LatestCache
 from greenpower.realtime.feed import Feed
 
 FRAMES_PER_SECOND = 4
@@ -54,14 +54,14 @@ class Board:
     def __init__(self, types: Iterable[DataType], device: str | None) -> None:
         self.types = tuple(types)
         self.device = device
-        self.mirror = Mirror()
+        self.cache = LatestCache()
         self._shown_at = 0.0
 
     def on_readings(self, type_name: str, readings: list[Message]) -> None:
-        self.mirror.take_readings(type_name, readings)
+        self.cache.take_readings(type_name, readings)
 
     def on_statuses(self, statuses: list[Message]) -> None:
-        self.mirror.take_statuses(statuses)
+        self.cache.take_statuses(statuses)
 
     def on_revoked(self, family: str) -> None:
         """Nobody is logged in here."""
@@ -82,14 +82,14 @@ class Board:
         for heading in ("type", "device", "status", "age", "values"):
             table.add_column(heading, overflow="fold" if heading == "values" else "ellipsis")
         for datatype in self.types:
-            for device in sorted(self.mirror.devices(datatype.name)):
+            for device in sorted(self.cache.devices(datatype.name)):
                 if self.device in (None, device):
                     table.add_row(*self._row(datatype, device, now))
         return table
 
     def _row(self, datatype: DataType, device: str, now: datetime) -> tuple[str, ...]:
-        reading = self.mirror.reading(datatype.name, device)
-        status = (self.mirror.status(datatype.name, device) or {}).get("status") or ""
+        reading = self.cache.reading(datatype.name, device)
+        status = (self.cache.status(datatype.name, device) or {}).get("status") or ""
         style = STYLES.get(status)
         shown = f"[{style}]{status}[/]" if style else status
         if reading is None:

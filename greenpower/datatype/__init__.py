@@ -1,9 +1,7 @@
 """The plugin API: all that the author of a data type imports.
 
 What belongs here: declarations, frames and readings, parsers and the checks that every type shares; pure, no input or
-output. Besides the standard library it uses orjson (docs/decisions/0001). It imports nothing of greenpower. Imported by
-plugins, and by adaptation, api, binding, commands, downlink, framing, ingest, jobs, kit, registry, rollup, simulator,
-site and store.
+output. Besides the standard library it uses orjson (docs/decisions/0001).
 """
 
 from greenpower.datatype.claim import Dialogue, Mqtt, Tcp, is_device_id

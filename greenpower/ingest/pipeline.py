@@ -21,11 +21,11 @@ from greenpower.ingest.batcher import Batcher
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.steps.answers import Answers
 from greenpower.ingest.steps.clock import ClockRule
-from greenpower.ingest.steps.invalidation import Marker
+from greenpower.ingest.steps.invalidation import Invalidator
 from greenpower.ingest.steps.pairing import AGAIN, Pairing
 from greenpower.ingest.steps.policy import admit
 from greenpower.ingest.steps.presence import Presence
-from greenpower.ingest.steps.problem_log import Trace, fields
+from greenpower.ingest.steps.problem_log import ProblemLog, fields
 from greenpower.ingest.steps.reader import Reader
 from greenpower.ingest.steps.redelivery import drop_redelivered
 from greenpower.ingest.steps.timekeeper import Timekeeper
@@ -35,7 +35,7 @@ from greenpower.mongo.events.store import Outcome, event_document, raw_document,
 from greenpower.mongo.failure import until_written
 from greenpower.mongo.readings.late import patience
 from greenpower.mongo.readings.store import Draft, Part, group_parts, store_readings
-from greenpower.mongo.schema.layout import ANSWERS, CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS, PARTS, SEEN
+from greenpower.mongo.schema.layout import ANSWERS, CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS, PARTS, SEEN
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +63,9 @@ class Pipeline:
         self.presence = Presence(db[SEEN])
         self.publisher = publisher
         self.pairing = Pairing(db[PARTS], self._on_retry)
-        self.marker = Marker(db[MARKS], self._on_retry)
+        self.invalidator = Invalidator(db[INVALIDATIONS], self._on_retry)
         self.answers = Answers(registry, db[ANSWERS], self._on_retry)
-        self.trace = Trace()
+        self.problem_log = ProblemLog()
         self.batcher = Batcher(self._process)
         self._limit = settings.max_frame_bytes
         self._patience = patience(settings)
@@ -114,7 +114,7 @@ class Pipeline:
             paired = admit(paired, self.devices)
         await self.clock.settle(paired)
         await self._store(await drop_redelivered(self.db, paired, self._on_retry))
-        await self.marker.mark(paired)
+        await self.invalidator.mark(paired)
         await self.pairing.forget(waited)
         await self.answers.keep(arrivals)
         settled = [(arrival, *_outcome(arrival)) for arrival in arrivals]
@@ -122,9 +122,9 @@ class Pipeline:
             arrival.outcome, arrival.reason = outcome, reason
         events = [self._event(*item) for item in settled]
         await until_written(lambda: store_events(self.db[EVENTS], events), on_retry=self._on_retry)
-        self.trace.tell(events)
+        self.problem_log.tell(events)
         if waited:
-            self.trace.joined(item.arrival for item in paired if item.arrival.source == AGAIN)
+            self.problem_log.joined(item.arrival for item in paired if item.arrival.source == AGAIN)
         return settled
 
     async def _settle_alone(self, arrival: Arrival, found: list[Found]) -> Settled:

@@ -41,7 +41,7 @@ class LagMetrics:
         for lag in await read_lags_async(db, self.datatypes, datetime.now(UTC)):
             if lag.behind is not None:
                 self.behind.labels(lag.type, lag.prefix).set(lag.behind)
-            self.marks.labels(lag.type, lag.prefix).set(lag.marks)
+            self.marks.labels(lag.type, lag.prefix).set(lag.invalidations)
             self.oldest.labels(lag.type, lag.prefix).set(lag.oldest)
             self.left_alone.labels(lag.type, lag.prefix).set(lag.left_alone)
             self.failing.labels(lag.type, lag.prefix).set(bool(lag.error))

@@ -26,8 +26,8 @@ from greenpower.ingest.sources.gateway.source import Gateways
 from greenpower.ingest.sources.lines.source import LinesServer
 from greenpower.ingest.sources.mqtt.source import MqttSource
 from greenpower.mongo.client import async_client, sync_client
-from greenpower.mongo.devices.listening import Watch
-from greenpower.mongo.schema.layout import WATCH, ensure_indexes
+from greenpower.mongo.devices.listening import Listening
+from greenpower.mongo.schema.layout import LISTENING, ensure_indexes
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Runner:
         client = async_client(self.settings)
         db = client[self.settings.mongo_db_name]
         self.publisher = self._make_publisher()
-        self.watch = Watch(db[WATCH])
+        self.listening = Listening(db[LISTENING])
         self.pipeline = Pipeline(
             registry=self.registry, settings=self.settings, db=db, metrics=self.metrics, publisher=self.publisher
         )
@@ -161,7 +161,7 @@ class Runner:
         online = await self.pipeline.presence.save()
         if self.publisher is not None:
             self.publisher.announce(online)
-        await self.watch.beat(self._listening(), datetime.now(UTC))
+        await self.listening.beat(self._listening(), datetime.now(UTC))
         await self.lag.refresh(self.pipeline.db)
         await self.pipeline.clock.refresh()
         if last or time.monotonic() - self._lags_saved >= SAVE_LAGS_SECONDS:

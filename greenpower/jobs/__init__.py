@@ -1,5 +1,5 @@
-"""Background jobs: rollups, their schedule, and what RQ runs of them.
+"""Background jobs: what RQ runs, and when.
 
-What belongs here: when and from what buckets are computed. What does not: what their numbers are (`greenpower.measure`),
-how they are stored (`greenpower.mongo`). Imported by binding and commands.
+What belongs here: one entry for each job, and its schedule. What does not: how a tier is computed
+(`greenpower.rollups`), how a command is sent (`greenpower.control`).
 """

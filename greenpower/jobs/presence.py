@@ -27,11 +27,11 @@ from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.jobs.schedule import Entry
-from greenpower.measure.presence import Span, patience, watched_silence
+from greenpower.measure.presence import Span, listened_silence, patience
 from greenpower.mongo.client import Document, async_client
-from greenpower.mongo.devices.listening import read_watch, spans_of
+from greenpower.mongo.devices.listening import read_listening, spans_of
 from greenpower.mongo.devices.status import ONLINE, bring_online, take_offline
-from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN, WATCH
+from greenpower.mongo.schema.layout import DEVICE_SETTINGS, LISTENING, SEEN
 from greenpower.sql import Device, DeviceStatus
 from greenpower.sql.device_status import record_status
 from greenpower.sql.session import sql_session
@@ -87,12 +87,12 @@ async def _judge_and_tell(settings: Settings, datatypes: Iterable[DataType]) -> 
 
 async def judge(db: AsyncDatabase[Document], datatypes: Iterable[DataType], now: datetime) -> list[Judged]:
     """Judge all devices seen, and write down what has changed. Raises PyMongoError."""
-    watch = await read_watch(db[WATCH])
+    listening = await read_listening(db[LISTENING])
     query = {"interval_seconds": {"$ne": None}}
     own = {found["_id"]: found["interval_seconds"] async for found in db[DEVICE_SETTINGS].find(query)}
     judged = []
     for datatype in datatypes:
-        spans = spans_of(watch, sources_of(datatype))
+        spans = spans_of(listening, sources_of(datatype))
         documents = [document async for document in db[SEEN].find({"type": datatype.name})]
         limits = {document["_id"]: _limit(document, datatype, own) for document in documents}
         news = await _change(db, documents, limits, spans, now)
@@ -130,7 +130,7 @@ async def _change(
     silent, alive = [], []
     for document in documents:
         limit = limits[document["_id"]]
-        if watched_silence(document["last_heard"], spans, limit) > limit:
+        if listened_silence(document["last_heard"], spans, limit) > limit:
             silent.append(document)
         elif "status" not in document:
             alive.append((document["type"], document["device_id"]))

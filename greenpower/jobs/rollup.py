@@ -17,9 +17,9 @@ from greenpower.config import Settings, load_settings
 from greenpower.jobs.schedule import push, rollup_entry
 from greenpower.measure.window import floor
 from greenpower.mongo.client import Document, sync_client
-from greenpower.mongo.rollups.invalidations import read_marks
+from greenpower.mongo.rollups.invalidations import read_invalidations
 from greenpower.mongo.rollups.watermarks import note_run, read_progress
-from greenpower.mongo.schema.layout import MARKS, WATERMARKS
+from greenpower.mongo.schema.layout import INVALIDATIONS, WATERMARKS
 from greenpower.rollups.plan import Plan, find_plan, make_plans
 from greenpower.rollups.run import now, run_tier
 
@@ -48,13 +48,13 @@ def roll(type_name: str, prefix: str) -> str:
         if not lock.acquire(blocking=False):
             return "another run is at it"
         try:
-            return _attempt(settings, plan, redis, Leash(lock))
+            return _attempt(settings, plan, redis, TimeBudget(lock))
         finally:
             with suppress(LockError, RedisError):
                 lock.release()
 
 
-class Leash:
+class TimeBudget:
     """Whether a run may go on: its time is not over and nobody else has taken the lock meanwhile."""
 
     def __init__(self, lock: Lock) -> None:
@@ -76,14 +76,14 @@ class Leash:
         return True
 
 
-def _attempt(settings: Settings, plan: Plan, redis: Redis, leash: Leash) -> str:
+def _attempt(settings: Settings, plan: Plan, redis: Redis, budget: TimeBudget) -> str:
     pause = FIRST_PAUSE
     for attempt in range(1, TRIES + 1):
         try:
             with sync_client(settings, appname="greenpower-worker") as client:
                 db = client[settings.mongo_db_name]
                 try:
-                    return _run(db, settings, plan, redis, leash)
+                    return _run(db, settings, plan, redis, budget)
                 except Exception as error:
                     with suppress(PyMongoError):
                         text = f"{type(error).__name__}: {error}"[:300]
@@ -98,21 +98,21 @@ def _attempt(settings: Settings, plan: Plan, redis: Redis, leash: Leash) -> str:
     raise AssertionError("unreachable")
 
 
-def _run(db: Database[Document], settings: Settings, plan: Plan, redis: Redis, leash: Leash) -> str:
+def _run(db: Database[Document], settings: Settings, plan: Plan, redis: Redis, budget: TimeBudget) -> str:
     began = time.monotonic()
-    counts = run_tier(db, plan, settings, keep=leash)
-    if leash.cut:
+    counts = run_tier(db, plan, settings, keep=budget)
+    if budget.cut:
         push(redis, rollup_entry(plan))
     above = next((other for other in make_plans(plan.datatype, settings) if other.tier.prefix == plan.next), None)
     if above is not None and _has_work(db, plan, above):
         push(redis, rollup_entry(above))
     seconds = time.monotonic() - began
-    return f"{counts.written} written, {counts.deleted} deleted, {counts.marks} marks in {seconds:.1f} s"
+    return f"{counts.written} written, {counts.deleted} deleted, {counts.invalidations} marks in {seconds:.1f} s"
 
 
 def _has_work(db: Database[Document], plan: Plan, above: Plan) -> bool:
     """Whether the tier above has marks, or windows that are done now."""
-    if read_marks(db[MARKS], plan.datatype.name, above.tier.prefix, 1):
+    if read_invalidations(db[INVALIDATIONS], plan.datatype.name, above.tier.prefix, 1):
         return True
     mine = read_progress(db[WATERMARKS], plan.datatype.name, plan.tier.prefix).watermark
     its = read_progress(db[WATERMARKS], plan.datatype.name, above.tier.prefix).watermark

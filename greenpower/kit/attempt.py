@@ -23,7 +23,7 @@ from greenpower.measure.spec import Spec
 from greenpower.measure.window import ceil, floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.readings.store import Part, group_parts
-from greenpower.mongo.rollups.tier_view import RAW, Shelf
+from greenpower.mongo.rollups.tier_view import RAW, TierView
 from greenpower.simulator.device import topic_for
 
 
@@ -47,7 +47,7 @@ class Attempt:
         """What the type's list answers, the newest first."""
         end = datetime.max
         present = presenter(
-            Shelf(
+            TierView(
                 collection=self.datatype.collection, resolution=RAW, window=None,
                 kept_from=end, whole_from=end, done_until=None,
             )

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from greenpower.datatype import Kind
-from greenpower.measure.counter.rules import Word
+from greenpower.measure.counter.rules import OperatorDecision
 from greenpower.measure.counter.state import counter_value, merge_counters
-from greenpower.measure.spec import NO_WORDS, Spec
+from greenpower.measure.spec import NO_DECISIONS, Spec
 from greenpower.measure.state import (
     State,
     angle_value,
@@ -64,7 +64,10 @@ class Bucket:
 
 
 def merge_buckets(
-    documents: Sequence[Mapping[str, Any]], start: datetime, spec: Spec, words: Mapping[str, Word] = NO_WORDS
+    documents: Sequence[Mapping[str, Any]],
+    start: datetime,
+    spec: Spec,
+    decisions: Mapping[str, OperatorDecision] = NO_DECISIONS,
 ) -> Bucket:
     """The bucket of a window from the stored buckets of the windows that it consists of: at least one, in order.
 
@@ -90,7 +93,7 @@ def merge_buckets(
         if not states:
             continue
         if kind is Kind.COUNTER:
-            bucket.put(name, kind, merge_counters(states, spec.judge(name, words)))
+            bucket.put(name, kind, merge_counters(states, spec.rules(name, decisions)))
         else:
             bucket.put(name, kind, MERGES[kind](states))
     return bucket

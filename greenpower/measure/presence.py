@@ -50,7 +50,7 @@ def join_spans(spans: Iterable[Span]) -> list[Span]:
     return joined
 
 
-def watched_silence(last_heard: datetime, spans: Sequence[Span], enough: timedelta = timedelta.max) -> timedelta:
+def listened_silence(last_heard: datetime, spans: Sequence[Span], enough: timedelta = timedelta.max) -> timedelta:
     """How long a device has been silent while somebody listened. spans: as `join_spans` gives them.
 
     Stops counting when it is more than `enough`.

@@ -16,10 +16,10 @@ from greenpower.datatype import Kind
 from greenpower.measure.bucket import Bucket
 from greenpower.measure.column import Column, Cut
 from greenpower.measure.counter.dip_filter import BEFORE
-from greenpower.measure.counter.register import Befallen, Register
-from greenpower.measure.counter.rules import Word
+from greenpower.measure.counter.register import CounterEvent, Register
+from greenpower.measure.counter.rules import OperatorDecision
 from greenpower.measure.number import are_numbers, is_number
-from greenpower.measure.spec import NO_WORDS, Spec
+from greenpower.measure.spec import NO_DECISIONS, Spec
 from greenpower.measure.state import angle_of, gauge_of, state_of
 from greenpower.measure.window import floor
 
@@ -38,7 +38,7 @@ class Rolled:
     """
 
     buckets: list[Bucket] = field(default_factory=list)
-    incidents: list[Befallen] = field(default_factory=list)
+    incidents: list[CounterEvent] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     short: set[str] = field(default_factory=set)
     open: set[str] = field(default_factory=set)
@@ -54,7 +54,7 @@ def roll(
     length: int,
     spec: Spec,
     settled_before: datetime,
-    words: Mapping[str, Word] = NO_WORDS,
+    decisions: Mapping[str, OperatorDecision] = NO_DECISIONS,
     extra: frozenset[str] = NO_NAMES,
 ) -> Rolled:
     """The buckets of `[begin, end)`, whole windows of `length` seconds, from readings in order of time.
@@ -86,7 +86,7 @@ def roll(
             kind = Kind.GAUGE
         values = column.values
         if kind is Kind.COUNTER:
-            states, open_from = register.states(column, places, spec.judge(name, words), result.incidents)
+            states, open_from = register.states(column, places, spec.rules(name, decisions), result.incidents)
             for bucket, state in zip(buckets, states, strict=True):
                 if state is not None:
                     bucket.put(name, kind, state)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from greenpower.datatype import DataType, Kind
-from greenpower.measure.counter.rules import Judge, Limits, Word
+from greenpower.measure.counter.rules import CounterRules, Limits, OperatorDecision
 
-NO_WORDS: Mapping[str, Word] = {}
+NO_DECISIONS: Mapping[str, OperatorDecision] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Spec:
     kinds: Mapping[str, Kind]
     limits: Mapping[str, Limits] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
-    _judges: dict[str, Judge] = field(default_factory=dict, compare=False, repr=False)
+    _judges: dict[str, CounterRules] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, datatype: DataType, refused: Iterable[str] = ()) -> Spec:
@@ -45,11 +45,11 @@ class Spec:
         """The kind of a field, declared or not."""
         return self.kinds.get(name, Kind.GAUGE)
 
-    def judge(self, name: str, words: Mapping[str, Word] = NO_WORDS) -> Judge:
+    def rules(self, name: str, decisions: Mapping[str, OperatorDecision] = NO_DECISIONS) -> CounterRules:
         """The judge of a counter. words: what the operator said of this device's counters, by field."""
-        if name in words:
-            return Judge(self.limits.get(name, Limits()), words[name])
-        judge = self._judges.get(name)
-        if judge is None:
-            judge = self._judges[name] = Judge(self.limits.get(name, Limits()))
-        return judge
+        if name in decisions:
+            return CounterRules(self.limits.get(name, Limits()), decisions[name])
+        rules = self._judges.get(name)
+        if rules is None:
+            rules = self._judges[name] = CounterRules(self.limits.get(name, Limits()))
+        return rules

@@ -10,7 +10,7 @@ from greenpower.bus.latest import MOST_DEVICES
 from greenpower.bus.message import Message, newer
 
 
-class Mirror:
+class LatestCache:
     """One a process. Late readings change nothing; parts of one reading are joined."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from greenpower.bus.message import Message
-from greenpower.realtime.cache import Mirror
+from greenpower.realtime.cache import LatestCache
 from greenpower.realtime.token import READ_DEVICES, Claims
 
 ALL = "*"
@@ -77,18 +77,18 @@ class Client:
             item.changed or item.snapshot is not None for item in self.subscriptions.values()
         )
 
-    def take(self, mirror: Mirror, now: float) -> tuple[str, object] | None:
+    def take(self, cache: LatestCache, now: float) -> tuple[str, object] | None:
         """The next message that is due, (event, data); None where there is none. now: monotonic seconds."""
         for subscription in self.subscriptions.values():
             if subscription.snapshot is not None:
-                return "snapshot", self._snapshot(subscription, mirror)
+                return "snapshot", self._snapshot(subscription, cache)
         if self.statuses:
             statuses, self.statuses = self.statuses, {}
             return "device_status", list(statuses.values())
-        readings = self._readings(mirror, now)
+        readings = self._readings(cache, now)
         return ("reading", readings) if readings else None
 
-    def _snapshot(self, subscription: Subscription, mirror: Mirror) -> dict[str, object]:
+    def _snapshot(self, subscription: Subscription, cache: LatestCache) -> dict[str, object]:
         """The next piece: `{type, device_id, readings, statuses, last}`."""
         assert subscription.snapshot is not None
         readings: list[object] = []
@@ -104,9 +104,9 @@ class Client:
             if not self.claims.may_see(subscription.type, device):
                 continue
             subscription.changed.discard(device)
-            if (reading := view(mirror, subscription.type, device, subscription.fields)) is not None:
+            if (reading := view(cache, subscription.type, device, subscription.fields)) is not None:
                 readings.append(reading)
-            status = mirror.status(subscription.type, device)
+            status = cache.status(subscription.type, device)
             if status is not None and self.claims.may_have(READ_DEVICES):
                 statuses.append(status)
         return {
@@ -117,7 +117,7 @@ class Client:
             "last": subscription.snapshot is None,
         }
 
-    def _readings(self, mirror: Mirror, now: float) -> list[object]:
+    def _readings(self, cache: LatestCache, now: float) -> list[object]:
         """The newest readings of devices with news; where two subscriptions cover one, with the fields of both."""
         found: dict[Key, Fields] = {}
         for subscription in self.subscriptions.values():
@@ -127,15 +127,15 @@ class Client:
             while subscription.changed and len(found) < MOST_AT_ONCE:
                 key = (subscription.type, subscription.changed.pop())
                 found[key] = _both(found[key], subscription.fields) if key in found else subscription.fields
-        views = (view(mirror, *key, fields) for key, fields in found.items())
+        views = (view(cache, *key, fields) for key, fields in found.items())
         return [reading for reading in views if reading is not None]
 
 
-def view(mirror: Mirror, type_name: str, device: str, fields: Fields) -> object | None:
+def view(cache: LatestCache, type_name: str, device: str, fields: Fields) -> object | None:
     """A device's newest reading, ready to be encoded, with only some fields; None where there is nothing to show."""
     if fields is None:
-        return mirror.text(type_name, device)
-    reading = mirror.reading(type_name, device)
+        return cache.text(type_name, device)
+    reading = cache.reading(type_name, device)
     if reading is None:
         return None
     payload = {name: value for name, value in reading["payload"].items() if name in fields}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from greenpower.bus.message import Message
 from greenpower.bus.revocation import ACCESS_SECONDS, MARGIN_SECONDS
-from greenpower.realtime.cache import Mirror
+from greenpower.realtime.cache import LatestCache
 from greenpower.realtime.client import ALL, Client, Key, Subscription
 
 # Messages that may be on their way to a client before it gets another: what it has not taken is not piled up.
@@ -23,7 +23,7 @@ class Hub:
     """All clients of a process. send: hands a message to a client's transport. queued: how many wait there."""
 
     def __init__(self, send: Send, queued: Queued, clock: Callable[[], float] = time.monotonic) -> None:
-        self.mirror = Mirror()
+        self.cache = LatestCache()
         self.clients: dict[str, Client] = {}
         self.waiting: dict[Client, None] = {}
         self._rooms: dict[Key, dict[Client, Subscription]] = {}
@@ -49,7 +49,7 @@ class Hub:
 
     def subscribe(self, client: Client, subscription: Subscription) -> None:
         """A client wants this, in place of what it wanted under the same key; its snapshot goes out first."""
-        devices = self.mirror.devices(subscription.type) if subscription.device == ALL else [subscription.device]
+        devices = self.cache.devices(subscription.type) if subscription.device == ALL else [subscription.device]
         subscription.snapshot = iter(list(devices))
         client.subscriptions[subscription.key] = subscription
         self._rooms.setdefault(subscription.key, {})[client] = subscription
@@ -67,7 +67,7 @@ class Hub:
 
     def readings(self, type_name: str, readings: list[Message]) -> None:
         """Redis told of readings."""
-        changed = self.mirror.take_readings(type_name, readings)
+        changed = self.cache.take_readings(type_name, readings)
         touched: dict[Client, None] = {}
         if changed:
             for client, subscription in self._rooms.get((type_name, ALL), {}).items():
@@ -82,7 +82,7 @@ class Hub:
 
     def statuses(self, statuses: list[Message]) -> None:
         """Redis told of statuses."""
-        for status in self.mirror.take_statuses(statuses):
+        for status in self.cache.take_statuses(statuses):
             for device in (ALL, status["device_id"]):
                 for client in self._rooms.get((status["type"], device), {}):
                     client.note_status(status)
@@ -105,7 +105,7 @@ class Hub:
     def flush(self, client: Client) -> None:
         """Send a client what is due, as far as it takes it; the rest waits for `tick`."""
         while self._queued(client) < MOST_QUEUED:
-            message = client.take(self.mirror, self._clock())
+            message = client.take(self.cache, self._clock())
             if message is None:
                 break
             self._send(client, *message)

@@ -58,5 +58,5 @@ def backfill(
             move_watermark(run.state, datatype.name, plan.tier.prefix, run.target)
         done[plan.name] = run.counts
         if whole and plan is plans[-1]:
-            run.catalogue.declare(Spec.of(datatype).kinds, changed_too=True)
+            run.field_kinds.declare(Spec.of(datatype).kinds, changed_too=True)
     return done

@@ -11,12 +11,12 @@ from pymongo.database import Database
 
 from greenpower.measure.bucket import Bucket, by_window, merge_buckets
 from greenpower.measure.counter.dip_filter import AHEAD, BEFORE
-from greenpower.measure.counter.register import Befallen
+from greenpower.measure.counter.register import CounterEvent
 from greenpower.measure.series import Rolled, roll
-from greenpower.measure.spec import NO_WORDS, Spec
+from greenpower.measure.spec import NO_DECISIONS, Spec
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.field_kinds import Catalogue
-from greenpower.mongo.rollups.incidents import Words, save_incidents
+from greenpower.mongo.rollups.field_kinds import FieldKinds
+from greenpower.mongo.rollups.incidents import OperatorDecisions, save_incidents
 from greenpower.mongo.rollups.source import BUCKET, READING, any_before, by_device, neighbours, newest_before
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.rollups.plan import Plan, Source
@@ -56,15 +56,15 @@ class Work:
         plan: Plan,
         *,
         spec: Spec,
-        words: Words,
-        catalogue: Catalogue,
+        decisions: OperatorDecisions,
+        field_kinds: FieldKinds,
         clock: Callable[[], datetime],
     ) -> None:
         self.db = db
         self.plan = plan
         self.spec = spec
-        self.words = words
-        self.catalogue = catalogue
+        self.decisions = decisions
+        self.field_kinds = field_kinds
         self.clock = clock
 
     def make(self, task: Task) -> Made:
@@ -90,9 +90,10 @@ class Work:
         found = by_device(self.db[task.source.collection], task.begin, task.end, task.devices, BUCKET)
         made = Made()
         for device, documents in found.items():
-            words = self.words.get(device, NO_WORDS)
+            decisions = self.decisions.get(device, NO_DECISIONS)
             buckets = (
-                merge_buckets(parts, start, self.spec, words) for start, parts in by_window(documents, window).items()
+                merge_buckets(parts, start, self.spec, decisions)
+                for start, parts in by_window(documents, window).items()
             )
             made.documents += self._documents(device, buckets, task, window)
         return made
@@ -105,7 +106,7 @@ class Work:
         if counting and found and any_before(source, task.begin):
             before = dict(newest_before(source, list(found), task.begin, BEFORE))
         made = Made()
-        incidents: list[tuple[str, Befallen]] = []
+        incidents: list[tuple[str, CounterEvent]] = []
         for device, documents in found.items():
             rolled = self._device(source, device, before.get(device, []), documents, task, window)
             made.documents += self._documents(device, rolled.buckets, task, window)
@@ -127,8 +128,8 @@ class Work:
         window: int,
     ) -> Rolled:
         """Roll one device's readings; look further around where its counters need it, and let in new fields."""
-        extra = self.catalogue.let_in(device) if self.plan.datatype.open else NO_EXTRA
-        words = self.words.get(device, NO_WORDS)
+        extra = self.field_kinds.let_in(device) if self.plan.datatype.open else NO_EXTRA
+        decisions = self.decisions.get(device, NO_DECISIONS)
 
         def go(before: list[Document], after: list[Document]) -> Rolled:
             documents = [*before, *inside, *after]
@@ -140,13 +141,13 @@ class Work:
                 length=window,
                 spec=self.spec,
                 settled_before=task.target,
-                words=words,
+                decisions=decisions,
                 extra=extra,
             )
 
         rolled = go(before, [])
         wider, after, again = before, [], False
-        if rolled.unknown and (let_in := self.catalogue.ask(device, rolled.unknown)) != extra:
+        if rolled.unknown and (let_in := self.field_kinds.ask(device, rolled.unknown)) != extra:
             extra, again = let_in, True
         if rolled.short and len(before) >= BEFORE:
             wider = _joined(

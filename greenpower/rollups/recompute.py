@@ -11,7 +11,7 @@ from pymongo.errors import AutoReconnect
 
 from greenpower.measure.counter.dip_filter import AHEAD
 from greenpower.measure.window import HOUR, floor, spans, starts
-from greenpower.mongo.rollups.invalidations import Mark, read_marks, unmark
+from greenpower.mongo.rollups.invalidations import Invalidation, read_invalidations, remove_invalidations
 from greenpower.mongo.rollups.source import READING, by_device, neighbours
 from greenpower.rollups.tier_run import TierRun
 
@@ -22,7 +22,7 @@ Keep = Callable[[], bool]
 Spans = tuple[tuple[datetime, datetime], ...]
 
 
-def mend(run: TierRun, keep: Keep = lambda: True) -> None:
+def recompute(run: TierRun, keep: Keep = lambda: True) -> None:
     """Do what marks ask for, those that have waited longest first. keep: asked between steps whether to go on.
 
     A device whose computation fails keeps its marks and does not stop the others. Raises AutoReconnect where the
@@ -30,9 +30,9 @@ def mend(run: TierRun, keep: Keep = lambda: True) -> None:
     """
     skip = 0
     while True:
-        marks = read_marks(run.marks, run.plan.datatype.name, run.plan.tier.prefix, BATCH, skip)
-        by_device: defaultdict[str, list[Mark]] = defaultdict(list)
-        for mark in marks:
+        invalidations = read_invalidations(run.invalidations, run.plan.datatype.name, run.plan.tier.prefix, BATCH, skip)
+        by_device: defaultdict[str, list[Invalidation]] = defaultdict(list)
+        for mark in invalidations:
             by_device[mark.place.device_id].append(mark)
         alike: defaultdict[Spans, list[str]] = defaultdict(list)
         for device, several in by_device.items():
@@ -44,14 +44,14 @@ def mend(run: TierRun, keep: Keep = lambda: True) -> None:
             for begin, end in stretches:
                 places |= {(device, start) for start in starts(begin, end, run.plan.unit) for device in devices}
             run.pass_on(place for place in places if place[0] not in failed)
-            unmark(run.marks, done)
-            run.counts.marks += len(done)
+            remove_invalidations(run.invalidations, done)
+            run.counts.invalidations += len(done)
             left = sum(len(by_device[device]) for device in failed)
             run.counts.failed += left
             skip += left
             if not keep():
                 return
-        if len(marks) < BATCH:
+        if len(invalidations) < BATCH:
             return
 
 

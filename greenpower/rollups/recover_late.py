@@ -6,13 +6,13 @@ from datetime import datetime
 
 from greenpower.mongo.rollups.attempts import Attempt, forget_attempt, read_attempts
 from greenpower.mongo.rollups.incidents import incidents_at
-from greenpower.mongo.rollups.invalidations import Place, mark_now
+from greenpower.mongo.rollups.invalidations import Place, invalidate_now
 from greenpower.mongo.rollups.write import written_at
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.rollups.tier_run import TierRun
 
 
-def recheck(run: TierRun) -> None:
+def recover_late(run: TierRun) -> None:
     """Mark what attempts wrote that are on record, so that it is computed again. Raises PyMongoError.
 
     One that is done is dealt with then. One that is not may yet write: a frozen job's, or a killed one's, for a day.
@@ -20,7 +20,7 @@ def recheck(run: TierRun) -> None:
     name, prefix = run.plan.datatype.name, run.plan.tier.prefix
     for attempt in read_attempts(run.attempts, name, prefix):
         places = {Place.of(name, prefix, device, time) for device, time in _late(run, attempt)}
-        mark_now(run.marks, places)
+        invalidate_now(run.invalidations, places)
         if attempt.done:
             forget_attempt(run.attempts, attempt)
 

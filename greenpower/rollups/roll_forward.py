@@ -12,7 +12,7 @@ from greenpower.rollups.tier_run import TierRun
 Keep = Callable[[], bool]
 
 
-def advance(run: TierRun, keep: Keep = lambda: True) -> None:
+def roll_forward(run: TierRun, keep: Keep = lambda: True) -> None:
     """Compute on from the watermark up to now. keep: asked between steps whether to go on.
 
     The watermark moves over what is stored, never further than the run's target. Raises PyMongoError.

@@ -12,9 +12,9 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.watermarks import note_run
 from greenpower.mongo.schema.layout import WATERMARKS
 from greenpower.rollups.plan import Plan
-from greenpower.rollups.recompute import mend
-from greenpower.rollups.recover_late import recheck
-from greenpower.rollups.roll_forward import advance
+from greenpower.rollups.recompute import recompute
+from greenpower.rollups.recover_late import recover_late
+from greenpower.rollups.roll_forward import roll_forward
 from greenpower.rollups.tier_run import Clock, Counts, TierRun
 
 Keep = Callable[[], bool]
@@ -33,9 +33,9 @@ def run_tier(
     Raises PyMongoError where the database is away.
     """
     run = TierRun(db, plan, settings, clock)
-    recheck(run)
-    advance(run, keep)
-    mend(run, keep)
+    recover_late(run)
+    roll_forward(run, keep)
+    recompute(run, keep)
     problem = "".join(
         f"{name} was kept as {kept} and is declared {declared}: left out until `greenpower rollups backfill --type "
         f"{plan.datatype.name}`; "

@@ -1,7 +1,7 @@
 """A run of one tier: what it can be computed from now, and computing stretches of it.
 
 Safe to stop anywhere and to run beside itself: every result is stored by `as_of`, the later one stays. What belongs
-here: what all runs share. What does not: which stretches (`advance`, `mend`, `backfill`).
+here: what all runs share. What does not: which stretches (`roll_forward`, `recompute`, `backfill`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from greenpower.measure.window import ceil, floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.readings.late import STAMP_AGAIN, is_late, patience
 from greenpower.mongo.rollups.attempts import begin_attempt, finish_attempt
-from greenpower.mongo.rollups.field_kinds import Catalogue
-from greenpower.mongo.rollups.incidents import read_words
-from greenpower.mongo.rollups.invalidations import Place, mark_now
+from greenpower.mongo.rollups.field_kinds import FieldKinds
+from greenpower.mongo.rollups.incidents import read_decisions
+from greenpower.mongo.rollups.invalidations import Place, invalidate_now
 from greenpower.mongo.rollups.source import count_within, devices_within, first_time, keys
 from greenpower.mongo.rollups.watermarks import EPOCH, Progress, note_horizon, read_progress, take_as_of
 from greenpower.mongo.rollups.write import delete_documents, write_documents
-from greenpower.mongo.schema.layout import ATTEMPTS, CATALOGUE, INCIDENTS, MARKS, WATERMARKS
+from greenpower.mongo.schema.layout import ATTEMPTS, FIELD_KINDS, INCIDENTS, INVALIDATIONS, WATERMARKS
 from greenpower.rollups.documents import Made, Task, Work
 from greenpower.rollups.plan import Plan, Source
 
@@ -51,7 +51,7 @@ class Counts:
     stale: int = 0
     deleted: int = 0
     left_alone: int = 0
-    marks: int = 0
+    invalidations: int = 0
     failed: int = 0
 
 
@@ -71,7 +71,7 @@ class TierRun:
         self.counts = Counts()
         self.output = db[plan.collection]
         self.state = db[WATERMARKS]
-        self.marks = db[MARKS]
+        self.invalidations = db[INVALIDATIONS]
         # Not waited for: they are in the journal before the results that follow, and on as many servers. An attempt
         # whose removal is lost is looked at for nothing.
         self.attempts = db[ATTEMPTS].with_options(write_concern=WriteConcern(w=1))
@@ -81,16 +81,16 @@ class TierRun:
         ahead = timedelta(seconds=settings.clock_tolerance_seconds)
         # No reading is measured later than this, as far as devices' clocks are trusted.
         self.top = ceil(self.now + ahead, plan.unit) + self.unit
-        self.catalogue = Catalogue(db[CATALOGUE], plan.datatype.name)
+        self.field_kinds = FieldKinds(db[FIELD_KINDS], plan.datatype.name)
         declared = Spec.of(plan.datatype)
-        self.changed_kinds = {} if accept_kinds else self.catalogue.changed(declared.kinds)
-        self.catalogue.declare(declared.kinds)
+        self.changed_kinds = {} if accept_kinds else self.field_kinds.changed(declared.kinds)
+        self.field_kinds.declare(declared.kinds)
         self.work = Work(
             db,
             plan,
             spec=Spec.of(plan.datatype, self.changed_kinds),
-            words=read_words(db[INCIDENTS], plan.datatype.name) if declared.counters else {},
-            catalogue=self.catalogue,
+            decisions=read_decisions(db[INCIDENTS], plan.datatype.name) if declared.counters else {},
+            field_kinds=self.field_kinds,
             clock=clock,
         )
         progress = {source.prefix: self.progress(source.prefix) for source in plan.sources}
@@ -230,7 +230,7 @@ class TierRun:
         """Mark the next tier where this one was computed again: (device, time within the window)."""
         if self.plan.next is not None:
             marked = {Place.of(self.plan.datatype.name, self.plan.next, device, time) for device, time in places}
-            mark_now(self.marks, marked)
+            invalidate_now(self.invalidations, marked)
 
 
 def _most(source: Source) -> int:

@@ -1,7 +1,6 @@
 """What is kept in SQL: users, roles, keys, devices, zones and commands. Telemetry is in MongoDB (`greenpower.mongo`).
 
-Importing this package makes every model known to the metadata that migrations are compared with. Imported by api, app,
-backup, commands, downlink and jobs.
+Importing this package makes every model known to the metadata that migrations are compared with.
 """
 
 from greenpower.sql.api_key import ApiKey, Scope

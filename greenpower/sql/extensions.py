@@ -17,7 +17,7 @@ from sqlalchemy import Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
 # Beside the package, in a checkout as in site-packages: `migrations` is installed like `plugins`.
-MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 BUSY_MS = 5_000
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -1,6 +1,6 @@
 """The embedded stack: mongod, Valkey and broker without Docker or root, and the supervisor of `greenpower up`.
 
-Knows processes and ports, nothing of readings. Imported by commands, and by tests.
+Knows processes and ports, nothing of readings.
 """
 
 from greenpower.stack.error import EmbeddedError

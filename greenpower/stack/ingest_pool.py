@@ -22,7 +22,7 @@ NO_SESSION = 3  # exit code of `greenpower mqtt drain` where there is nothing to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class PoolMember:
     """An ingest process: its name among the children, client id, port of /health, and whether it listens on TCP."""
 
     name: str
@@ -31,9 +31,9 @@ class Member:
     tcp: bool
 
 
-def choose_members(settings: Settings, count: int) -> tuple[Member, ...]:
+def choose_pool(settings: Settings, count: int) -> tuple[PoolMember, ...]:
     """So many members, on ports that can be listened on. `settings` have their ports chosen."""
-    first = Member(name="ingest", client_id=settings.mqtt_client_id, port=settings.ingest_http_port, tcp=True)
+    first = PoolMember(name="ingest", client_id=settings.mqtt_client_id, port=settings.ingest_http_port, tcp=True)
     taken = {getattr(settings, name.lower()) for name, _, _ in PORTS}
     found = [first]
     for number in range(2, count + 1):
@@ -42,16 +42,16 @@ def choose_members(settings: Settings, count: int) -> tuple[Member, ...]:
             port = free_port()
         taken.add(port)
         name = f"ingest-{number}"
-        found.append(Member(name=name, client_id=f"{settings.mqtt_client_id}-{number}", port=port, tcp=False))
+        found.append(PoolMember(name=name, client_id=f"{settings.mqtt_client_id}-{number}", port=port, tcp=False))
     return tuple(found)
 
 
-def addresses(settings: Settings, members: Iterable[Member]) -> str:
+def addresses(settings: Settings, pool: Iterable[PoolMember]) -> str:
     """INGEST_ADDRESSES: where each is asked for its health."""
-    return ",".join(f"{reach(settings.ingest_http_host)}:{member.port}" for member in members)
+    return ",".join(f"{reach(settings.ingest_http_host)}:{member.port}" for member in pool)
 
 
-def member_child(member: Member, settings: Settings, environment: dict[str, str], *, shared: bool) -> Child:
+def pool_child(member: PoolMember, settings: Settings, environment: dict[str, str], *, shared: bool) -> Child:
     """A member as a child of the supervisor."""
     service = Service(
         name=member.name,

@@ -22,7 +22,7 @@ DRAIN_SECONDS = 1.0
 SILENT_SECONDS, SILENT_TIMES = 5.0, 12
 
 
-class Keeper:
+class Restarter:
     """One child, from the first start until `stop`. `ready` is set while it answers, cleared when it ends."""
 
     def __init__(self, child: Child, say: Say, changed: Callable[[], None]) -> None:

@@ -33,7 +33,7 @@ def forget_children(home: Path) -> None:
     _file(home).unlink(missing_ok=True)
 
 
-def end_leftovers(home: Path) -> list[str]:
+def end_stale_processes(home: Path) -> list[str]:
     """End the children of an earlier run that still live; their names.
 
     They were told to end when their supervisor died (see `die_with_parent`), so mostly this only waits.

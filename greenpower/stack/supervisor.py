@@ -12,7 +12,7 @@ from typing import Self
 
 from greenpower.stack.child import Child
 from greenpower.stack.process import Say
-from greenpower.stack.restarter import Keeper
+from greenpower.stack.restarter import Restarter
 
 
 class Supervisor:
@@ -24,33 +24,33 @@ class Supervisor:
     def __init__(self, say: Say, changed: Callable[[dict[str, int]], None] = lambda pids: None) -> None:
         self._say = say
         self._on_change = changed
-        self._groups: list[list[Keeper]] = []
+        self._groups: list[list[Restarter]] = []
 
     async def start(self, *children: Child) -> None:
         """Start a group; returns when every child of it answers. One that dies meanwhile is started again."""
-        group = [Keeper(child, self._say, self._changed) for child in children]
+        group = [Restarter(child, self._say, self._changed) for child in children]
         self._groups.append(group)
-        while not all(keeper.ready.is_set() for keeper in group):  # one may end while we wait for another
-            for keeper in group:
-                await keeper.ready.wait()
+        while not all(restarter.ready.is_set() for restarter in group):  # one may end while we wait for another
+            for restarter in group:
+                await restarter.ready.wait()
 
     @property
     def pids(self) -> dict[str, int]:
         """Living children: name and process id."""
-        living = ((keeper.child.name, keeper.pid) for group in self._groups for keeper in group)
+        living = ((restarter.child.name, restarter.pid) for group in self._groups for restarter in group)
         return {name: pid for name, pid in living if pid is not None}
 
     async def stop(self) -> None:
         """Stop the groups, the last first; the children of a group together."""
         while self._groups:
-            await asyncio.gather(*(keeper.stop() for keeper in self._groups[-1]))
+            await asyncio.gather(*(restarter.stop() for restarter in self._groups[-1]))
             self._groups.pop()
 
     def kill(self) -> None:
         """kill -9 every child, for an operator who will not wait; `stop` then returns soon."""
         for group in self._groups:
-            for keeper in group:
-                keeper.kill()
+            for restarter in group:
+                restarter.kill()
 
     async def __aenter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from greenpower.datatype import DataType, Field, Frame, Kind, Mqtt, Tcp
 from greenpower.datatype.check import Checker
 from greenpower.framing.poll import ModbusPoll
 
-EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "site.toml"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "site.toml"
 
 
 def load(tmp_path: Path, text: str) -> Registry:

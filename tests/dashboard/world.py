@@ -23,7 +23,7 @@ from greenpower.config import Settings
 from greenpower.jobs.device_sync import sync_devices
 from greenpower.jobs.presence import judge, record, tell
 from greenpower.mongo.client import async_client
-from greenpower.mongo.schema.layout import SEEN, WATCH
+from greenpower.mongo.schema.layout import LISTENING, SEEN
 from greenpower.sql.session import sql_session
 from tests.ingest.conftest import Publisher
 from tests.process import Command, environment
@@ -127,7 +127,7 @@ class World:
         wait_until(lambda: self.db[SEEN].count_documents(meter), 20)
         ago = datetime.now(UTC) - timedelta(hours=1)
         self.db[SEEN].update_many({"device_id": METER}, {"$set": {"last_heard": ago}})
-        self.db[WATCH].insert_one(
+        self.db[LISTENING].insert_one(
             {"sources": ["mqtt", "tcp"], "since": ago - timedelta(hours=1), "until": datetime.now(UTC)}
         )
         # In a thread: the browser's library has an event loop in this one.

@@ -30,7 +30,7 @@ from tests.wait import wait_until
 FRAMES = 400
 
 
-class Member(Mongod):
+class PoolMember(Mongod):
     """The only member of a replica set."""
 
     def command(self) -> list[str]:
@@ -48,7 +48,7 @@ class Member(Mongod):
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with Member(tmp_path_factory.mktemp("member")) as member:
+    with PoolMember(tmp_path_factory.mktemp("member")) as member:
         with MongoClient[Any](member.uri, directConnection=True) as client:
             members = [{"_id": 0, "host": f"{member.host}:{member.port}"}]
             # Stepped down it would otherwise wait ten seconds before it stands again.

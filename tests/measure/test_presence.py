@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenpower.ingest.steps.interval import Rhythm
-from greenpower.measure.presence import GAPS, SETTLING, Span, interval_of, join_spans, patience, watched_silence
+from greenpower.ingest.steps.interval import IntervalTracker
+from greenpower.measure.presence import GAPS, SETTLING, Span, interval_of, join_spans, listened_silence, patience
 
 START = datetime(2026, 1, 26, 12, tzinfo=UTC)
 
@@ -32,18 +32,18 @@ def test_patience_is_the_longer_of_the_two(stale_after: float, interval: float |
 
 
 def test_silence_is_counted_to_the_last_time_that_somebody_listened() -> None:
-    assert watched_silence(at(100), [span(0, 160)]) == timedelta(seconds=60)
-    assert watched_silence(at(100), [span(0, 90)]) == timedelta()
-    assert watched_silence(at(100), []) == timedelta()
+    assert listened_silence(at(100), [span(0, 160)]) == timedelta(seconds=60)
+    assert listened_silence(at(100), [span(0, 90)]) == timedelta()
+    assert listened_silence(at(100), []) == timedelta()
 
 
 def test_gaps_and_a_while_after_them_do_not_count() -> None:
     settling = SETTLING.total_seconds()
-    assert watched_silence(at(100), [span(0, 110), span(5000, 5000 + settling)]) == timedelta(seconds=10)
-    assert watched_silence(at(100), [span(0, 110), span(5000, 5030 + settling)]) == timedelta(seconds=40)
+    assert listened_silence(at(100), [span(0, 110), span(5000, 5000 + settling)]) == timedelta(seconds=10)
+    assert listened_silence(at(100), [span(0, 110), span(5000, 5030 + settling)]) == timedelta(seconds=40)
     # An ingest that is restarted again and again never makes an alarm.
     restarts = [span(start, start + 50) for start in range(0, 100_000, 60)]
-    assert watched_silence(at(10), restarts) == timedelta(seconds=40)
+    assert listened_silence(at(10), restarts) == timedelta(seconds=40)
 
 
 def test_spans_of_several_processes_are_one_watch() -> None:
@@ -59,7 +59,7 @@ def test_no_more_silence_than_time_and_none_without_a_listener(raw: list[tuple[i
     spans = join_spans(span(since, since + length) for since, length in raw)
     assert all(one.until < two.since for one, two in pairwise(spans))
     watched = sum((max(one.until - max(one.since, at(heard)), timedelta()) for one in spans), timedelta())
-    silence = watched_silence(at(heard), spans)
+    silence = listened_silence(at(heard), spans)
     assert timedelta() <= silence <= watched
     if not raw:
         assert silence == timedelta()
@@ -69,20 +69,20 @@ def test_no_more_silence_than_time_and_none_without_a_listener(raw: list[tuple[i
 def test_stopping_early_changes_no_verdict(raw: list[tuple[int, int]], heard: int, limit: int) -> None:
     spans = join_spans(span(since, since + length) for since, length in raw)
     enough = timedelta(seconds=limit)
-    assert (watched_silence(at(heard), spans, enough) > enough) == (watched_silence(at(heard), spans) > enough)
+    assert (listened_silence(at(heard), spans, enough) > enough) == (listened_silence(at(heard), spans) > enough)
 
 
 def test_the_interval_is_the_usual_gap_between_readings() -> None:
     assert interval_of([]) is None
     assert interval_of([30]) == 30
     assert interval_of([30, 30, 3000, 30, 29]) == 30
-    rhythm, key = Rhythm(), ("rt", "D1")
+    interval_tracker, key = IntervalTracker(), ("rt", "D1")
 
     def after(key: tuple[str, str], seconds: float) -> float | None:
-        rhythm.reading(key, at(seconds))
-        return rhythm.interval(key)
+        interval_tracker.reading(key, at(seconds))
+        return interval_tracker.interval(key)
 
-    assert rhythm.interval(key) is None
+    assert interval_tracker.interval(key) is None
     assert after(key, 0) is None
     assert after(key, 0) is None, "a further part"
     assert after(key, 60) == 60

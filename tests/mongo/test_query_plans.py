@@ -19,7 +19,7 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
-from greenpower.api.telemetry.resolution import forget_shelves
+from greenpower.api.telemetry.resolution import forget_tier_views
 from greenpower.catalog.registry import Registry
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
@@ -28,21 +28,21 @@ from greenpower.ingest.replay.replay import Replay
 from greenpower.jobs.device_sync import sync_devices
 from greenpower.jobs.presence import judge
 from greenpower.mongo.client import async_client
-from greenpower.mongo.devices.listening import Watch
+from greenpower.mongo.devices.listening import Listening
 from greenpower.mongo.events.books import read_ledger
 from greenpower.mongo.events.store import Outcome, event_document, raw_document
-from greenpower.mongo.rollups.invalidations import Place, mark_now
+from greenpower.mongo.rollups.invalidations import Place, invalidate_now
 from greenpower.mongo.rollups.lag import read_lags
 from greenpower.mongo.schema.layout import (
-    CATALOGUE,
     CLOCKS,
     DEVICE_SETTINGS,
     EVENTS,
+    FIELD_KINDS,
     INCIDENTS,
-    MARK_READS,
-    MARKS,
+    INVALIDATION_READS,
+    INVALIDATIONS,
+    LISTENING,
     SEEN,
-    WATCH,
     WATERMARKS,
 )
 from greenpower.rollups.backfill import backfill
@@ -55,7 +55,7 @@ from tests.rollups.world import run_all
 
 Document = dict[str, Any]
 # A document a device, tier or span at most, and read whole on purpose.
-SMALL = frozenset({CLOCKS, SEEN, WATCH, DEVICE_SETTINGS, MARK_READS, WATERMARKS, CATALOGUE})
+SMALL = frozenset({CLOCKS, SEEN, LISTENING, DEVICE_SETTINGS, INVALIDATION_READS, WATERMARKS, FIELD_KINDS})
 DEVICES, READINGS = 20, 400
 SPACING = timedelta(seconds=30)
 RARE = "rare/topic"
@@ -143,14 +143,14 @@ class World(Meters):
             await pipeline.clock.refresh()
             await pipeline.clock.save()
             await pipeline.presence.save()
-            await Watch(db[WATCH]).beat(("mqtt",), self.now)
+            await Listening(db[LISTENING]).beat(("mqtt",), self.now)
 
     def work(self) -> None:
         """The jobs, twice: with nothing done yet, and with marks; a backfill."""
         run_all(self.database, [METER], self.settings)
         places = {Place.of("meter", METER.tiers[0].prefix, self.device(number), self.now - 90 * SPACING)
                   for number in range(DEVICES)}  # fmt: skip
-        mark_now(self.database[MARKS], places)
+        invalidate_now(self.database[INVALIDATIONS], places)
         run_all(self.database, [METER], self.settings)
         backfill(self.database, METER, self.settings, since=self.now - timedelta(hours=1))
         read_lags(self.database, [METER], self.now)
@@ -159,7 +159,7 @@ class World(Meters):
         with sql_session(self.settings) as session:
             sync_devices(session, self.database)
         asyncio.run(self._work())
-        forget_shelves(self.app)
+        forget_tier_views(self.app)
 
     async def _work(self) -> None:
         async with async_client(self.settings) as client:
@@ -285,7 +285,7 @@ def test_nothing_sorts_a_collection(record: Record) -> None:
 
 def test_each_collection_was_asked(record: Record) -> None:
     asked = {one.collection for one in record.asked}
-    assert {EVENTS, CLOCKS, SEEN, WATCH, DEVICE_SETTINGS, MARKS, WATERMARKS, INCIDENTS} <= asked
+    assert {EVENTS, CLOCKS, SEEN, LISTENING, DEVICE_SETTINGS, INVALIDATIONS, WATERMARKS, INCIDENTS} <= asked
     assert {METER.collection, *(tier.prefix + METER.collection for tier in METER.tiers)} <= asked
     assert len(record.of(EVENTS)) > 100 and len(record.of(METER.collection)) > 50
     print(len(record.asked), "queries explained")

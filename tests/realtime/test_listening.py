@@ -12,9 +12,9 @@ from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.mongo.client import async_client
-from greenpower.mongo.devices.listening import Watch, read_watch, spans_of
+from greenpower.mongo.devices.listening import Listening, read_listening, spans_of
 from greenpower.mongo.devices.status import bring_online, take_offline
-from greenpower.mongo.schema.layout import SEEN, WATCH
+from greenpower.mongo.schema.layout import LISTENING, SEEN
 from tests.ingest.conftest import Publisher, db, frame, publisher, start
 from tests.process import Command
 from tests.wait import wait_until
@@ -30,11 +30,11 @@ def listened(settings: Settings, beats: Iterable[tuple[float, tuple[str, ...]]])
 
     async def go() -> list[tuple[float, float]]:
         async with async_client(settings) as client:
-            collection = client[settings.mongo_db_name][WATCH]
-            watch = Watch(collection)
+            collection = client[settings.mongo_db_name][LISTENING]
+            listening = Listening(collection)
             for seconds, sources in beats:
-                await watch.beat(sources, START + timedelta(seconds=seconds))
-            spans = spans_of(await read_watch(collection), MQTT)
+                await listening.beat(sources, START + timedelta(seconds=seconds))
+            spans = spans_of(await read_listening(collection), MQTT)
         return [((span.since - START).total_seconds(), (span.until - START).total_seconds()) for span in spans]
 
     return asyncio.run(go())
@@ -51,16 +51,16 @@ def test_beats_make_a_span_until_one_is_missing(settings: Settings) -> None:
 def test_ingest_says_when_it_listens(start: Any, publisher: Publisher, db: Database[Document]) -> None:
     began = datetime.now(UTC)
     command: Command = start()
-    [span] = wait_until(lambda: list(db[WATCH].find({"sources": ["mqtt"]})))
+    [span] = wait_until(lambda: list(db[LISTENING].find({"sources": ["mqtt"]})))
     assert span["since"] >= began - timedelta(milliseconds=1)
-    wait_until(lambda: db[WATCH].count_documents({"until": {"$gt": span["since"] + timedelta(seconds=1)}}))
+    wait_until(lambda: db[LISTENING].count_documents({"until": {"$gt": span["since"] + timedelta(seconds=1)}}))
     publisher.send("MQTT_RT_DATA", frame(time=began - timedelta(seconds=30)))
     publisher.send("MQTT_RT_DATA", frame(time=began))
     seen = wait_until(lambda: db[SEEN].find_one({"interval": {"$exists": True}, "status": "online"}))
     assert seen is not None and seen["interval"] == 30 and seen["status_since"] >= began - timedelta(milliseconds=1)
     command.kill()
     start()
-    wait_until(lambda: db[WATCH].count_documents({}) == 2)
+    wait_until(lambda: db[LISTENING].count_documents({}) == 2)
 
 
 def test_of_several_processes_one_sees_a_device_come_or_go(settings: Settings) -> None:

@@ -23,7 +23,7 @@ from greenpower.jobs.device_sync import sync_devices
 from greenpower.jobs.presence import Judged, judge, record, sources_of, tell
 from greenpower.mongo.client import async_client
 from greenpower.mongo.devices.status import take_offline
-from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN, WATCH
+from greenpower.mongo.schema.layout import DEVICE_SETTINGS, LISTENING, SEEN
 from greenpower.sql import Device, DeviceStatusChange
 from greenpower.sql.session import sql_session
 
@@ -53,7 +53,7 @@ class World:
         self.db[SEEN].update_one({"_id": f"{type_name}|{device}"}, change, upsert=True)
 
     def listened(self, since: float, until: float, *sources: str) -> None:
-        self.db[WATCH].insert_one({"sources": list(sources or ("mqtt",)), "since": at(since), "until": at(until)})
+        self.db[LISTENING].insert_one({"sources": list(sources or ("mqtt",)), "since": at(since), "until": at(until)})
 
     def check(self, seconds: float) -> dict[str, str]:
         """Judge, tell, record. Returns what changed: {device: status}."""
@@ -93,7 +93,7 @@ def test_a_device_goes_and_comes_and_the_history_knows(world: World, redis_url: 
     world.heard("M1", 100, interval=30)
     world.listened(0, 175)
     assert world.check(175) == {"M1": "online"}
-    world.db[WATCH].update_one({}, {"$set": {"until": at(176)}})
+    world.db[LISTENING].update_one({}, {"$set": {"until": at(176)}})
     with redis.Redis.from_url(redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as pubsub:
         pubsub.subscribe(STATUS_CHANNEL)
         pubsub.get_message(timeout=1)
@@ -135,7 +135,7 @@ def test_restarts_of_ingest_and_of_the_job_make_no_storm(world: World) -> None:
     for number in range(199):
         world.heard(f"M{number}", 3_730)
     # The job was away for a day; one device did not come back.
-    world.db[WATCH].update_one({"since": at(3_700)}, {"$set": {"until": at(90_000)}})
+    world.db[LISTENING].update_one({"since": at(3_700)}, {"$set": {"until": at(90_000)}})
     for number in range(199):
         world.heard(f"M{number}", 89_990)
     assert world.check(90_000) == {"M199": "offline"}

@@ -12,10 +12,10 @@ import pytest
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Field, Kind
-from greenpower.mongo.rollups import field_kinds as catalogue
+from greenpower.mongo.rollups import field_kinds as field_kinds
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.rollups.backfill import backfill
-from tests.jobs.conftest import T0
+from tests.rollups.conftest import T0
 from tests.process import environment
 from tests.rollups.test_run import MINUTE, readings
 from tests.rollups.world import ENERGY, POWER, World
@@ -74,8 +74,8 @@ def test_a_changed_kind_is_left_out_until_it_is_backfilled(world: World) -> None
 
 
 def test_undeclared_fields_are_let_in_as_far_as_there_is_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "MOST_OF_DEVICE", 3)
-    monkeypatch.setattr(catalogue, "MOST_OF_TYPE", 4)
+    monkeypatch.setattr(field_kinds, "MOST_OF_DEVICE", 3)
+    monkeypatch.setattr(field_kinds, "MOST_OF_TYPE", 4)
     names = [f"x{number}" for number in range(6)]
     world.store(POWER, "d0", [(T0, dict.fromkeys([*names, "Not A Name"], 1.0))])
     world.store(POWER, "d1", [(T0, dict.fromkeys(names[::-1], 1.0))])

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from greenpower.datatype import DataType
-from greenpower.mongo.rollups.invalidations import Place, mark_now
+from greenpower.mongo.rollups.invalidations import Place, invalidate_now
 from greenpower.rollups import tier_run as tier
 from greenpower.rollups.documents import Work
-from tests.jobs.conftest import T0
+from tests.rollups.conftest import T0
 from tests.rollups.world import ENERGY, POWER, World
 
 MINUTE = timedelta(minutes=1)
@@ -117,7 +117,7 @@ def test_a_reading_that_is_gone_takes_its_buckets_with_it(world: World) -> None:
     world.now = T0 + timedelta(hours=14)
     world.run(POWER)
     world.db.power_data.delete_one({"timestamp": T0})
-    mark_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0)])
+    invalidate_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0)])
     world.run(POWER)
     world.check(POWER)
     assert world.db.today_power_data.count_documents({}) == 1
@@ -135,7 +135,7 @@ def test_nothing_is_deleted_because_its_source_expired(world: World) -> None:
     world.db.today_power_data.delete_many({})
     world.db.last_7_days_power_data.delete_many({})
     world.run(POWER)
-    mark_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0)])
+    invalidate_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0)])
     counts = world.run(POWER)
     assert counts["power/last_30_days_"].left_alone > 0
     after = list(world.db.this_year_power_data.find())
@@ -154,7 +154,7 @@ def test_a_longer_retention_does_not_bring_back_what_expired(world: World) -> No
     world.settings = world.settings.model_copy(update={"mongo_today_ttl_seconds": 7 * 86_400})
     buckets = world.db.last_7_days_power_data
     wanted = {bucket["timestamp"]: bucket["stats"] for bucket in buckets.find()}
-    mark_now(world.db.rollup_marks, [Place.of("power", "last_7_days_", "d0", T0)])
+    invalidate_now(world.db.rollup_marks, [Place.of("power", "last_7_days_", "d0", T0)])
     world.run(POWER)
     assert {bucket["timestamp"]: bucket["stats"] for bucket in buckets.find()} == wanted
 
@@ -206,7 +206,7 @@ def test_running_again_changes_nothing_but_the_open_windows(world: World) -> Non
     before = [list(world.db[name].find()) for name in POWER.collections]
     world.run(POWER)
     assert [list(world.db[name].find()) for name in POWER.collections] == before
-    mark_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0 + timedelta(hours=1))])
+    invalidate_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0 + timedelta(hours=1))])
     world.run(POWER)
     strip = {"as_of": None, "updated_at": None}
     after = [list(world.db[name].find()) for name in POWER.collections]
@@ -273,6 +273,6 @@ def test_what_a_killed_job_left_is_computed_once(world: World, monkeypatch: pyte
     monkeypatch.undo()
     assert world.db.rollup_attempts.count_documents({"done": False}) > 0
     assert world.db.counter_incidents.count_documents({}) > 0
-    assert sum(counts.marks for counts in world.run(ENERGY).values()) > 0
-    assert sum(counts.marks for counts in world.run(ENERGY).values()) == 0
+    assert sum(counts.invalidations for counts in world.run(ENERGY).values()) > 0
+    assert sum(counts.invalidations for counts in world.run(ENERGY).values()) == 0
     world.check(ENERGY)

@@ -12,7 +12,7 @@ from greenpower.catalog.registry import get_registry
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import ensure_indexes
-from tests.jobs.conftest import T0
+from tests.rollups.conftest import T0
 from tests.rollups.world import World
 
 MINUTE = timedelta(minutes=1)

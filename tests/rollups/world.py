@@ -13,8 +13,8 @@ from greenpower.config import Settings
 from greenpower.datatype import ENERGY_TIERS, STANDARD_TIERS, DataType, Field, Kind, Mqtt, Tier, json_parser
 from greenpower.measure.grace import late_before
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.invalidations import Place, mark_now
-from greenpower.mongo.schema.layout import MARKS
+from greenpower.mongo.rollups.invalidations import Place, invalidate_now
+from greenpower.mongo.schema.layout import INVALIDATIONS
 from greenpower.rollups.plan import make_plans
 from greenpower.rollups.run import now, run_tier
 from greenpower.rollups.tier_run import Clock, Counts
@@ -93,7 +93,9 @@ class World:
         """Mark what is late by the clock."""
         late = late_before(self.now, datatype.tiers[0].window)
         prefix = datatype.tiers[0].prefix
-        mark_now(self.db[MARKS], {Place.of(datatype.name, prefix, device, time) for time in times if time < late})
+        invalidate_now(
+            self.db[INVALIDATIONS], {Place.of(datatype.name, prefix, device, time) for time in times if time < late}
+        )
 
     def run(self, *datatypes: DataType) -> dict[str, Counts]:
         """One run of each tier."""

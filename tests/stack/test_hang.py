@@ -15,9 +15,9 @@ from greenpower.cli.init import init_mongo, init_sql
 from greenpower.config import Settings
 from greenpower.ingest.http_server import LONGEST_SILENCE, Health, HttpServer
 from greenpower.stack import Valkey, probe
-from greenpower.stack import restarter as keeper
+from greenpower.stack import restarter as restarter
 from greenpower.stack.child import Child
-from greenpower.stack.ingest_pool import choose_members, member_child
+from greenpower.stack.ingest_pool import choose_pool, pool_child
 from greenpower.stack.stack import INGEST, SERVICES, service_child
 from greenpower.stack.supervisor import Supervisor
 from tests.process import environment
@@ -29,17 +29,17 @@ def test_every_process_that_hangs_is_started_again(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And no other, also not while Redis is away, which is not their fault."""
-    monkeypatch.setattr(keeper, "SILENT_SECONDS", 0.5)
-    monkeypatch.setattr(keeper, "SILENT_TIMES", 3)
-    monkeypatch.setattr(keeper, "FIRST_DELAY", 0.1)
+    monkeypatch.setattr(restarter, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(restarter, "SILENT_TIMES", 3)
+    monkeypatch.setattr(restarter, "FIRST_DELAY", 0.1)
     # A worker with nothing to do says every 5 s that it lives.
     monkeypatch.setattr(probe, "HEARTBEAT_SECONDS", 14.0)
     init_sql(settings)
     init_mongo(settings)
     given, say = environment(settings), Lines()
-    [member] = choose_members(settings, 1)
+    [member] = choose_pool(settings, 1)
     children = [
-        member_child(member, settings, given, shared=False),
+        pool_child(member, settings, given, shared=False),
         *(service_child(service, settings, given) for service in SERVICES if service is not INGEST),
     ]
 

@@ -14,7 +14,7 @@ from greenpower.stack import EmbeddedError, Mongod, Mosquitto, Valkey, mongod, m
 from greenpower.stack.amqtt import Amqtt, best_broker
 from greenpower.stack.binary import fetch, from_wheel, library_path, loads
 from greenpower.stack.home import env_text, generated_keys
-from greenpower.stack.ingest_pool import addresses, choose_members, note_ids, noted_ids
+from greenpower.stack.ingest_pool import addresses, choose_pool, note_ids, noted_ids
 from greenpower.stack.port import free_port
 from greenpower.stack.stack import PORTS, choose_parts, choose_ports
 
@@ -62,7 +62,7 @@ def test_only_what_has_no_address_is_embedded(tmp_path: Path) -> None:
 def test_members_have_ids_and_ports_of_their_own(tmp_path: Path) -> None:
     settings = choose_ports(make_settings(tmp_path, mqtt_client_id="site"))
     with socket.create_server(("127.0.0.1", settings.ingest_http_port + 1)):
-        members = choose_members(settings, 3)
+        members = choose_pool(settings, 3)
     assert [member.client_id for member in members] == ["site", "site-2", "site-3"]
     assert [member.tcp for member in members] == [True, False, False]
     assert len({member.port for member in members} | {settings.api_port, settings.tcp_port}) == 5

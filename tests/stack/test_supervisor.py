@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from greenpower.stack import restarter as keeper
+from greenpower.stack import restarter as restarter
 from greenpower.stack.child import Child
 from greenpower.stack.home import locked
 from greenpower.stack.process import run_once
 from greenpower.stack.session import session_members
-from greenpower.stack.stale_processes import end_leftovers, note_children
+from greenpower.stack.stale_processes import end_stale_processes, note_children
 from greenpower.stack.supervisor import Supervisor
 from tests.wait import wait_until
 
@@ -83,8 +83,8 @@ def test_restarts_a_child_that_dies_and_leaves_the_others() -> None:
 
 
 def test_waits_longer_from_death_to_death(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "FIRST_DELAY", 0.01)
-    monkeypatch.setattr(keeper, "LONGEST_DELAY", 0.04)
+    monkeypatch.setattr(restarter, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(restarter, "LONGEST_DELAY", 0.04)
     say = Lines()
 
     async def scenario() -> None:
@@ -106,7 +106,7 @@ def test_waits_longer_from_death_to_death(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_says_which_child_is_not_ready_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "COMPLAIN_AFTER", 0.2)
+    monkeypatch.setattr(restarter, "COMPLAIN_AFTER", 0.2)
     say = Lines()
     answers = [False]
     slow = Child(
@@ -213,14 +213,14 @@ def test_the_next_run_ends_what_a_killed_one_left(tmp_path: Path) -> None:
     other = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     with left, other:
         note_children(tmp_path, {"left": left.pid})
-        assert end_leftovers(tmp_path) == ["left"]
+        assert end_stale_processes(tmp_path) == ["left"]
         assert left.wait(5) == -signal.SIGTERM
-        assert end_leftovers(tmp_path) == []
+        assert end_stale_processes(tmp_path) == []
         # A process that has the noted id by chance began at another time.
         note_children(tmp_path, {"other": other.pid})
         noted = tmp_path / "run" / "children.json"
         noted.write_text(noted.read_text().replace(f"[{other.pid}, ", f"[{other.pid}, 1"))
-        assert end_leftovers(tmp_path) == []
+        assert end_stale_processes(tmp_path) == []
         assert other.poll() is None
         other.kill()
 
@@ -234,9 +234,9 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
 
 def test_a_child_that_hangs_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that answered and does not any more, for a while; a missed answer now and then is none of it."""
-    monkeypatch.setattr(keeper, "SILENT_SECONDS", 0.02)
-    monkeypatch.setattr(keeper, "SILENT_TIMES", 4)
-    monkeypatch.setattr(keeper, "FIRST_DELAY", 0.05)
+    monkeypatch.setattr(restarter, "SILENT_SECONDS", 0.02)
+    monkeypatch.setattr(restarter, "SILENT_TIMES", 4)
+    monkeypatch.setattr(restarter, "FIRST_DELAY", 0.05)
     say = Lines()
     hanging = False
     asked = 0

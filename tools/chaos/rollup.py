@@ -26,8 +26,8 @@ from greenpower.datatype import DataType
 from greenpower.jobs.schedule import QUEUE
 from greenpower.measure.grace import late_before
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.invalidations import Place, mark_now
-from greenpower.mongo.schema.layout import MARKS, ensure_indexes
+from greenpower.mongo.rollups.invalidations import Place, invalidate_now
+from greenpower.mongo.schema.layout import INVALIDATIONS, ensure_indexes
 from greenpower.rollups.plan import all_plans
 from greenpower.stack import Mongod, Valkey
 from tests.process import Command
@@ -175,7 +175,7 @@ class Chaos:
                 if document["timestamp"] < late
             }
             try:
-                mark_now(self.db[MARKS], places)
+                invalidate_now(self.db[INVALIDATIONS], places)
             except PyMongoError:
                 return False
             return True
@@ -190,7 +190,7 @@ class Chaos:
             for document in self.db[datatype.collection].find(span)
         }
         self.db[datatype.collection].delete_many(span)
-        mark_now(self.db[MARKS], places)
+        invalidate_now(self.db[INVALIDATIONS], places)
 
     def settle(self, timeout: float = 120) -> None:
         """Leave everything alone until each tier has been run once more and nothing is marked.
@@ -208,7 +208,7 @@ class Chaos:
             self.enqueue()
             time.sleep(0.3)
             ran = self.db.rollup_watermarks.find({"ran_at": {"$gt": since}, "error": ""})
-            return {str(state["_id"]) for state in ran} >= names and self.db[MARKS].count_documents({}) == 0
+            return {str(state["_id"]) for state in ran} >= names and self.db[INVALIDATIONS].count_documents({}) == 0
 
         wait_until(settled, timeout)
 

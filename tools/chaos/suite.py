@@ -22,7 +22,7 @@ from pymongo.errors import PyMongoError
 
 from greenpower.catalog.registry import get_registry
 from greenpower.jobs.schedule import push, rollup_entry
-from greenpower.mongo.schema.layout import MARKS
+from greenpower.mongo.schema.layout import INVALIDATIONS
 from greenpower.rollups.plan import Plan as RollupPlan
 from greenpower.rollups.plan import all_plans
 from tests.realtime.conftest import Browser
@@ -35,7 +35,7 @@ from tools.chaos.plan import RT, Plan, stamp
 from tools.chaos.record import Record
 from tools.chaos.sender import Sender
 from tools.chaos.stack import Stack
-from tools.chaos.watch import Held, Watch
+from tools.chaos.watch import Held, Listening
 
 Document = dict[str, Any]
 Say = Callable[[str], None]
@@ -97,7 +97,7 @@ class Suite:
         """All of it. Never raises for what is wrong with the product: that is in the report."""
         with (
             MongoClient[Document](self.stack.mongod.uri, tz_aware=True, serverSelectionTimeoutMS=20_000) as client,
-            Watch(self.stack) as watch,
+            Listening(self.stack) as watch,
         ):
             self.db: Database[Document] = client["chaos"]
             self._timed("under faults", self._main)
@@ -222,16 +222,16 @@ class Suite:
                 for name, plan in plans.items():
                     if name not in ran or self._marked(plan):
                         push(connection, rollup_entry(plan))
-            return ran >= plans.keys() and not self.db[MARKS].count_documents({})
+            return ran >= plans.keys() and not self.db[INVALIDATIONS].count_documents({})
 
         wait_until(done, ROLLUP_PATIENCE, every=0.5)
         failed = list(self.db.rollup_watermarks.find({"error": {"$nin": ["", None]}}))
         assert not failed, f"tiers that failed: {failed[:3]}"
 
     def _marked(self, plan: RollupPlan) -> bool:
-        return self.db[MARKS].find_one({"type": plan.datatype.name, "prefix": plan.tier.prefix}) is not None
+        return self.db[INVALIDATIONS].find_one({"type": plan.datatype.name, "prefix": plan.tier.prefix}) is not None
 
-    def _leaks(self, watch: Watch) -> None:
+    def _leaks(self, watch: Listening) -> None:
         self.stack.wait_well()
         # A job that runs just now is a child of the worker, and no leak: it is looked for until there is none.
         end = time.monotonic() + PATIENCE

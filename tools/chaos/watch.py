@@ -26,7 +26,7 @@ class Held:
     children: int
 
 
-class Watch:
+class Listening:
     """Samples the services of a stack from a thread. Use as `with`."""
 
     def __init__(self, stack: Stack) -> None:
@@ -36,7 +36,7 @@ class Watch:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Listening:
         self.calm = self.look()
         self._thread.start()
         return self

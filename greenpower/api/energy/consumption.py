@@ -18,16 +18,16 @@ from greenpower.api.http.context import database
 from greenpower.api.http.json import answer
 from greenpower.api.http.refuse import raise_for
 from greenpower.api.http.select import MOST_DEVICES
-from greenpower.api.telemetry.resolution import shelves_of
+from greenpower.api.telemetry.resolution import tier_views_of
 from greenpower.datatype import DataType, Kind
 from greenpower.measure.spec import Spec
 from greenpower.mongo.client import Document
 from greenpower.mongo.energy.consumption import UNIT, Reading, Registered, read_energy
-from greenpower.mongo.energy.interval_plan import Cell, make_cover
+from greenpower.mongo.energy.interval_plan import PlanCell, make_interval_plan
 from greenpower.mongo.energy.registers import Registers
 from greenpower.mongo.query import SECONDS
 from greenpower.mongo.readings.latest import find_devices
-from greenpower.mongo.rollups.incidents import read_words
+from greenpower.mongo.rollups.incidents import read_decisions
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.sql import RoleName, ServiceZone
 from greenpower.sql.device import devices_of_zone
@@ -71,13 +71,13 @@ def add_consumption(blueprint: Blueprint, datatype: DataType) -> None:
         now = datetime.now(UTC)
         asked = _boundaries(query, now)
         devices = _devices(datatype, query)
-        shelves = shelves_of(datatype)
-        cells = make_cover(shelves, asked, now, SHORTEST[query["bucket"]])
+        tier_views = tier_views_of(datatype)
+        cells = make_interval_plan(tier_views, asked, now, SHORTEST[query["bucket"]])
         _bound(cells, devices)
         with pymongo.timeout(WHOLE):
-            words = read_words(database()[INCIDENTS], datatype.name)
-            registers = Registers(database(), Spec.of(datatype), query["field"], words, now)
-            found = read_energy(registers, shelves, cells, devices)
+            decisions = read_decisions(database()[INCIDENTS], datatype.name)
+            registers = Registers(database(), Spec.of(datatype), query["field"], decisions, now)
+            found = read_energy(registers, tier_views, cells, devices)
         report = _report(query, asked, found, now)
         moved = _moved(cells, found, timedelta(seconds=datatype.stale_after), now)
         return answer({"field": query["field"], "unit": units[query["field"]], **report, "moved": moved})
@@ -116,8 +116,8 @@ def _devices(datatype: DataType, query: dict[str, Any]) -> list[str]:
     return devices
 
 
-def _bound(cells: Sequence[Cell], devices: Sequence[str]) -> None:
-    read = sum(len(cell.pieces) + sum(1 + len(stop.pieces) for stop in cell.stops) for cell in cells)
+def _bound(cells: Sequence[PlanCell], devices: Sequence[str]) -> None:
+    read = sum(len(cell.pieces) + sum(1 + len(boundary.pieces) for boundary in cell.boundaries) for cell in cells)
     if read * len(devices) > MOST_READ:
         raise_for(
             "device_id", "This reads too much at once. Ask for fewer devices, a shorter range, or longer stretches."
@@ -189,15 +189,22 @@ def _coverage(before: Reading | None, after: Reading | None, start: datetime, en
     return round(max(timedelta(), min(end, after.at) - since) / (end - start), 4)
 
 
-def _moved(cells: Sequence[Cell], found: dict[str, Registered], tolerance: timedelta, now: datetime) -> list[Document]:
-    stops = [stop for cell in cells for stop in cell.stops]
+def _moved(
+    cells: Sequence[PlanCell], found: dict[str, Registered], tolerance: timedelta, now: datetime
+) -> list[Document]:
+    boundaries = [boundary for cell in cells for boundary in cell.boundaries]
     moved: list[Document] = [
-        {"boundary": stop.asked, "to": stop.at, "device_id": None, "resolution": stop.source or None}
-        for stop in stops
-        if stop.at is None or stop.source
+        {"boundary": boundary.asked, "to": boundary.at, "device_id": None, "resolution": boundary.source or None}
+        for boundary in boundaries
+        if boundary.at is None or boundary.source
     ]
     for device, registered in found.items():
-        for stop, reading in zip(stops, registered.readings, strict=True):
-            if stop.asked <= now and stop.at is not None and reading is not None and stop.at - reading.at > tolerance:
-                moved.append({"boundary": stop.asked, "to": reading.at, "device_id": device, "resolution": None})
+        for boundary, reading in zip(boundaries, registered.readings, strict=True):
+            if (
+                boundary.asked <= now
+                and boundary.at is not None
+                and reading is not None
+                and boundary.at - reading.at > tolerance
+            ):
+                moved.append({"boundary": boundary.asked, "to": reading.at, "device_id": device, "resolution": None})
     return moved

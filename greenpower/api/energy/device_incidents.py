@@ -24,8 +24,8 @@ from greenpower.api.telemetry.schema import TYPE
 from greenpower.datatype import DataType, Kind
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.incidents import CONFIRMED, REJECTED, decide, record_swap
-from greenpower.mongo.rollups.invalidations import Place, mark_now
-from greenpower.mongo.schema.layout import INCIDENTS, MARKS
+from greenpower.mongo.rollups.invalidations import Place, invalidate_now
+from greenpower.mongo.schema.layout import INCIDENTS, INVALIDATIONS
 from greenpower.sql import Device, RoleName
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
@@ -175,4 +175,4 @@ def _caller() -> str:
 def _mark(type_name: str, device: str, at: datetime) -> None:
     datatype = get_context().registry.get(type_name)
     if datatype is not None and datatype.tiers:
-        mark_now(database()[MARKS], [Place.of(type_name, datatype.tiers[0].prefix, device, at)])
+        invalidate_now(database()[INVALIDATIONS], [Place.of(type_name, datatype.tiers[0].prefix, device, at)])

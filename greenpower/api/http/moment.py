@@ -1,4 +1,4 @@
-"""Points in time in answers: UTC, ISO 8601, with an example. Those in parameters are in `greenpower.api.http.time_range`."""
+"""Points in time in answers: UTC, ISO 8601, with an example. For parameters see `greenpower.api.http.time_range`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Checks of the parts that the API leans on: each bounded in time, none ever run twice at once.
 
-What belongs here: how a part is asked. What does not: what an answer means for whoever asks (`greenpower.api.system.health`).
+What belongs here: how a part is asked. What does not: what an answer means for
+a caller (`greenpower.api.system.health`).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from greenpower.api.http.json import answer
 from greenpower.api.http.paging import LARGEST_PAGE, link
 from greenpower.api.http.refuse import raise_for
 from greenpower.api.telemetry.readings import SHOWN, SHOWN_OF_BUCKETS
-from greenpower.api.telemetry.resolution import named, resolution_field, shelves_of
+from greenpower.api.telemetry.resolution import named, resolution_field, tier_views_of
 from greenpower.api.telemetry.row import presenter
 from greenpower.api.telemetry.schema import Schemas
 from greenpower.datatype import DataType
@@ -55,19 +55,19 @@ def add_changes(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> N
     @blueprint.arguments(query_of_type)
     @blueprint.response(200, schemas.changes)
     def list_changes(query: dict[str, Any]) -> Response:
-        shelf = named(shelves_of(datatype), query["resolution"])
+        tier_view = named(tier_views_of(datatype), query["resolution"])
         # Taken before the query: what is younger than this was not looked for.
         now = datetime.now(UTC)
         horizon = now.replace(microsecond=0) - timedelta(seconds=get_context().settings.changes_horizon_seconds)
-        buckets = shelf.window is not None
+        buckets = tier_view.window is not None
         places = {"payload": 1} | ({"stats": 1, "coverage": 1} if buckets and query["stats"] else {})
         projection = places | (SHOWN_OF_BUCKETS if buckets else SHOWN)
-        page = find_changes(database()[shelf.collection], _position(query), horizon, query["page_size"], projection)
-        present = presenter(shelf, (), query["stats"])
+        page = find_changes(database()[tier_view.collection], _position(query), horizon, query["page_size"], projection)
+        present = presenter(tier_view, (), query["stats"])
         after = query["after"] or None
         if page.documents:
             last = page.documents[-1]
-            after = pack(shelf.resolution, last["updated_at"], str(last["_id"]))
+            after = pack(tier_view.resolution, last["updated_at"], str(last["_id"]))
 
         def row(document: Document) -> Document:
             return {**present(document), "updated_at": document["updated_at"]}
@@ -77,7 +77,7 @@ def add_changes(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> N
                 "after": after,
                 "next": link(after=after) if page.more else None,
                 "until": horizon,
-                "resolution": shelf.resolution,
+                "resolution": tier_view.resolution,
                 "results": [row(document) for document in page.documents],
             }
         )

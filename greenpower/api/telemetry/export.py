@@ -17,7 +17,7 @@ from greenpower.api.http.select import device_field, fields_field, shown
 from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.telemetry.export_format import FORMATS, GZIP, MIMETYPES, NDJSON, Writer, columns_of, make_writer
 from greenpower.api.telemetry.readings import SHOWN, SHOWN_OF_BUCKETS
-from greenpower.api.telemetry.resolution import AUTO, choose_for, named, resolution_field, shelves_of
+from greenpower.api.telemetry.resolution import AUTO, choose_for, named, resolution_field, tier_views_of
 from greenpower.api.telemetry.row import Present, presenter
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
@@ -126,23 +126,23 @@ def add_export(blueprint: Blueprint, datatype: DataType) -> None:
 
 
 def _download(datatype: DataType, query: dict[str, Any]) -> Download:
-    shelves = shelves_of(datatype)
+    tier_views = tier_views_of(datatype)
     start, end, devices = query.get("start_time"), query.get("end_time"), query["device_id"]
     if query["resolution"] == AUTO:
-        shelf = choose_for(datatype, shelves, start, end, devices)
+        tier_view = choose_for(datatype, tier_views, start, end, devices)
     else:
-        shelf = named(shelves, query["resolution"])
+        tier_view = named(tier_views, query["resolution"])
     question = Question(start=start, end=end, devices=devices, ascending=True)
-    series = Series(database(), datatype, shelves, shelf, question, datetime.now(UTC))
-    always = SHOWN if shelf.window is None else SHOWN_OF_BUCKETS
+    series = Series(database(), datatype, tier_views, tier_view, question, datetime.now(UTC))
+    always = SHOWN if tier_view.window is None else SHOWN_OF_BUCKETS
     writer = make_writer(
         query["format"],
         columns_of(datatype, query["only"]),
-        buckets=shelf.window is not None,
+        buckets=tier_view.window is not None,
         gzip=query["gzip"],
     )
     batches = stream(series, shown(query["only"], "payload", always=always))
-    return Download(batches, presenter(shelf, query["only"]), writer)
+    return Download(batches, presenter(tier_view, query["only"]), writer)
 
 
 def _limit_patience() -> None:

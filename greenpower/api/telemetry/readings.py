@@ -16,13 +16,13 @@ from greenpower.api.http.paging import PageQuery, link, page_answer, skipped
 from greenpower.api.http.refuse import raise_for
 from greenpower.api.http.select import device_field, fields_field, shown
 from greenpower.api.http.time_range import RangeQuery
-from greenpower.api.telemetry.resolution import AUTO, choose_for, named, resolution_field, shelves_of
+from greenpower.api.telemetry.resolution import AUTO, choose_for, named, resolution_field, tier_views_of
 from greenpower.api.telemetry.row import presenter
 from greenpower.api.telemetry.schema import Schemas
 from greenpower.datatype import DataType
 from greenpower.mongo.query import Page
 from greenpower.mongo.rollups.series import Question, Series
-from greenpower.mongo.rollups.tier_view import RAW, Shelf
+from greenpower.mongo.rollups.tier_view import RAW, TierView
 from greenpower.sql import RoleName
 
 SHOWN = {"topic": 1, "device_id": 1, "timestamp": 1}
@@ -75,7 +75,7 @@ def add_list(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> None
     @blueprint.response(200, schemas.page, example=schemas.example)
     def list_readings(query: dict[str, Any]) -> Response:
         position = _position(query)
-        shelf, shelves = _shelf(datatype, query)
+        tier_view, tier_views = _tier_view(datatype, query)
         ranged = "start_time" in query or "end_time" in query
         question = Question(
             start=query.get("start_time"),
@@ -84,26 +84,26 @@ def add_list(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> None
             ascending=_ascending(query, ranged),
             after=position,
         )
-        series = Series(database(), datatype, shelves, shelf, question, datetime.now(UTC))
-        names, with_stats = query["only"], query["stats"] and shelf.window is not None
+        series = Series(database(), datatype, tier_views, tier_view, question, datetime.now(UTC))
+        names, with_stats = query["only"], query["stats"] and tier_view.window is not None
         places = ("payload", "stats") if with_stats else ("payload",)
-        always = SHOWN if shelf.window is None else SHOWN_OF_BUCKETS | ({"coverage": 1} if with_stats else {})
+        always = SHOWN if tier_view.window is None else SHOWN_OF_BUCKETS | ({"coverage": 1} if with_stats else {})
         page = series.page(skipped(query), query["page_size"], shown(names, *places, always=always))
         counted = query.get("count", EXACT if position is None and "cursor" not in query else NONE)
         count = None
         if counted != NONE:
             count = series.count(exact=counted == EXACT, page=page, skip=skipped(query))
-        present = presenter(shelf, names, with_stats)
+        present = presenter(tier_view, names, with_stats)
         if "cursor" in query:
             body = {
                 "count": count,
-                "next": _onward(page, shelf, question) if page.more else None,
+                "next": _onward(page, tier_view, question) if page.more else None,
                 "previous": None,
-                "resolution": shelf.resolution,
+                "resolution": tier_view.resolution,
                 "results": [present(document) for document in page.documents],
             }
             return answer(body)
-        return page_answer(query, page, count, present, resolution=shelf.resolution)
+        return page_answer(query, page, count, present, resolution=tier_view.resolution)
 
 
 def _ascending(query: dict[str, Any], ranged: bool) -> bool:
@@ -129,18 +129,18 @@ def _position(query: dict[str, Any]) -> tuple[datetime, str] | None:
     return time, device
 
 
-def _shelf(datatype: DataType, query: dict[str, Any]) -> tuple[Shelf, tuple[Shelf, ...]]:
-    shelves = shelves_of(datatype)
+def _tier_view(datatype: DataType, query: dict[str, Any]) -> tuple[TierView, tuple[TierView, ...]]:
+    tier_views = tier_views_of(datatype)
     resolution = query["resolution"]
     if resolution != AUTO:
-        return named(shelves, resolution), shelves
+        return named(tier_views, resolution), tier_views
     if "start_time" not in query and "end_time" not in query:
-        return named(shelves, RAW), shelves
+        return named(tier_views, RAW), tier_views
     start, end = query.get("start_time"), query.get("end_time")
-    return choose_for(datatype, shelves, start, end, query["device_id"]), shelves
+    return choose_for(datatype, tier_views, start, end, query["device_id"]), tier_views
 
 
-def _onward(page: Page, shelf: Shelf, question: Question) -> str:
+def _onward(page: Page, tier_view: TierView, question: Question) -> str:
     last = page.documents[-1]
     order = "asc" if question.ascending else "desc"
-    return link(cursor=pack(shelf.resolution, order, last["timestamp"], last["device_id"]))
+    return link(cursor=pack(tier_view.resolution, order, last["timestamp"], last["device_id"]))

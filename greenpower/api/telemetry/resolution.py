@@ -20,7 +20,7 @@ from greenpower.api.http.context import database, get_context
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.query import SECONDS, between
-from greenpower.mongo.rollups.tier_view import RAW, Shelf, Tiers, make_shelves, read_tiers
+from greenpower.mongo.rollups.tier_view import RAW, Tiers, TierView, make_tier_views, read_tiers
 from greenpower.mongo.schema.layout import SEEN
 
 AUTO = "auto"
@@ -50,7 +50,7 @@ def resolution_field(datatype: DataType, default: str = AUTO) -> ma.fields.Strin
     return ma.fields.String(load_default=default, validate=ma.validate.OneOf(allowed), metadata=describe(text))
 
 
-def shelves_of(datatype: DataType) -> tuple[Shelf, ...]:
+def tier_views_of(datatype: DataType) -> tuple[TierView, ...]:
     """What of a type can be read where, now. How far its rollups are is asked at most once a second."""
     context = get_context()
     known: dict[str, tuple[float, Tiers]] = current_app.extensions.setdefault(KNOWN, {})
@@ -59,58 +59,64 @@ def shelves_of(datatype: DataType) -> tuple[Shelf, ...]:
         with pymongo.timeout(SECONDS):
             progress = read_tiers(context.mongo.database, datatype)
         known[datatype.name] = (time.monotonic(), progress)
-    return make_shelves(datatype, context.settings, progress)
+    return make_tier_views(datatype, context.settings, progress)
 
 
-def forget_shelves(app: Flask) -> None:
+def forget_tier_views(app: Flask) -> None:
     """Ask anew at the next question."""
     app.extensions.pop(KNOWN, None)
 
 
-def named(shelves: Sequence[Shelf], resolution: str) -> Shelf:
+def named(tier_views: Sequence[TierView], resolution: str) -> TierView:
     """The shelf of a resolution. Aborts with 422 where the type has none such."""
-    for shelf in shelves:
-        if shelf.resolution == resolution:
-            return shelf
+    for tier_view in tier_views:
+        if tier_view.resolution == resolution:
+            return tier_view
     abort(422, f"There is no resolution {resolution}.")
 
 
-def choose(shelves: Sequence[Shelf], start: datetime | None, end: datetime, few_readings: Callable[[], bool]) -> Shelf:
+def choose(
+    tier_views: Sequence[TierView], start: datetime | None, end: datetime, few_readings: Callable[[], bool]
+) -> TierView:
     """The finest shelf that holds `start` and gives at most `MOST_POINTS` points a device until `end`.
 
     Where all that hold it give more, the coarsest of those. start: None for the beginning. few_readings: whether raw
     gives few enough; asked only if it matters.
     """
-    readings, *tiers = shelves
-    holding = [shelf for shelf in tiers if shelf.done_until is not None and _holds(shelf, start)]
+    readings, *tiers = tier_views
+    holding = [tier_view for tier_view in tiers if tier_view.done_until is not None and _holds(tier_view, start)]
     if _holds(readings, start):
         if not holding or few_readings():
             return readings
     elif not holding:
-        return min(shelves, key=lambda shelf: shelf.kept_from)
-    for shelf in holding:
-        assert shelf.window is not None
-        if start is not None and (end - start) // timedelta(seconds=shelf.window) < MOST_POINTS:
-            return shelf
+        return min(tier_views, key=lambda tier_view: tier_view.kept_from)
+    for tier_view in holding:
+        assert tier_view.window is not None
+        if start is not None and (end - start) // timedelta(seconds=tier_view.window) < MOST_POINTS:
+            return tier_view
     return holding[-1]
 
 
-def _holds(shelf: Shelf, start: datetime | None) -> bool:
-    return start is None or start >= shelf.kept_from - LEEWAY
+def _holds(tier_view: TierView, start: datetime | None) -> bool:
+    return start is None or start >= tier_view.kept_from - LEEWAY
 
 
 def choose_for(
-    datatype: DataType, shelves: Sequence[Shelf], start: datetime | None, end: datetime | None, devices: Sequence[str]
-) -> Shelf:
+    datatype: DataType,
+    tier_views: Sequence[TierView],
+    start: datetime | None,
+    end: datetime | None,
+    devices: Sequence[str],
+) -> TierView:
     """`choose`, with a look at what there is."""
     db = database()
-    readings = db[shelves[0].collection]
+    readings = db[tier_views[0].collection]
     until = datetime.now(UTC) if end is None else end
     with pymongo.timeout(SECONDS):
         asked = list(devices)[:LOOKED_AT] or _lively(db, datatype)
-        if start is None and len(shelves) > 1:
+        if start is None and len(tier_views) > 1:
             query: Document = {"device_id": {"$in": list(devices)}} if devices else {}
-            sources = (shelves[-1].collection, shelves[0].collection)
+            sources = (tier_views[-1].collection, tier_views[0].collection)
             found = (db[name].find_one(query, {"timestamp": 1}, sort=[("timestamp", ASCENDING)]) for name in sources)
             start = min((row["timestamp"] for row in found if row is not None), default=None)
 
@@ -122,7 +128,7 @@ def choose_for(
                 for device in asked
             )
 
-        return choose(shelves, start, until, few)
+        return choose(tier_views, start, until, few)
 
 
 def _lively(db: Database[Document], datatype: DataType) -> list[str]:

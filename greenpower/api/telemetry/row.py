@@ -7,14 +7,14 @@ from typing import Any
 
 from greenpower.measure.counter.state import energy
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.tier_view import Shelf
+from greenpower.mongo.rollups.tier_view import TierView
 
 Present = Callable[[Document], Document]
 
 
-def presenter(shelf: Shelf, names: Sequence[str] = (), with_stats: bool = False) -> Present:
+def presenter(tier_view: TierView, names: Sequence[str] = (), with_stats: bool = False) -> Present:
     """What makes rows of a shelf's documents. names: of the fields that were asked for, empty for all."""
-    if shelf.window is None:
+    if tier_view.window is None:
         return present_reading
     wanted = frozenset(names)
 

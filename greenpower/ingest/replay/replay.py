@@ -34,7 +34,7 @@ from greenpower.mongo.events.store import REDELIVERED, raw_bytes
 from greenpower.mongo.readings.store import Part, group_parts, store_readings
 from greenpower.mongo.rollups.invalidations import Place, mark
 from greenpower.mongo.rollups.replace import Changes, replace_span
-from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, MARKS
+from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS
 
 BATCH = 1_000
 # Events that were settled without the parser: nothing to read again.
@@ -122,7 +122,7 @@ class Replay:
     async def _mark(self, keys: list[tuple[str, datetime]]) -> None:
         """Have the rollups of what changed computed again."""
         for tier in self.datatype.tiers[:1]:
-            await mark(self.db[MARKS], {Place.of(self.datatype.name, tier.prefix, *key) for key in keys})
+            await mark(self.db[INVALIDATIONS], {Place.of(self.datatype.name, tier.prefix, *key) for key in keys})
 
     async def _rebuild(
         self, beside: AsyncCollection[Document], parts: AsyncCollection[Document], progress: Advance

@@ -13,7 +13,7 @@ MOST_DEVICES = 100_000
 Key = tuple[str, str]
 
 
-class Rhythm:
+class IntervalTracker:
     """Knows the gaps between the readings of each (type, device). One an ingest process."""
 
     def __init__(self) -> None:

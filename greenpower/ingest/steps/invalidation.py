@@ -34,7 +34,7 @@ class _Marked:
         self.spots: set[Spot] = set()
 
 
-class Marker:
+class Invalidator:
     """Marks late readings. One an ingest process."""
 
     def __init__(self, collection: AsyncCollection[Document], on_retry: Callable[[Exception], None]) -> None:

@@ -9,7 +9,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
 from greenpower.ingest.arrival import Arrival
-from greenpower.ingest.steps.interval import Rhythm
+from greenpower.ingest.steps.interval import IntervalTracker
 from greenpower.ingest.steps.policy import UNREGISTERED
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices.seen import Sighting, save_seen
@@ -25,7 +25,7 @@ class Presence:
     def __init__(self, collection: AsyncCollection[Document]) -> None:
         self.collection = collection
         self._seen: dict[tuple[str, str], Sighting] = {}
-        self._rhythm = Rhythm()
+        self._rhythm = IntervalTracker()
 
     def heard(self, type_name: str, device: str, at: datetime, reading: datetime | None = None) -> None:
         """A device gave a sign of life; `reading` is the time of the newest reading in it."""

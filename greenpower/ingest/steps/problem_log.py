@@ -35,7 +35,7 @@ def fields(event_id: ObjectId, **others: Any) -> dict[str, dict[str, Any]]:
     return {"fields": {"event": str(event_id), **{name: value for name, value in others.items() if value}}}
 
 
-class Trace:
+class ProblemLog:
     """Says what is wrong with frames. now: seconds."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

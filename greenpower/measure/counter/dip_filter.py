@@ -22,7 +22,7 @@ BEFORE = AHEAD + 1
 
 
 @dataclass(slots=True)
-class Sifted:
+class FilteredSamples:
     """What became of a series, by index.
 
     kept: those that count. dips: those left out for good. drops: all that were below the last kept, each with the
@@ -36,9 +36,9 @@ class Sifted:
     open_from: int | None = None
 
 
-def sift(values: Sequence[Number], settled: int | None = None) -> Sifted:
+def filter_dips(values: Sequence[Number], settled: int | None = None) -> FilteredSamples:
     """Sift a series. settled: how many of its first samples can have no further one come between them; None for all."""
-    result = Sifted()
+    result = FilteredSamples()
     settled = len(values) if settled is None else settled
     last: Number | None = None
     for index, value in enumerate(values):

@@ -10,8 +10,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 from greenpower.measure.column import Column
-from greenpower.measure.counter.dip_filter import Sifted, sift
-from greenpower.measure.counter.rules import SECONDS_PER_HOUR, Incident, Judge
+from greenpower.measure.counter.dip_filter import FilteredSamples, filter_dips
+from greenpower.measure.counter.rules import SECONDS_PER_HOUR, CounterRules, Incident
 from greenpower.measure.counter.state import counter_of
 from greenpower.measure.state import State
 
@@ -19,7 +19,7 @@ Number = int | float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Befallen:
+class CounterEvent:
     """An incident in a series. at, value: the sample it shows at; before_at, before: the one kept before it.
 
     correction: what it adds to the energy between the two; None for a dip, which lies between nothing.
@@ -48,7 +48,7 @@ class Register:
         self._shortest: float | None = None
 
     def states(
-        self, column: Column, places: Sequence[tuple[int, int]], judge: Judge, incidents: list[Befallen]
+        self, column: Column, places: Sequence[tuple[int, int]], rules: CounterRules, incidents: list[CounterEvent]
     ) -> tuple[list[State | None], datetime | None]:
         """The state of each window, None where no sample of it counts; and from when on later samples may change them.
 
@@ -56,10 +56,10 @@ class Register:
         """
         values = column.values
         ordered = list(values)
-        if not judge.word.swaps and sorted(ordered) == ordered and self._gentle(values, judge):
+        if not rules.decision.swaps and sorted(ordered) == ordered and self._gentle(values, rules):
             return [self._plain(column, a, b) if a < b else None for a, b in places], None
         times = self.times if column.where is None else [self.times[index] for index in column.where]
-        return self._judged(column, times, places, judge, incidents)
+        return self._judged(column, times, places, rules, incidents)
 
     def _plain(self, column: Column, a: int, b: int) -> State:
         """A state without any incident."""
@@ -73,30 +73,30 @@ class Register:
             "correction": 0,
         }
 
-    def _gentle(self, values: Sequence[Number], judge: Judge) -> bool:
+    def _gentle(self, values: Sequence[Number], rules: CounterRules) -> bool:
         """Whether a rising series is so flat that no step of it can be suspect."""
-        if judge.limits.rate is None:
+        if rules.limits.rate is None:
             return True
         if self._shortest is None:
             gaps = [(after - before).total_seconds() for before, after in pairwise(self.times)]
             self._shortest = min(gaps, default=0.0)
-        return values[-1] - values[0] <= judge.limits.rate * self._shortest / SECONDS_PER_HOUR
+        return values[-1] - values[0] <= rules.limits.rate * self._shortest / SECONDS_PER_HOUR
 
     def _judged(
         self,
         column: Column,
         times: Sequence[datetime],
         places: Sequence[tuple[int, int]],
-        judge: Judge,
-        incidents: list[Befallen],
+        rules: CounterRules,
+        incidents: list[CounterEvent],
     ) -> tuple[list[State | None], datetime | None]:
         values = column.values
-        sifted = self._sift(values, times, judge)
+        filtered = self._sift(values, times, rules)
         low, high = places[0][0], places[-1][1]
         corrections = [Fraction()] * len(places)
         window = 0
-        for before, after in pairwise(sifted.kept):
-            verdict = judge.pair(values[before], times[before], values[after], times[after])
+        for before, after in pairwise(filtered.kept):
+            verdict = rules.pair(values[before], times[before], values[after], times[after])
             if verdict is None or not low <= after < high:
                 continue
             while after >= places[window][1]:
@@ -104,28 +104,28 @@ class Register:
             if before >= places[window][0]:
                 corrections[window] += verdict.correction
             if verdict.incident is not Incident.SWAP:
-                incidents.append(_befallen(column, verdict.incident, times, before, after, verdict.correction))
-        for dip in sifted.dips:
+                incidents.append(_counter_event(column, verdict.incident, times, before, after, verdict.correction))
+        for dip in filtered.dips:
             if low <= dip < high:
-                before = sifted.kept[bisect_left(sifted.kept, dip) - 1]
-                incidents.append(_befallen(column, Incident.DIP, times, before, dip, None))
+                before = filtered.kept[bisect_left(filtered.kept, dip) - 1]
+                incidents.append(_counter_event(column, Incident.DIP, times, before, dip, None))
         states: list[State | None] = []
         for (a, b), correction in zip(places, corrections, strict=True):
-            kept = sifted.kept[bisect_left(sifted.kept, a) : bisect_left(sifted.kept, b)]
+            kept = filtered.kept[bisect_left(filtered.kept, a) : bisect_left(filtered.kept, b)]
             ends = kept[:1] + kept[-1:]
             state = counter_of([values[i] for i in ends], [times[i] for i in ends], correction) if kept else None
             states.append(state and {**state, "n": len(kept)})
-        undecided = next((index for index, decided_by in sifted.drops if decided_by >= low), low)
+        undecided = next((index for index, decided_by in filtered.drops if decided_by >= low), low)
         self.revisit.update(times[undecided:low])
-        return states, None if sifted.open_from is None else times[sifted.open_from]
+        return states, None if filtered.open_from is None else times[filtered.open_from]
 
-    def _sift(self, values: Sequence[Number], times: Sequence[datetime], judge: Judge) -> Sifted:
+    def _sift(self, values: Sequence[Number], times: Sequence[datetime], rules: CounterRules) -> FilteredSamples:
         """Sift each meter's samples alone: what a new one shows says nothing of the old one's."""
-        joined = Sifted()
-        starts = [0, *(bisect_left(times, swap.at) for swap in judge.word.swaps), len(values)]
+        joined = FilteredSamples()
+        starts = [0, *(bisect_left(times, swap.at) for swap in rules.decision.swaps), len(values)]
         settled = bisect_left(times, self.settled_before)
         for begin, end in pairwise(starts):
-            found = sift(values[begin:end], max(0, settled - begin))
+            found = filter_dips(values[begin:end], max(0, settled - begin))
             joined.kept += [begin + index for index in found.kept]
             joined.dips += [begin + index for index in found.dips]
             joined.drops += [(begin + index, begin + decided_by) for index, decided_by in found.drops]
@@ -134,15 +134,15 @@ class Register:
         return joined
 
 
-def _befallen(
+def _counter_event(
     column: Column,
     incident: Incident,
     times: Sequence[datetime],
     before: int,
     at: int,
     correction: Fraction | None,
-) -> Befallen:
-    return Befallen(
+) -> CounterEvent:
+    return CounterEvent(
         field=column.name,
         incident=incident,
         at=times[at],

@@ -52,11 +52,11 @@ class Swap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class OperatorDecision:
     """What the operator said of one counter of one device. rulings: {time of the sample after: whether it is real}."""
 
     swaps: tuple[Swap, ...] = ()
-    rulings: Mapping[datetime, bool] = field(default_factory=dict)
+    verdicts: Mapping[datetime, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class CounterRules:
     """Judges the pairs of one counter of one device."""
 
     limits: Limits = Limits()
-    word: Word = Word()
+    decision: OperatorDecision = OperatorDecision()
 
     def highest_step(self, before_at: datetime, after_at: datetime) -> float | None:
         """The most that the register can rise between two times; None where no limit is declared."""
@@ -82,17 +82,17 @@ class Judge:
 
     def pair(self, before: Number, before_at: datetime, after: Number, after_at: datetime) -> Verdict | None:
         """What lies between two neighbouring samples that count; None if nothing but what the register shows."""
-        swaps = [swap for swap in self.word.swaps if before_at < swap.at <= after_at]
+        swaps = [swap for swap in self.decision.swaps if before_at < swap.at <= after_at]
         if swaps:
             return Verdict(Incident.SWAP, sum((Fraction(s.last) - Fraction(s.first) for s in swaps), Fraction()))
         highest = self.highest_step(before_at, after_at)
         if after >= before:
             if highest is None or after - before <= highest:
                 return None
-            real = self.word.rulings.get(after_at, False)
+            real = self.decision.verdicts.get(after_at, False)
             return Verdict(Incident.STEP, Fraction() if real else Fraction(before) - Fraction(after))
         incident, correction = self._drop(before, after, highest)
-        if not self.word.rulings.get(after_at, incident is not Incident.RESTART):
+        if not self.decision.verdicts.get(after_at, incident is not Incident.RESTART):
             correction = Fraction(before) - Fraction(after)  # nothing was counted between the two
         return Verdict(incident, correction)
 

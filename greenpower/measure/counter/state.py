@@ -2,8 +2,8 @@
 
 energy = last - first + correction. `correction` is the nearest number to what the judged pairs add up to; where that
 is not exact, `rest` holds what is missing, so that merging is exact in any order. Which samples count is decided once,
-from the series (`sift`); a state is the part of that choice that lies in its window, and merging two windows judges the
-one pair across their edge. So merging is associative, and a tier equals what the readings give.
+from the series (`filter_dips`); a state is the part of that choice that lies in its window, and merging two windows
+judges the one pair across their edge. So merging is associative, and a tier equals what the readings give.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
 
-from greenpower.measure.counter.rules import Judge
+from greenpower.measure.counter.rules import CounterRules
 from greenpower.measure.exact import join, split
 from greenpower.measure.state import State
 
@@ -34,7 +34,7 @@ def counter_of(values: Sequence[Number], times: Sequence[datetime], correction: 
     )
 
 
-def merge_counters(states: Sequence[State], judge: Judge) -> State:
+def merge_counters(states: Sequence[State], rules: CounterRules) -> State:
     """The state of adjacent windows in order, the pairs across their edges judged."""
     total: Fraction | int = 0
     previous: State | None = None
@@ -42,7 +42,7 @@ def merge_counters(states: Sequence[State], judge: Judge) -> State:
         if state["correction"] or "rest" in state:
             total += correction(state)
         if previous is not None:
-            verdict = judge.pair(previous["last"], previous["last_at"], state["first"], state["first_at"])
+            verdict = rules.pair(previous["last"], previous["last_at"], state["first"], state["first_at"])
             if verdict is not None:
                 total += verdict.correction
         previous = state

@@ -19,7 +19,7 @@ from greenpower.mongo.client import Document
 LONGEST_PAUSE = timedelta(seconds=10)
 
 
-class Watch:
+class Listening:
     """One process's spans."""
 
     def __init__(self, collection: AsyncCollection[Document]) -> None:
@@ -43,7 +43,7 @@ class Watch:
         self._sources, self._until = sources, now
 
 
-async def read_watch(collection: AsyncCollection[Document]) -> list[tuple[frozenset[str], Span]]:
+async def read_listening(collection: AsyncCollection[Document]) -> list[tuple[frozenset[str], Span]]:
     """All spans that are kept: (sources, span)."""
     return [
         (frozenset(document["sources"]), Span(document["since"], document["until"]))

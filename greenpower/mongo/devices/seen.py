@@ -2,7 +2,7 @@
 
 A document a device and type: {_id: "type|device", type, device_id, first_seen, last_heard, last_reading?, interval?}.
 Any sign of life moves `last_heard` (a rejected frame, a heartbeat); only a reading moves `last_reading`, its measured
-time. interval: seconds between its readings, as of late. What `greenpower.mongo.devices.status` adds: {status, status_since}.
+time. interval: seconds between its newest readings. `greenpower.mongo.devices.status` adds: {status, status_since}.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The status of devices seen: `status` and `status_since` in their documents; of several processes, one changes it.
 
-What belongs here: the writes. What does not: the verdict (`greenpower.measure.presence`), and the history, which is in SQL.
+What belongs here: the writes. What does not: the verdict (`greenpower.measure.presence`), and the
+history, which is in SQL.
 """
 
 from __future__ import annotations

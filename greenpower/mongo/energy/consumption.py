@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from greenpower.measure.counter.rules import Judge
+from greenpower.measure.counter.rules import CounterRules
 from greenpower.measure.counter.state import counter_of, energy, merge_counters
 from greenpower.measure.state import State
-from greenpower.mongo.energy.interval_plan import Cell, Stop
+from greenpower.mongo.energy.interval_plan import Boundary, PlanCell
 from greenpower.mongo.energy.registers import Key, Part, Registers
-from greenpower.mongo.rollups.tier_view import Shelf
+from greenpower.mongo.rollups.tier_view import TierView
 
 UNIT = 10**6
 Number = int | float
@@ -44,52 +44,54 @@ class Registered:
 
 
 def read_energy(
-    registers: Registers, shelves: Sequence[Shelf], cells: Sequence[Cell], devices: Sequence[str]
+    registers: Registers, tier_views: Sequence[TierView], cells: Sequence[PlanCell], devices: Sequence[str]
 ) -> dict[str, Registered]:
     """The registers of devices at the boundaries of a cover. Raises PyMongoError."""
     pieces = [piece for cell in cells for piece in cell.pieces]
     for cell in cells:
-        for stop in cell.stops:
-            pieces += stop.pieces
-            if stop.here is not None:
-                pieces.append(stop.here)
+        for boundary in cell.boundaries:
+            pieces += boundary.pieces
+            if boundary.here is not None:
+                pieces.append(boundary.here)
     parts = registers.read(devices, pieces)
     found = {}
     for device in devices:
-        start = registers.before(device, cells[0].begin, shelves)
-        found[device] = _follow(device, cells, parts, registers.judge(device), start)
+        start = registers.before(device, cells[0].begin, tier_views)
+        found[device] = _follow(device, cells, parts, registers.rules(device), start)
     return found
 
 
 def _follow(
-    device: str, cells: Sequence[Cell], parts: dict[Key, Part], judge: Judge, start: State | None
+    device: str, cells: Sequence[PlanCell], parts: dict[Key, Part], rules: CounterRules, start: State | None
 ) -> Registered:
     """Go along the chain and look at the register at each boundary."""
     result = Registered(readings=[])
     so_far = start
     for cell in cells:
-        for stop in cell.stops:
-            result.readings.append(_look(device, stop, parts, judge, so_far))
+        for boundary in cell.boundaries:
+            result.readings.append(_look(device, boundary, parts, rules, so_far))
         for piece in cell.pieces:
             part = parts.get((device, piece))
             if part is not None:
-                so_far = part.state if so_far is None else merge_counters([so_far, part.state], judge)
+                so_far = part.state if so_far is None else merge_counters([so_far, part.state], rules)
     pieces = [piece for cell in cells for piece in cell.pieces]
-    pieces += [piece for cell in cells for stop in cell.stops for piece in stop.pieces]
+    pieces += [piece for cell in cells for boundary in cell.boundaries for piece in boundary.pieces]
     unsettled = (piece.begin for piece in pieces if (part := parts.get((device, piece))) and not part.settled)
     result.open_from = min(unsettled, default=None)
     return result
 
 
-def _look(device: str, stop: Stop, parts: dict[Key, Part], judge: Judge, so_far: State | None) -> Reading | None:
-    if stop.at is None:
+def _look(
+    device: str, boundary: Boundary, parts: dict[Key, Part], rules: CounterRules, so_far: State | None
+) -> Reading | None:
+    if boundary.at is None:
         return None
     states = [] if so_far is None else [so_far]
-    states += [parts[device, piece].state for piece in stop.pieces if (device, piece) in parts]
-    here = None if stop.here is None else parts.get((device, stop.here))
-    if here is not None and here.state["first_at"] == stop.at:
+    states += [parts[device, piece].state for piece in boundary.pieces if (device, piece) in parts]
+    here = None if boundary.here is None else parts.get((device, boundary.here))
+    if here is not None and here.state["first_at"] == boundary.at:
         states.append(counter_of([here.state["first"]], [here.state["first_at"]]))
     if not states:
         return None
-    state = merge_counters(states, judge)
+    state = merge_counters(states, rules)
     return Reading(value=state["last"], at=state["last_at"], counted=round(energy(state) * UNIT), samples=state["n"])

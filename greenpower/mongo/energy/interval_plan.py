@@ -1,4 +1,6 @@
-"""Cover: which documents tell what a register showed at some boundaries. Pure; `greenpower.mongo.energy.consumption` reads them.
+"""The interval plan: which documents tell what a register showed at some boundaries. Pure.
+
+`greenpower.mongo.energy.consumption` reads them.
 
 A chain of pieces runs over a grid, each cell from the coarsest tier that has it; where a boundary lies within a cell,
 finer pieces lead from the cell's start to it. Where nothing fine enough is left, the boundary has to move.
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from greenpower.measure.window import ceil, floor
-from greenpower.mongo.rollups.tier_view import Shelf
+from greenpower.mongo.rollups.tier_view import TierView
 
 TICK = timedelta(milliseconds=1)
 SECOND = timedelta(seconds=1)
@@ -22,13 +24,13 @@ SECOND = timedelta(seconds=1)
 class Piece:
     """A stretch `[begin, end)` and where it is read: one window of a tier, or readings."""
 
-    shelf: Shelf
+    tier_view: TierView
     begin: datetime
     end: datetime
 
 
 @dataclass(slots=True, kw_only=True)
-class Stop:
+class Boundary:
     """A boundary. asked: where it should be. at: where the register is read; None where nothing is left of that time.
 
     source: the resolution that made it move, empty where it did not. pieces: from its cell's start to it. here: the
@@ -43,52 +45,54 @@ class Stop:
 
 
 @dataclass(slots=True)
-class Cell:
+class PlanCell:
     """A cell of the grid: the boundaries within it, and the pieces that lead over it."""
 
     begin: datetime
-    stops: list[Stop] = field(default_factory=list)
+    boundaries: list[Boundary] = field(default_factory=list)
     pieces: list[Piece] = field(default_factory=list)
 
 
-def make_cover(shelves: Sequence[Shelf], asked: Sequence[datetime], now: datetime, shortest: timedelta) -> list[Cell]:
+def make_interval_plan(
+    tier_views: Sequence[TierView], asked: Sequence[datetime], now: datetime, shortest: timedelta
+) -> list[PlanCell]:
     """The cells for boundaries in order, one cell further back included. shortest: what lies between two at least."""
-    readings, *tiers = shelves
+    readings, *tiers = tier_views
     tiers = [tier for tier in tiers if tier.window is not None and timedelta(seconds=tier.window) <= shortest]
-    stops = [_stop(readings, tiers, boundary, now) for boundary in asked]
-    known = [stop.at for stop in stops if stop.at is not None]
+    boundaries = [_stop(readings, tiers, boundary, now) for boundary in asked]
+    known = [boundary.at for boundary in boundaries if boundary.at is not None]
     if not known:
-        return [Cell(asked[0], stops)]
-    cells = [Cell(begin) for begin in _grid(known, tiers, shortest)]
+        return [PlanCell(asked[0], boundaries)]
+    cells = [PlanCell(begin) for begin in _grid(known, tiers, shortest)]
     begins = [cell.begin for cell in cells]
-    for stop in stops:
-        number = 0 if stop.at is None else bisect_right(begins, stop.at) - 1
+    for boundary in boundaries:
+        number = 0 if boundary.at is None else bisect_right(begins, boundary.at) - 1
         cell = cells[number]
-        cell.stops.append(stop)
-        if stop.at is None:
+        cell.boundaries.append(boundary)
+        if boundary.at is None:
             continue
-        limit = begins[number + 1] if number + 1 < len(begins) else stop.at + shortest
-        stop.pieces = list(_lead(readings, tiers, cell.begin, stop.at))
-        if stop.pieces and stop.pieces[-1].shelf.window is None:
-            last = stop.pieces.pop()
-            stop.pieces.append(Piece(last.shelf, last.begin, stop.at + TICK))
+        limit = begins[number + 1] if number + 1 < len(begins) else boundary.at + shortest
+        boundary.pieces = list(_lead(readings, tiers, cell.begin, boundary.at))
+        if boundary.pieces and boundary.pieces[-1].tier_view.window is None:
+            last = boundary.pieces.pop()
+            boundary.pieces.append(Piece(last.tier_view, last.begin, boundary.at + TICK))
         else:
-            stop.here = next(_lead(readings, tiers, stop.at, limit), None)
-            if stop.here is not None and stop.here.shelf.window is None:
-                stop.here = Piece(readings, stop.at, stop.at + TICK)
+            boundary.here = next(_lead(readings, tiers, boundary.at, limit), None)
+            if boundary.here is not None and boundary.here.tier_view.window is None:
+                boundary.here = Piece(readings, boundary.at, boundary.at + TICK)
     for cell, after in zip(cells, begins[1:], strict=False):
         cell.pieces = list(_lead(readings, tiers, cell.begin, after))
     return list(_joined(cells))
 
 
-def _joined(cells: Sequence[Cell]) -> Iterator[Cell]:
+def _joined(cells: Sequence[PlanCell]) -> Iterator[PlanCell]:
     """Cells, those without boundaries that only continue the readings of the one before made one with it."""
-    last: Cell | None = None
+    last: PlanCell | None = None
     for cell in cells:
-        if last is not None and not cell.stops and len(last.pieces) == len(cell.pieces) == 1:
+        if last is not None and not cell.boundaries and len(last.pieces) == len(cell.pieces) == 1:
             before, after = last.pieces[0], cell.pieces[0]
-            if before.shelf is after.shelf and before.shelf.window is None and before.end == after.begin:
-                last.pieces = [Piece(before.shelf, before.begin, after.end)]
+            if before.tier_view is after.tier_view and before.tier_view.window is None and before.end == after.begin:
+                last.pieces = [Piece(before.tier_view, before.begin, after.end)]
                 continue
         if last is not None:
             yield last
@@ -97,7 +101,7 @@ def _joined(cells: Sequence[Cell]) -> Iterator[Cell]:
         yield last
 
 
-def _grid(known: Sequence[datetime], tiers: Sequence[Shelf], shortest: timedelta) -> list[datetime]:
+def _grid(known: Sequence[datetime], tiers: Sequence[TierView], shortest: timedelta) -> list[datetime]:
     """Where cells begin: at whole windows of the coarsest tier, or, without tiers, at the boundaries."""
     if not tiers or tiers[-1].window is None:
         return sorted({known[0] - shortest, *known})
@@ -107,23 +111,23 @@ def _grid(known: Sequence[datetime], tiers: Sequence[Shelf], shortest: timedelta
     return [begin + number * step for number in range((last - begin) // step + 1)]
 
 
-def _stop(readings: Shelf, tiers: Sequence[Shelf], asked: datetime, now: datetime) -> Stop:
+def _stop(readings: TierView, tiers: Sequence[TierView], asked: datetime, now: datetime) -> Boundary:
     # Boundaries are whole seconds.
     at = min(asked, now.replace(microsecond=0) + SECOND)
     # Readings lead to a boundary from where a window ends that is still there, so they must be whole from that on.
     starts = [floor(at, tier.window) for tier in tiers if tier.window is not None]
     there = (start for tier, start in zip(tiers, starts, strict=True) if tier.whole_from <= start)
     if readings.whole_from <= next(there, starts[0] if starts else at):
-        return Stop(asked=asked, at=at)
+        return Boundary(asked=asked, at=at)
     for tier in tiers:
         assert tier.window is not None
         if tier.whole_from <= floor(at, tier.window):
             nearest = floor(at + timedelta(seconds=tier.window) / 2, tier.window)
-            return Stop(asked=asked, at=nearest, source="" if nearest == at else tier.resolution)
-    return Stop(asked=asked, at=None)
+            return Boundary(asked=asked, at=nearest, source="" if nearest == at else tier.resolution)
+    return Boundary(asked=asked, at=None)
 
 
-def _lead(readings: Shelf, tiers: Sequence[Shelf], begin: datetime, end: datetime) -> Iterator[Piece]:
+def _lead(readings: TierView, tiers: Sequence[TierView], begin: datetime, end: datetime) -> Iterator[Piece]:
     """The pieces from one time to another, the coarsest that fit. What nothing whole is left of is passed over."""
     here = begin
     raw_from: datetime | None = None
@@ -144,14 +148,14 @@ def _lead(readings: Shelf, tiers: Sequence[Shelf], begin: datetime, end: datetim
         yield Piece(readings, raw_from, end)
 
 
-def _next(tier: Shelf, after: datetime, end: datetime) -> datetime | None:
+def _next(tier: TierView, after: datetime, end: datetime) -> datetime | None:
     """Where the next window of a tier that can be used begins, behind a time."""
     assert tier.window is not None
     begin = ceil(max(after + TICK, tier.whole_from), tier.window)
     return None if _window(tier, begin, end) is None else begin
 
 
-def _window(tier: Shelf, begin: datetime, end: datetime) -> Piece | None:
+def _window(tier: TierView, begin: datetime, end: datetime) -> Piece | None:
     """The window of a tier that begins at a time, where it is over before `end`, done and still there."""
     assert tier.window is not None
     after = begin + timedelta(seconds=tier.window)

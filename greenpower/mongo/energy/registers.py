@@ -12,7 +12,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
 from greenpower.measure.counter.dip_filter import AHEAD, BEFORE
-from greenpower.measure.counter.rules import Judge, Word
+from greenpower.measure.counter.rules import CounterRules, OperatorDecision
 from greenpower.measure.counter.state import merge_counters
 from greenpower.measure.grace import done_before
 from greenpower.measure.series import roll
@@ -23,7 +23,7 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.energy.interval_plan import Piece
 from greenpower.mongo.query import SECONDS
 from greenpower.mongo.rollups.source import FARTHEST, neighbours
-from greenpower.mongo.rollups.tier_view import Shelf
+from greenpower.mongo.rollups.tier_view import TierView
 
 # With more stretches than this a list of starts is the better question.
 FEW = 4
@@ -45,39 +45,46 @@ class Part:
 class Registers:
     """Reads one counter of a type. Raises PyMongoError."""
 
-    def __init__(self, db: Database[Document], spec: Spec, name: str, words: dict[str, dict[str, Word]], now: datetime):
+    def __init__(
+        self,
+        db: Database[Document],
+        spec: Spec,
+        name: str,
+        decisions: dict[str, dict[str, OperatorDecision]],
+        now: datetime,
+    ):
         self.db = db
         self.spec = spec
         self.name = name
-        self.words = words
+        self.decisions = decisions
         self.now = now
 
-    def judge(self, device: str) -> Judge:
+    def rules(self, device: str) -> CounterRules:
         """The judge of this counter of a device."""
-        return self.spec.judge(self.name, self.words.get(device, {}))
+        return self.spec.rules(self.name, self.decisions.get(device, {}))
 
     def read(self, devices: Sequence[str], pieces: Iterable[Piece]) -> dict[Key, Part]:
         """The states of pieces of some devices; those without a sample that counts are left out."""
         found: dict[Key, Part] = {}
-        shelves: defaultdict[Shelf, dict[datetime, Piece]] = defaultdict(dict)
+        tier_views: defaultdict[TierView, dict[datetime, Piece]] = defaultdict(dict)
         stretches = []
         for piece in dict.fromkeys(pieces):
-            if piece.shelf.window is None:
+            if piece.tier_view.window is None:
                 stretches.append(piece)
             else:
-                shelves[piece.shelf][piece.begin] = piece
-        for shelf, starts in shelves.items():
-            self._buckets(shelf, starts, devices, found)
+                tier_views[piece.tier_view][piece.begin] = piece
+        for tier_view, starts in tier_views.items():
+            self._buckets(tier_view, starts, devices, found)
         for device in devices:
             for first in range(0, len(stretches), STRETCHES_A_QUERY):
                 self._readings(device, stretches[first : first + STRETCHES_A_QUERY], found)
         return found
 
     def _buckets(
-        self, shelf: Shelf, starts: dict[datetime, Piece], devices: Sequence[str], found: dict[Key, Part]
+        self, tier_view: TierView, starts: dict[datetime, Piece], devices: Sequence[str], found: dict[Key, Part]
     ) -> None:
-        assert shelf.window is not None
-        ranges = spans(starts, shelf.window)
+        assert tier_view.window is not None
+        ranges = spans(starts, tier_view.window)
         times: list[Document] = [{"timestamp": {"$gte": begin, "$lt": end}} for begin, end in ranges]
         if len(ranges) > FEW:
             times = [{"timestamp": {"$in": list(starts)}}]
@@ -85,7 +92,7 @@ class Registers:
         for time in times:
             with pymongo.timeout(SECONDS):
                 query = {"device_id": {"$in": list(devices)}, **time}
-                for document in self.db[shelf.collection].find(query, shown).batch_size(BATCH):
+                for document in self.db[tier_view.collection].find(query, shown).batch_size(BATCH):
                     state = document["stats"].get(self.name)
                     if state and "correction" in state:
                         place = (document["device_id"], starts[document["timestamp"]])
@@ -102,7 +109,7 @@ class Registers:
             stages: list[Document] = [{"$match": match}, {"$sort": {"timestamp": order}}]
             stages += [shown] if limit is None else [{"$limit": limit}, shown]
             variables = {"begin": "$begin", "end": "$end", "behind": "$behind", "ahead": "$ahead"}
-            source = stretches[0].shelf.collection
+            source = stretches[0].tier_view.collection
             return {"$lookup": {"from": source, "let": variables, "pipeline": stages, "as": name}}
 
         def span(begin: str, end: str) -> list[Document]:
@@ -125,7 +132,7 @@ class Registers:
                 if not settled:
                     open_pieces.add(row["piece"])
         for index, several in states.items():
-            merged = merge_counters(several, self.judge(device))
+            merged = merge_counters(several, self.rules(device))
             found[device, stretches[index]] = Part(merged, index not in open_pieces)
 
     def _roll(
@@ -141,15 +148,15 @@ class Registers:
             length=int(begin.timestamp()),
             spec=self.spec,
             settled_before=done_before(self.now, None),
-            words=self.words.get(device, {}),
+            decisions=self.decisions.get(device, {}),
         )
         states = [bucket.stats[self.name] for bucket in rolled.buckets if self.name in bucket.stats]
         settled = all(bucket.settled for bucket in rolled.buckets)
-        return (merge_counters(states, self.judge(device)) if states else None), settled
+        return (merge_counters(states, self.rules(device)) if states else None), settled
 
-    def before(self, device: str, time: datetime, shelves: Sequence[Shelf]) -> State | None:
+    def before(self, device: str, time: datetime, tier_views: Sequence[TierView]) -> State | None:
         """The last sample that counts before a time, as a state; None where there is none within `FARTHEST`."""
-        readings, *tiers = shelves
+        readings, *tiers = tier_views
         if tiers and tiers[-1].done_until is not None and tiers[-1].done_until >= time:
             query: Document = {"device_id": device, "timestamp": {"$lt": time, "$gte": time - FARTHEST}}
             query[f"stats.{self.name}.correction"] = {"$exists": True}

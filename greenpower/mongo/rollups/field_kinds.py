@@ -24,7 +24,7 @@ MOST_OF_DEVICE = 64
 MOST_NOTED = 200
 
 
-class Catalogue:
+class FieldKinds:
     """The fields of one type, as read once and kept up to date by this process."""
 
     def __init__(self, collection: Collection[Document], type_name: str) -> None:

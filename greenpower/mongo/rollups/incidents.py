@@ -19,8 +19,8 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from greenpower.measure.counter.register import Befallen
-from greenpower.measure.counter.rules import Incident, Swap, Word
+from greenpower.measure.counter.register import CounterEvent
+from greenpower.measure.counter.rules import Incident, OperatorDecision, Swap
 from greenpower.mongo.client import Document
 from greenpower.mongo.failure import DUPLICATE_KEY
 
@@ -33,27 +33,27 @@ SUSPECT = frozenset({Incident.STEP, Incident.RESTART})
 # Of these an operator can say that they are real, or not.
 DECIDABLE = SUSPECT | {Incident.RESET, Incident.ROLLOVER}
 
-Words = dict[str, dict[str, Word]]
-Found = tuple[str, Befallen]
+OperatorDecisions = dict[str, dict[str, OperatorDecision]]
+Found = tuple[str, CounterEvent]
 Stretch = tuple[str, datetime, datetime]
 
 
-def read_words(collection: Collection[Document], type_name: str) -> Words:
+def read_decisions(collection: Collection[Document], type_name: str) -> OperatorDecisions:
     """What the operator said of a type's counters: {device: {field: word}}."""
     swaps: defaultdict[tuple[str, str], list[Swap]] = defaultdict(list)
-    rulings: defaultdict[tuple[str, str], dict[datetime, bool]] = defaultdict(dict)
+    verdicts: defaultdict[tuple[str, str], dict[datetime, bool]] = defaultdict(dict)
     query = {"type": type_name, "status": {"$in": [CONFIRMED, REJECTED]}}
     for document in collection.find(query).sort("at"):
         place = (document["device_id"], document["field"])
         if document["swap"]:
             swaps[place].append(Swap(at=document["at"], last=document["last"], first=document["first"]))
         else:
-            rulings[place][document["at"]] = document["status"] == CONFIRMED
-    words: Words = {}
-    for device, field in swaps.keys() | rulings.keys():
-        word = Word(swaps=tuple(swaps[device, field]), rulings=rulings[device, field])
-        words.setdefault(device, {})[field] = word
-    return words
+            verdicts[place][document["at"]] = document["status"] == CONFIRMED
+    decisions: OperatorDecisions = {}
+    for device, field in swaps.keys() | verdicts.keys():
+        decision = OperatorDecision(swaps=tuple(swaps[device, field]), verdicts=verdicts[device, field])
+        decisions.setdefault(device, {})[field] = decision
+    return decisions
 
 
 def save_incidents(
@@ -120,7 +120,7 @@ def incidents_at(
     return {(document["device_id"], document["at"]) for document in found}
 
 
-def _change(item: Befallen, there: Document | None, now: datetime) -> Document | None:
+def _change(item: CounterEvent, there: Document | None, now: datetime) -> Document | None:
     content: Document = {
         "incident": item.incident.value,
         "value": item.value,

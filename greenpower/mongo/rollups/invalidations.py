@@ -23,7 +23,7 @@ from pymongo.collection import Collection
 
 from greenpower.mongo.bulk import insert_each
 from greenpower.mongo.client import Document
-from greenpower.mongo.schema.layout import MARK_READS
+from greenpower.mongo.schema.layout import INVALIDATION_READS
 
 Tier = tuple[str, str]  # type name, prefix
 
@@ -48,7 +48,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Invalidation:
     """A mark as it was read."""
 
     place: Place
@@ -95,7 +95,7 @@ async def mark(collection: AsyncCollection[Document], places: Iterable[Place]) -
         await collection.bulk_write(updates, ordered=False)
 
 
-def mark_now(collection: Collection[Document], places: Iterable[Place]) -> None:
+def invalidate_now(collection: Collection[Document], places: Iterable[Place]) -> None:
     """As `mark`, blocking."""
     now = datetime.now(UTC)
     if updates := _updates(_document(place, now) for place in places):
@@ -106,7 +106,7 @@ async def last_reads(collection: AsyncCollection[Document], tiers: Iterable[Tier
     """The token of the last reading of each tier's marks, None where they were never read. collection: of the marks."""
     keys = {_tier_key(*tier): tier for tier in tiers}
     found: dict[Tier, ObjectId | None] = dict.fromkeys(keys.values())
-    async for document in collection.database[MARK_READS].find({"_id": {"$in": list(keys)}}):
+    async for document in collection.database[INVALIDATION_READS].find({"_id": {"$in": list(keys)}}):
         found[keys[document["_id"]]] = document["token"]
     return found
 
@@ -115,14 +115,16 @@ def _tier_key(type_name: str, prefix: str) -> str:
     return f"{type_name}/{prefix}"
 
 
-def read_marks(collection: Collection[Document], type_name: str, prefix: str, limit: int, skip: int = 0) -> list[Mark]:
+def read_invalidations(
+    collection: Collection[Document], type_name: str, prefix: str, limit: int, skip: int = 0
+) -> list[Invalidation]:
     """The marks of a tier, those that have waited longest first. Readings that they ask for are to be read after."""
     found = collection.find({"type": type_name, "prefix": prefix}).sort("since").skip(skip).limit(limit).to_list()
     if found:
         key = {"_id": _tier_key(type_name, prefix)}
-        collection.database[MARK_READS].update_one(key, {"$set": {"token": ObjectId()}}, upsert=True)
+        collection.database[INVALIDATION_READS].update_one(key, {"$set": {"token": ObjectId()}}, upsert=True)
     return [
-        Mark(
+        Invalidation(
             Place(document["type"], document["prefix"], document["device_id"], document["hour"]),
             document["token"],
             document["since"],
@@ -131,9 +133,9 @@ def read_marks(collection: Collection[Document], type_name: str, prefix: str, li
     ]
 
 
-def unmark(collection: Collection[Document], marks: Sequence[Mark]) -> None:
+def remove_invalidations(collection: Collection[Document], invalidations: Sequence[Invalidation]) -> None:
     """Remove marks, but those that were set again since they were read."""
-    if marks:
+    if invalidations:
         collection.bulk_write(
-            [DeleteOne({"_id": item.place.key, "token": item.token}) for item in marks], ordered=False
+            [DeleteOne({"_id": item.place.key, "token": item.token}) for item in invalidations], ordered=False
         )

@@ -16,7 +16,7 @@ from pymongo.database import Database
 from greenpower.datatype import DataType
 from greenpower.measure.grace import done_before
 from greenpower.mongo.client import Document
-from greenpower.mongo.schema.layout import MARKS, WATERMARKS
+from greenpower.mongo.schema.layout import INVALIDATIONS, WATERMARKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Lag:
     prefix: str
     watermark: datetime | None
     behind: float | None
-    marks: int
+    invalidations: int
     oldest: float
     left_alone: int
     ran_at: datetime | None
@@ -47,12 +47,12 @@ def lags(
 ) -> list[Lag]:
     """The lag of each tier, from its state and what `WAITING` gives of the marks."""
     known = {state["_id"]: state for state in states}
-    marks = {(row["_id"]["type"], row["_id"]["prefix"]): row for row in waiting}
+    invalidations = {(row["_id"]["type"], row["_id"]["prefix"]): row for row in waiting}
     found = []
     for datatype in datatypes:
         for tier in datatype.tiers:
             state: Mapping[str, Any] = known.get(f"{datatype.name}/{tier.prefix}", {})
-            row = marks.get((datatype.name, tier.prefix))
+            row = invalidations.get((datatype.name, tier.prefix))
             watermark = state.get("watermark")
             behind = None
             if watermark is not None:
@@ -63,7 +63,7 @@ def lags(
                     prefix=tier.prefix,
                     watermark=watermark,
                     behind=behind,
-                    marks=0 if row is None else row["count"],
+                    invalidations=0 if row is None else row["count"],
                     oldest=0.0 if row is None else max(0.0, (now - row["since"]).total_seconds()),
                     left_alone=state.get("left_alone", 0),
                     ran_at=state.get("ran_at"),
@@ -75,11 +75,11 @@ def lags(
 
 def read_lags(db: Database[Document], datatypes: Iterable[DataType], now: datetime) -> list[Lag]:
     """The lag of each tier. Raises PyMongoError."""
-    return lags(datatypes, db[WATERMARKS].find(), db[MARKS].aggregate(WAITING), now)
+    return lags(datatypes, db[WATERMARKS].find(), db[INVALIDATIONS].aggregate(WAITING), now)
 
 
 async def read_lags_async(db: AsyncDatabase[Document], datatypes: Iterable[DataType], now: datetime) -> list[Lag]:
     """As `read_lags`, on an event loop."""
     states = await db[WATERMARKS].find().to_list()
-    waiting = await (await db[MARKS].aggregate(WAITING)).to_list()
+    waiting = await (await db[INVALIDATIONS].aggregate(WAITING)).to_list()
     return lags(datatypes, states, waiting, now)

@@ -27,8 +27,8 @@ from greenpower.mongo.query import (
     find_page,
     one_of,
 )
-from greenpower.mongo.rollups.on_the_fly import Tail
-from greenpower.mongo.rollups.tier_view import Shelf
+from greenpower.mongo.rollups.on_the_fly import OnTheFly
+from greenpower.mongo.rollups.tier_view import TierView
 from greenpower.mongo.rollups.watermarks import EPOCH
 
 Position = tuple[datetime, str]
@@ -54,21 +54,21 @@ class Series:
         self,
         db: Database[Document],
         datatype: DataType,
-        shelves: Sequence[Shelf],
-        shelf: Shelf,
+        tier_views: Sequence[TierView],
+        tier_view: TierView,
         question: Question,
         now: datetime,
     ) -> None:
         self.db = db
-        self.shelf = shelf
+        self.tier_view = tier_view
         self.question = question
         self.now = now
-        self.stored = db[shelf.collection]
+        self.stored = db[tier_view.collection]
         self._tail: list[Document] | None = None
         self.left_out = False
-        self._maker = Tail(db, datatype, shelves, now)
+        self._maker = OnTheFly(db, datatype, tier_views, now)
         asked = question
-        self.tail_from = None if shelf.window is None else shelf.done_until or asked.start or EPOCH
+        self.tail_from = None if tier_view.window is None else tier_view.done_until or asked.start or EPOCH
         if self.tail_from is not None and asked.end is not None and asked.end < self.tail_from:
             self.tail_from = None
 
@@ -91,19 +91,21 @@ class Series:
         return self._tail
 
     def _make_tail(self) -> list[Document]:
-        if self.tail_from is None or self.shelf.window is None:
+        if self.tail_from is None or self.tier_view.window is None:
             return []
         asked = self.question
         begin = self.tail_from
         # The first windows that are asked for, not the first that there are.
         if asked.start is not None and asked.start > begin:
             begin += (
-                (asked.start - begin) // timedelta(seconds=self.shelf.window) * timedelta(seconds=self.shelf.window)
+                (asked.start - begin)
+                // timedelta(seconds=self.tier_view.window)
+                * timedelta(seconds=self.tier_view.window)
             )
         end = self.now + timedelta(days=1) if asked.end is None else asked.end
         devices = list(asked.devices) or None
         with pymongo.timeout(SECONDS):
-            rows = self._maker.make(self.shelf, begin, end, devices)
+            rows = self._maker.make(self.tier_view, begin, end, devices)
             if rows is None:
                 # Too far behind: what the job stored provisionally has to do.
                 self.tail_from, self.left_out = None, True

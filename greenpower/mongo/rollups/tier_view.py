@@ -23,7 +23,7 @@ Tiers = Mapping[str, Mapping[str, Any]]  # by prefix, what the rollups wrote dow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
+class TierView:
     """A collection of a type.
 
     window: length of its buckets in seconds, None for readings. kept_from: nothing later has reached its retention.
@@ -46,36 +46,36 @@ def read_tiers(db: Database[Document], datatype: DataType) -> Tiers:
     return {document["prefix"]: document for document in db[WATERMARKS].find(query)}
 
 
-def read_shelves(db: Database[Document], datatype: DataType, settings: Settings) -> tuple[Shelf, ...]:
+def read_tier_views(db: Database[Document], datatype: DataType, settings: Settings) -> tuple[TierView, ...]:
     """The shelves of a type now. Raises PyMongoError."""
-    return make_shelves(datatype, settings, read_tiers(db, datatype))
+    return make_tier_views(datatype, settings, read_tiers(db, datatype))
 
 
-def make_shelves(datatype: DataType, settings: Settings, progress: Tiers) -> tuple[Shelf, ...]:
+def make_tier_views(datatype: DataType, settings: Settings, progress: Tiers) -> tuple[TierView, ...]:
     """The shelves of a type, readings first, then its tiers, finest first."""
     now = datetime.now(UTC)
-    raw = _shelf(datatype.collection, None, RAW, settings.mongo_raw_ttl_seconds, progress.get("", {}), now)
+    raw = _tier_view(datatype.collection, None, RAW, settings.mongo_raw_ttl_seconds, progress.get("", {}), now)
     tiers = []
     for tier in datatype.tiers:
         name, ttl = tier.prefix + datatype.collection, retention(settings, tier.retention)
-        shelf = _shelf(name, tier.window, tier.resolution, ttl, progress.get(tier.prefix, {}), now)
+        tier_view = _tier_view(name, tier.window, tier.resolution, ttl, progress.get(tier.prefix, {}), now)
         if tier.window is not None:
-            tiers.append(shelf)
-        elif shelf.done_until is not None and shelf.kept_from < raw.kept_from:
+            tiers.append(tier_view)
+        elif tier_view.done_until is not None and tier_view.kept_from < raw.kept_from:
             # Copies matter where they outlive the readings; they are as good.
-            raw = shelf
+            raw = tier_view
     return (raw, *tiers)
 
 
-def _shelf(
+def _tier_view(
     collection: str, window: int | None, resolution: str, ttl: int, progress: Mapping[str, Any], now: datetime
-) -> Shelf:
+) -> TierView:
     kept, whole = EPOCH, progress.get("complete_from", EPOCH)
     if ttl:
         length = timedelta(seconds=ttl)
         kept = now - length
         whole = max(whole, kept + min(MARGIN, length / 10))
-    return Shelf(
+    return TierView(
         collection=collection,
         resolution=resolution,
         window=window,

@@ -22,12 +22,12 @@ EVENTS = "telemetry_events"
 CLOCKS = "device_clocks"
 PARTS = "reading_parts"
 SEEN = "devices_seen"
-WATCH = "ingest_watch"
+LISTENING = "ingest_watch"
 DEVICE_SETTINGS = "device_settings"
-MARKS = "rollup_marks"
-MARK_READS = "rollup_mark_reads"
+INVALIDATIONS = "rollup_marks"
+INVALIDATION_READS = "rollup_mark_reads"
 WATERMARKS = "rollup_watermarks"
-CATALOGUE = "rollup_fields"
+FIELD_KINDS = "rollup_fields"
 ATTEMPTS = "rollup_attempts"
 INCIDENTS = "counter_incidents"
 ANSWERS = "command_answers"
@@ -38,12 +38,12 @@ CORE = frozenset(
         CLOCKS,
         PARTS,
         SEEN,
-        WATCH,
+        LISTENING,
         DEVICE_SETTINGS,
-        MARKS,
-        MARK_READS,
+        INVALIDATIONS,
+        INVALIDATION_READS,
         WATERMARKS,
-        CATALOGUE,
+        FIELD_KINDS,
         ATTEMPTS,
         INCIDENTS,
         ANSWERS,
@@ -54,7 +54,7 @@ CORE = frozenset(
 FOREVER = 2**31 - 1
 PARTS_TTL = 86_400
 # When ingest listened: longer than any device may be silent.
-WATCH_TTL = 90 * 86_400
+LISTENING_TTL = 90 * 86_400
 # What became of commands is kept in SQL; this is only for what nobody asked here.
 ANSWERS_TTL = 30 * 86_400
 # A job that is frozen for longer leaves late results unfound only if it is also killed right after it wrote them.
@@ -126,13 +126,13 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield EVENTS, event_indexes(settings.mongo_events_ttl_seconds)
     yield CLOCKS, ()
     yield SEEN, (Index(keys=("type", "last_reading")),)
-    yield WATCH, (Index(keys=("until",), ttl=WATCH_TTL),)
+    yield LISTENING, (Index(keys=("until",), ttl=LISTENING_TTL),)
     yield DEVICE_SETTINGS, (Index(keys=("written_at",)),)
     yield PARTS, (Index(keys=("key",)), Index(keys=("received_at",), ttl=PARTS_TTL))
-    yield MARKS, (Index(keys=("type", "prefix", "since")),)
-    yield MARK_READS, ()
+    yield INVALIDATIONS, (Index(keys=("type", "prefix", "since")),)
+    yield INVALIDATION_READS, ()
     yield WATERMARKS, ()
-    yield CATALOGUE, ()
+    yield FIELD_KINDS, ()
     yield ANSWERS, (Index(keys=("taken", "received_at")), Index(keys=("received_at",), ttl=ANSWERS_TTL))
     yield ATTEMPTS, (Index(keys=("type", "prefix")), Index(keys=("at",), ttl=ATTEMPTS_TTL))
     yield (

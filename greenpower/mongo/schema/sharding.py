@@ -18,7 +18,7 @@ from greenpower.mongo.schema.layout import (
     DEVICE_SETTINGS,
     EVENTS,
     INCIDENTS,
-    MARKS,
+    INVALIDATIONS,
     PARTS,
     SEEN,
 )
@@ -57,7 +57,7 @@ def shards(datatypes: Iterable[DataType]) -> Iterator[Shard]:
     yield Shard(collection=EVENTS, key=BY_ARRIVAL)
     for collection in (SEEN, CLOCKS, DEVICE_SETTINGS):
         yield Shard(collection=collection, key=BY_ID)
-    for collection in (MARKS, PARTS):
+    for collection in (INVALIDATIONS, PARTS):
         yield Shard(collection=collection, key=BY_HASH)
     yield Shard(collection=INCIDENTS, key={"type": ASCENDING, "device_id": ASCENDING})
 

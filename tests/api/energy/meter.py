@@ -13,18 +13,18 @@ from flask import Flask
 from pydantic import SecretStr
 
 from greenpower.api.http.context import get_context
-from greenpower.api.telemetry.resolution import forget_shelves
+from greenpower.api.telemetry.resolution import forget_tier_views
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
 from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
-from greenpower.measure.counter.rules import Word
+from greenpower.measure.counter.rules import OperatorDecision
 from greenpower.measure.series import roll
 from greenpower.measure.spec import Spec
 from greenpower.measure.window import floor
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.tier_view import Shelf, read_shelves
+from greenpower.mongo.rollups.tier_view import TierView, read_tier_views
 from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
 from greenpower.stack import Mongod
 from greenpower.stack.port import free_port
@@ -59,12 +59,12 @@ class Meters(Api):
         """Take everything away, and look at the clock."""
         for name in self.database.list_collection_names():
             self.database[name].delete_many({})
-        forget_shelves(self.app)
+        forget_tier_views(self.app)
         self.now = datetime.now(UTC)
 
-    def shelves(self) -> tuple[Shelf, ...]:
+    def tier_views(self) -> tuple[TierView, ...]:
         """What there is now."""
-        return read_shelves(self.database, METER, self.settings)
+        return read_tier_views(self.database, METER, self.settings)
 
     def store(self, device: str, readings: Sequence[Reading]) -> None:
         """Insert readings."""
@@ -77,16 +77,16 @@ class Meters(Api):
         readings: Sequence[Reading],
         until: datetime,
         prefixes: Iterable[str] | None = None,
-        words: Mapping[str, Word] | None = None,
+        decisions: Mapping[str, OperatorDecision] | None = None,
     ) -> None:
         """Store the buckets of readings in tiers, all of those that end by a time, as far as retention goes."""
         for tier in METER.tiers:
             if tier.window is None or (prefixes is not None and tier.prefix not in prefixes):
                 continue
-            shelf = next(shelf for shelf in self.shelves() if shelf.window == tier.window)
+            tier_view = next(tier_view for tier_view in self.tier_views() if tier_view.window == tier.window)
             done = floor(until, tier.window)
-            begin = max(floor(shelf.kept_from, tier.window), floor(readings[0][0], tier.window))
-            documents = buckets(device, readings, begin, done, tier.window, words)
+            begin = max(floor(tier_view.kept_from, tier.window), floor(readings[0][0], tier.window))
+            documents = buckets(device, readings, begin, done, tier.window, decisions)
             if documents:
                 self.database[tier.prefix + METER.collection].insert_many(documents)
             self.database[WATERMARKS].update_one(
@@ -94,7 +94,7 @@ class Meters(Api):
                 {"$set": {"type": "meter", "prefix": tier.prefix, "watermark": done}},
                 upsert=True,
             )
-        forget_shelves(self.app)
+        forget_tier_views(self.app)
 
     def body(self, path: str = PATH, **parameters: Any) -> Document:
         """What a GET answers."""
@@ -110,7 +110,7 @@ def buckets(
     begin: datetime,
     end: datetime,
     window: int,
-    words: Mapping[str, Word] | None = None,
+    decisions: Mapping[str, OperatorDecision] | None = None,
 ) -> list[Document]:
     """The documents of a tier, by greenpower's own functions."""
     rolled = roll(
@@ -121,7 +121,7 @@ def buckets(
         length=window,
         spec=Spec.of(METER),
         settled_before=end,
-        words=words or {},
+        decisions=decisions or {},
     )
     return [
         {

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from greenpower.measure.counter.rules import Swap, Word
+from greenpower.measure.counter.rules import OperatorDecision, Swap
 from greenpower.mongo.rollups.incidents import record_swap
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.sql import Device, ServiceZone
@@ -107,9 +107,9 @@ def year(shared_meters: Meters) -> Iterator[tuple[Meters, dict[str, Plain]]]:
     swap = Swap(at=at, last=devices["M2"][19_999][1]["energy"] + 1.5, first=devices["M2"][20_000][1]["energy"])
     record_swap(meters.database[INCIDENTS], METER.name, "M2", at, {"energy": (swap.last, swap.first)}, "test")
     for name, readings in devices.items():
-        words = {"energy": Word(swaps=(swap,))} if name == "M2" else None
+        decisions = {"energy": OperatorDecision(swaps=(swap,))} if name == "M2" else None
         meters.store(name, readings)
-        meters.roll_up(name, readings, meters.now - timedelta(minutes=5), words=words)
+        meters.roll_up(name, readings, meters.now - timedelta(minutes=5), decisions=decisions)
     yield meters, {name: Plain(readings, swap if name == "M2" else None) for name, readings in devices.items()}
     meters.clear()
 

@@ -11,8 +11,8 @@ from pymongo.database import Database
 
 from greenpower.catalog.registry import get_registry
 from greenpower.ingest.arrival import Arrival, Found
-from greenpower.ingest.steps.invalidation import Marker
-from greenpower.mongo.rollups.invalidations import read_marks, unmark
+from greenpower.ingest.steps.invalidation import Invalidator
+from greenpower.mongo.rollups.invalidations import read_invalidations, remove_invalidations
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 
 DEVICE = "33B1225950027"
@@ -49,16 +49,16 @@ def test_what_was_read_meanwhile_is_marked_again(start: Start, publisher: Publis
     publisher.flush()
     wait_events(db, 1)
     for number in range(2, 5):
-        [mark] = read_marks(db.rollup_marks, "rt", "today_", 10)
+        [mark] = read_invalidations(db.rollup_marks, "rt", "today_", 10)
         publisher.send("MQTT_RT_DATA", frame(DEVICE, late))  # a duplicate may be one whose mark was never set
         publisher.flush()
         wait_events(db, number)
         [again] = db.rollup_marks.find()
         assert again["count"] == number
-        unmark(db.rollup_marks, [mark])
+        remove_invalidations(db.rollup_marks, [mark])
         assert db.rollup_marks.count_documents({}) == 1
-    [mark] = read_marks(db.rollup_marks, "rt", "today_", 10)
-    unmark(db.rollup_marks, [mark])
+    [mark] = read_invalidations(db.rollup_marks, "rt", "today_", 10)
+    remove_invalidations(db.rollup_marks, [mark])
     assert db.rollup_marks.count_documents({}) == 0
     publisher.send("MQTT_RT_DATA", frame(DEVICE, late))
     publisher.flush()
@@ -76,17 +76,17 @@ def test_no_reading_falls_between_marking_and_reading_marks(db: Database[Documen
 
     async def store() -> None:
         async with AsyncMongoClient[Document](mongo_uri, tz_aware=True) as client:
-            marker = Marker(client[db.name].rollup_marks, lambda error: None)
+            invalidator = Invalidator(client[db.name].rollup_marks, lambda error: None)
             for number in range(400):
                 stored.append(number)
-                await marker.mark([late_reading(hour)])
+                await invalidator.mark([late_reading(hour)])
 
     def consume() -> None:
         while not ended.is_set():
-            marks = read_marks(db.rollup_marks, "rt", "today_", 10)
+            marks = read_invalidations(db.rollup_marks, "rt", "today_", 10)
             if marks:
                 seen.update(stored)
-                unmark(db.rollup_marks, marks)
+                remove_invalidations(db.rollup_marks, marks)
 
     consumer = threading.Thread(target=consume)
     consumer.start()

@@ -12,7 +12,7 @@ from bson import ObjectId
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.ingest.steps.problem_log import BURST, EVERY, Trace
+from greenpower.ingest.steps.problem_log import BURST, EVERY, ProblemLog
 from greenpower.log import TextFormatter, request_id
 from greenpower.mongo.events.store import Outcome, event_document
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
@@ -89,12 +89,12 @@ def rejected(number: int = 0, **given: Any) -> Document:
 def test_a_flood_costs_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "greenpower.ingest.steps.problem_log")
     now = [0.0]
-    trace = Trace(lambda: now[0])
-    trace.tell(rejected() for _ in range(5000))
+    problem_log = ProblemLog(lambda: now[0])
+    problem_log.tell(rejected() for _ in range(5000))
     assert len(caplog.records) == BURST
     now[0] += EVERY + 1
     last = rejected()
-    trace.tell([last, rejected()])
+    problem_log.tell([last, rejected()])
     assert len(caplog.records) == BURST + 1
     request_id.set("")  # of a request of another test
     text = TextFormatter().format(caplog.records[-1])
@@ -105,7 +105,7 @@ def test_a_flood_costs_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> 
 
 def test_what_is_ordinary_has_no_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "greenpower.ingest.steps.problem_log")
-    Trace().tell(
+    ProblemLog().tell(
         [
             rejected(outcome=Outcome.STORED, reason=""),
             rejected(outcome=Outcome.DUPLICATE, reason="redelivered"),

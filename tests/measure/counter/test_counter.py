@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenpower.datatype import Kind
-from greenpower.measure.counter.dip_filter import AHEAD, BEFORE, sift
-from greenpower.measure.counter.rules import Incident, Judge, Limits, Swap, Word
+from greenpower.measure.counter.dip_filter import AHEAD, BEFORE, filter_dips
+from greenpower.measure.counter.rules import CounterRules, Incident, Limits, OperatorDecision, Swap
 from greenpower.measure.counter.state import correction, energy, merge_counters
 from greenpower.measure.series import Rolled, roll
 from greenpower.measure.spec import Spec
@@ -62,8 +62,8 @@ def test_any_stretch_is_sifted_as_in_the_whole_series(values: list[int], data: s
     begin = data.draw(st.integers(0, len(values)))
     end = data.draw(st.integers(begin, len(values)))
     first = max(0, begin - BEFORE)
-    whole = sift(values)
-    part = sift(values[first : end + AHEAD])
+    whole = filter_dips(values)
+    part = filter_dips(values[first : end + AHEAD])
     assert [i for i in whole.kept if begin <= i < end] == [i + first for i in part.kept if begin <= i + first < end]
     assert [i for i in whole.dips if begin <= i < end] == [i + first for i in part.dips if begin <= i + first < end]
     if begin < end and begin in whole.kept:
@@ -75,8 +75,8 @@ def test_any_stretch_is_sifted_as_in_the_whole_series(values: list[int], data: s
 def test_what_is_settled_stays(values: list[int], more: list[int], settled: int) -> None:
     """Samples that come later, behind the settled ones, change nothing before the first open one."""
     settled = min(settled, len(values))
-    before = sift(values, settled)
-    after = sift([*values[:settled], *more, *values[settled:]], settled)
+    before = filter_dips(values, settled)
+    after = filter_dips([*values[:settled], *more, *values[settled:]], settled)
     limit = settled if before.open_from is None else min(settled, before.open_from)
     assert [i for i in before.kept if i < limit] == [i for i in after.kept if i < limit]
     assert [i for i in before.dips if i < limit] == [i for i in after.dips if i < limit]
@@ -97,7 +97,7 @@ def test_upper_windows_equal_the_plain_recomputation(
 ) -> None:
     """Merging windows gives what the readings give, and the energy of the union is that of its parts."""
     times, values = timed(steps)
-    judge = Judge(limit)
+    rules = CounterRules(limit)
     upper = length * times_longer
     groups: dict[datetime, list[Any]] = {}
     for bucket in rolled(times, values, length, limit).buckets:
@@ -106,11 +106,11 @@ def test_upper_windows_equal_the_plain_recomputation(
     wanted = plain.counter(list(zip(times, values, strict=True)), upper, limit.rate, limit.modulus)
     assert groups.keys() == wanted.keys()
     for start, states in groups.items():
-        merged = merge_counters(states, judge)
+        merged = merge_counters(states, rules)
         assert plain.same("counter", merged, wanted[start])
         edges = Fraction()
         for one, other in pairwise(states):
-            verdict = judge.pair(one["last"], one["last_at"], other["first"], other["first_at"])
+            verdict = rules.pair(one["last"], one["last_at"], other["first"], other["first_at"])
             edges += Fraction(other["first"]) - Fraction(one["last"]) + (verdict.correction if verdict else 0)
         assert _exact(merged) == sum(map(_exact, states), edges)
 
@@ -122,13 +122,13 @@ def _exact(state: Any) -> Fraction:
 @given(series, limits, st.data())
 def test_merging_is_associative(steps: list[tuple[int, Any]], limit: Limits, data: st.DataObject) -> None:
     times, values = timed(steps)
-    judge = Judge(limit)
+    rules = CounterRules(limit)
     states = [bucket.stats["e"] for bucket in rolled(times, values, 60, limit).buckets if bucket.stats]
     if not states:
         return
     cut = data.draw(st.integers(0, len(states)))
-    halves = [merge_counters(part, judge) for part in (states[:cut], states[cut:]) if part]
-    assert merge_counters(halves, judge) == merge_counters(states, judge)
+    halves = [merge_counters(part, rules) for part in (states[:cut], states[cut:]) if part]
+    assert merge_counters(halves, rules) == merge_counters(states, rules)
 
 
 @given(st.lists(st.tuples(st.integers(1, 200), st.integers(0, 50)), min_size=1), st.sampled_from([60, 600]))
@@ -136,7 +136,7 @@ def test_energy_is_last_minus_first_when_nothing_happened(steps: list[tuple[int,
     times, gains = timed(steps)
     values = [sum(gains[: index + 1]) for index in range(len(gains))]
     states = [bucket.stats["e"] for bucket in rolled(times, values, length, Limits(rate=1e9)).buckets]
-    assert energy(merge_counters(states, Judge())) == values[-1] - values[0]
+    assert energy(merge_counters(states, CounterRules())) == values[-1] - values[0]
     assert all(state["correction"] == 0 for state in states)
 
 
@@ -157,7 +157,12 @@ def test_a_stretch_computed_alone_equals_the_whole(
     assert sorted(part.incidents, key=key) == sorted((f for f in whole.incidents if begin <= f.at < end), key=key)
 
 
-def of(*values: Any, limit: Limits = Limits(), word: Word = Word(), minutes: float = 1) -> Rolled:  # noqa: B008
+def of(
+    *values: Any,
+    limit: Limits = Limits(),  # noqa: B008
+    decision: OperatorDecision = OperatorDecision(),  # noqa: B008
+    minutes: float = 1,
+) -> Rolled:
     """Samples a minute apart, in one window."""
     times = [T0 + timedelta(minutes=minutes) * index for index in range(len(values))]
     spec = Spec(kinds={"e": Kind.COUNTER}, limits={"e": limit})
@@ -168,7 +173,7 @@ def of(*values: Any, limit: Limits = Limits(), word: Word = Word(), minutes: flo
         end=T0 + timedelta(days=1),
         length=86_400,
         spec=spec,
-        words={"e": word},
+        decisions={"e": decision},
         settled_before=ALWAYS,
     )
 
@@ -214,8 +219,8 @@ def test_a_step_that_cannot_be_is_not_counted_until_confirmed() -> None:
     assert counted(result) == 1 + 0 + 2
     [found] = result.incidents
     assert (found.incident, found.before, found.value) == (Incident.STEP, 11, 500)
-    assert counted(of(10, 11, 500, 501, 502, limit=limit, word=Word(rulings={found.at: True}))) == 492
-    assert counted(of(10, 11, 500, 501, 502, limit=limit, word=Word(rulings={found.at: False}))) == 3
+    assert counted(of(10, 11, 500, 501, 502, limit=limit, decision=OperatorDecision(verdicts={found.at: True}))) == 492
+    assert counted(of(10, 11, 500, 501, 502, limit=limit, decision=OperatorDecision(verdicts={found.at: False}))) == 3
 
 
 def test_a_spike_costs_two_intervals_at_most() -> None:
@@ -227,7 +232,7 @@ def test_a_spike_costs_two_intervals_at_most() -> None:
 def test_a_reset_can_be_rejected() -> None:
     at = T0 + 2 * MINUTE
     assert counted(of(100, 101, 7, 8, 9, 10)) == 1 + 7 + 3
-    assert counted(of(100, 101, 7, 8, 9, 10, word=Word(rulings={at: False}))) == 1 + 3
+    assert counted(of(100, 101, 7, 8, 9, 10, decision=OperatorDecision(verdicts={at: False}))) == 1 + 3
 
 
 def test_a_register_rolls_over_at_its_modulus() -> None:
@@ -242,11 +247,13 @@ def test_a_reset_far_from_the_modulus_is_no_rollover() -> None:
 
 def test_a_meter_swap_counts_what_both_meters_saw() -> None:
     swap = Swap(at=T0 + 3 * MINUTE, last=110, first=7)
-    result = of(100, 105, 0, 7, 8, 12, word=Word(swaps=(swap,)))
+    result = of(100, 105, 0, 7, 8, 12, decision=OperatorDecision(swaps=(swap,)))
     assert counted(result) == 10 + 5
     assert kinds(result) == []
     higher = Swap(at=T0 + 2 * MINUTE, last=106, first=5000)
-    assert counted(of(100, 105, 5000, 5002, limit=Limits(rate=600), word=Word(swaps=(higher,)))) == 6 + 2
+    assert (
+        counted(of(100, 105, 5000, 5002, limit=Limits(rate=600), decision=OperatorDecision(swaps=(higher,)))) == 6 + 2
+    )
 
 
 def test_huge_registers_are_exact() -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from greenpower.mongo.energy.interval_plan import make_cover
-from greenpower.mongo.rollups.tier_view import Shelf
+from greenpower.mongo.energy.interval_plan import make_interval_plan
+from greenpower.mongo.rollups.tier_view import TierView
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 23, 17, 13, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 10, 19, 18, 15, tzinfo=UTC)  # in Kathmandu
 
 
-def shelf(window: int | None, whole_from: datetime) -> Shelf:
+def tier_view(window: int | None, whole_from: datetime) -> TierView:
     done = None if window is None else NOW - timedelta(hours=7)
     name = "raw" if window is None else f"{window}s"
-    return Shelf(
+    return TierView(
         collection=name,
         resolution=name,
         window=window,
@@ -29,11 +29,11 @@ def shelf(window: int | None, whole_from: datetime) -> Shelf:
 def test_a_boundary_that_readings_lead_to_only_in_part_moves() -> None:
     """The readings are whole from two minutes before the boundary on, the windows of three hours end a quarter of an
     hour before it: what lies between is nowhere."""
-    readings = shelf(None, MIDNIGHT - timedelta(minutes=2))
-    tiers = (shelf(60, NOW - DAY), shelf(10_800, NOW - 180 * DAY))
-    cells = make_cover((readings, *tiers), [MIDNIGHT - DAY, MIDNIGHT, MIDNIGHT + DAY], NOW, DAY)
-    stops = [stop for cell in cells for stop in cell.stops]
-    assert [stop.at for stop in stops] == [
+    readings = tier_view(None, MIDNIGHT - timedelta(minutes=2))
+    tiers = (tier_view(60, NOW - DAY), tier_view(10_800, NOW - 180 * DAY))
+    cells = make_interval_plan((readings, *tiers), [MIDNIGHT - DAY, MIDNIGHT, MIDNIGHT + DAY], NOW, DAY)
+    boundaries = [boundary for cell in cells for boundary in cell.boundaries]
+    assert [boundary.at for boundary in boundaries] == [
         MIDNIGHT - DAY - timedelta(minutes=15),
         MIDNIGHT - timedelta(minutes=15),
         MIDNIGHT + DAY,

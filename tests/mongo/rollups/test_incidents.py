@@ -9,7 +9,7 @@ from typing import Any
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.measure.counter.register import Befallen
+from greenpower.measure.counter.register import CounterEvent
 from greenpower.measure.counter.rules import Incident
 from greenpower.mongo.client import sync_client
 from greenpower.mongo.rollups.incidents import NOTED, OPEN, save_incidents
@@ -20,7 +20,7 @@ AT = NOON + timedelta(minutes=1)
 
 
 def save(db: Database[dict[str, Any]], incident: Incident, as_of: int) -> dict[str, Any]:
-    found = Befallen(incident=incident, field="c", at=AT, value=5, before=9, before_at=NOON, correction=Fraction(9))
+    found = CounterEvent(incident=incident, field="c", at=AT, value=5, before=9, before_at=NOON, correction=Fraction(9))
     stretch = ("M1", NOON, NOON + timedelta(hours=1))
     save_incidents(db[INCIDENTS], "meter", [("M1", found)], [stretch], NOON + timedelta(hours=as_of))
     [document] = db[INCIDENTS].find()
