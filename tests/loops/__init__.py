@@ -1,0 +1,1 @@
+"""Supervised loops: threads, tasks, greenlets, and all of a process."""
