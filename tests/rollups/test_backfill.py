@@ -15,8 +15,8 @@ from greenpower.datatype import Field, Kind
 from greenpower.mongo.rollups import field_kinds as field_kinds
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.rollups.backfill import backfill
-from tests.rollups.conftest import T0
 from tests.process import environment
+from tests.rollups.conftest import T0
 from tests.rollups.test_run import MINUTE, readings
 from tests.rollups.world import ENERGY, POWER, World
 
