@@ -18,9 +18,9 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
+from greenpower.mongo.bulk import read_duplicates
 from greenpower.mongo.client import Document
 
-DUPLICATE_KEY = 11_000
 # Writes become visible in about the order of their times.
 OVERLAP = timedelta(seconds=5)
 
@@ -63,11 +63,8 @@ def write_settings(collection: Collection[Document], settings: Iterable[DeviceSe
     try:
         result = collection.bulk_write(updates, ordered=False)
     except BulkWriteError as error:
-        # The upsert meets the newer document that its filter did not.
-        if any(item["code"] != DUPLICATE_KEY for item in error.details["writeErrors"]):
-            raise
-        changed: int = error.details["nModified"] + error.details["nUpserted"]
-        return changed
+        outcome = read_duplicates(error)  # the upsert meets the newer document that its filter did not
+        return outcome.modified + outcome.upserted
     return result.modified_count + result.upserted_count
 
 

@@ -21,8 +21,8 @@ from pymongo.errors import BulkWriteError
 
 from greenpower.measure.counter.register import CounterEvent
 from greenpower.measure.counter.rules import Incident, OperatorDecision, Swap
+from greenpower.mongo.bulk import read_duplicates
 from greenpower.mongo.client import Document
-from greenpower.mongo.failure import DUPLICATE_KEY
 
 OPEN = "open"
 NOTED = "noted"
@@ -107,8 +107,7 @@ def save_incidents(
             [UpdateOne(where, change, upsert="_id" not in where) for where, change in changes], ordered=False
         )
     except BulkWriteError as error:
-        if any(failure["code"] != DUPLICATE_KEY for failure in (error.details or {}).get("writeErrors", ())):
-            raise
+        read_duplicates(error)  # the upsert meets the newer document that its filter did not
 
 
 def incidents_at(

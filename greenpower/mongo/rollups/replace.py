@@ -10,8 +10,8 @@ from pymongo import DeleteOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
+from greenpower.mongo.bulk import read_duplicates
 from greenpower.mongo.client import Document
-from greenpower.mongo.failure import DUPLICATE_KEY
 from greenpower.mongo.readings.late import STAMP_AGAIN
 
 BATCH = 1_000
@@ -137,9 +137,7 @@ async def _apply(
         done = result.upserted_count + result.matched_count + result.deleted_count
     except BulkWriteError as error:
         # A reading that came in just now has the place of one to be added.
-        details = error.details or {}
-        if any(failure["code"] != DUPLICATE_KEY for failure in details.get("writeErrors", ())):
-            raise
-        done = details["nUpserted"] + details["nMatched"] + details["nRemoved"]
+        outcome = read_duplicates(error)
+        done = outcome.upserted + outcome.matched + outcome.deleted
     changes.touched += len(pending) - done
     await announce(list(pending))

@@ -11,10 +11,10 @@ from datetime import datetime
 
 from pymongo import DeleteOne, ReplaceOne
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError
 
+from greenpower.mongo.bulk import read_duplicates
 from greenpower.mongo.client import Document
-from greenpower.mongo.failure import DUPLICATE_KEY
 
 Key = tuple[str, datetime]
 BATCH = 1_000
@@ -45,7 +45,7 @@ def _insert(collection: Collection[Document], batch: list[Document]) -> list[Doc
     try:
         collection.insert_many(batch, ordered=False)
     except BulkWriteError as error:
-        return _taken(error, batch)
+        return [batch[index] for index in read_duplicates(error).duplicates]
     return []
 
 
@@ -66,20 +66,8 @@ def _update(collection: Collection[Document], batch: list[Document]) -> list[Doc
     try:
         collection.bulk_write(updates, ordered=False)
     except BulkWriteError as error:
-        return _taken(error, batch)
+        return [batch[index] for index in read_duplicates(error).duplicates]
     return []
-
-
-def _taken(error: BulkWriteError, batch: list[Document]) -> list[Document]:
-    details = error.details or {}
-    taken = []
-    for failure in details.get("writeErrors", ()):
-        if failure["code"] != DUPLICATE_KEY:
-            raise OperationFailure(str(failure.get("errmsg")), failure["code"]) from None
-        taken.append(batch[failure["index"]])
-    if details.get("writeConcernErrors"):
-        raise OperationFailure(str(details["writeConcernErrors"][0].get("errmsg"))) from None
-    return taken
 
 
 def delete_documents(collection: Collection[Document], keys: Iterable[Key], as_of: datetime) -> None:
