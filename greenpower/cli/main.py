@@ -61,9 +61,10 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run a command. What the operator has to mend is one line on stderr and exit code 2, never a traceback."""
+    """Run a command. What the operator has to repair is a line per problem on stderr and exit code 2, no traceback."""
     try:
         group(prog_name="greenpower")
     except (ConfigError, RegistryError) as error:
-        click.echo(f"greenpower: {error}", err=True)
+        for line in str(error).splitlines():
+            click.echo(f"greenpower: {line}", err=True)
         sys.exit(2)

@@ -8,7 +8,7 @@ import signal
 
 import click
 
-from greenpower.config import Settings, load_settings, run_file
+from greenpower.config import Settings, load_settings, run_file, setting_warnings
 from greenpower.stack.child import Child, part_child
 from greenpower.stack.error import EmbeddedError
 from greenpower.stack.home import env_text, generated_keys, locked, write_private
@@ -61,6 +61,8 @@ def up(simulator: bool | None, count: int) -> None:
     """Run the whole stack, with an embedded server for everything that has no address set."""
     home = load_settings().greenpower_home
     output = Output()
+    for warning in setting_warnings():
+        output.say(ME, f"warning: {warning}")
     with locked(home):
         for name in end_stale_processes(home):
             output.say(ME, f"ended {name}, left over from a run that was killed")
