@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import pytest
 import redis
 from pymongo import MongoClient
@@ -14,6 +15,10 @@ from pymongo import MongoClient
 from greenpower.config import Settings
 from greenpower.stack import Mongod, Mosquitto, Valkey
 from greenpower.stack.port import free_port
+
+# A machine that does other work beside is no reason for a test to fail.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 pytest_plugins = ("tests.sql_servers", "tests.api.energy.meter", "tests.ingest.sources.gateway")
 

@@ -4,14 +4,17 @@ What belongs here: declarations, frames and readings, parsers and the checks tha
 output. Besides the standard library it uses orjson (docs/decisions/0001).
 """
 
+from typing import Any
+
 from greenpower.datatype.claim import Dialogue, Mqtt, Tcp, is_device_id
-from greenpower.datatype.command import Answer, Command, Message, Obedience, Order, Parameter, ReadBack
+from greenpower.datatype.command import Answer, Command, Message, Order, Parameter, ReadBack, SimulatedResponse
 from greenpower.datatype.declaration import DataType, Parser
+from greenpower.datatype.deprecated import warn_renamed
 from greenpower.datatype.error import DeclarationError, FrameError
 from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.frame import Frame, Reading
 from greenpower.datatype.json import decode_object, json_parser, read_device_id
-from greenpower.datatype.json_command import JsonDialect, Phrase
+from greenpower.datatype.json_command import JsonCommand, JsonCommandFormat
 from greenpower.datatype.kind import Kind
 from greenpower.datatype.stamp import parse_epoch, parse_stamp
 from greenpower.datatype.tier import ENERGY_TIERS, NO_TIERS, STANDARD_TIERS, Tier
@@ -31,19 +34,19 @@ __all__ = [
     "Field",
     "Frame",
     "FrameError",
-    "JsonDialect",
+    "JsonCommand",
+    "JsonCommandFormat",
     "Kind",
     "Message",
     "Model",
     "Mqtt",
-    "Obedience",
     "Order",
     "Parameter",
     "Parser",
-    "Phrase",
     "ReadBack",
     "Reading",
     "Sample",
+    "SimulatedResponse",
     "Tcp",
     "Tier",
     "Wire",
@@ -57,3 +60,14 @@ __all__ = [
     "parse_stamp",
     "read_device_id",
 ]
+
+# Renamed after 0.1; they go with 0.3.
+RENAMED = {"JsonDialect": "JsonCommandFormat", "Obedience": "SimulatedResponse", "Phrase": "JsonCommand"}
+
+
+def __getattr__(name: str) -> Any:
+    """What is imported by a name that it had before."""
+    if name not in RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warn_renamed(name, RENAMED[name])
+    return globals()[RENAMED[name]]

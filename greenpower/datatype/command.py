@@ -174,9 +174,12 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Obedience:
-    """How simulated devices take commands. topics: those that a device of an id listens to. obey: from the device's id,
-    what it remembers (kept between calls) and a message to what it answers."""
+class SimulatedResponse:
+    """How simulated devices answer commands.
+
+    topics: those that a device listens to, from its id. obey: the answers of a device, from its id, its memory (kept
+    between calls) and a message.
+    """
 
     topics: Callable[[str], tuple[str, ...]]
     obey: Callable[[str, dict[str, str], Message], tuple[Message, ...]]

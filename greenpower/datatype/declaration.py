@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from greenpower.datatype.claim import Mqtt, Tcp
-from greenpower.datatype.command import NOTED, Command, Obedience
+from greenpower.datatype.command import NOTED, Command, SimulatedResponse
+from greenpower.datatype.deprecated import renamed_arguments
 from greenpower.datatype.error import DeclarationError
 from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.frame import Frame, Reading
@@ -18,6 +19,7 @@ from greenpower.datatype.wire import Wire
 Parser = Callable[[Frame], tuple[Reading, ...]]
 
 
+@renamed_arguments(obedience="simulated_response")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataType:
     """A kind of device message: what it claims, how it is read, what it measures, how it is kept.
@@ -29,7 +31,7 @@ class DataType:
     number is 0 is a zero frame, rejected. open: whether undeclared numeric keys are kept. id_in_one_part: whether of
     several messages with one stamp on a topic only one names the device. wire: how devices send a reading, the inverse
     of parse, for simulated ones; None derives it where parse reads flat JSON. commands: what can be said to a device.
-    obedience: how simulated devices take them; None: they do not listen.
+    simulated_response: how simulated devices take them; None: they do not listen.
     Raises DeclarationError.
     """
 
@@ -47,7 +49,7 @@ class DataType:
     id_in_one_part: bool = False
     wire: Wire | None = None
     commands: tuple[Command, ...] = ()
-    obedience: Obedience | None = None
+    simulated_response: SimulatedResponse | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", self.name):

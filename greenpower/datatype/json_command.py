@@ -1,4 +1,4 @@
-"""Commands as JSON over MQTT, declared: how devices are spoken to, and what is said.
+"""Commands as JSON over MQTT, declared: the format that all messages of a device share, and each command.
 
 What belongs here: devices that take a flat JSON object on a topic of their own, and answer on a topic that all share,
 repeating the id of the operation. What does not: other protocols; their `Command` has functions of its own.
@@ -13,21 +13,22 @@ from functools import partial
 from typing import Any
 
 from greenpower.datatype.claim import is_device_id
-from greenpower.datatype.command import Answer, Command, Message, Obedience, Order, ReadBack, Value
+from greenpower.datatype.command import Answer, Command, Message, Order, ReadBack, SimulatedResponse, Value
+from greenpower.datatype.deprecated import warn_renamed
 from greenpower.datatype.error import DeclarationError, FrameError
 from greenpower.datatype.frame import Frame
 from greenpower.datatype.json import decode_object
 
-SHOWN = 20
+SHOWN_CHARACTERS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Phrase:
-    """Something that is said to a device.
+class JsonCommand:
+    """One message to a device.
 
-    topic: what the device's topic begins with. answer: the topic of its answer. body: keys and texts, in which `{name}`
+    topic: the beginning of the device's topic. answer: the topic of its answer. body: keys and texts, in which `{name}`
     stands for a parameter and `{at:…}` for the time of the order. asks: of a question, the keys of its answer that hold
-    what was set, with what a simulated device says before anything was.
+    what was set, each with the value that a simulated device starts with.
     """
 
     topic: str
@@ -42,12 +43,12 @@ class Phrase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JsonDialect:
-    """What is the same in all that is said.
+class JsonCommandFormat:
+    """What all JSON commands of a kind of device have in common.
 
-    operation, device, code, detail: keys of the operation's id, and in an answer of the device's id, of how it went and
-    of the device's own words. done, failed: what `code` says. tail: that many last characters of a device's id end its
-    topics. Raises DeclarationError.
+    operation: the key of the operation's id. device, code, detail: the keys in an answer of the device's id, the result
+    and the device's own text. done, failed: the values of `code`. tail: how many last characters of the device's id end
+    its topics. Raises DeclarationError.
     """
 
     operation: str
@@ -62,27 +63,34 @@ class JsonDialect:
         if self.tail < 1:
             raise DeclarationError("tail: a device's topics end in at least one character of its id")
 
-    def command(self, name: str, title: str, phrase: Phrase, check: Phrase | None = None, **options: Any) -> Command:
-        """A command that is said in one phrase. check: the question that reads back what was set. options: the rest of
+    def command(
+        self, name: str, title: str, sent: JsonCommand, check: JsonCommand | None = None, **options: Any
+    ) -> Command:
+        """A command that is one message. check: the question that reads back what was set. options: the rest of
         `Command`. Raises DeclarationError."""
         read_back = None
         if check is not None:
-            problem = partial(_problem, phrase, check)
+            problem = partial(_problem, sent, check)
             read_back = ReadBack(build=partial(self._build, check), answer=check.answer, problem=problem)
         return Command(
             name=name,
             title=title,
-            build=partial(self._build, phrase),
-            answer=phrase.answer,
+            build=partial(self._build, sent),
+            answer=sent.answer,
             read_answer=self.read_answer,
             read_back=read_back,
             **options,
         )
 
-    def obedience(self, phrases: Iterable[Phrase]) -> Obedience:
-        """Simulated devices that understand these phrases: they keep what is set and say it when asked."""
-        known = tuple(phrases)
-        return Obedience(topics=partial(self._topics, known), obey=partial(self._obey, known))
+    def simulated_response(self, commands: Iterable[JsonCommand]) -> SimulatedResponse:
+        """Simulated devices that understand these commands: they keep what is set and answer questions about it."""
+        known = tuple(commands)
+        return SimulatedResponse(topics=partial(self._topics, known), obey=partial(self._obey, known))
+
+    def obedience(self, commands: Iterable[JsonCommand]) -> SimulatedResponse:
+        """The old name of `simulated_response`."""
+        warn_renamed("obedience()", "simulated_response()")
+        return self.simulated_response(commands)
 
     def read_answer(self, frame: Frame) -> Answer:
         """The answer in a frame. Raises FrameError: what `decode_object` raises, no-id, no-operation."""
@@ -97,53 +105,53 @@ class JsonDialect:
         detail = f"{self.code} {code}" + (f": {said}" if said else "")
         return Answer(device_id=device, operation=operation, ok=code == self.done, values=texts, detail=detail)
 
-    def _topic(self, phrase: Phrase, device_id: str) -> str:
-        return phrase.topic + device_id[-self.tail :]
+    def _topic(self, command: JsonCommand, device_id: str) -> str:
+        return command.topic + device_id[-self.tail :]
 
-    def _build(self, phrase: Phrase, order: Order) -> Message:
+    def _build(self, command: JsonCommand, order: Order) -> Message:
         known = {**order.parameters, "at": order.at}
-        body = {self.operation: order.operation, **{key: text.format_map(known) for key, text in phrase.body.items()}}
-        return Message(topic=self._topic(phrase, order.device_id), payload=json.dumps(body).encode())
+        body = {self.operation: order.operation, **{key: text.format_map(known) for key, text in command.body.items()}}
+        return Message(topic=self._topic(command, order.device_id), payload=json.dumps(body).encode())
 
-    def _topics(self, phrases: tuple[Phrase, ...], device_id: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self._topic(phrase, device_id) for phrase in phrases))
+    def _topics(self, commands: tuple[JsonCommand, ...], device_id: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._topic(command, device_id) for command in commands))
 
     def _obey(
-        self, phrases: tuple[Phrase, ...], device_id: str, memory: dict[str, str], told: Message
+        self, commands: tuple[JsonCommand, ...], device_id: str, memory: dict[str, str], told: Message
     ) -> tuple[Message, ...]:
-        heard = [phrase for phrase in phrases if self._topic(phrase, device_id) == told.topic]
+        heard = [command for command in commands if self._topic(command, device_id) == told.topic]
         try:
             asked = {key: str(value) for key, value in decode_object(told.payload).items()}
         except FrameError:
             return ()
         body = {self.device: device_id, self.operation: asked.get(self.operation, "")}
-        for phrase in heard:
-            if phrase.fixed.items() <= asked.items():
-                told_of = phrase.body.keys() - phrase.fixed.keys()
-                memory.update({_slot(phrase, key): asked.get(key, "") for key in told_of})
-                said = {key: memory.get(_slot(phrase, key), first) for key, first in phrase.asks.items()}
-                return _said(phrase, {**body, **said, self.code: self.done})
+        for command in heard:
+            if command.fixed.items() <= asked.items():
+                told_of = command.body.keys() - command.fixed.keys()
+                memory.update({_slot(command, key): asked.get(key, "") for key in told_of})
+                said = {key: memory.get(_slot(command, key), first) for key, first in command.asks.items()}
+                return _said(command, {**body, **said, self.code: self.done})
         return _said(heard[0], {**body, self.code: self.failed}) if heard else ()
 
 
-def _said(phrase: Phrase, body: Mapping[str, str]) -> tuple[Message, ...]:
-    return (Message(topic=phrase.answer, payload=json.dumps(body).encode()),)
+def _said(command: JsonCommand, body: Mapping[str, str]) -> tuple[Message, ...]:
+    return (Message(topic=command.answer, payload=json.dumps(body).encode()),)
 
 
-def _slot(phrase: Phrase, key: str) -> str:
+def _slot(command: JsonCommand, key: str) -> str:
     """Where a simulated device keeps a value: the same for a question and for what sets the answer."""
-    return " ".join((key, *sorted(phrase.fixed.values())))
+    return " ".join((key, *sorted(command.fixed.values())))
 
 
-def _problem(phrase: Phrase, check: Phrase, parameters: Mapping[str, Value], answer: Answer) -> str:
+def _problem(command: JsonCommand, check: JsonCommand, parameters: Mapping[str, Value], answer: Answer) -> str:
     """What is wrong with what was read back; empty where it is what was set."""
     for key in check.asks:
-        wanted, found = phrase.body[key].format_map(parameters), answer.values.get(key, "")
+        wanted, found = command.body[key].format_map(parameters), answer.values.get(key, "")
         if _number(found) != _number(wanted):
-            return f"the device says {found[:SHOWN]!a}, not {wanted}"
+            return f"the device says {found[:SHOWN_CHARACTERS]!a}, not {wanted}"
     return ""
 
 
 def _number(text: str) -> int | str:
     """As a number where it is one: devices write `030` for `30`."""
-    return int(text[:SHOWN]) if text.isascii() and text.isdecimal() else text
+    return int(text[:SHOWN_CHARACTERS]) if text.isascii() and text.isdecimal() else text

@@ -1,7 +1,7 @@
 """Simulated devices that do as they are told: which topics they listen to, and what they answer.
 
 What belongs here: finding the device that a message is for, and what each remembers. What does not: the connection
-(`publisher`), what the protocol says (the data type's `obedience`).
+(`publisher`), what the protocol says (the data type's `simulated_response`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Listeners:
     def __init__(self, devices: Iterable[Device]) -> None:
         self._by_topic: dict[str, Device] = {}
         self._memory: dict[str, dict[str, str]] = {}
-        for device in [device for device in devices if device.datatype.obedience is not None][:MOST_LISTENING]:
-            assert device.datatype.obedience is not None
-            self._by_topic.update(dict.fromkeys(device.datatype.obedience.topics(device.device_id), device))
+        for device in [device for device in devices if device.datatype.simulated_response is not None][:MOST_LISTENING]:
+            assert device.datatype.simulated_response is not None
+            self._by_topic.update(dict.fromkeys(device.datatype.simulated_response.topics(device.device_id), device))
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -33,8 +33,10 @@ class Listeners:
     def hear(self, topic: str, payload: bytes) -> tuple[Packet, ...]:
         """What is answered to a message."""
         device = self._by_topic.get(topic)
-        if device is None or device.datatype.obedience is None:
+        if device is None or device.datatype.simulated_response is None:
             return ()
         memory = self._memory.setdefault(device.device_id, {})
-        answers = device.datatype.obedience.obey(device.device_id, memory, Message(topic=topic, payload=payload))
+        answers = device.datatype.simulated_response.obey(
+            device.device_id, memory, Message(topic=topic, payload=payload)
+        )
         return tuple((answer.topic, answer.payload) for answer in answers)

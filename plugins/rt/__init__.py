@@ -7,7 +7,7 @@ split over packets with the same `id` and `time`.
 from functools import partial
 
 from greenpower.datatype import DataType, Field, Kind, Mqtt, json_parser, json_wire
-from plugins.rt.command import COMMANDS, OBEDIENCE
+from plugins.rt.command import COMMANDS, SIMULATED_RESPONSE
 from plugins.rt.device import IDS, MODELS
 
 volts = partial(Field, unit="V", low=0, high=1_000_000)
@@ -91,5 +91,5 @@ DATATYPE = DataType(
     stale_after=60,
     wire=json_wire(FIELDS, device="id", time="time", complete="isend", ids=IDS, models=MODELS),
     commands=COMMANDS,
-    obedience=OBEDIENCE,
+    simulated_response=SIMULATED_RESPONSE,
 )

@@ -3,20 +3,20 @@
 Source: COMPERE "MQTT communication protocol" V1.9, downlink.
 """
 
-from greenpower.datatype import Command, JsonDialect, Parameter, Phrase
+from greenpower.datatype import Command, JsonCommand, JsonCommandFormat, Parameter
 
-COMPERE = JsonDialect(operation="oprid", device="id", code="code", done="01", failed="02", detail="msg", tail=8)
+COMPERE = JsonCommandFormat(operation="oprid", device="id", code="code", done="01", failed="02", detail="msg", tail=8)
 
-CLOCK = Phrase(topic="MQTT_SETTIME_", answer="MQTT_METER_TIME_REP", body={"time": "{at:%Y%m%d%H%M%S}"})
-RELAY = Phrase(topic="MQTT_TELECTRL_", answer="MQTT_TELECTRL_REP", body={"do1": "{on:d}"})
+CLOCK = JsonCommand(topic="MQTT_SETTIME_", answer="MQTT_METER_TIME_REP", body={"time": "{at:%Y%m%d%H%M%S}"})
+RELAY = JsonCommand(topic="MQTT_TELECTRL_", answer="MQTT_TELECTRL_REP", body={"do1": "{on:d}"})
 
 
-def interval(kind: str, factory: str) -> tuple[Phrase, Phrase]:
+def interval(kind: str, factory: str) -> tuple[JsonCommand, JsonCommand]:
     """Setting an interval and asking for it. kind: which one it is, `Cmd`; factory: as meters come."""
     body = {"Cmd": kind, "types": "1"}
     return (
-        Phrase(topic="MQTT_COMMOD_SET_", answer="MQTT_COMMOD_SET_REP", body={**body, "value": "{interval}"}),
-        Phrase(topic="MQTT_COMMOD_READ_", answer="MQTT_COMMOD_READ_REP", body=body, asks={"value": factory}),
+        JsonCommand(topic="MQTT_COMMOD_SET_", answer="MQTT_COMMOD_SET_REP", body={**body, "value": "{interval}"}),
+        JsonCommand(topic="MQTT_COMMOD_READ_", answer="MQTT_COMMOD_READ_REP", body=body, asks={"value": factory}),
     )
 
 
@@ -35,4 +35,4 @@ COMMANDS: tuple[Command, ...] = (
     COMPERE.command("read_energy_interval", f"Read {REGISTERS}", READ_MINUTES),
     COMPERE.command("relay", "Switch relay 1", RELAY, parameters=(SWITCH,), expires_after=20, interlock=True),
 )
-OBEDIENCE = COMPERE.obedience((CLOCK, SET_SECONDS, READ_SECONDS, SET_MINUTES, READ_MINUTES, RELAY))
+SIMULATED_RESPONSE = COMPERE.simulated_response((CLOCK, SET_SECONDS, READ_SECONDS, SET_MINUTES, READ_MINUTES, RELAY))

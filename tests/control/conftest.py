@@ -97,9 +97,9 @@ class World:
     @property
     def obey(self) -> Obey:
         """What a simulated meter does."""
-        obedience = self.registry["rt"].obedience
-        assert obedience is not None
-        return obedience.obey
+        simulated_response = self.registry["rt"].simulated_response
+        assert simulated_response is not None
+        return simulated_response.obey
 
     def device(self, *types: str, status: DeviceStatus = DeviceStatus.ONLINE) -> tuple[int, str]:
         """A registered device: its number and its id on the wire."""
@@ -114,10 +114,10 @@ class World:
 
     def meter(self, device_id: str, obey: Obey | None = None) -> Meter:
         """A meter that listens. Close it."""
-        obedience = self.registry["rt"].obedience
-        assert obedience is not None
+        simulated_response = self.registry["rt"].simulated_response
+        assert simulated_response is not None
         broker = (self.settings.mqtt_broker, self.settings.mqtt_port)
-        return Meter(device_id, obedience.topics(device_id), obey or obedience.obey, broker)
+        return Meter(device_id, simulated_response.topics(device_id), obey or simulated_response.obey, broker)
 
     def give(self, number: int, command: str, code: int = 201, token: str | None = None, **parameters: Any) -> Any:
         """Give a command over the API."""

@@ -22,10 +22,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 @contextmanager
 def listening(world: World, folder: Path) -> Iterator[Meter]:
     """The meter listens, and a worker works."""
-    obedience = load_registry(None)["rt"].obedience
-    assert obedience is not None
+    simulated_response = load_registry(None)["rt"].simulated_response
+    assert simulated_response is not None
     with (
-        closing(Meter(METER, obedience.topics(METER), obedience.obey, world.broker)) as meter,
+        closing(Meter(METER, simulated_response.topics(METER), simulated_response.obey, world.broker)) as meter,
         Command(world.settings, "worker", folder=folder) as worker,
     ):
         yield meter

@@ -1,4 +1,4 @@
-"""A declared dialect: what is said, how answers are read, and simulated devices that understand."""
+"""Declared JSON commands: the messages, how answers are read, and simulated devices that understand."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from greenpower.datatype import (
     DeclarationError,
     Frame,
     FrameError,
-    JsonDialect,
+    JsonCommand,
+    JsonCommandFormat,
     Message,
     Order,
     Parameter,
-    Phrase,
 )
 
-VALVES = JsonDialect(operation="op", device="who", code="ok", done="yes", failed="no", detail="why", tail=4)
-SET = Phrase(topic="set/", answer="set-done", body={"part": "valve", "level": "{level}", "since": "{at:%H%M}"})
-ASK = Phrase(topic="ask/", answer="asked", body={"part": "valve"}, asks={"level": "10"})
+VALVES = JsonCommandFormat(operation="op", device="who", code="ok", done="yes", failed="no", detail="why", tail=4)
+SET = JsonCommand(topic="set/", answer="set-done", body={"part": "valve", "level": "{level}", "since": "{at:%H%M}"})
+ASK = JsonCommand(topic="ask/", answer="asked", body={"part": "valve"}, asks={"level": "10"})
 LEVEL = VALVES.command("set_level", "Set the level", SET, ASK, parameters=(Parameter("level", low=0, high=100),))
 DEVICE, OPERATION = "VALVE-0042", "1" * 32
-OBEDIENCE = VALVES.obedience((SET, ASK))
+SIMULATED_RESPONSE = VALVES.simulated_response((SET, ASK))
 
 
 def order(**parameters: int) -> Order:
@@ -35,12 +35,12 @@ def order(**parameters: int) -> Order:
 
 
 def hear(memory: dict[str, str], told: Message) -> dict[str, Any]:
-    (answer,) = OBEDIENCE.obey(DEVICE, memory, told)
+    (answer,) = SIMULATED_RESPONSE.obey(DEVICE, memory, told)
     found: dict[str, Any] = {"topic": answer.topic, **json.loads(answer.payload)}
     return found
 
 
-def test_a_phrase_is_filled_in() -> None:
+def test_a_command_is_filled_in() -> None:
     told = LEVEL.build(order(level=30))
     assert told.topic == "set/0042"
     assert json.loads(told.payload) == {"op": OPERATION, "part": "valve", "level": "30", "since": "1639"}
@@ -48,7 +48,7 @@ def test_a_phrase_is_filled_in() -> None:
 
 
 def test_a_device_that_understands_keeps_what_is_set_and_says_it() -> None:
-    assert OBEDIENCE.topics(DEVICE) == ("set/0042", "ask/0042")
+    assert SIMULATED_RESPONSE.topics(DEVICE) == ("set/0042", "ask/0042")
     assert LEVEL.read_back is not None
     memory: dict[str, str] = {}
     question = LEVEL.read_back.build(order())
@@ -62,8 +62,8 @@ def test_a_device_that_understands_keeps_what_is_set_and_says_it() -> None:
 def test_a_device_refuses_what_it_does_not_know_and_hears_nothing_else() -> None:
     other = Message(topic="ask/0042", payload=json.dumps({"op": OPERATION, "part": "pump"}).encode())
     assert hear({}, other) == {"topic": "asked", "who": DEVICE, "op": OPERATION, "ok": "no"}
-    assert OBEDIENCE.obey(DEVICE, {}, replace(other, topic="ask/0043")) == ()
-    assert OBEDIENCE.obey(DEVICE, {}, replace(other, payload=b"\xff{")) == ()
+    assert SIMULATED_RESPONSE.obey(DEVICE, {}, replace(other, topic="ask/0043")) == ()
+    assert SIMULATED_RESPONSE.obey(DEVICE, {}, replace(other, payload=b"\xff{")) == ()
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def check_commands(plugin: Plugin) -> Iterator[Problem]:
                         place=f"{shown(plugin.folder)}: {datatype.name}, command {command.name}",
                         found=fault,
                         expected="a pure message, an answer that is read or refused, a simulated device that obeys",
-                        do="make build=, read_answer=, read_back= and obedience= fit each other",
+                        do="make build=, read_answer=, read_back= and simulated_response= fit each other",
                     )
                     break
 
@@ -57,17 +57,17 @@ def _unsafe(datatype: DataType, command: Command) -> str:
 
 def _disobeyed(datatype: DataType, command: Command, told: Message, order: Order, asking: Order) -> str:
     """What is wrong with a simulated device's way to take a command; nothing where none is declared."""
-    obedience = datatype.obedience
-    if obedience is None:
+    simulated_response = datatype.simulated_response
+    if simulated_response is None:
         return ""
     steps = [(told, order, command.answer)]
     if command.read_back is not None:
         steps.append((command.read_back.build(asking), asking, command.read_back.answer))
     memory: dict[str, str] = {}
     for message, sent, topic in steps:
-        if message.topic not in obedience.topics(DEVICE):
+        if message.topic not in simulated_response.topics(DEVICE):
             return f"a simulated device does not listen to {message.topic}"
-        heard = [answer for answer in obedience.obey(DEVICE, memory, message) if answer.topic == topic]
+        heard = [answer for answer in simulated_response.obey(DEVICE, memory, message) if answer.topic == topic]
         if not heard:
             return f"a simulated device answers nothing on {topic}"
         answer = command.read_answer(Frame(topic=topic, payload=heard[0].payload))
