@@ -18,14 +18,14 @@ from greenpower.config import load_settings
 from greenpower.datatype import DeclarationError
 from greenpower.ingest.arrival import Found
 from greenpower.ingest.steps.clock import ClockRule
-from greenpower.kit.attempt import Attempt, attempt, default_topic, statistics_of
+from greenpower.kit.attempt import FrameTrial, attempt, default_topic, statistics_of
 from greenpower.kit.contract import RULES, problems
 from greenpower.kit.outcome import outcomes
 from greenpower.kit.plugin import Plugin, find_plugin, plugins_of, read_frame
 from greenpower.kit.problem import PluginError, shown
 from greenpower.kit.rules.imports import python_lines
 from greenpower.kit.rules.rate import parse_rate
-from greenpower.kit.scaffold import Plan, make_files, write_files
+from greenpower.kit.scaffold import ScaffoldPlan, make_files, write_files
 from greenpower.mongo.client import Document
 
 
@@ -41,7 +41,7 @@ def new(name: str, topic: str | None, registration: str | None, package: Path | 
     """Write a plugin that works: declaration, sample, README, test."""
     if topic and registration:
         raise click.UsageError("Either --mqtt or --tcp.")
-    plan = Plan(
+    plan = ScaffoldPlan(
         name=name, topic="" if registration else topic or f"{name}/data", registration=registration or "",
         package=package,
     )  # fmt: skip
@@ -58,7 +58,7 @@ def new(name: str, topic: str | None, registration: str | None, package: Path | 
     click.echo(f"\nNext: greenpower plugins check {name}")
 
 
-def _place(path: Path, plan: Plan) -> Path:
+def _place(path: Path, plan: ScaffoldPlan) -> Path:
     """Where a file goes: into the package, or into the tree that `plugins/` is in."""
     if plan.package is not None:
         return (plan.package / path).absolute()
@@ -132,7 +132,7 @@ def try_frame(
         sys.exit(1)
 
 
-def _show(tried: Attempt, paths: tuple[Path, ...]) -> None:
+def _show(tried: FrameTrial, paths: tuple[Path, ...]) -> None:
     datatype = tried.datatype
     units = {field.name: "" if field.unit == "1" else f" {field.unit}" for field in datatype.fields}
     click.echo(f"{datatype.name}: {datatype.title}, on {tried.arrivals[0].topic}")
@@ -167,7 +167,7 @@ def _when(item: Found) -> str:
     return f"{time}, its arrival: it has no stamp" if item.undated else f"{time}, stamped {item.stamp}"
 
 
-def _keep(plugin: Plugin, tried: Attempt, paths: tuple[Path, ...], case: str) -> None:
+def _keep(plugin: Plugin, tried: FrameTrial, paths: tuple[Path, ...], case: str) -> None:
     """Write frames and what they say as a case."""
     folder = plugin.folder / "samples" / case
     topic = tried.arrivals[0].topic

@@ -14,7 +14,7 @@ from greenpower.datatype.field import normalise
 Number = int | float
 Limits = tuple[str, float, float]
 #: the numbers within, whole or not, are what a document can hold: 64-bit integers and finite floats
-LARGEST = math.nextafter(2.0**63, 0)
+LARGEST_INTEGER = math.nextafter(2.0**63, 0)
 #: limits that nothing lies between, for keys that a closed type does not declare
 NOTHING = (math.inf, -math.inf)
 LEARNED = 10_000
@@ -37,12 +37,12 @@ class Checker:
     def __init__(self, datatype: DataType) -> None:
         self.datatype = datatype
         self._anchors = datatype.anchors
-        self._undeclared = (-LARGEST, LARGEST) if datatype.open else NOTHING
+        self._undeclared = (-LARGEST_INTEGER, LARGEST_INTEGER) if datatype.open else NOTHING
         self._limits: dict[str, Limits] = {}
         for field in datatype.fields:
             # Floats, whatever was declared: comparing them with the floats that come is half the price.
-            low = -LARGEST if field.low is None else max(float(field.low), -LARGEST)
-            high = LARGEST if field.high is None else min(float(field.high), LARGEST)
+            low = -LARGEST_INTEGER if field.low is None else max(float(field.low), -LARGEST_INTEGER)
+            high = LARGEST_INTEGER if field.high is None else min(float(field.high), LARGEST_INTEGER)
             for key in field.sources:
                 self._limits[key] = self._limits[normalise(key)] = (field.name, low, high)
         self._known: dict[str, Limits] = dict(self._limits)
@@ -91,7 +91,7 @@ class Checker:
             number = _number(value)
             if number is None:
                 why = NOT_A_NUMBER
-            elif not -LARGEST <= number <= LARGEST:
+            elif not -LARGEST_INTEGER <= number <= LARGEST_INTEGER:
                 why = NOT_FINITE if isinstance(number, float) and not math.isfinite(number) else TOO_LARGE
             elif low > high:
                 why = UNDECLARED

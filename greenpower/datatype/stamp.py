@@ -11,7 +11,7 @@ from greenpower.datatype.error import FrameError
 COMPACT = re.compile(r"[0-9]{14}")
 ISO_8601 = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T ][0-9:.,]{4,20}(Z|[+-][0-9:]{2,9})?", re.IGNORECASE)
 #: longer texts are no stamps; it also bounds what the cache holds
-LONGEST = 40
+MAX_STAMP_CHARACTERS = 40
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: outside these years a stamp cannot be moved between zones, or is no calendar date a meter can mean
 FIRST_YEAR, LAST_YEAR = 1970, 9998
@@ -20,8 +20,8 @@ LAST_MILLISECOND = (datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH) // timede
 
 def parse_stamp(text: str) -> datetime:
     """A device stamp: `YYYYMMDDhhmmss` (naive) or ISO 8601 (aware if it has an offset). Raises FrameError bad-time."""
-    if len(text) > LONGEST:
-        raise FrameError("bad-time", f"{text[:LONGEST]!a} …, {len(text)} characters")
+    if len(text) > MAX_STAMP_CHARACTERS:
+        raise FrameError("bad-time", f"{text[:MAX_STAMP_CHARACTERS]!a} …, {len(text)} characters")
     return _parse(text)
 
 

@@ -28,7 +28,7 @@ from greenpower.simulator.device import topic_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class FrameTrial:
     """What frames became.
 
     arrivals: the frames, with what was found out. found: the readings in them. stored: the documents of readings.
@@ -65,7 +65,9 @@ def default_topic(datatype: DataType) -> str:
     return f"tcp/{datatype.name}/{datatype.gateways[0].registration.replace('#', '0')}"
 
 
-def attempt(plugin: Plugin, topic: str, payloads: Iterable[bytes], rule: ClockRule, at: datetime, most: int) -> Attempt:
+def attempt(
+    plugin: Plugin, topic: str, payloads: Iterable[bytes], rule: ClockRule, at: datetime, most: int
+) -> FrameTrial:
     """Let frames come on a topic at a time (aware). most: bytes of a frame. Raises PluginError where none claims it."""
     claimed = plugin.claimed(topic)
     if not claimed:
@@ -89,7 +91,7 @@ def attempt(plugin: Plugin, topic: str, payloads: Iterable[bytes], rule: ClockRu
     stored = _stored(found, at)
     tier = next((tier for tier in datatype.tiers if tier.window is not None), None)
     buckets = {} if tier is None or tier.window is None else _buckets(stored, datatype, tier.window)
-    return Attempt(
+    return FrameTrial(
         datatype=datatype, arrivals=tuple(arrivals), found=tuple(found), stored=stored, buckets=buckets,
         resolution=RAW if tier is None else tier.resolution,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from greenpower.kit.problem import PluginError, Problem, shown
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
+class RecordedSample:
     """A case in `samples/`: frames in the order sent, and what they are expected to say."""
 
     case: str
@@ -56,14 +56,14 @@ class Plugin:
         return self.datatypes[0].name
 
     @cached_property
-    def samples(self) -> tuple[Sample, ...]:
+    def samples(self) -> tuple[RecordedSample, ...]:
         """All cases. Raises SampleError."""
         folder = self.folder / "samples"
         if not folder.is_dir():
             return ()
         return tuple(read_sample(case) for case in sorted(folder.iterdir()) if case.is_dir())
 
-    def samples_of(self, datatype: DataType) -> Iterator[Sample]:
+    def samples_of(self, datatype: DataType) -> Iterator[RecordedSample]:
         """The cases whose topic one of its types claims. Raises SampleError."""
         return (sample for sample in self.samples if datatype in [item for item, _ in self.claimed(sample.topic)])
 
@@ -129,7 +129,7 @@ def read_frame(path: Path) -> bytes:
         raise PluginError(f"{shown(path)}: not hexadecimal: {error}") from None
 
 
-def read_sample(folder: Path) -> Sample:
+def read_sample(folder: Path) -> RecordedSample:
     """A case: `frame*` in the order of their names, and `expected.json`. Raises SampleError."""
     path = folder / "expected.json"
     shape = '{"topic": "…", "readings": [{"device_id": …, "stamp": …, "complete": …, "payload": {…}}]}'
@@ -146,4 +146,4 @@ def read_sample(folder: Path) -> Sample:
                 do="run greenpower plugins try NAME FRAME for what belongs into it",
             )
         ) from None
-    return Sample(case=folder.name, folder=folder, topic=topic, frames=frames, expected=readings)
+    return RecordedSample(case=folder.name, folder=folder, topic=topic, frames=frames, expected=readings)

@@ -34,7 +34,7 @@ STAMP = datetime(2026, 11, 23, 14, 15, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ScaffoldPlan:
     """What is wanted. topic or registration: what it claims. package: the folder of a package of its own, or None."""
 
     name: str
@@ -72,7 +72,7 @@ class Plan:
         }
 
 
-def make_files(plan: Plan, known: Registry) -> Files:
+def make_files(plan: ScaffoldPlan, known: Registry) -> Files:
     """The files, by their paths below the folder that holds the plugin's own; a test is under `tests/`.
 
     Raises PluginError, DeclarationError, and RegistryError where it would claim what is claimed.

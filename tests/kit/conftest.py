@@ -12,7 +12,7 @@ import pytest
 
 from greenpower.catalog.registry import Loaded, Registry, declared_in
 from greenpower.kit.plugin import Plugin, plugins_of
-from greenpower.kit.scaffold import Plan, make_files, write_files
+from greenpower.kit.scaffold import ScaffoldPlan, make_files, write_files
 
 Make = Callable[..., Plugin]
 #: file, what is in it, what shall be in its place
@@ -35,7 +35,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
     def make(*edits: Edit, tcp: str = "", topic: str = "plant/shed") -> Plugin:
         name = f"shed_{uuid4().hex[:6]}"
-        plan = Plan(name=name, topic="" if tcp else topic, registration=tcp, package=tmp_path)
+        plan = ScaffoldPlan(name=name, topic="" if tcp else topic, registration=tcp, package=tmp_path)
         files = make_files(plan, Registry([]))
         for path, old, new in edits:
             text = files[Path(plan.module, path)]

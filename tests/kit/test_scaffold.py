@@ -16,7 +16,7 @@ from greenpower.catalog.registry import Registry, RegistryError, discover
 from greenpower.cli.main import group
 from greenpower.kit.contract import RULES
 from greenpower.kit.problem import PluginError
-from greenpower.kit.scaffold import Plan, make_files, write_files
+from greenpower.kit.scaffold import ScaffoldPlan, make_files, write_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,19 +63,19 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("plan", "said"),
     [
-        (Plan(name="Bad Name", topic="x"), "a name is of a-z"),
-        (Plan(name="class", topic="x"), "no word of Python"),
-        (Plan(name="rt", topic="x"), "two data types are named 'rt'"),
-        (Plan(name="shed", topic="MQTT_RT_DATA"), "claim the topic 'MQTT_RT_DATA'"),
-        (Plan(name="shed", topic="a/#/b"), "is not an MQTT topic filter"),
-        (Plan(name="shed", registration="GWCCCL0001"), "claim the registration packet"),
-        (Plan(name="shed", registration="##"), "4 to 48 printable ASCII"),
+        (ScaffoldPlan(name="Bad Name", topic="x"), "a name is of a-z"),
+        (ScaffoldPlan(name="class", topic="x"), "no word of Python"),
+        (ScaffoldPlan(name="rt", topic="x"), "two data types are named 'rt'"),
+        (ScaffoldPlan(name="shed", topic="MQTT_RT_DATA"), "claim the topic 'MQTT_RT_DATA'"),
+        (ScaffoldPlan(name="shed", topic="a/#/b"), "is not an MQTT topic filter"),
+        (ScaffoldPlan(name="shed", registration="GWCCCL0001"), "claim the registration packet"),
+        (ScaffoldPlan(name="shed", registration="##"), "4 to 48 printable ASCII"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_written(plan: Plan, said: str) -> None:
+def test_what_cannot_be_is_refused_before_anything_is_written(plan: ScaffoldPlan, said: str) -> None:
     with pytest.raises((PluginError, RegistryError, ValueError), match=said):
         make_files(plan, discover())
 
 
 def test_a_registry_of_nothing_is_enough() -> None:
-    assert Path("shed", "__init__.py") in make_files(Plan(name="shed", topic="shed"), Registry([]))
+    assert Path("shed", "__init__.py") in make_files(ScaffoldPlan(name="shed", topic="shed"), Registry([]))

@@ -11,7 +11,7 @@ from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, short, shown
 from greenpower.kit.rules.safety import bad_payloads
 
-AT = datetime(2026, 1, 12, 16, 39, tzinfo=UTC)
+COMMAND_TIME = datetime(2026, 1, 12, 16, 39, tzinfo=UTC)
 DEVICE = "DEVICE-12345678"
 OPERATIONS = ("0" * 31 + "1", "0" * 31 + "2")
 
@@ -34,7 +34,9 @@ def check_commands(plugin: Plugin) -> Iterator[Problem]:
 def _fault(datatype: DataType, command: Command, parameters: dict[str, Value]) -> str:
     if wrong := command.problems(parameters):
         return f"{short(parameters)} is refused: {short(wrong)}"
-    order, asking = (Order(device_id=DEVICE, operation=name, at=AT, parameters=parameters) for name in OPERATIONS)
+    order, asking = (
+        Order(device_id=DEVICE, operation=name, at=COMMAND_TIME, parameters=parameters) for name in OPERATIONS
+    )
     try:
         told = command.build(order)
         if told != command.build(order):

@@ -16,7 +16,7 @@ from greenpower.measure.spec import Spec
 
 BEGIN = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
-STEP = timedelta(minutes=15)
+SAMPLE_INTERVAL = timedelta(minutes=15)
 SAMPLES = 24
 #: the share of the greatest rate at which the register rises here
 LOAD = 0.5
@@ -31,7 +31,7 @@ def check_counters(plugin: Plugin) -> Iterator[Problem]:
 
 
 def _days(plugin: Plugin, datatype: DataType, field: Field, rate: float) -> Iterator[Problem]:
-    rise = rate * LOAD * STEP.total_seconds() / 3600
+    rise = rate * LOAD * SAMPLE_INTERVAL.total_seconds() / 3600
     plain = [rise * number for number in range(1, SAMPLES + 1)]
     half = SAMPLES // 2
     restarted = [*plain[:half], *(rise * number for number in range(SAMPLES - half))]
@@ -62,7 +62,7 @@ def _energy(datatype: DataType, name: str, values: Sequence[float]) -> float | N
     for number, value in enumerate(values):
         with suppress(FrameError):  # a 0 alone may be a zero frame
             payloads.append(checker.check({**others, name: value})[0])
-            times.append(BEGIN + STEP * number)
+            times.append(BEGIN + SAMPLE_INTERVAL * number)
     rolled = roll(
         times, payloads, begin=BEGIN, end=BEGIN + DAY, length=86_400, spec=Spec.of(datatype),
         settled_before=BEGIN + 2 * DAY,

@@ -12,19 +12,19 @@ from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, shown
 
 #: below, one core is kept busy by fewer devices than a site may have
-LEAST = 2_000
-SECONDS = 0.05
+MIN_FRAMES_PER_SECOND = 2_000
+MEASURED_SECONDS = 0.05
 
 
 def check_rate(plugin: Plugin) -> Iterator[Problem]:
     """A core parses frames faster than a site sends them."""
     for datatype in plugin.datatypes:
         rate = parse_rate(plugin, datatype)
-        if rate is not None and rate < LEAST:
+        if rate is not None and rate < MIN_FRAMES_PER_SECOND:
             yield Problem(
                 place=f"{shown(plugin.folder)}: {datatype.name}",
                 found=f"{rate:,.0f} frames a second of processor time",
-                expected=f"at least {LEAST:,}",
+                expected=f"at least {MIN_FRAMES_PER_SECOND:,}",
                 do="compile tables and patterns once, when the module is imported, not for each frame",
             )
 
@@ -41,7 +41,7 @@ def parse_rate(plugin: Plugin, datatype: DataType) -> float | None:
         return None
     checker = Checker(datatype)
     done, began = 0, process_time()
-    while (spent := process_time() - began) < SECONDS or not done:
+    while (spent := process_time() - began) < MEASURED_SECONDS or not done:
         for frame in frames:
             with suppress(FrameError):
                 for reading in datatype.parse(frame):

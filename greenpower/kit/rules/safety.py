@@ -11,7 +11,7 @@ import bson
 
 from greenpower.datatype import DataType, Frame, FrameError, is_device_id
 from greenpower.datatype.check import Checker
-from greenpower.kit.plugin import Plugin, Sample
+from greenpower.kit.plugin import Plugin, RecordedSample
 from greenpower.kit.problem import Problem, short, shown
 
 MUTATIONS = 400
@@ -71,7 +71,7 @@ def _bad_error(error: FrameError) -> str:
     return ""
 
 
-def _mutilated(known: list[tuple[bytes, Sample]], random: Random) -> Iterator[bytes]:
+def _mutilated(known: list[tuple[bytes, RecordedSample]], random: Random) -> Iterator[bytes]:
     """Frames with stretches replaced, moved or repeated, and random bytes."""
     for number in range(MUTATIONS if known else 0):
         payload = known[number % len(known)][0]

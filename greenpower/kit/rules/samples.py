@@ -9,7 +9,7 @@ from typing import Any
 
 from greenpower.datatype import DataType, Frame, FrameError
 from greenpower.kit.outcome import outcomes
-from greenpower.kit.plugin import Plugin, Sample
+from greenpower.kit.plugin import Plugin, RecordedSample
 from greenpower.kit.problem import Problem, short, shown
 
 
@@ -53,7 +53,7 @@ def _claims(plugin: Plugin) -> Iterator[str]:
         yield from (f"tcp/{datatype.name}/{claim.registration}" for claim in datatype.gateways)
 
 
-def _said(sample: Sample, datatype: DataType, device: str | None) -> Iterator[Problem]:
+def _said(sample: RecordedSample, datatype: DataType, device: str | None) -> Iterator[Problem]:
     try:
         found = [item for frame in sample.frames for item in outcomes(datatype, sample.topic, device, frame)]
     except Exception as error:  # a parser is foreign code
@@ -69,7 +69,7 @@ def _said(sample: Sample, datatype: DataType, device: str | None) -> Iterator[Pr
         )
 
 
-def _raised(sample: Sample, error: Exception) -> Problem:
+def _raised(sample: RecordedSample, error: Exception) -> Problem:
     return Problem(
         place=shown(sample.folder),
         found=f"the parser raised {type(error).__name__}: {short(str(error))}",
@@ -91,7 +91,7 @@ def _difference(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> 
     return f"{len(found)} readings", f"{len(expected)} readings"
 
 
-def _pure(sample: Sample, datatype: DataType, device: str | None) -> Iterator[Problem]:
+def _pure(sample: RecordedSample, datatype: DataType, device: str | None) -> Iterator[Problem]:
     for payload in sample.frames:
         frame = Frame(topic=sample.topic, payload=payload, device=device)
         before = copy.deepcopy(frame)

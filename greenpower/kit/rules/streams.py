@@ -15,10 +15,10 @@ from greenpower.simulator.device import CannotSimulate, Device
 from greenpower.simulator.fleet import make_fleet
 from greenpower.simulator.gateway import Gateway, Requests
 
-AT = datetime(2026, 11, 23, 13, 30, 7, tzinfo=UTC)
+SAMPLE_TIME = datetime(2026, 11, 23, 13, 30, 7, tzinfo=UTC)
 #: devices of a type, so that each model is among them, and one that is connected to nothing
 DEVICES = 8
-SPLIT = (1, 2, 3)
+SPLIT_FRAMES = (1, 2, 3)
 
 
 def check_streams(plugin: Plugin) -> Iterator[Problem]:
@@ -76,7 +76,7 @@ def _talk(gateway: Gateway, claim: Tcp, *, pieces: bool, doubled: bool) -> list[
             send(gateway.heartbeat * (2 if doubled else 1))
             while asked := requests.receive(dialogue.take_output()):
                 for request in asked:
-                    send(gateway.answer(request, AT))
+                    send(gateway.answer(request, SAMPLE_TIME))
             now += 1
     except FrameError as error:
         return [f"{error.reason}: {error.detail}".encode()]
@@ -98,7 +98,7 @@ def check_simulated(plugin: Plugin) -> Iterator[Problem]:
             )
             continue
         for device in fleet.devices:
-            for packets in SPLIT:
+            for packets in SPLIT_FRAMES:
                 if fault := _misread(datatype, device, packets):
                     yield Problem(
                         place=place,
@@ -110,7 +110,7 @@ def check_simulated(plugin: Plugin) -> Iterator[Problem]:
 
 
 def _misread(datatype: DataType, device: Device, packets: int) -> str:
-    sample = device.sample(AT)
+    sample = device.sample(SAMPLE_TIME)
     frames = device.wire.encode(type(sample)(
         device_id=sample.device_id, model=sample.model, stamp=sample.stamp, values=sample.values, packets=packets,
     ))  # fmt: skip
