@@ -13,11 +13,11 @@ from greenpower.stack.port import bind_trouble
 
 @click.command()
 def api() -> None:
-    """Serve the REST API until SIGTERM."""
+    """Serve the REST API and the dashboard."""
     settings = load_settings()
     settings.check_production()
     set_up_logging(settings.log_level, settings.log_format)
     app = create_app(settings)
     if trouble := bind_trouble(settings.api_port, settings.api_host):
-        raise ConfigError(f"API_PORT {settings.api_port} cannot be used on {settings.api_host} ({trouble})")
+        raise ConfigError(f"API_PORT={settings.api_port} cannot be used on {settings.api_host}: {trouble}")
     Server(app, settings).run()

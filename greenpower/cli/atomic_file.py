@@ -1,4 +1,4 @@
-"""Files that commands write and others read meanwhile."""
+"""Files that commands write while other programs may read them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file in one step. One that is there is replaced and keeps its mode, and its owner where we may say so.
+    """Write a file in one step. An existing file is replaced and keeps its mode, and its owner if that is allowed.
 
-    Raises OSError, and the file is as it was. Not so click's atomic file: when the disk is full it puts what it could
-    write in the other's place.
+    Raises OSError; the old file is then unchanged. (click's atomic file would replace it by a part when the disk is
+    full.)
     """
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)

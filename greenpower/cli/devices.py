@@ -1,4 +1,4 @@
-"""`greenpower devices`: what is known of the devices, and telling them something."""
+"""`greenpower devices`: the devices, their clocks and frames, and commands to them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from greenpower.mongo.schema.layout import CLOCKS, EVENTS, SEEN
 
 CLOCK_HEADINGS = ("device", "offset", "usual lag", "stuck")
 LEDGER_HEADINGS = ("type", "device", "received", *Outcome, "reasons")
-SEEN_HEADINGS = ("type", "device", "first seen", "last heard", "last reading")
+SEEN_HEADINGS = ("type", "device", "first message", "last message", "last reading")
 
 
 @click.group()
 def devices() -> None:
-    """What is known of the devices from what they sent, and what they are told."""
+    """List devices and send them commands."""
 
 
 devices.add_command(commands)
@@ -31,7 +31,10 @@ devices.add_command(tell)
 
 @devices.command()
 def clocks() -> None:
-    """Each device's clock: the offset of a wrong one, its usual lag, the stamp at which it stands."""
+    """Show the clock of each device.
+
+    Shows the offset of a wrong clock, the usual lag, and the timestamp at which a clock is stuck.
+    """
     settings = load_settings()
     with sync_client(settings) as client:
         rows = [_clock_row(document) for document in client[settings.mongo_db_name][CLOCKS].find().sort("_id")]
@@ -39,9 +42,9 @@ def clocks() -> None:
 
 
 @devices.command("list")
-@click.option("--type", "name", default=None, help="Of one data type only.")
+@click.option("--type", "name", default=None, help="Only this data type.")
 def list_(name: str | None) -> None:
-    """When each device was first and last heard, and the time of its newest reading."""
+    """List devices with their first and last message."""
     settings = load_settings()
     with sync_client(settings) as client:
         rows = [_seen_row(document) for document in read_seen(client[settings.mongo_db_name][SEEN], name)]
@@ -49,10 +52,12 @@ def list_(name: str | None) -> None:
 
 
 @devices.command()
-@click.option("--device", "device_id", default=None, help="Of one device only.")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=24.0, help="How far back (24).")
+@click.option("--device", "device_id", default=None, help="Only this device.")
+@click.option(
+    "--hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True, help="How many hours back."
+)
 def ledger(device_id: str | None, hours: float) -> None:
-    """What became of each device's frames, from the events."""
+    """Count the frames of each device by outcome."""
     settings = load_settings()
     since = datetime.now(UTC) - timedelta(hours=hours)
     with sync_client(settings) as client:

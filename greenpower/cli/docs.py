@@ -1,4 +1,4 @@
-"""`greenpower docs`: the parts of the documentation that are made from the code, checked, and written on demand."""
+"""`greenpower docs`: checks and writes the documentation that is generated from the code."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Pages = dict[Path, str]
 
 @click.group()
 def docs() -> None:
-    """Bring generated parts of the documentation up to date."""
+    """Check or write the generated documentation."""
 
 
 def readmes() -> Pages:
-    """The README files that plugins have, as they should be. Raises RegistryError where marks are missing."""
+    """The README files of plugins, as they should be. Raises RegistryError where the markers of a table are missing."""
     found = {}
     for origin, group in groupby(discover().loaded, key=lambda item: item.origin):
         datatypes = [item.datatype for item in group]
@@ -74,7 +74,7 @@ def postman_pages() -> Pages:
 
 
 def api_schema() -> dict[str, object]:
-    """The OpenAPI text of the API with the plugins that are installed, no site file and default settings."""
+    """The OpenAPI document of the API with the installed plugins, no site file and default settings."""
     from greenpower.app import create_app
 
     with tempfile.TemporaryDirectory() as home:
@@ -90,7 +90,7 @@ def api_schema() -> dict[str, object]:
 
 
 def _bring_up_to_date(name: str, pages: Pages, write: bool) -> bool:
-    """Write what is stale, or name it. Returns whether anything was left stale."""
+    """Write stale pages, or name them. Returns whether a page is still stale."""
     stale = {path: text for path, text in pages.items() if not path.is_file() or path.read_text("utf-8") != text}
     for path, text in stale.items():
         if write:
@@ -100,14 +100,14 @@ def _bring_up_to_date(name: str, pages: Pages, write: bool) -> bool:
 
 
 PARTS: dict[str, tuple[str, Callable[[], Pages]]] = {
-    "fields": ("The tables of fields in the plugins' README files.", lambda: readmes()),
+    "fields": ("Field tables in the READMEs of plugins.", lambda: readmes()),
     "types": ("docs/fields.md: every data type with its fields.", lambda: field_pages()),
     "settings": ("docs/settings.md: every setting.", lambda: settings_pages()),
     "commands": ("docs/commands.md: every command.", lambda: commands_pages()),
-    "routes": ("docs/api.md: every address of the API.", lambda: route_pages()),
-    "postman": (f"{POSTMAN}: the API for Postman.", lambda: postman_pages()),
+    "routes": ("docs/api.md: every route of the API.", lambda: route_pages()),
+    "postman": ("Postman collection of the API.", lambda: postman_pages()),
 }
-WRITE = click.option("--write", is_flag=True, help="Write what is stale; without it, name it and end with exit code 1.")
+WRITE = click.option("--write", is_flag=True, help="Write stale pages. Without it, name them and exit with status 1.")
 
 
 def _add(name: str, text: str, pages: Callable[[], Pages]) -> None:
@@ -125,7 +125,7 @@ for _name, (_text, _pages) in PARTS.items():
 @docs.command("all")
 @WRITE
 def everything(write: bool) -> None:
-    """All of these."""
+    """All of these pages."""
     left = [_bring_up_to_date(name, pages(), write) for name, (_, pages) in PARTS.items()]
     if any(left):
         sys.exit(1)

@@ -13,7 +13,7 @@ from greenpower.api.telemetry.export_format import FORMATS, NDJSON, columns_of, 
 from greenpower.api.telemetry.readings import SHOWN, SHOWN_OF_BUCKETS
 from greenpower.api.telemetry.row import presenter
 from greenpower.catalog.registry import get_registry
-from greenpower.cli.moment import Moment
+from greenpower.cli.time_option import TimeOption
 from greenpower.config import load_settings
 from greenpower.mongo.client import sync_client
 from greenpower.mongo.rollups.export import stream
@@ -23,8 +23,10 @@ from greenpower.mongo.rollups.tier_view import RAW, read_tier_views
 
 @click.command()
 @click.option("--type", "name", required=True, help="The data type.")
-@click.option("--since", type=Moment(), default=None, help="From this time on, ISO 8601; default from the beginning.")
-@click.option("--until", type=Moment(), default=None, help="Up to this time, itself included; default to the end.")
+@click.option(
+    "--since", type=TimeOption(), default=None, help="From this time on, ISO 8601; default from the beginning."
+)
+@click.option("--until", type=TimeOption(), default=None, help="Up to this time, itself included; default to the end.")
 @click.option("--device", "devices", multiple=True, help="Only this device's; may be repeated.")
 @click.option("--field", "fields", multiple=True, help="Only this value; may be repeated.")
 @click.option("--resolution", default=RAW, show_default=True, help="raw, or the length of a tier's buckets.")

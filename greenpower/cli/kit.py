@@ -13,7 +13,7 @@ import orjson
 
 from greenpower.api.http.json import encode
 from greenpower.catalog.registry import PACKAGE, RegistryError, discover
-from greenpower.cli.moment import Moment
+from greenpower.cli.time_option import TimeOption
 from greenpower.config import load_settings
 from greenpower.datatype import DeclarationError
 from greenpower.ingest.arrival import Found
@@ -31,16 +31,21 @@ from greenpower.mongo.client import Document
 
 @click.command()
 @click.argument("name")
-@click.option("--mqtt", "topic", metavar="TOPIC", help="What it claims; `+` is the device id. By default NAME/data.")
-@click.option("--tcp", "registration", metavar="REGISTRATION", help="Or: the packet of its gateways, # for a digit.")
+@click.option("--mqtt", "topic", metavar="TOPIC", help="MQTT topic; `+` stands for the device id. Default: NAME/data.")
+@click.option(
+    "--tcp",
+    "registration",
+    metavar="REGISTRATION",
+    help="Registration packet of its TCP gateways; # stands for a digit.",
+)
 @click.option(
     "--package", type=click.Path(path_type=Path), metavar="DIR",
-    help="Write it as an installable package of its own, in this folder; else as a folder in plugins/.",
+    help="Create an installable package in this folder. Default: a folder in plugins/.",
 )  # fmt: skip
 def new(name: str, topic: str | None, registration: str | None, package: Path | None) -> None:
-    """Write a plugin that works: declaration, sample, README, test."""
+    """Create a working plugin: declaration, sample, README, test."""
     if topic and registration:
-        raise click.UsageError("Either --mqtt or --tcp.")
+        raise click.UsageError("--mqtt and --tcp cannot be combined")
     plan = ScaffoldPlan(
         name=name, topic="" if registration else topic or f"{name}/data", registration=registration or "",
         package=package,
@@ -59,23 +64,24 @@ def new(name: str, topic: str | None, registration: str | None, package: Path | 
 
 
 def _place(path: Path, plan: ScaffoldPlan) -> Path:
-    """Where a file goes: into the package, or into the tree that `plugins/` is in."""
+    """Where a file goes: into the package, or beside the folder `plugins/`."""
     if plan.package is not None:
         return (plan.package / path).absolute()
     try:
         plugins = Path(import_module(PACKAGE).__path__[0])
     except ModuleNotFoundError:
-        raise PluginError(f"there is no {PACKAGE}/ here: give --package DIR") from None
+        raise PluginError(f"no folder {PACKAGE}/ here: use --package DIR") from None
     return plugins.parent / "tests" / "plugins" / path.name if path.parts[0] == "tests" else plugins / path
 
 
 @click.command()
 @click.argument("name", required=False)
 def check(name: str | None) -> None:
-    """Hold plugins, or one of them, against the rules that every plugin keeps. Ends with exit code 1 if one is broken.
+    """Check plugins against the rules for all plugins.
 
-    All that are found are looked at: folders in plugins/, and installed packages with an entry point of the group
-    greenpower.plugins. `pytest --greenpower` does the same, a test a rule.
+    Checks NAME, or every plugin that is found: folders in plugins/, and installed packages with an entry point in the
+    group greenpower.plugins. Exits with status 1 if a rule is broken. `pytest --greenpower` does the same with one test
+    per rule.
     """
     try:
         registry = discover()
@@ -106,15 +112,16 @@ def _checked(plugin: Plugin) -> bool:
 @click.command("try")
 @click.argument("name")
 @click.argument("frames", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--topic", help="Where it came on; by default the first that the plugin claims.")
-@click.option("--received", type=Moment(), help="When it came, ISO 8601; by default now.")
-@click.option("--keep", metavar="CASE", help="Keep it as a sample of this name, with what it says as expected.")
+@click.option("--topic", help="Topic of the frames. Default: the first topic of the plugin.")
+@click.option("--received", type=TimeOption(), help="Time of arrival, ISO 8601. Default: now.")
+@click.option("--keep", metavar="CASE", help="Save the frames and their result as a sample of this name.")
 def try_frame(
     name: str, frames: tuple[Path, ...], topic: str | None, received: datetime | None, keep: str | None
 ) -> None:
-    """Show what frames become: readings, what is left out and why, bucket statistics, the API's answer.
+    """Show the readings that a plugin makes of frames.
 
-    Needs no servers. A file whose name ends in .hex is hexadecimal. Ends with exit code 1 if a frame is rejected.
+    Shows the readings, ignored values with the reason, bucket statistics and the answer of the API. Needs no servers.
+    FRAMES are files; one whose name ends in .hex is hexadecimal. Exits with status 1 if a frame is rejected.
     """
     settings = load_settings()
     try:
@@ -168,7 +175,7 @@ def _when(item: Found) -> str:
 
 
 def _keep(plugin: Plugin, tried: FrameTrial, paths: tuple[Path, ...], case: str) -> None:
-    """Write frames and what they say as a case."""
+    """Save frames and their readings as a sample."""
     folder = plugin.folder / "samples" / case
     topic = tried.arrivals[0].topic
     device = dict(plugin.claimed(topic)).get(tried.datatype)
@@ -176,10 +183,10 @@ def _keep(plugin: Plugin, tried: FrameTrial, paths: tuple[Path, ...], case: str)
     readings = [item for payload in payloads for item in outcomes(tried.datatype, topic, device, payload)]
     expected = json.dumps({"topic": topic, "readings": readings}, indent=2, ensure_ascii=False) + "\n"
     if folder.exists():
-        raise PluginError(f"{shown(folder)} is there already; choose another name, or delete it")
+        raise PluginError(f"{shown(folder)} already exists: choose another name or delete it")
     folder.mkdir(parents=True)
     for number, path in enumerate(paths, 1):
         name = f"frame{path.suffix}" if len(paths) == 1 else f"frame_{number:02}{path.suffix}"
         (folder / name).write_bytes(path.read_bytes())
     (folder / "expected.json").write_text(expected, "utf-8")
-    click.echo(f"\nkept as {shown(folder)}")
+    click.echo(f"\nsaved as {shown(folder)}")

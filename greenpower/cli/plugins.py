@@ -1,4 +1,4 @@
-"""`greenpower plugins`: the data types that are loaded and all that was derived from them; commands for new ones."""
+"""`greenpower plugins`: the loaded data types with everything derived from them; commands for new plugins."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from greenpower.config import Settings, load_settings
 from greenpower.datatype import Field
 from greenpower.mongo.schema.layout import Index, retention
 
-WIDTH = 120
+TABLE_WIDTH = 120
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-@click.option("--fields/--no-fields", default=True, help="List the fields too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--fields/--no-fields", default=True, help="Include the fields.")
 @click.pass_context
 def plugins(context: click.Context, as_json: bool, fields: bool) -> None:
-    """List the data types that are loaded and all that was derived from them; write, check and try new ones."""
+    """List the loaded data types; create, check and try plugins.
+
+    The list shows everything that is derived from a declaration: collections, indexes, endpoint, jobs, fields.
+    """
     if context.invoked_subcommand is not None:
         return
     settings = load_settings()
@@ -46,7 +49,7 @@ for _command in (new, check, try_frame):
 
 
 def summary(loaded: Loaded, binding: Binding, settings: Settings) -> dict[str, Any]:
-    """A data type and what was derived from it, as it is printed."""
+    """A data type and everything derived from it, as it is printed."""
     datatype = binding.datatype
     tiers = {tier.prefix + datatype.collection: tier for tier in datatype.tiers}
     return {
@@ -110,7 +113,7 @@ def _text(item: dict[str, Any]) -> str:
         "schemas": ", ".join(item["schemas"]),
         "room": item["room"],
         "jobs": ", ".join(item["jobs"]) or "none",
-        "offline after": f"{item['stale_after_seconds']} s without a sign of life",
+        "offline after": f"{item['stale_after_seconds']} s without a message",
         "undeclared": f"numbers are {item['undeclared_numbers']}",
     }
     lines = [f"{item['name']}: {item['title']}"]
@@ -127,14 +130,14 @@ def _field_table(fields: list[dict[str, Any]]) -> str:
         limits = f"{low} … {high}" if low or high else ""
         sent = " ".join(field["sources"])
         table.add_row(field["name"], field["unit"], field["kind"], limits, field["title"], sent)
-    console = Console(width=WIDTH, color_system=None, markup=False, emoji=False, highlight=False)
+    console = Console(width=TABLE_WIDTH, color_system=None, markup=False, emoji=False, highlight=False)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(f"  {line}".rstrip() for line in capture.get().splitlines()) + "\n"
 
 
 def _duration(seconds: int) -> str:
-    """A retention as people say it."""
+    """A retention in its largest whole unit."""
     if seconds == 0:
         return "for ever"
     for length, name in ((DAY, "days"), (HOUR, "hours"), (MINUTE, "minutes")):

@@ -1,4 +1,4 @@
-"""`greenpower probe`: whether a process answers, for containers and scripts."""
+"""`greenpower probe`: the health of one process, for containers and scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from greenpower.stack.stack import SERVICES
 @click.command()
 @click.argument("name", type=click.Choice([service.name for service in SERVICES]))
 def probe(name: str) -> None:
-    """Ask a process of this machine whether it does its work. Says what is wrong, and ends with 1 then."""
+    """Check that a process on this machine is healthy.
+
+    If it is not, prints the reason and exits with status 1.
+    """
     [service] = (service for service in SERVICES if service.name == name)
     if trouble := service.trouble(load_settings(), None):
         click.echo(f"{name}: {trouble}", err=True)

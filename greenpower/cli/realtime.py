@@ -10,6 +10,6 @@ import click
 
 @click.command()
 def realtime() -> None:
-    """Serve live values over Socket.IO until SIGTERM. Several may run on one Redis."""
-    # The same process with a fresh interpreter: eventlet must come before all that this one has imported.
+    """Serve live values over Socket.IO. Several can share one Redis."""
+    # Replace this process by a fresh interpreter: eventlet must be imported before everything else.
     os.execv(sys.executable, [sys.executable, "-m", "greenpower.realtime"])

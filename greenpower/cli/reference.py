@@ -1,4 +1,4 @@
-"""Pages of reference that are made from the code: data types, settings and commands."""
+"""Reference pages that are generated from the code: data types, settings and commands."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from greenpower.datatype.table import field_table
 
 FIELDS_HEAD = """# Data types and fields
 
-Made from the declarations of the data types by `greenpower docs types --write`; do not edit. Each plugin's README has
-its wire format beside these tables.
+Generated from the declarations of the data types by `greenpower docs types --write`; do not edit. The README of each
+plugin also describes its wire format.
 """
 SETTINGS_HEAD = """# Settings
 
-Made from `greenpower/config.py` by `greenpower docs settings --write`; do not edit.
+Generated from `greenpower/config.py` by `greenpower docs settings --write`; do not edit.
 
-From the environment, else from `.env`, else from a running `greenpower up` of the same `GREENPOWER_HOME`, else the
-default. `greenpower config` prints those in force, secrets masked.
+A setting comes from the environment, else from the file `.env`, else from a running `greenpower up` with the same
+`GREENPOWER_HOME`, else it has its default. `greenpower config` prints the settings in force, with secrets masked. It
+also reports names in `.env` that are no setting. A secret can be in a file: `JWT_SIGNING_KEY_FILE=/run/secrets/key`
+stands for `JWT_SIGNING_KEY`.
 
-| setting | default | what |
+| setting | default | meaning |
 | --- | --- | --- |
 """
 COMMANDS_HEAD = """# Commands
 
-Made from the commands' own help by `greenpower docs commands --write`; do not edit.
+Generated from the help of the commands by `greenpower docs commands --write`; do not edit.
 """
 
 
@@ -42,8 +44,8 @@ def _type(datatype: DataType) -> str:
     tiers = ", ".join(f"`{collection}`" for collection in datatype.collections[1:])
     where = f"Stored in `{datatype.collection}`" + (f", summarised in {tiers}" if tiers else ", not summarised")
     return (
-        f"\n## {datatype.name}\n\n{datatype.title}. {where}. A device is offline when it was "
-        f"silent for more than {datatype.stale_after} s and 2.5 times its own interval.\n\n{field_table(datatype)}"
+        f"\n## {datatype.name}\n\n{datatype.title}. {where}. A device counts as offline after a silence of "
+        f"{datatype.stale_after} s, or of 2.5 times its usual interval if that is longer.\n\n{field_table(datatype)}"
     )
 
 
@@ -71,7 +73,7 @@ def _command(command: click.Command, context: click.Context, level: int) -> Iter
         yield f"{' '.join((command.help or '').split())}\n"
         rows = [record for item in command.params if (record := item.get_help_record(context)) and item.name != "help"]
         if rows:
-            yield "\n| option | what |\n| --- | --- |\n"
+            yield "\n| option | meaning |\n| --- | --- |\n"
             yield from (f"| `{option.replace('|', chr(92) + '|')}` | {_cell(what)} |\n" for option, what in rows)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

@@ -9,7 +9,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from greenpower.catalog.registry import Registry, get_registry
-from greenpower.cli.moment import Moment
+from greenpower.cli.time_option import TimeOption
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.ingest.replay.replay import Replay, Summary
@@ -18,8 +18,8 @@ from greenpower.mongo.client import async_client
 
 @click.command()
 @click.option("--type", "name", required=True, help="The data type whose readings are rebuilt.")
-@click.option("--since", type=Moment(), required=True, help="First timestamp, ISO 8601.")
-@click.option("--until", type=Moment(), default=None, help="First timestamp after the span; default now.")
+@click.option("--since", type=TimeOption(), required=True, help="First timestamp, ISO 8601.")
+@click.option("--until", type=TimeOption(), default=None, help="First timestamp after the span; default now.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 def replay(name: str, since: datetime, until: datetime | None, dry_run: bool) -> None:
     """Rebuild the readings of a span from all their events with today's parser."""

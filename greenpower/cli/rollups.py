@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from greenpower.catalog.registry import get_registry
-from greenpower.cli.moment import Moment
+from greenpower.cli.time_option import TimeOption
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document, sync_client
@@ -82,8 +82,8 @@ def run(names: tuple[str, ...]) -> None:
 @rollups.command()
 @click.option("--type", "name", required=True, help="The data type.")
 @click.option("--tier", "prefix", help="The tier to begin with, by its prefix; the finest unless given.")
-@click.option("--since", type=Moment(), help="First time, ISO 8601; as far back as retention goes unless given.")
-@click.option("--until", type=Moment(), help="First time after the span; now unless given.")
+@click.option("--since", type=TimeOption(), help="First time, ISO 8601; as far back as retention goes unless given.")
+@click.option("--until", type=TimeOption(), help="First time after the span; now unless given.")
 def backfill(name: str, prefix: str | None, since: datetime | None, until: datetime | None) -> None:
     """Compute a span of a tier, and of those above it, anew.
 

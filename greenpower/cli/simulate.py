@@ -25,7 +25,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 def _listed(value: str, known: list[str], what: str) -> list[str]:
     chosen = [part.strip() for part in value.split(",") if part.strip()]
     if unknown := [name for name in chosen if name not in known]:
-        raise click.UsageError(f"no {what} is called {', '.join(unknown)}; there are {', '.join(known)}")
+        raise click.UsageError(f"unknown {what} {', '.join(map(repr, unknown))}; choose from {', '.join(known)}")
     return chosen
 
 
@@ -33,20 +33,23 @@ EPILOG = "Faults:\n\n" + "\n\n".join(f"{name}: {meaning}" for name, meaning in F
 
 
 @click.command(epilog=EPILOG)
-@click.option("--devices", type=click.IntRange(1, 100_000), default=5, show_default=True, help="Devices of each type.")
-@click.option("--rate", type=POSITIVE, help="Readings a second in all; else one of each device every 5 s.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same devices.")
-@click.option("--type", "types", default="", metavar="NAME,…", help="Data types; else all that can be simulated.")
-@click.option("--faults", default="", metavar="NAME,…", help=f"What goes wrong: {', '.join(FAULTS)}.")
-@click.option("--count", type=click.IntRange(1), help="Stop after so many readings.")
-@click.option("--duration", type=POSITIVE, help="Stop after so many seconds.")
+@click.option("--devices", type=click.IntRange(1, 100_000), default=5, show_default=True, help="Devices per data type.")
+@click.option("--rate", type=POSITIVE, help="Total readings per second. Default: one per device every 5 s.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed makes the same devices."
+)
+@click.option("--type", "types", default="", metavar="NAME,…", help="Data types to simulate. Default: all that can be.")
+@click.option("--faults", default="", metavar="NAME,…", help="Faults to add; see below.")
+@click.option("--count", type=click.IntRange(1), help="Stop after this many readings.")
+@click.option("--duration", type=POSITIVE, help="Stop after this many seconds.")
 def simulate(
     devices: int, rate: float | None, seed: int, types: str, faults: str, count: int | None, duration: float | None
 ) -> None:
-    """Send readings of simulated devices, in their real wire formats: to MQTT_BROKER, and as gateways to TCP_HOST.
+    """Send readings of simulated devices.
 
-    A reading is stamped with the time at which it is sent; stamps have whole seconds, so a device sends at most one
-    reading a second. Readings that the broker or the machine cannot take in time are left out, not sent late.
+    They use the real wire formats: MQTT devices publish to MQTT_BROKER, gateways connect to TCP_HOST. Timestamps are
+    the time of sending in whole seconds, so a device sends at most one reading per second. Readings that cannot be sent
+    in time are skipped, not sent late.
     """
     settings = load_settings()
     set_up_logging(settings.log_level, settings.log_format)
@@ -54,7 +57,9 @@ def simulate(
     fleet = _fleet(types, devices, seed, settings.device_zone)
     rate = rate or len(fleet) / SECONDS_BETWEEN_READINGS
     if rate > len(fleet):
-        raise click.UsageError(f"--rate {rate:g} needs at least so many devices, and there are {len(fleet)}")
+        raise click.UsageError(
+            f"--rate {rate:g} is too high for {len(fleet)} devices: a device sends at most one reading per second"
+        )
     if fleet.devices:
         settings.need("MQTT_BROKER")
     log.info("%d devices (%s), %g readings/s, seed %d", len(fleet), ", ".join(fleet.names), rate, seed)
@@ -68,17 +73,17 @@ def simulate(
         return await Simulation(fleet, Plan(rate=rate, count=count, seconds=duration), sender, settings).run(stop)
 
     totals = asyncio.run(go())
-    befell = "".join(f", {name} {number}" for name, number in sorted(sender.counts.items()) if number)
+    faults_made = "".join(f", {name} {number}" for name, number in sorted(sender.counts.items()) if number)
     log.info(
-        "%d readings in %d packets, %d packets not acknowledged, %d readings left out%s",
-        totals.readings, totals.packets, totals.open, totals.skipped, befell,
+        "%d readings in %d packets, %d packets not acknowledged, %d readings skipped%s",
+        totals.readings, totals.packets, totals.open, totals.skipped, faults_made,
     )  # fmt: skip
 
 
 def _fleet(types: str, count: int, seed: int, zone: tzinfo) -> Fleet:
-    """The devices asked for. A type that cannot be simulated is an error if it was named, else it is left out.
+    """The requested devices. A type that cannot be simulated is an error if it was named, else it is left out.
 
-    Types without tiers send once a day or less, so they too are left out unless they are named.
+    Types without tiers send once a day or less; they are left out too unless they are named.
     """
     registry = get_registry()
     names = _listed(types, [datatype.name for datatype in registry], "data type")
@@ -94,5 +99,5 @@ def _fleet(types: str, count: int, seed: int, zone: tzinfo) -> Fleet:
             able.append(datatype)
     fleet = make_fleet(able, count, seed, zone)
     if not len(fleet):
-        raise click.UsageError("there is no data type that can be simulated")
+        raise click.UsageError("none of the data types can be simulated")
     return fleet

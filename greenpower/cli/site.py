@@ -1,4 +1,4 @@
-"""`greenpower site`: check a site file, and print what one may hold."""
+"""`greenpower site`: check a site file, and print its schema."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ from greenpower.config import ConfigError, load_settings
 
 @click.group()
 def site() -> None:
-    """The site file (GREENPOWER_SITE): topics, device ids, point and Modbus maps, ranges."""
+    """Check the site file (GREENPOWER_SITE).
+
+    It is a TOML file with topics, device ids, generator and Modbus maps, and ranges of values.
+    """
 
 
 @site.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 def check(file: Path | None) -> None:
-    """Check FILE, or the one that GREENPOWER_SITE names: one line a problem, exit code 1 if there is one."""
+    """Check a site file and print one line per problem.
+
+    Checks FILE, or the file that GREENPOWER_SITE names. Exits with status 1 if there is a problem.
+    """
     path = file or load_settings().greenpower_site
     if path is None:
-        raise ConfigError("no site file: name one, or set GREENPOWER_SITE")
+        raise ConfigError("no site file: pass FILE or set GREENPOWER_SITE")
     try:
         registry = load_registry(path)
     except RegistryError as error:
@@ -34,10 +40,10 @@ def check(file: Path | None) -> None:
         datatype = registry[name]
         claims = [claim.topic for claim in datatype.topics] + [claim.registration for claim in datatype.gateways]
         click.echo(f"{name}: {', '.join(claims)}; {len(datatype.fields)} fields")
-    click.echo(f"{path}: no problem found")
+    click.echo(f"{path}: no problems")
 
 
 @site.command()
 def schema() -> None:
-    """Print the JSON schema of a site file, for editors that check TOML by it."""
+    """Print the JSON schema of site files, for editors."""
     click.echo(json.dumps(Site.model_json_schema(), indent=2, ensure_ascii=False))

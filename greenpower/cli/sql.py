@@ -1,4 +1,4 @@
-"""The SQL database for commands: its troubles are one line."""
+"""The SQL database for commands; its errors become one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from greenpower.log import set_up_logging
 
 @contextmanager
 def sql_database(settings: Settings) -> Iterator[Flask]:
-    """Within it, the SQL database is at hand. Raises ConfigError, one line, for all its troubles."""
+    """Within it, the SQL database can be used. Raises ConfigError with one line for any error of the database."""
     set_up_logging("WARNING")
     try:
         with sql_context(settings) as app:

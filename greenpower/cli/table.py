@@ -1,4 +1,4 @@
-"""A table of text, for commands."""
+"""Tables and times as text, for commands."""
 
 from __future__ import annotations
 

@@ -40,32 +40,36 @@ from greenpower.stack.supervisor import Supervisor
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ME = "up"
-MOST_INGEST = 64
+MAX_INGEST_PROCESSES = 64
 
 
 @click.command()
 @click.option(
     "--simulator/--no-simulator",
     default=None,
-    help="Send what simulated devices measure (default: yes, in production no).",
+    help="Also run simulated devices (off in production).",
 )
 @click.option(
     "--ingest",
     "count",
-    type=click.IntRange(1, MOST_INGEST),
+    type=click.IntRange(1, MAX_INGEST_PROCESSES),
     default=1,
-    help="So many ingest processes, which share the frames of MQTT.",
+    help="Number of ingest processes; they share the MQTT frames.",
     show_default=True,
 )
 def up(simulator: bool | None, count: int) -> None:
-    """Run the whole stack, with an embedded server for everything that has no address set."""
+    """Run the whole stack on this machine.
+
+    An embedded server is started for each of MongoDB, Redis and the MQTT broker whose address is not set. Ctrl-C stops
+    everything; the data stays in GREENPOWER_HOME.
+    """
     home = load_settings().greenpower_home
     output = Output()
     for warning in setting_warnings():
         output.say(ME, f"warning: {warning}")
     with locked(home):
         for name in end_stale_processes(home):
-            output.say(ME, f"ended {name}, left over from a run that was killed")
+            output.say(ME, f"stopped {name}, left over from an earlier run that was killed")
         run_file(home).unlink(missing_ok=True)
         settings = choose_ports(load_settings())
         if simulator is None:
@@ -79,7 +83,7 @@ def up(simulator: bool | None, count: int) -> None:
 
 
 async def _run(settings: Settings, output: Output, simulator: bool, pool: tuple[PoolMember, ...]) -> None:
-    """Bring the stack up and keep it until a signal comes; a second signal kills what has not ended yet."""
+    """Start the stack and keep it running until a signal; a second signal kills what has not ended yet."""
     home = settings.greenpower_home
     stop = asyncio.Event()
     async with Supervisor(output.say, lambda pids: note_children(home, pids)) as supervisor:
@@ -91,23 +95,23 @@ async def _run(settings: Settings, output: Output, simulator: bool, pool: tuple[
 
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
-        rising = asyncio.create_task(_bring_up(supervisor, settings, output, simulator, pool))
+        starting = asyncio.create_task(_start(supervisor, settings, output, simulator, pool))
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({rising, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if rising.done():
-            rising.result()
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
         await stopping
-        if rising.cancel():
-            await asyncio.wait({rising})
+        if starting.cancel():
+            await asyncio.wait({starting})
         output.say(ME, "stopping")
 
 
-async def _bring_up(
+async def _start(
     supervisor: Supervisor, settings: Settings, output: Output, simulator: bool, pool: tuple[PoolMember, ...]
 ) -> None:
     home = settings.greenpower_home
     output.say(ME, f"starting in {home}")
-    # In a thread: it may have to fetch the broker, and a signal shall be heard meanwhile.
+    # In a thread: it may have to download the broker, and signals must be handled meanwhile.
     parts, addresses = await asyncio.to_thread(choose_parts, settings, lambda text: output.say(ME, f"warning: {text}"))
     keys = {name: key for name, key in generated_keys(home).items() if not _given(settings, name)}
     ports = {name: str(getattr(settings, name.lower())) for name, _, _ in PORTS}
@@ -119,31 +123,33 @@ async def _bring_up(
     await supervisor.start(*(part_child(part) for part in parts))
     await _init(service_child(INIT, settings, environment), output)
     write_private(run_file(home), env_text(environment))
-    gone = noted_ids(home) - {member.client_id for member in pool}
-    note_ids(home, gone | {member.client_id for member in pool})
+    retired = noted_ids(home) - {member.client_id for member in pool}
+    note_ids(home, retired | {member.client_id for member in pool})
     await supervisor.start(
         *(pool_child(member, settings, environment, shared=len(pool) > 1) for member in pool),
         *(service_child(service, settings, environment) for service in SERVICES if service is not INGEST),
     )
     if simulator:
         await supervisor.start(service_child(SIMULATOR, settings, environment))
-    for line in _ready_lines(settings, made_up="ADMIN_PASSWORD" in keys):
+    for line in _ready_lines(settings, generated="ADMIN_PASSWORD" in keys):
         output.plain(line)
-    await _drain(gone, settings, environment, output)
+    await _drain(retired, settings, environment, output)
 
 
-async def _drain(gone: set[str], settings: Settings, environment: dict[str, str], output: Output) -> None:
-    """Store what waits for ingest processes of an earlier run that this one has not; what fails waits for the next."""
-    for client_id in sorted(gone):
+async def _drain(retired: set[str], settings: Settings, environment: dict[str, str], output: Output) -> None:
+    """Store the frames that wait for ingest processes of an earlier run; a failure is tried again at the next start."""
+    for client_id in sorted(retired):
         if await run_once(drain_child(client_id, settings, environment), output.say) in (os.EX_OK, NO_SESSION):
             note_ids(settings.greenpower_home, noted_ids(settings.greenpower_home) - {client_id})
 
 
 async def _init(init: Child, output: Output) -> None:
-    """Migrations, the first administrator, indexes: before anything reads them."""
+    """Set up the databases before anything reads them: migrations, the first administrator, indexes."""
     code = await run_once(init, output.say)
     if code != os.EX_OK:
-        raise EmbeddedError(f"the databases could not be set up (`greenpower init` ended with {code}, see above)")
+        raise EmbeddedError(
+            f"the databases could not be set up: `greenpower init` failed with exit code {code}, see above"
+        )
 
 
 def _given(settings: Settings, name: str) -> bool:
@@ -151,13 +157,13 @@ def _given(settings: Settings, name: str) -> bool:
 
 
 def _typed(settings: Settings, environment: dict[str, str]) -> dict[str, object]:
-    """The values of `environment` as the settings' own types, by attribute name."""
+    """The values of `environment` in the types of the settings, by attribute name."""
     by_name = {name.lower(): value for name, value in environment.items()}
     validated = Settings.model_validate({**settings.model_dump(), **by_name})
     return {name: getattr(validated, name) for name in by_name}
 
 
-def _ready_lines(settings: Settings, *, made_up: bool) -> list[str]:
+def _ready_lines(settings: Settings, *, generated: bool) -> list[str]:
     api = f"http://{reach(settings.api_host)}:{settings.api_port}/api"
     tcp = reach(settings.tcp_host)
     addresses = {
@@ -171,7 +177,7 @@ def _ready_lines(settings: Settings, *, made_up: bool) -> list[str]:
         "ingest": f"http://{reach(settings.ingest_http_host)}:{settings.ingest_http_port}/health",
     }
     lines = ["ready  " + "  ".join(f"{what} {where}" for what, where in addresses.items() if where)]
-    if made_up:
+    if generated:
         password = settings.admin_password.get_secret_value()
-        lines.append(f"login  {settings.admin_username}  password {password}  (made up at the first start)")
+        lines.append(f"login  {settings.admin_username}  password {password}  (generated at the first start)")
     return lines

@@ -1,4 +1,4 @@
-"""`greenpower users`: who may log in, for whoever has the machine."""
+"""`greenpower users`: the users, for an administrator of the machine."""
 
 from __future__ import annotations
 
@@ -21,54 +21,54 @@ from greenpower.sql.setup import make_user
 from greenpower.sql.user import find_user
 
 ROLES = [role.value for role in RoleName]
-SECONDS = 1.0
+REDIS_SECONDS = 1.0
 
 
 @click.group()
 def users() -> None:
-    """Users: make them, give them passwords, list them."""
+    """Create users, set passwords, list users."""
 
 
 @users.command()
 @click.argument("username")
 @click.option(
-    "--role", type=click.Choice(ROLES), default=RoleName.VIEWER.value, show_default=True, help="What he may do."
+    "--role", type=click.Choice(ROLES), default=RoleName.VIEWER.value, show_default=True, help="The user's role."
 )
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
 def create(username: str, role: str, password_stdin: bool) -> None:
-    """Make a user. Asks for the password."""
+    """Create a user. Asks for the password."""
     settings = load_settings()
     with sql_database(settings):
         if find_user(username) is not None:
-            raise ConfigError(f"there is a user {username!r} already: `greenpower users passwd` gives a new password")
+            raise ConfigError(f"user {username!r} already exists; `greenpower users passwd` sets a new password")
         if not make_user(username, _password(password_stdin), RoleName(role)):
-            raise ConfigError(f"there is a user {username!r} already")
-    click.echo(f"{username} made, {role}")
+            raise ConfigError(f"user {username!r} already exists")
+    click.echo(f"created {username}, {role}")
 
 
 @users.command()
 @click.argument("username")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
 def passwd(username: str, password_stdin: bool) -> None:
-    """Give a user a new password. Ends all his logins."""
+    """Set a new password for a user. Ends all sessions of the user."""
     settings = load_settings()
     with sql_database(settings):
         user = find_user(username)
         if user is None:
-            raise ConfigError(f"there is no user {username!r}")
+            raise ConfigError(f"unknown user {username!r}")
         ended = change_user(user, password=_password(password_stdin))
         db.session.commit()
     _show_revoked(settings, ended)
-    click.echo(f"{username} has a new password, {len(ended)} logins ended")
+    click.echo(f"{username} has a new password; sessions ended: {len(ended)}")
 
 
 @users.command("list")
 def list_() -> None:
-    """List users with their roles."""
+    """List users with role and last login."""
     with sql_database(load_settings()):
         for user in db.session.scalars(select(User).order_by(User.username)):
             seen = shown_time(user.last_login_at) or "never"
-            state = "" if user.active else ", shut out"
+            state = "" if user.active else ", disabled"
             click.echo(f"{user.username}  {user.role.name}{state}  last login {seen}")
 
 
@@ -79,18 +79,21 @@ def _password(from_stdin: bool) -> str:
     else:
         password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     if not SHORTEST <= len(password) <= LONGEST:
-        raise ConfigError(f"a password has {SHORTEST} to {LONGEST} characters")
+        raise ConfigError(f"the password has {len(password)} characters; it needs {SHORTEST} to {LONGEST}")
     return password
 
 
 def _show_revoked(settings: Settings, families: list[str]) -> None:
-    """Tell the realtime gateway; where Redis is away, the worker does it later."""
+    """Tell the realtime gateway which sessions ended. If Redis is unavailable, the worker does it later."""
     if not settings.redis_address or not families:
         return
     with (
         suppress(redis.RedisError),
         redis.Redis.from_url(
-            settings.redis_address, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, decode_responses=True
+            settings.redis_address,
+            socket_timeout=REDIS_SECONDS,
+            socket_connect_timeout=REDIS_SECONDS,
+            decode_responses=True,
         ) as client,
     ):
         revocation.mirror(client, families)

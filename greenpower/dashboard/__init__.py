@@ -1,4 +1,4 @@
-"""The dashboard page: its source, what it builds to, and the blueprint that serves it.
+"""The dashboard page: its source, the built files, and the blueprint that serves them.
 
-What the page shows it asks the API and the gateway for, as any client does.
+The page gets all its data from the API and the gateway, like any other client.
 """

@@ -1,7 +1,7 @@
-"""`/`: the page as it was built, and what it must know before it can ask the API.
+"""`/`: the built page, and the configuration that it needs before it can ask the API.
 
-What belongs here: serving files. What does not: data, which the page gets from the REST API and the gateway like
-everybody else.
+What belongs here: serving files. What does not: data, which the page gets from the REST API and the gateway, like any
+other client.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from greenpower import __version__
 from greenpower.config import Settings
 
 BUILT = Path(__file__).with_name("built")
-# Names of what is built end in a hash of it.
-YEAR = 365 * 86_400
+# The names of built files contain a hash of their content.
+MAX_AGE_SECONDS = 365 * 86_400
 HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'{gateway}; "
@@ -28,9 +28,9 @@ MISSING = """<!doctype html>
 <body>
 <main>
 <h1>Green Power</h1>
-<p>The API runs. The dashboard was not built here yet; <code>make page</code> in the source folder builds it
-(docs/dashboard.md).</p>
-<p><a href="/api/docs/">The API's documentation</a></p>
+<p>The API is running, but the dashboard is not built. To build it, run <code>make page</code> in the source folder
+(see docs/dashboard.md).</p>
+<p><a href="/api/docs/">API documentation</a></p>
 </main>
 </body>
 </html>
@@ -38,9 +38,9 @@ MISSING = """<!doctype html>
 
 
 def make_blueprint(settings: Settings, built: Path = BUILT) -> Blueprint:
-    """The page. built: folder of what was built; it may come and go while the API runs."""
+    """The page. built: the folder of built files; it may appear and vanish while the API runs."""
     blueprint = Blueprint("dashboard", __name__)
-    # Behind a proxy the gateway is at the page's own origin; else beside the API, at a port of its own.
+    # Behind a proxy the gateway has the same origin as the page; else it has a port of its own beside the API.
     port = None if settings.api_trusted_proxies else settings.realtime_port
 
     @blueprint.get("/")
@@ -65,8 +65,8 @@ def make_blueprint(settings: Settings, built: Path = BUILT) -> Blueprint:
 
     @blueprint.get("/dashboard/<path:name>")
     def show_file(name: str) -> Response:
-        response = send_from_directory(built, name, max_age=YEAR)
-        response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+        response = send_from_directory(built, name, max_age=MAX_AGE_SECONDS)
+        response.headers["Cache-Control"] = f"public, max-age={MAX_AGE_SECONDS}, immutable"
         return response
 
     return blueprint

@@ -21,7 +21,7 @@ FIELDS = (
 
 DATATYPE = DataType(
     name="environment",
-    title="Environment",
+    title="Environment stations",
     endpoint="environment-data",
     collection="environment_data",
     match=(Mqtt("CCCL/PURBACHAL/ENV_01", device="CCCL_ENVIRONMENT_DEVICE_1"),),

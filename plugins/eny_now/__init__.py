@@ -74,7 +74,7 @@ wire = partial(json_wire, device="id", time="time", complete="isend", ids=IDS)
 DATATYPES = (
     meter(
         name="eny_now",
-        title="Grid energy",
+        title="Energy registers",
         endpoint="eny-now-data",
         collection="grid_eny_now_data",
         match=(Mqtt("MQTT_ENY_NOW"),),
@@ -88,7 +88,7 @@ DATATYPES = (
     # measured has it above 0, and packets of tariffs alone, which may be all 0 in good faith, do not carry it.
     meter(
         name="day_data",
-        title="Grid energy at midnight",
+        title="Energy registers at midnight",
         endpoint="day-data",
         collection="grid_day_data",
         match=(Mqtt("MQTT_DAY_DATA"),),
@@ -100,7 +100,7 @@ DATATYPES = (
     ),
     meter(
         name="eny_frz",
-        title="Grid energy, frozen",
+        title="Energy registers, frozen",
         endpoint="eny-frz-data",
         collection="grid_eny_frz_data",
         match=(Mqtt("MQTT_ENY_FRZ"),),

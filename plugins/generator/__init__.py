@@ -10,7 +10,7 @@ from plugins.generator.parser import parse
 
 DATATYPE = DataType(
     name="generator",
-    title="Generator",
+    title="Generators",
     endpoint="generator-data",
     collection="generator_data",
     match=(Mqtt("CCCL/PURBACHAL/ENM_01"),),

@@ -78,7 +78,7 @@ FIELDS = (
 
 DATATYPE = DataType(
     name="rt",
-    title="Grid power, instantaneous",
+    title="Power meters",
     endpoint="rt-data",
     collection="grid_rt_data",
     match=(

@@ -50,7 +50,7 @@ POLL = ModbusPoll(
 
 DATATYPE = DataType(
     name="solar",
-    title="Solar",
+    title="Solar meters",
     endpoint="solar-data",
     collection="solar_data",
     match=(Tcp(registration="GWCCCL####", dialogue=POLL.dialogue),),

@@ -61,7 +61,7 @@ def test_a_view_keeps_nobody_out_and_fits_a_phone(visit: Visit, name: str) -> No
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     assert serious(page) == []
     shoot(page, name)
-    page.get_by_role("button", name="Dark colours").click()
+    page.get_by_role("button", name="Dark mode").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert serious(page) == []
     shoot(page, f"{name}-dark")
@@ -78,7 +78,7 @@ def test_the_keyboard_is_enough(visitor: Visit) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(".card a")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     page.locator(".card a").first.focus()

@@ -50,7 +50,7 @@ class DataTypeSchema(ma.Schema):
     """A kind of device message."""
 
     name = ma.fields.String(required=True, metadata=describe("its name", example=TYPE))
-    title = ma.fields.String(required=True, metadata=describe("for people", example="Grid power, instantaneous"))
+    title = ma.fields.String(required=True, metadata=describe("for people", example="Power meters"))
     path = ma.fields.String(
         required=True, allow_none=True, metadata=describe("address of its readings; null: not served")
     )

@@ -1,14 +1,14 @@
-// The frame: who is logged in, where one is, and what all views share.
+// The frame of the page: the session, the view that is open, and what all views share.
 
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { forgetTypes, loadTypes } from "./data/catalogue";
-import { Live, POLL_SECONDS } from "./data/live";
+import { Realtime, POLL_SECONDS } from "./data/realtime";
 import { current, logOut, onSession, role } from "./data/session";
-import type { Parts } from "./lib/hooks";
-import { PartsContext, useHash } from "./lib/hooks";
-import { Notice } from "./lib/part";
+import type { Shared } from "./lib/hooks";
+import { SharedContext, problemOf, useHash } from "./lib/hooks";
+import { Notice } from "./lib/components";
 import { onTheme, theme, toggleTheme } from "./lib/theme";
 import { DeviceView } from "./view/device";
 import { EventsView } from "./view/events";
@@ -16,6 +16,7 @@ import { LoginView } from "./view/login";
 import { Overview } from "./view/overview";
 import { SystemView } from "./view/system";
 
+const RETRY_SECONDS = 5;
 const PLACES = [
   ["#/", "Devices"],
   ["#/events", "Events"],
@@ -29,22 +30,32 @@ export function App(): JSX.Element {
 }
 
 function Page(): JSX.Element {
-  const [parts, setParts] = useState<Parts | null>(null);
+  const [shared, setShared] = useState<Shared | null>(null);
   const [trouble, setTrouble] = useState("");
   useEffect(() => {
-    let live: Live | null = null;
+    let live: Realtime | null = null;
     let left = false;
-    loadTypes().then(
-      (types) => {
-        if (left) return;
-        live = new Live(types);
-        setParts({ types, live });
-        void live.start();
-      },
-      (error) => !left && setTrouble(String(error.message)),
-    );
+    let timer = 0;
+    const load = (): Promise<void> =>
+      loadTypes().then(
+        (types) => {
+          if (left) return;
+          live = new Realtime(types);
+          setTrouble("");
+          setShared({ types, live });
+          void live.start();
+        },
+        (error: unknown) => {
+          if (left) return;
+          const problem = problemOf(error);
+          setTrouble(problem.message);
+          if (problem.temporary) timer = window.setTimeout(() => void load(), RETRY_SECONDS * 1000);
+        },
+      );
+    void load();
     return () => {
       left = true;
+      clearTimeout(timer);
       live?.close();
       forgetTypes();
     };
@@ -52,15 +63,15 @@ function Page(): JSX.Element {
   return (
     <>
       <a class="skip" href="#content" onClick={skip}>
-        Skip to the content
+        Skip to content
       </a>
-      <Header live={parts?.live ?? null} />
+      <Header live={shared?.live ?? null} />
       <main id="content" tabIndex={-1}>
         {trouble && <Notice kind="bad">{trouble}</Notice>}
-        {parts ? (
-          <PartsContext.Provider value={parts}>
+        {shared ? (
+          <SharedContext.Provider value={shared}>
             <View />
-          </PartsContext.Provider>
+          </SharedContext.Provider>
         ) : (
           !trouble && <Notice>Loading …</Notice>
         )}
@@ -92,7 +103,7 @@ function View(): JSX.Element {
   return <Overview />;
 }
 
-function Header({ live }: { live: Live | null }): JSX.Element {
+function Header({ live }: { live: Realtime | null }): JSX.Element {
   const here = `#/${useHash().split(/[/?]/)[1] ?? ""}`;
   const [, setRound] = useState(0);
   useEffect(() => onTheme(() => setRound((old) => old + 1)), []);
@@ -115,7 +126,7 @@ function Header({ live }: { live: Live | null }): JSX.Element {
       </nav>
       <div class="tools">
         {live && <Connection live={live} />}
-        <button type="button" class="quiet" aria-label={dark ? "Light colours" : "Dark colours"} onClick={toggleTheme}>
+        <button type="button" class="quiet" aria-label={dark ? "Light mode" : "Dark mode"} onClick={toggleTheme}>
           <span aria-hidden="true">{dark ? "☀" : "☾"}</span>
         </button>
         <button type="button" class="quiet" title={`${current()?.username}, ${role()}`} onClick={() => void logOut()}>
@@ -130,13 +141,13 @@ function isHere(address: string, here: string): boolean {
   return address === "#/" ? here === "#/" || here === "#/device" : address === here;
 }
 
-function Connection({ live }: { live: Live }): JSX.Element {
+function Connection({ live }: { live: Realtime }): JSX.Element {
   const [, setRound] = useState(0);
   useEffect(() => live.onMode(() => setRound((old) => old + 1)), [live]);
   const texts = {
-    connecting: ["Connecting", "Connecting to the live values"],
-    live: ["Live", "Values are shown as they come"],
-    polling: [`Every ${POLL_SECONDS} s`, `No live connection: values are asked for every ${POLL_SECONDS} seconds`],
+    connecting: ["Connecting", "Connecting to live values"],
+    live: ["Live", "Values are shown as they arrive"],
+    polling: [`Every ${POLL_SECONDS} s`, `No live connection: values are refreshed every ${POLL_SECONDS} seconds`],
   } as const;
   const [text, title] = texts[live.mode];
   return (

@@ -1,4 +1,4 @@
-// Asking the REST API, and the shapes of its answers.
+// Requests to the REST API, and the shapes of its answers.
 
 import { token } from "./session";
 
@@ -81,6 +81,7 @@ export interface Device {
 
 export type Parameters = Record<string, string | number | boolean | undefined>;
 
+// A request that failed. status: of the answer, 0 where there was none. temporary: the same request may work later.
 export class Problem extends Error {
   readonly status: number;
 
@@ -88,6 +89,15 @@ export class Problem extends Error {
     super(message);
     this.status = status;
   }
+
+  get temporary(): boolean {
+    return this.status === 0 || this.status >= 500;
+  }
+}
+
+function failed(status: number, body: { message?: string } | null): Problem {
+  const text = status >= 500 ? `Server unavailable (${status})` : `Request failed (${status})`;
+  return new Problem(status, body?.message ?? text);
 }
 
 export async function get<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
@@ -95,23 +105,23 @@ export async function get<T>(path: string, parameters: Parameters = {}, signal?:
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value));
   const response = await asked(query.size ? `${path}?${query}` : path, { signal: signal ?? null });
   const body = await response.json().catch(() => null);
-  // What is down is told in full, so health comes with a 503.
+  // The health report comes with status 503 when a service is down.
   if (!response.ok && !(response.status === 503 && body?.parts)) {
-    throw new Problem(response.status, body?.message ?? `The server answers ${response.status}.`);
+    throw failed(response.status, body);
   }
   return body as T;
 }
 
-// A request that changes something. What its 2xx answer holds, and which of them it is.
+// A request that changes something. Returns the status and body of its 2xx answer.
 export async function send<T>(method: string, path: string, content: unknown): Promise<{ status: number; body: T }> {
   const headers = { "Content-Type": "application/json" };
   const response = await asked(path, { method, headers, body: JSON.stringify(content) });
   const body = await response.json().catch(() => null);
-  if (!response.ok) throw new Problem(response.status, body?.message ?? `The server answers ${response.status}.`);
+  if (!response.ok) throw failed(response.status, body);
   return { status: response.status, body: body as T };
 }
 
-// The answer to a request, with a token that is renewed where it has run out.
+// The answer to a request. An expired token is renewed first.
 async function asked(address: string, request: RequestInit): Promise<Response> {
   const access = await token();
   const response = await ask(address, access, request);
@@ -126,11 +136,11 @@ async function ask(address: string, access: string | null, request: RequestInit)
     return await fetch(address, { ...request, headers });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Problem(0, "The server cannot be reached.");
+    throw new Problem(0, "Cannot reach the server");
   }
 }
 
-// All entries of a list that goes on with a link, up to a number of pages.
+// All entries of a paged list, up to a number of pages.
 export async function all<T>(
   path: string,
   parameters: Parameters,

@@ -1,9 +1,9 @@
-// What is measured, as the data types declare it. Nothing here knows a type by name.
+// The measured fields, as the data types declare them. Nothing here knows a type by name.
 
 import type { DataType, Field } from "./api";
 import { get } from "./api";
 
-// Of a card's few places the first go to the values that people ask for first.
+// A card has few places: units that people look for first come first.
 const PROMINENT = ["kW", "kWh", "Wh", "rpm", "µg/m³", "V", "A", "Hz", "°C", "%", "1"];
 const PLACES = 4;
 
@@ -45,7 +45,7 @@ function byNumber(one: string, other: string): number {
   return one.localeCompare(other, "en", { numeric: true });
 }
 
-// The few values that a card shows: of each unit a total, else the first; of meters that count, what they count.
+// The few values that a card shows: per unit the total, else the first; for meters with registers, the registers.
 export function headline(type: DataType, names: Iterable<string>): Field[] {
   const fields = fieldsIn(type, names).filter((field) => field.kind !== "state" && field.kind !== "angle");
   const chosen = new Map<string, Field>();

@@ -1,4 +1,4 @@
-// Rows of the API as a chart needs them: columns, gaps, what is provisional.
+// Rows of the API as a chart needs them: columns, gaps, provisional spans.
 
 import type { Row } from "./api";
 import { all } from "./api";
@@ -10,7 +10,7 @@ export interface Line {
   high: (number | null | undefined)[] | null;
 }
 
-// times: seconds. step: seconds between two rows, 0 where that is not known. provisional: spans, in seconds.
+// times: in seconds. provisional: spans in seconds. cut: the API had more rows than are loaded here.
 export interface History {
   resolution: string;
   times: number[];
@@ -21,13 +21,13 @@ export interface History {
 }
 
 const PAGES = 6;
-// So many rows may be lost before the line is interrupted.
-const PATIENCE = 2.6;
-const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600 };
+// A gap longer than this many steps interrupts the line.
+const GAP_STEPS = 2.6;
+const UNIT_SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600 };
 
 export function stepOf(resolution: string): number {
   const [, count = "0", letter = "s"] = /^(\d+)([smh])$/.exec(resolution) ?? [];
-  return Number(count) * (SECONDS[letter] ?? 1);
+  return Number(count) * (UNIT_SECONDS[letter] ?? 1);
 }
 
 export interface Span {
@@ -62,7 +62,7 @@ export async function loadRows(
   return { rows: page.results, resolution: page.resolution ?? "raw", cut: page.next !== null };
 }
 
-// `undefined` is a value that did not come, over which the line goes on; `null` interrupts it.
+// `undefined` is a missing value: the line goes on over it. `null` interrupts the line.
 export function columns(all: Row[], fields: string[], resolution: string, cut = false): History {
   const rows = all.filter((row) => fields.some((name) => row.payload[name] !== undefined));
   const stamps = rows.map((row) => new Date(row.timestamp).getTime() / 1000);
@@ -74,7 +74,7 @@ export function columns(all: Row[], fields: string[], resolution: string, cut = 
   rows.forEach((row, number) => {
     const stamp = stamps[number]!;
     const before = stamps[number - 1];
-    if (before !== undefined && step && stamp - before > step * PATIENCE) {
+    if (before !== undefined && step && stamp - before > step * GAP_STEPS) {
       times.push(before + step);
       for (const line of lines) for (const list of [line.values, line.low, line.high]) list?.push(null);
     }

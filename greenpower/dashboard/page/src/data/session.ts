@@ -1,5 +1,5 @@
-// Who is logged in: the tokens, where they are kept, how they are renewed. A refresh token is good for one use, so tabs
-// that share it take turns; where the browser has no locks to take turns with, each tab logs in for itself.
+// The session: its tokens, where they are kept, how they are renewed. A refresh token can be used once, so tabs that
+// share it take turns. In a browser without locks, each tab has a session of its own.
 
 export interface Session {
   access: string;
@@ -49,7 +49,7 @@ export function role(): string {
   return session ? claims(session.access).role : "";
 }
 
-// Whether the user may change things: the server decides, this only spares him what would be refused.
+// Whether the user may change things. The server decides; this only hides what it would refuse.
 export function mayOperate(): boolean {
   return role() === "operator" || role() === "admin";
 }
@@ -74,7 +74,7 @@ async function post(path: string, body: unknown): Promise<Response> {
 export async function logIn(username: string, password: string): Promise<string> {
   const response = await post("/api/users/token/", { username, password });
   const body = await response.json();
-  if (!response.ok) return String(body.message ?? "That did not work.");
+  if (!response.ok) return String(body.message ?? "Login failed.");
   keep({ access: body.access, refresh: body.refresh, username });
   return "";
 }
@@ -85,8 +85,8 @@ export async function logOut(): Promise<void> {
   if (ended) await post("/api/users/token/logout/", { refresh: ended.refresh }).catch(() => undefined);
 }
 
-// An access token that is good for a while. `rejected`: one that the server did not take although it looks good.
-// Null: there is none, and none to be had without a password.
+// A valid access token. `rejected`: one that the server refused although it looks valid.
+// Null: the user has to log in.
 export async function token(rejected = ""): Promise<string | null> {
   const good = (): boolean =>
     session !== null && session.access !== rejected && claims(session.access).exp - EARLY_SECONDS > Date.now() / 1000;
@@ -97,7 +97,7 @@ export async function token(rejected = ""): Promise<string | null> {
     const response = await post("/api/users/token/refresh/", { refresh: session.refresh });
     if (response.ok) keep({ ...session, ...(await response.json()) });
     else if (response.status === 401) keep(null);
-    else throw new Error("The server does not answer.");
+    else throw new Error("Server unavailable");
     return session && session.access;
   };
   if (locks) return locks.request(KEY, turn);

@@ -1,4 +1,4 @@
-// Numbers, times and ages as people read them, in the viewer's own zone.
+// Numbers, times and ages as people read them, in the user's time zone.
 
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
@@ -19,10 +19,16 @@ export function number(value: number | null | undefined): string {
   return format.format(value);
 }
 
-// A register: all that it has, its last digits are what one compares.
+// A register with all its digits, for comparison with the meter.
 export function exact(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
   return new Intl.NumberFormat("en-GB", { maximumFractionDigits: 3 }).format(value);
+}
+
+// A number on an axis whose labels are `step` apart.
+export function tick(value: number, step: number): string {
+  const digits = Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
+  return value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 export function unit(text: string): string {
@@ -51,7 +57,7 @@ export function span(seconds: number): string {
 
 export function ago(stamp: string | number, now: number): string {
   const seconds = (now - new Date(stamp).getTime()) / 1000;
-  return seconds < 2 ? "now" : `${span(seconds)} ago`;
+  return seconds < 2 ? "just now" : `${span(seconds)} ago`;
 }
 
 export function size(text: string): string {

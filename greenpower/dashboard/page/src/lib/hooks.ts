@@ -1,23 +1,25 @@
-// What views share: the time of day that ticks, answers of the API, the parts of the page that live as long as a login.
+// Hooks that views share: the clock, answers of the API, and the objects that live as long as a session.
 
 import { createContext } from "preact";
 import { useContext, useEffect, useState } from "preact/hooks";
 
 import type { DataType } from "../data/api";
 import { Problem } from "../data/api";
-import type { Live } from "../data/live";
+import type { Realtime } from "../data/realtime";
 
-export interface Parts {
+const RETRY_SECONDS = 5;
+
+export interface Shared {
   types: DataType[];
-  live: Live;
+  live: Realtime;
 }
 
-export const PartsContext = createContext<Parts | null>(null);
+export const SharedContext = createContext<Shared | null>(null);
 
-export function useParts(): Parts {
-  const parts = useContext(PartsContext);
-  if (!parts) throw new Error("not logged in");
-  return parts;
+export function useShared(): Shared {
+  const shared = useContext(SharedContext);
+  if (!shared) throw new Error("not logged in");
+  return shared;
 }
 
 export interface Answer<T> {
@@ -26,7 +28,14 @@ export interface Answer<T> {
   loading: boolean;
 }
 
-// What `ask` answers; asked again when `keys` change and every so many seconds. What was there stays while asking.
+// An error as the problem that a view shows; a temporary one says that it is retried, which the caller then does.
+export function problemOf(error: unknown): Problem {
+  const problem = error instanceof Problem ? error : new Problem(0, error instanceof Error ? error.message : String(error));
+  return problem.temporary ? new Problem(problem.status, `${problem.message.replace(/\.$/, "")}, retrying …`) : problem;
+}
+
+// What `ask` returns. Asked again when `keys` change, every so many seconds, and some seconds after a temporary problem.
+// The last answer stays while the next is awaited.
 export function useAnswer<T>(
   ask: (signal: AbortSignal) => Promise<T>,
   keys: unknown[],
@@ -36,18 +45,23 @@ export function useAnswer<T>(
   const [round, setRound] = useState(0);
   useEffect(() => {
     const control = new AbortController();
+    let retry = 0;
     setState((old) => ({ ...old, loading: true }));
     ask(control.signal).then(
       (data) => !control.signal.aborted && setState({ data, error: null, loading: false }),
       (error) => {
         if (control.signal.aborted) return;
-        const problem = error instanceof Problem ? error : new Problem(0, String(error));
+        const problem = problemOf(error);
         setState((old) => ({ ...old, error: problem, loading: false }));
+        if (problem.temporary && !everySeconds) {
+          retry = window.setTimeout(() => setRound((old) => old + 1), RETRY_SECONDS * 1000);
+        }
       },
     );
     const timer = everySeconds && setTimeout(() => setRound((old) => old + 1), everySeconds * 1000);
     return () => {
       control.abort();
+      clearTimeout(retry);
       if (timer) clearTimeout(timer);
     };
   }, [...keys, round]);
@@ -57,7 +71,7 @@ export function useAnswer<T>(
 const tickers = new Set<() => void>();
 let ticking = 0;
 
-// The time of day in milliseconds, every second; one timer for all who look.
+// The current time in milliseconds, updated every second; one timer for all components.
 export function useNow(): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -77,9 +91,9 @@ export function useNow(): number {
   return now;
 }
 
-// Renders again at each change of a device's reading or status, as long as it is wanted, and once when it is again.
+// Renders again at each change of a device's reading or status while `wanted`, and once when `wanted` becomes true.
 export function useDevice(type: string, device: string, wanted = true): void {
-  const { live } = useParts();
+  const { live } = useShared();
   const [, setRound] = useState(0);
   useEffect(() => {
     if (!wanted) return;
@@ -96,7 +110,7 @@ const watcher = new IntersectionObserver(
   { rootMargin: "50%" },
 );
 
-// Whether an element is on the screen, or soon will be.
+// Whether an element is visible, or near the visible area.
 export function useVisible(place: { current: Element | null }): boolean {
   const [visible, setVisible] = useState(false);
   useEffect(() => {

@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, until the viewer says otherwise.
+// Light or dark: as in the system, until the user chooses.
 
 const KEY = "greenpower.theme";
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -18,7 +18,7 @@ export function applyTheme(): void {
 
 export function toggleTheme(): void {
   const next = theme() === "dark" ? "light" : "dark";
-  // What the system has anyway need not be remembered: it may change by itself in the evening.
+  // The choice that the system has anyway is not kept: the system may change it in the evening.
   if (next === (dark.matches ? "dark" : "light")) localStorage.removeItem(KEY);
   else localStorage.setItem(KEY, next);
   applyTheme();

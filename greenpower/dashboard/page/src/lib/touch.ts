@@ -1,18 +1,18 @@
-// Touch on a chart: one finger moves it along the time, two fingers stretch it. Moving up and down scrolls the page.
+// Touch on a chart: one finger moves it in time, two fingers zoom. Moving up and down scrolls the page.
 
 import type { Span } from "../data/history";
 
 export interface Touched {
-  // The span that is shown, and how wide it is drawn, in pixels from `left` of the window.
+  // The span that is shown, and where it is drawn: pixels from the left of the window, and width.
   span: () => Span;
   place: () => { left: number; width: number };
-  // Shown while fingers move; null when they are gone.
+  // Called while fingers move; null when they are lifted.
   show: (span: Span | null) => void;
   done: (span: Span) => void;
 }
 
-const LEAST_PIXELS = 6;
-const LEAST_SECONDS = 10;
+const MIN_DRAG_PIXELS = 6;
+const MIN_SPAN_SECONDS = 10;
 
 // The span in which what was below each finger at the beginning is below it now.
 export function moved(span: Span, width: number, from: number[], to: number[]): Span {
@@ -21,8 +21,8 @@ export function moved(span: Span, width: number, from: number[], to: number[]): 
     const by = (from[0]! - to[0]!) * scale;
     return { from: span.from + by, to: span.to + by };
   }
-  const apart = Math.max(Math.abs(to[1]! - to[0]!), LEAST_PIXELS);
-  const next = Math.max((scale * Math.abs(from[1]! - from[0]!)) / apart, LEAST_SECONDS / width);
+  const apart = Math.max(Math.abs(to[1]! - to[0]!), MIN_DRAG_PIXELS);
+  const next = Math.max((scale * Math.abs(from[1]! - from[0]!)) / apart, MIN_SPAN_SECONDS / width);
   const middle = span.from + ((from[0]! + from[1]!) / 2) * scale;
   const start = middle - ((to[0]! + to[1]!) / 2) * next;
   return { from: start, to: start + width * next };
@@ -44,7 +44,7 @@ export function onTouch(element: HTMLElement, touched: Touched): () => void {
     if (!begun || !event.touches.length) return;
     const here = fingers(event, begun.left);
     if (here.length !== begun.fingers.length) return begin(event);
-    if (here.length === 1 && now === null && Math.abs(here[0]! - begun.fingers[0]!) < LEAST_PIXELS) return;
+    if (here.length === 1 && now === null && Math.abs(here[0]! - begun.fingers[0]!) < MIN_DRAG_PIXELS) return;
     if (event.cancelable) event.preventDefault();
     now = moved(begun.span, begun.width, begun.fingers, here);
     touched.show(now);

@@ -1,14 +1,14 @@
-// A device in the overview. What it shows follows from its data type.
+// A device in the overview. Its data type decides which values it shows.
 
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 
 import type { DataType, Device } from "../data/api";
 import { headline } from "../data/catalogue";
-import { keyOf } from "../data/live";
+import { keyOf } from "../data/realtime";
 import { capital, exact, number, unit } from "../lib/format";
-import { useDevice, useParts, useVisible } from "../lib/hooks";
-import { Age, StatusBadge, statusOf } from "../lib/part";
+import { useDevice, useShared, useVisible } from "../lib/hooks";
+import { Age, StatusBadge, statusOf } from "../lib/components";
 import { Sparkline } from "./sparkline";
 
 interface Props {
@@ -23,8 +23,8 @@ export function addressOf(type: string, id: string): string {
 }
 
 export function Card({ type, id, device, withType }: Props): JSX.Element {
-  const { live } = useParts();
-  // Of hundreds of cards only those that can be seen follow what comes.
+  const { live } = useShared();
+  // Only visible cards are updated: there may be hundreds.
   const place = useRef<HTMLLIElement>(null);
   const visible = useVisible(place);
   useDevice(type.name, id, visible);
@@ -34,7 +34,7 @@ export function Card({ type, id, device, withType }: Props): JSX.Element {
   const [first, ...rest] = reading ? headline(type, Object.keys(reading.payload)) : [];
   const shown = useRef<[string, number] | null>(null);
   const value = first && reading?.payload[first.name];
-  // Lets the value flash, once, whenever it is another one.
+  // Flashes the value once when it changes.
   const flash = (shown.current?.[1] ?? 0) + (shown.current && shown.current[0] !== String(value) ? 1 : 0);
   shown.current = [String(value), flash];
   return (
@@ -72,16 +72,16 @@ export function Card({ type, id, device, withType }: Props): JSX.Element {
           </dl>
         </>
       ) : (
-        <p class="none">No reading yet</p>
+        <p class="none">No readings yet</p>
       )}
       <p class="foot">
         {reading ? (
           <>
-            Measured {visible && <Age stamp={reading.timestamp} />}
+            Last reading {visible && <Age stamp={reading.timestamp} />}
           </>
         ) : (
           <>
-            Heard {visible && <Age stamp={heard} />}
+            Last message {visible && <Age stamp={heard} />}
           </>
         )}
       </p>

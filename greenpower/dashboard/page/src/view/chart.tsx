@@ -1,18 +1,21 @@
-// Lines over time, drawn by uPlot: bands from least to greatest, gaps, and what is provisional.
+// Lines over time, drawn by uPlot: bands from minimum to maximum, gaps, provisional spans.
 
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 
 import type { History, Span } from "../data/history";
-import { number } from "../lib/format";
+import { tick } from "../lib/format";
 import { color, onTheme } from "../lib/theme";
 import { onTouch } from "../lib/touch";
 
 const HEIGHT = 320;
-const SHORT = 240;
-const NARROW = 560;
-const LEAST_PIXELS = 6;
+const NARROW_HEIGHT = 240;
+const NARROW_PIXELS = 560;
+const MIN_DRAG_PIXELS = 6;
+const MIN_AXIS_PIXELS = 58;
+const AXIS_MARGIN_PIXELS = 16;
+const LETTER_PIXELS = 7;
 const FONT = "12px system-ui, sans-serif";
 
 interface Props {
@@ -32,7 +35,7 @@ export function Chart(props: Props): JSX.Element {
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(props);
   latest.current = props;
-  // What fingers have moved it to, until they are gone.
+  // The span that fingers have moved it to, until they are lifted.
   const held = useRef<Span | null>(null);
   const [theme, setTheme] = useState(0);
   useEffect(() => onTheme(() => setTheme((old) => old + 1)), []);
@@ -80,7 +83,7 @@ export function Chart(props: Props): JSX.Element {
       ref={place}
       tabIndex={0}
       role="group"
-      aria-label={`${props.label}. Arrow keys move, plus and minus zoom.`}
+      aria-label={`${props.label}. Use the arrow keys to move, plus and minus to zoom.`}
       onKeyDown={(event) => {
         const action = keys[event.key];
         if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -96,13 +99,18 @@ export function Chart(props: Props): JSX.Element {
   );
 }
 
+function widthOf(_: uPlot, labels: string[] | null): number {
+  const longest = Math.max(0, ...(labels ?? []).map((label) => label.length));
+  return Math.max(MIN_AXIS_PIXELS, AXIS_MARGIN_PIXELS + longest * LETTER_PIXELS);
+}
+
 function rangeOf(span: Span): [number, number] {
   return [span.from, span.to];
 }
 
 function sizeOf(element: HTMLElement): { width: number; height: number } {
   const width = element.clientWidth || 300;
-  return { width, height: width < NARROW ? SHORT : HEIGHT };
+  return { width, height: width < NARROW_PIXELS ? NARROW_HEIGHT : HEIGHT };
 }
 
 function dataOf(history: History): uPlot.AlignedData {
@@ -141,7 +149,7 @@ function options(
     scales: { x: { time: true, range: () => rangeOf(held.current ?? latest.current.span) } },
     axes: [
       { ...axis, values: stamps, space: 76, size: 42 },
-      { ...axis, values: (_, splits) => splits.map(number), size: 58 },
+      { ...axis, values: (_, splits, __, ___, step) => splits.map((split) => tick(split, step)), size: widthOf },
     ],
     cursor: {
       drag: { x: true, y: false, setScale: false },
@@ -155,7 +163,7 @@ function options(
       setSelect: [
         (u) => {
           const { left, width } = u.select;
-          if (width < LEAST_PIXELS) return;
+          if (width < MIN_DRAG_PIXELS) return;
           latest.current.onZoom({ from: u.posToVal(left, "x"), to: u.posToVal(left + width, "x") });
           u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         },
@@ -164,7 +172,7 @@ function options(
   };
 }
 
-// Stripes behind what may change still.
+// Stripes behind provisional spans.
 function shade(u: uPlot, spans: [number, number][]): void {
   const { ctx, bbox } = u;
   ctx.save();
@@ -190,7 +198,7 @@ function shade(u: uPlot, spans: [number, number][]): void {
 
 const DAY = 86_400;
 
-// The time of day, and below it the date where that changes.
+// The time, with the date below it where that changes.
 function stamps(_: uPlot, splits: number[], __: number, ___: number, step: number): string[] {
   let before = "";
   return splits.map((split) => {

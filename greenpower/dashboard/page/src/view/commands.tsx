@@ -1,4 +1,4 @@
-// Telling a device something: a form for what its type declares, and what became of the last ones.
+// Commands to a device: a form for those that its type declares, and the results of the last ones.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -7,11 +7,11 @@ import type { Command, Page, Parameter, Value } from "../data/api";
 import { Problem, get, send } from "../data/api";
 import { capital, time, unit } from "../lib/format";
 import { useAnswer } from "../lib/hooks";
-import { Notice, Select, Trouble } from "../lib/part";
+import { Notice, Select, Trouble } from "../lib/components";
 
 const REFRESH_SECONDS = 20;
 const SOON_SECONDS = 1;
-const SHOWN = 5;
+const SHOWN_COMMANDS = 5;
 const OPEN = new Set(["queued", "sent", "answered"]);
 
 interface Given {
@@ -37,7 +37,7 @@ export function CommandPanel({ commands, id }: { commands: Command[]; id: number
   const [open, setOpen] = useState(false);
   const answer = useAnswer(
     (signal) =>
-      get<Page<Given>>(path, { page_size: SHOWN }, signal).then((page) => {
+      get<Page<Given>>(path, { page_size: SHOWN_COMMANDS }, signal).then((page) => {
         setOpen(page.results.some((given) => OPEN.has(given.state)));
         return page;
       }),
@@ -65,10 +65,10 @@ export function CommandPanel({ commands, id }: { commands: Command[]; id: number
   return (
     <section aria-labelledby="commands" class="panel">
       <h2 id="commands">Commands</h2>
-      <Trouble error={answer.error ?? trouble} what="The command" />
+      <Trouble error={answer.error ?? trouble} what="Command" />
       {pending ? (
         <div class="command">
-          <span>{`${pending.command.title}: ${textOf(pending.command, pending.parameters)}?`}</span>
+          <span>{`${pending.command.title} (${textOf(pending.command, pending.parameters)}). Send this command?`}</span>
           <button type="button" class="danger" disabled={busy} onClick={() => give(pending)}>
             Confirm
           </button>
@@ -79,7 +79,7 @@ export function CommandPanel({ commands, id }: { commands: Command[]; id: number
       ) : (
         <Form commands={commands} busy={busy} onGive={give} />
       )}
-      {answer.data && !given.length && <Notice>None was given yet.</Notice>}
+      {answer.data && !given.length && <Notice>No commands sent yet.</Notice>}
       <ul class="incidents given">
         {given.map((one) => (
           <GivenItem key={one.id} given={one} command={commands.find((command) => command.name === one.command)} />
@@ -147,13 +147,13 @@ function Input({ parameter }: { parameter: Parameter }): JSX.Element {
 function GivenItem({ given, command }: { given: Given; command: Command | undefined }): JSX.Element {
   const said = given.answer?.value;
   return (
-    <li class={given.state}>
+    <li class={given.state} data-verified={String(given.verified)}>
       <div>
         <strong>{command?.title ?? given.command}</strong>
-        <span class={`tag ${given.state}`}>{given.verified ? "done, read back" : given.state}</span>
+        <span class={`tag ${given.state}`}>{given.verified ? "done, verified" : given.state}</span>
       </div>
       <p class="sub">
-        {[command && textOf(command, given.parameters), said && `it says ${said}`, given.requested_by, time(given.created_at)]
+        {[command && textOf(command, given.parameters), said && `device answered ${said}`, given.requested_by, time(given.created_at)]
           .filter(Boolean)
           .join(", ")}
         {given.state !== "done" && given.detail && `: ${given.detail}`}
@@ -173,5 +173,5 @@ function shown(parameter: Parameter, value: Value | undefined): string {
 }
 
 function textOf(command: Command, parameters: Record<string, Value>): string {
-  return command.parameters.map((parameter) => `${parameter.title} ${shown(parameter, parameters[parameter.name])}`).join(", ");
+  return command.parameters.map((parameter) => `${parameter.title}: ${shown(parameter, parameters[parameter.name])}`).join(", ");
 }

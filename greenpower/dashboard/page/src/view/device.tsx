@@ -1,4 +1,4 @@
-// One device: its values now, its history, its energy, what befell its counters, when it came and went.
+// One device: current values, history, energy, register incidents, commands, status history.
 
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
@@ -6,11 +6,11 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { DataType, Device, Field, Page } from "../data/api";
 import { get } from "../data/api";
 import { fieldsIn, headline } from "../data/catalogue";
-import { keyOf } from "../data/live";
+import { keyOf } from "../data/realtime";
 import { mayOperate } from "../data/session";
 import { capital, exact, number, span, time, unit } from "../lib/format";
-import { useAnswer, useDevice, useParts } from "../lib/hooks";
-import { Age, Notice, StatusBadge, Trouble, statusOf } from "../lib/part";
+import { useAnswer, useDevice, useShared } from "../lib/hooks";
+import { Age, Notice, StatusBadge, Trouble, statusOf } from "../lib/components";
 import { addressOf } from "./card";
 import { CommandPanel } from "./commands";
 import { EnergyPanel } from "./energy";
@@ -18,7 +18,7 @@ import { HistoryPanel } from "./history";
 import { IncidentPanel } from "./incidents";
 import { PresencePanel } from "./presence";
 
-const FEW = 12;
+const FIRST_VALUES = 12;
 const REFRESH_SECONDS = 20;
 
 interface Props {
@@ -28,15 +28,15 @@ interface Props {
 }
 
 export function DeviceView({ type, device, query }: Props): JSX.Element {
-  const found = useParts().types.find((other) => other.name === type && other.path);
-  return found ? <Known type={found} device={device} query={query} /> : <Unknown what={`data type ${type}`} />;
+  const found = useShared().types.find((other) => other.name === type && other.path);
+  return found ? <Known type={found} device={device} query={query} /> : <NotFound what={`data type ${type}`} />;
 }
 
-function Unknown({ what }: { what: string }): JSX.Element {
+function NotFound({ what }: { what: string }): JSX.Element {
   return (
     <>
-      <h1 tabIndex={-1}>Not here</h1>
-      <Notice kind="bad">{`There is no ${what}.`}</Notice>
+      <h1 tabIndex={-1}>Not found</h1>
+      <Notice kind="bad">{`Unknown ${what}`}</Notice>
       <p>
         <a href="#/">All devices</a>
       </p>
@@ -45,7 +45,7 @@ function Unknown({ what }: { what: string }): JSX.Element {
 }
 
 function Known({ type, device, query }: { type: DataType; device: string; query: string }): JSX.Element {
-  const { types, live } = useParts();
+  const { types, live } = useShared();
   useDevice(type.name, device);
   useEffect(() => live.watch(type.name, device), [live, type, device]);
   const registry = useAnswer(
@@ -72,17 +72,17 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
       </div>
       <dl class="facts">
         <Fact name="Type">{type.title}</Fact>
-        <Fact name="Id">{device}</Fact>
+        <Fact name="ID">{device}</Fact>
         {registered?.zone && <Fact name="Zone">{registered.zone.name}</Fact>}
-        <Fact name="Measured">
+        <Fact name="Last reading">
           <Age stamp={reading?.timestamp ?? registered?.last_reading} />
         </Fact>
-        <Fact name="Last heard">
+        <Fact name="Last message">
           <Age stamp={newest(told?.last_heard, registered?.last_heard, reading?.timestamp)} />
         </Fact>
         {registered?.interval_seconds && <Fact name="Sends every">{span(registered.interval_seconds)}</Fact>}
         {others.length > 0 && (
-          <Fact name="Also">
+          <Fact name="Also sends">
             {others.map((other) => (
               <a key={other.name} href={addressOf(other.name, device)}>
                 {other.title}
@@ -91,7 +91,7 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
           </Fact>
         )}
       </dl>
-      <Trouble error={registry.error} what="The device" />
+      <Trouble error={registry.error} what="Device" />
       {reading ? (
         <>
           <NowPanel fields={[...first, ...fields.filter((field) => !first.includes(field))]} payload={reading.payload} stamp={reading.timestamp} />
@@ -100,7 +100,7 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
           {counters.length > 0 && <IncidentPanel type={type} device={device} id={registered?.id} />}
         </>
       ) : (
-        <Notice>No reading yet.</Notice>
+        <Notice>No readings yet.</Notice>
       )}
       {registered && type.commands.length > 0 && mayOperate() && (
         <CommandPanel commands={type.commands} id={registered.id} />
@@ -132,11 +132,11 @@ interface NowProps {
 
 function NowPanel({ fields, payload, stamp }: NowProps): JSX.Element {
   const [all, setAll] = useState(false);
-  const shown = all ? fields : fields.slice(0, FEW);
+  const shown = all ? fields : fields.slice(0, FIRST_VALUES);
   return (
     <section aria-labelledby="now" class="panel">
       <div class="head">
-        <h2 id="now">Now</h2>
+        <h2 id="now">Current values</h2>
         <p class="sub">{time(stamp)}</p>
       </div>
       <dl class="values">
@@ -147,9 +147,9 @@ function NowPanel({ fields, payload, stamp }: NowProps): JSX.Element {
           </div>
         ))}
       </dl>
-      {fields.length > FEW && (
+      {fields.length > FIRST_VALUES && (
         <button type="button" class="more" aria-expanded={all} onClick={() => setAll(!all)}>
-          {all ? "Fewer values" : `All ${fields.length} values`}
+          {all ? "Show fewer" : `Show all ${fields.length} values`}
         </button>
       )}
     </section>

@@ -1,4 +1,4 @@
-// What a counter counted, by hours, days and months of the viewer's own calendar.
+// Energy that a register counted, per hour, day or month in the user's time zone.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -7,10 +7,10 @@ import type { DataType, Field } from "../data/api";
 import { get } from "../data/api";
 import { ZONE, capital, exact, number, unit } from "../lib/format";
 import { useAnswer } from "../lib/hooks";
-import { Choice, Notice, Select, Trouble } from "../lib/part";
+import { Choice, Notice, Select, Trouble } from "../lib/components";
 
 const REFRESH_SECONDS = 60;
-const LABELS = 8;
+const AXIS_LABELS = 8;
 const BUCKETS = [
   ["hour", "Hours"],
   ["day", "Days"],
@@ -59,7 +59,7 @@ export function EnergyPanel({ type, device, counters }: Props): JSX.Element {
     <section aria-labelledby="energy" class="panel">
       <div class="head">
         <h2 id="energy">Energy</h2>
-        <p class="sub">by the calendar of {ZONE.replace(/_/g, " ")}</p>
+        <p class="sub">Time zone: {ZONE.replace(/_/g, " ")}</p>
       </div>
       <div class="bar">
         <Choice
@@ -73,7 +73,7 @@ export function EnergyPanel({ type, device, counters }: Props): JSX.Element {
         />
         {counters.length > 1 && (
           <Select
-            label="Counter"
+            label="Register"
             value={field.name}
             onChange={setName}
             options={counters.map((counter) => [counter.name, capital(counter.title)] as const)}
@@ -81,7 +81,7 @@ export function EnergyPanel({ type, device, counters }: Props): JSX.Element {
         )}
       </div>
       {missing ? (
-        <Notice>This server does not tell energy.</Notice>
+        <Notice>Energy totals are not available.</Notice>
       ) : (
         <Trouble error={answer.error} what="Energy" />
       )}
@@ -97,7 +97,7 @@ export function EnergyPanel({ type, device, counters }: Props): JSX.Element {
             </strong>
             <span class="sub">
               {" "}
-              of {exact(answer.data.total)} {unit(answer.data.unit)} in all
+              {`Total of the last ${stretches.length} ${bucket}s: ${exact(answer.data.total)} ${unit(answer.data.unit)}`}
             </span>
           </p>
           <Bars stretches={stretches} bucket={bucket} unitName={unit(answer.data.unit)} at={at} onPick={setPicked} />
@@ -118,7 +118,7 @@ interface BarsProps {
 
 function Bars({ stretches, bucket, unitName, at, onPick }: BarsProps): JSX.Element {
   const most = Math.max(...stretches.map((stretch) => stretch.energy ?? 0), 0) || 1;
-  const every = Math.ceil(stretches.length / LABELS);
+  const every = Math.ceil(stretches.length / AXIS_LABELS);
   const move = (event: KeyboardEvent): void => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by) return;
@@ -130,7 +130,7 @@ function Bars({ stretches, bucket, unitName, at, onPick }: BarsProps): JSX.Eleme
       class="bars"
       role="group"
       tabIndex={0}
-      aria-label="Energy as bars. Arrow keys go through them."
+      aria-label="Energy as a bar chart. Use the arrow keys to move between bars."
       onKeyDown={move}
       onPointerLeave={() => onPick(null)}
     >
@@ -164,14 +164,14 @@ function Bars({ stretches, bucket, unitName, at, onPick }: BarsProps): JSX.Eleme
 function EnergyTable({ stretches, bucket, unitName }: Omit<BarsProps, "at" | "onPick">): JSX.Element {
   return (
     <details class="table">
-      <summary>As a table</summary>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Energy as a table">
+      <summary>Show as table</summary>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Energy table">
         <table>
           <thead>
             <tr>
               <th scope="col">{capital(bucket)}</th>
               <th scope="col">Energy, {unitName}</th>
-              <th scope="col">Samples</th>
+              <th scope="col">Readings</th>
             </tr>
           </thead>
           <tbody>
@@ -192,7 +192,7 @@ function EnergyTable({ stretches, bucket, unitName }: Omit<BarsProps, "at" | "on
   );
 }
 
-// The name of a stretch. Its start is written in local time, whatever zone this browser reckons in.
+// The name of a period. Its start is in the local time of the answer, whatever zone this browser has.
 function labelOf(stretch: Stretch, bucket: Bucket, long: boolean): string {
   const [year = 0, month = 1, day = 1] = stretch.start.slice(0, 10).split("-").map(Number);
   const local = new Date(year, month - 1, day);

@@ -1,4 +1,4 @@
-// Every frame as it was received, and what became of it.
+// Every frame as it was received, with its outcome.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -6,8 +6,8 @@ import { useState } from "preact/hooks";
 import type { Page } from "../data/api";
 import { get } from "../data/api";
 import { size, time } from "../lib/format";
-import { useAnswer, useParts } from "../lib/hooks";
-import { Choice, Notice, Select, Trouble } from "../lib/part";
+import { useAnswer, useShared } from "../lib/hooks";
+import { Choice, Notice, Select, Trouble } from "../lib/components";
 import { addressOf } from "./card";
 
 const REFRESH_SECONDS = 10;
@@ -34,7 +34,7 @@ interface Event {
 }
 
 export function EventsView({ query }: { query: string }): JSX.Element {
-  const { types } = useParts();
+  const { types } = useShared();
   const given = new URLSearchParams(query);
   const [outcome, setOutcome] = useState(given.get("outcome") ?? "rejected");
   const [type, setType] = useState("");
@@ -64,14 +64,14 @@ export function EventsView({ query }: { query: string }): JSX.Element {
   return (
     <>
       <h1 tabIndex={-1}>Events</h1>
-      <p class="sub">Every frame that came, and what became of it. Newest first.</p>
+      <p class="sub">Every frame received and its outcome, newest first.</p>
       <div class="bar">
         <Choice label="Outcome" options={OUTCOMES} value={outcome as ""} onChange={change(setOutcome)} />
         <Select
           label="Type"
           value={type}
           onChange={change(setType)}
-          options={[["", "all"] as const, ...types.map((other) => [other.name, other.title] as const)]}
+          options={[["", "All types"] as const, ...types.map((other) => [other.name, other.title] as const)]}
         />
         <label class="field search">
           <span>Device</span>
@@ -79,7 +79,7 @@ export function EventsView({ query }: { query: string }): JSX.Element {
         </label>
       </div>
       <Trouble error={answer.error} what="Events" />
-      {answer.data && !events.length && <Notice>No such frame.</Notice>}
+      {answer.data && !events.length && <Notice>{`No ${outcome && `${outcome} `}frames${type || device.trim() ? " match" : ""}.`}</Notice>}
       <ul class="events" aria-busy={answer.loading}>
         {events.map((event) => (
           <li key={event.id}>
@@ -97,7 +97,7 @@ export function EventsView({ query }: { query: string }): JSX.Element {
                 </div>
                 <div>
                   <dt>Type</dt>
-                  <dd>{event.type ?? "no data type claims it"}</dd>
+                  <dd>{event.type ?? "not matched by any plugin"}</dd>
                 </div>
                 {event.reason && (
                   <div>
@@ -118,7 +118,7 @@ export function EventsView({ query }: { query: string }): JSX.Element {
                   </div>
                 )}
               </dl>
-              {leftOut(event) && <p class="sub">Left out: {leftOut(event)}</p>}
+              {leftOut(event) && <p class="sub">Ignored values: {leftOut(event)}</p>}
               <pre tabIndex={0}>{event.payload}</pre>
             </details>
           </li>

@@ -1,4 +1,4 @@
-// What a device measured: a range of time, some values of one quantity, a chart of them, and the same as a table.
+// The history of a device: a range of time, values of one quantity in a chart, and the same as a table.
 
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -6,10 +6,10 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { DataType, Field, Row } from "../data/api";
 import { headline, isTotal } from "../data/catalogue";
 import { columns, loadRows, type Span } from "../data/history";
-import { keyOf } from "../data/live";
+import { keyOf } from "../data/realtime";
 import { capital, exact, number, time, unit } from "../lib/format";
-import { useAnswer, useNow, useParts } from "../lib/hooks";
-import { Choice, Notice, Select, Trouble } from "../lib/part";
+import { useAnswer, useNow, useShared } from "../lib/hooks";
+import { Choice, Notice, Select, Trouble } from "../lib/components";
 import { Chart } from "./chart";
 import { Table } from "./table";
 
@@ -24,11 +24,11 @@ const RANGES = [
   ["31536000", "1 year"],
 ] as const;
 const COLORS = ["c1", "c2", "c3", "c4", "c5", "c6"];
-const AT_FIRST = 3;
-const SHORTEST = 10;
-const LONGEST = 5 * 366 * 86_400;
+const FIRST_LINES = 3;
+const MIN_RANGE_SECONDS = 10;
+const MAX_RANGE_SECONDS = 5 * 366 * 86_400;
 
-// A range up to now and so long, or one that stands still.
+// A range of some length that ends now, or a fixed one.
 type Range = { last: number } | Span;
 
 interface Props {
@@ -53,7 +53,7 @@ export function HistoryPanel({ type, device, fields, query }: Props): JSX.Elemen
   const now = useNow();
   const rolls = "last" in range;
   const every = isLive ? 60 : rolls ? Math.max(10, Math.min(300, range.last / 360)) : 0;
-  // What stands still is asked for once; what ends now moves on with each answer, and while live with each second.
+  // A fixed range is loaded once. One that ends now is loaded again and again, and moves every second while live.
   const asked = useRef<Span>({ from: 0, to: 0 });
   const answer = useAnswer(
     (signal) => {
@@ -85,7 +85,7 @@ export function HistoryPanel({ type, device, fields, query }: Props): JSX.Elemen
     else go({ from: span.from + by, to: span.to + by });
   };
   const scale = (factor: number): void => {
-    const length = Math.min(LONGEST, Math.max(SHORTEST, (span.to - span.from) * factor));
+    const length = Math.min(MAX_RANGE_SECONDS, Math.max(MIN_RANGE_SECONDS, (span.to - span.from) * factor));
     if (rolls) return go({ last: length });
     const middle = (span.from + span.to) / 2;
     go({ from: middle - length / 2, to: Math.min(middle + length / 2, Date.now() / 1000) });
@@ -93,9 +93,9 @@ export function HistoryPanel({ type, device, fields, query }: Props): JSX.Elemen
   const zoom = (to: Span): void => {
     if (to.to - to.from >= 1) go(to);
   };
-  // Where fingers have moved it to: not beyond now, where it goes on by itself.
+  // Where fingers have moved it to. It ends at now at the latest, and then follows the time.
   const place = (to: Span): void => {
-    const length = Math.min(LONGEST, Math.max(SHORTEST, to.to - to.from));
+    const length = Math.min(MAX_RANGE_SECONDS, Math.max(MIN_RANGE_SECONDS, to.to - to.from));
     if (to.to >= Date.now() / 1000) go({ last: length });
     else go({ from: to.to - length, to: to.to });
   };
@@ -111,7 +111,7 @@ export function HistoryPanel({ type, device, fields, query }: Props): JSX.Elemen
       <div class="head">
         <h2 id="history">History</h2>
         <p class="sub" role="status" data-resolution={answer.data?.resolution} aria-busy={answer.loading}>
-          {describe(history.resolution, answer.data === null)}
+          {describe(history.resolution, members[0]?.kind === "counter", answer.data === null)}
         </p>
       </div>
       <div class="bar">
@@ -141,8 +141,8 @@ export function HistoryPanel({ type, device, fields, query }: Props): JSX.Elemen
         onScale={scale}
         onPoint={setPoint}
       />
-      {answer.data && !history.times.length && <Notice>Nothing was measured in this time.</Notice>}
-      {history.cut && <Notice>This is too much to show at once: zoom in for what is missing at the end.</Notice>}
+      {answer.data && !history.times.length && <Notice>No readings in this period.</Notice>}
+      {history.cut && <Notice>Too many points; the end is cut off. Zoom in.</Notice>}
       <p class="sub at">{at >= 0 && history.times[at] !== undefined ? time(history.times[at]! * 1000) : " "}</p>
       <div class="legend" role="group" aria-label="Values in the chart">
         {members.map((field, place) => {
@@ -159,7 +159,7 @@ export function HistoryPanel({ type, device, fields, query }: Props): JSX.Elemen
       </div>
       {history.provisional.length > 0 && (
         <p class="sub provisional">
-          <span class="key stripes" aria-hidden="true" /> provisional: may change still
+          <span class="key stripes" aria-hidden="true" /> provisional: may still change
         </p>
       )}
       <Table rows={history.rows} fields={shown} />
@@ -175,7 +175,7 @@ function readRange(query: string): Range {
   const given = new URLSearchParams(query);
   const [last, from, to] = ["last", "from", "to"].map((name) => Number(given.get(name)));
   if (from && to && to > from) return { from, to };
-  return { last: last && last >= SHORTEST && last <= LONGEST ? last : 86_400 };
+  return { last: last && last >= MIN_RANGE_SECONDS && last <= MAX_RANGE_SECONDS ? last : 86_400 };
 }
 
 function spanOf(range: Range): Span {
@@ -183,7 +183,7 @@ function spanOf(range: Range): Span {
   return "last" in range ? { from: now - range.last, to: now } : range;
 }
 
-// Fields that are drawn on one scale: those of one unit and kind. States are no curves.
+// Fields that share a scale: those of one unit and kind. States are not drawn.
 function group(fields: Field[], first: Field[]): [string, Field[]][] {
   const groups = new Map<string, Field[]>(first.slice(0, 1).map((field) => [quantityOf(field), []]));
   for (const field of fields) {
@@ -201,16 +201,16 @@ function quantityOf(field: Field): string {
   return field.kind === "counter" ? `${what}, register` : what;
 }
 
-// A register dwarfs the others; of what is measured by phase, the total says most.
+// The lines that are shown first: one register, else the totals, else the first few.
 function firstOf(members: Field[]): string[] {
   const totals = members.filter(isTotal);
-  const first = members[0]?.kind === "counter" ? members.slice(0, 1) : totals.length ? totals : members.slice(0, AT_FIRST);
+  const first = members[0]?.kind === "counter" ? members.slice(0, 1) : totals.length ? totals : members.slice(0, FIRST_LINES);
   return first.map((field) => field.name);
 }
 
-// The readings that came since the panel was opened.
+// The readings that arrived since the panel was opened.
 function useFresh(type: string, device: string, wanted: boolean): Row[] {
-  const { live } = useParts();
+  const { live } = useShared();
   const [rows, setRows] = useState<Row[]>([]);
   useEffect(() => {
     setRows([]);
@@ -230,9 +230,14 @@ function useFresh(type: string, device: string, wanted: boolean): Row[] {
   return rows;
 }
 
-function describe(resolution: string, waiting: boolean): string {
+const UNIT_NAMES: Record<string, string> = { s: "second", m: "minute", h: "hour" };
+
+function describe(resolution: string, counters: boolean, waiting: boolean): string {
   if (waiting) return "Loading …";
-  return resolution === "raw" ? "as measured" : `means of ${resolution}, bands from least to greatest`;
+  const [, count, letter = ""] = /^(\d+)([smh])$/.exec(resolution) ?? [];
+  if (!count) return "All readings";
+  const step = `${count}-${UNIT_NAMES[letter]}`;
+  return counters ? `Register at the end of each ${step} step` : `${step} averages; band: minimum to maximum`;
 }
 
 function valueAt(

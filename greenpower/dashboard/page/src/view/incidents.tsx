@@ -1,4 +1,4 @@
-// What befell a device's counters: resets, steps that cannot be, exchanged meters.
+// Incidents of a device's registers: resets, suspicious jumps, replaced meters.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -9,17 +9,17 @@ import { fieldOf } from "../data/catalogue";
 import { mayOperate } from "../data/session";
 import { capital, exact, time, unit } from "../lib/format";
 import { useAnswer } from "../lib/hooks";
-import { Notice, Trouble } from "../lib/part";
+import { Notice, Trouble } from "../lib/components";
 
 const REFRESH_SECONDS = 60;
-const SHOWN = 20;
+const SHOWN_INCIDENTS = 20;
 const NAMES: Record<string, string> = {
-  dip: "Dip: a low value, taken back",
-  reset: "Reset: it began again from 0",
-  rollover: "Rollover: it passed its end",
-  suspect_step: "Suspect step: it rose by more than can be",
-  suspect_restart: "Suspect restart: it began again at more than can be",
-  swap: "Another meter",
+  dip: "Dip: a short fall, not counted",
+  reset: "Reset: restarted from 0",
+  rollover: "Rollover: passed its highest value and restarted from 0",
+  suspect_step: "Suspicious jump: more than this meter can measure",
+  suspect_restart: "Suspicious restart: at a higher value than possible",
+  swap: "Meter replaced",
 };
 
 interface Incident {
@@ -33,17 +33,17 @@ interface Incident {
   status: string;
 }
 
-// A dip is taken back by the meter itself, and a swap was said by an operator: neither leaves anything to decide.
+// Incidents that an operator decides. A dip undoes itself, and a swap was entered by an operator.
 const DECIDED = new Set(["reset", "rollover", "suspect_step", "suspect_restart"]);
 const DECISIONS = [
-  ["confirmed", "Confirm", "It is real, and counts"],
-  ["rejected", "Reject", "Nothing was counted there"],
+  ["confirmed", "Confirm", "It really happened: count it"],
+  ["rejected", "Reject", "It is a reading error: do not count it"],
 ] as const;
 
 interface Props {
   type: DataType;
   device: string;
-  // Its number in the registry, as soon as that is known.
+  // Its number in the registry, once it is known.
   id: number | undefined;
 }
 
@@ -52,7 +52,7 @@ export function IncidentPanel({ type, device, id }: Props): JSX.Element {
   const [busy, setBusy] = useState("");
   const answer = useAnswer(
     (signal) =>
-      get<Page<Incident>>("/api/incidents/", { type: type.name, device_id: device, page_size: SHOWN }, signal),
+      get<Page<Incident>>("/api/incidents/", { type: type.name, device_id: device, page_size: SHOWN_INCIDENTS }, signal),
     [type, device],
     REFRESH_SECONDS,
   );
@@ -72,18 +72,18 @@ export function IncidentPanel({ type, device, id }: Props): JSX.Element {
   return (
     <section aria-labelledby="incidents" class="panel">
       <h2 id="incidents">
-        Incidents of its counters {count > 0 && <span class="count">{count}</span>}
+        Meter register incidents {count > 0 && <span class="count">{count}</span>}
       </h2>
       <Trouble error={answer.error} what="Incidents" />
-      <Trouble error={trouble} what="The decision" />
-      {answer.data && !incidents.length && <Notice>None: its registers only rose, as they should.</Notice>}
+      <Trouble error={trouble} what="Decision" />
+      {answer.data && !incidents.length && <Notice>No incidents.</Notice>}
       <ul class="incidents">
         {incidents.map((incident) => {
           const field = fieldOf(type, incident.field);
           return (
-            <li key={incident.id} class={incident.status}>
+            <li key={incident.id} class={incident.status} data-incident={incident.incident}>
               <div>
-                <strong>{NAMES[incident.incident] ?? incident.incident}</strong>
+                <strong>{NAMES[incident.incident] ?? capital(incident.incident.replace(/_/g, " "))}</strong>
                 <span class={`tag ${incident.status}`}>{incident.status}</span>
               </div>
               <p class="sub">

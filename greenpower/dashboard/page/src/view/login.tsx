@@ -1,10 +1,10 @@
-// Logging in.
+// The login form.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 
 import { logIn } from "../data/session";
-import { Notice } from "../lib/part";
+import { Notice } from "../lib/components";
 
 export function LoginView(): JSX.Element {
   const [trouble, setTrouble] = useState("");

@@ -5,9 +5,9 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 
 import type { DataType, Device } from "../data/api";
 import { all } from "../data/api";
-import { keyOf } from "../data/live";
-import { useAnswer, useParts } from "../lib/hooks";
-import { Choice, Notice, Select, Trouble, statusOf } from "../lib/part";
+import { keyOf } from "../data/realtime";
+import { useAnswer, useShared } from "../lib/hooks";
+import { Choice, Notice, Select, Trouble, statusOf } from "../lib/components";
 import { Card } from "./card";
 
 const REFRESH_SECONDS = 20;
@@ -20,7 +20,7 @@ interface Entry {
 }
 
 export function Overview(): JSX.Element {
-  const { types, live } = useParts();
+  const { types, live } = useShared();
   const [by, setBy] = useState<"type" | "zone">("type");
   const [wanted, setWanted] = useState<"all" | "online" | "offline">("all");
   const [text, setText] = useState("");
@@ -68,7 +68,7 @@ export function Overview(): JSX.Element {
           <input type="search" value={text} onInput={(event) => setText(event.currentTarget.value)} />
         </label>
         <Select
-          label="Grouped by"
+          label="Group by"
           value={by}
           onChange={setBy}
           options={[
@@ -77,9 +77,14 @@ export function Overview(): JSX.Element {
           ]}
         />
       </div>
-      <Trouble error={registry.error} what="The list of devices" />
-      {!entries.length && !registry.loading && <Notice>No device has been heard yet.</Notice>}
-      {entries.length > 0 && !shown.length && <Notice>No device is like that.</Notice>}
+      <Trouble error={registry.error} what="Device list" />
+      {!entries.length && !registry.loading && (
+        <Notice>
+          No devices have reported yet. To connect one, let it publish to the MQTT broker, or connect its gateway to the
+          TCP port (6000 unless TCP_PORT is set). To try it without devices, run <code>greenpower simulate</code>.
+        </Notice>
+      )}
+      {entries.length > 0 && !shown.length && <Notice>No devices match.</Notice>}
       {groups.map(([name, members]) => (
         <section key={name} aria-label={name}>
           <h2>

@@ -1,4 +1,4 @@
-// When a device came and went.
+// When a device went online and offline.
 
 import type { JSX } from "preact";
 
@@ -6,10 +6,10 @@ import type { Page } from "../data/api";
 import { get } from "../data/api";
 import { time } from "../lib/format";
 import { useAnswer } from "../lib/hooks";
-import { Notice, StatusBadge, Trouble } from "../lib/part";
+import { Notice, StatusBadge, Trouble } from "../lib/components";
 
 const REFRESH_SECONDS = 30;
-const SHOWN = 10;
+const SHOWN_CHANGES = 10;
 
 interface Change {
   status: string;
@@ -18,16 +18,16 @@ interface Change {
 
 export function PresencePanel({ id }: { id: number }): JSX.Element {
   const answer = useAnswer(
-    (signal) => get<Page<Change>>(`/api/devices/${id}/status-history/`, { page_size: SHOWN }, signal),
+    (signal) => get<Page<Change>>(`/api/devices/${id}/status-history/`, { page_size: SHOWN_CHANGES }, signal),
     [id],
     REFRESH_SECONDS,
   );
   const changes = answer.data?.results ?? [];
   return (
     <section aria-labelledby="presence" class="panel">
-      <h2 id="presence">Presence</h2>
-      <Trouble error={answer.error} what="Presence" />
-      {answer.data && !changes.length && <Notice>No change of its status is on record.</Notice>}
+      <h2 id="presence">Status history</h2>
+      <Trouble error={answer.error} what="Status history" />
+      {answer.data && !changes.length && <Notice>No status changes recorded.</Notice>}
       {changes.length > 0 && (
         <ul class="changes">
           {changes.map((change) => (

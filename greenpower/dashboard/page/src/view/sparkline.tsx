@@ -1,10 +1,10 @@
-// The last values of one field since the page was opened, as a line without scales.
+// The last values of one field since the page was opened, as a small line without axes.
 
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 
-const MOST = 60;
-const LEAST = 3;
+const MAX_POINTS = 60;
+const MIN_POINTS = 3;
 const WIDTH = 96;
 const HEIGHT = 28;
 
@@ -18,11 +18,11 @@ export function Sparkline({ value, stamp }: Props): JSX.Element {
   const list = points.current;
   if (value !== undefined && list[list.length - 1]?.[0] !== stamp) {
     list.push([stamp, value]);
-    if (list.length > MOST) list.shift();
+    if (list.length > MAX_POINTS) list.shift();
   }
   return (
     <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true">
-      {list.length >= LEAST && <polyline points={line(list)} />}
+      {list.length >= MIN_POINTS && <polyline points={line(list)} />}
     </svg>
   );
 }

@@ -1,12 +1,12 @@
-// Whether all is well, and for administrators how far the rollups are.
+// Health of the services, and for administrators the state of the rollups.
 
 import type { JSX } from "preact";
 
 import { get } from "../data/api";
 import { role } from "../data/session";
 import { number, span, time } from "../lib/format";
-import { useAnswer, useParts } from "../lib/hooks";
-import { Age, Notice, Trouble } from "../lib/part";
+import { useAnswer, useShared } from "../lib/hooks";
+import { Age, Notice, Trouble } from "../lib/components";
 
 const REFRESH_SECONDS = 10;
 
@@ -39,7 +39,7 @@ export function SystemView(): JSX.Element {
         <Trouble error={health.error} what="Health" />
         {health.data && (
           <Notice kind={down.length ? "bad" : "good"}>
-            {down.length ? `Not well: ${down.map(([name]) => name).join(", ")}.` : "All parts are well."}
+            {down.length ? `Not healthy: ${down.map(([name]) => name).join(", ")}.` : "All services are healthy."}
           </Notice>
         )}
         <ul class="parts">
@@ -47,39 +47,39 @@ export function SystemView(): JSX.Element {
             <li key={name} class={part.status}>
               <span class="dot" aria-hidden="true" />
               <strong>{name}</strong>
-              <span>{part.status}</span>
+              <span>{part.status === "ok" ? "OK" : part.status}</span>
               <span class="sub">{part.detail || `${number(part.milliseconds)} ms`}</span>
             </li>
           ))}
         </ul>
       </section>
-      {role() === "admin" ? <Rollups /> : <Notice>How far the rollups are is shown to administrators.</Notice>}
+      {role() === "admin" ? <Rollups /> : <Notice>Administrators see the state of the rollups here.</Notice>}
     </>
   );
 }
 
 function Rollups(): JSX.Element {
-  const { types } = useParts();
+  const { types } = useShared();
   const answer = useAnswer((signal) => get<{ results: Progress[] }>("/api/rollups/", {}, signal), [], REFRESH_SECONDS);
   return (
     <section aria-labelledby="rollups" class="panel">
       <h2 id="rollups">Rollups</h2>
       <Trouble error={answer.error} what="Rollups" />
-      <div class="scroll" tabIndex={0} role="region" aria-label="Rollups as a table">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Rollups table">
         <table>
           <thead>
             <tr>
               <th scope="col">Data type</th>
               <th scope="col">Tier</th>
               <th scope="col">Behind</th>
-              <th scope="col">Done until</th>
+              <th scope="col">Computed up to</th>
               <th scope="col">Last run</th>
               <th scope="col">State</th>
             </tr>
           </thead>
           <tbody>
             {answer.data?.results.map((tier) => (
-              <tr key={tier.type + tier.prefix}>
+              <tr key={tier.type + tier.prefix} data-tier={`${tier.type} ${tier.resolution}`} data-state={stateOf(tier)}>
                 <th scope="row">{types.find((type) => type.name === tier.type)?.title ?? tier.type}</th>
                 <td>{tier.resolution === "raw" ? `${tier.prefix.replace(/_/g, " ")}copies` : tier.resolution}</td>
                 <td>{tier.behind_seconds === null ? "–" : span(tier.behind_seconds)}</td>
@@ -101,5 +101,5 @@ function Rollups(): JSX.Element {
 
 function stateOf(tier: Progress): string {
   if (tier.error) return "failed";
-  return tier.watermark ? "well" : "not yet";
+  return tier.watermark ? "OK" : "not started";
 }

@@ -1,4 +1,4 @@
-// What a chart shows, as a table: for those who cannot see it, and for copying.
+// The values of a chart as a table: for people who cannot see the chart, and for copying.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -13,8 +13,8 @@ export function Table({ rows, fields }: { rows: Row[]; fields: Field[] }): JSX.E
   const newest = open ? rows.slice(-TABLE_ROWS).reverse() : [];
   return (
     <details class="table" onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>As a table</summary>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Values as a table">
+      <summary>Show as table</summary>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Table of values">
         <table>
           <thead>
             <tr>
@@ -39,7 +39,7 @@ export function Table({ rows, fields }: { rows: Row[]; fields: Field[] }): JSX.E
           </tbody>
         </table>
       </div>
-      {rows.length > TABLE_ROWS && <p class="sub">{`The newest ${TABLE_ROWS} of ${rows.length}.`}</p>}
+      {rows.length > TABLE_ROWS && <p class="sub">{`The newest ${TABLE_ROWS} of ${rows.length} rows.`}</p>}
     </details>
   );
 }

@@ -1,6 +1,6 @@
-// Live values and statuses: from the Socket.IO gateway, and from the REST API every few seconds while that is away.
-// What is shown listens per device, and hears of changes in small portions, so that hundreds of devices never hold the
-// page up.
+// Live values and statuses: from the Socket.IO gateway, or from the REST API every few seconds while the gateway is
+// unavailable. Views listen per device, and changes are delivered in small portions, so that hundreds of devices never
+// block the page.
 
 import type { Socket } from "socket.io-client";
 import { io } from "socket.io-client";
@@ -38,7 +38,7 @@ const PATIENCE_SECONDS = 4;
 const RETRY_SECONDS = 5;
 const PORTION = 40;
 
-export class Live {
+export class Realtime {
   readonly readings = new Map<string, Reading>();
   readonly statuses = new Map<string, Status>();
   mode: Mode = "connecting";
@@ -101,7 +101,7 @@ export class Live {
     this.socket?.close();
   }
 
-  // Ask for the values of a device, or with `*` for those of all devices of a type, until what is returned is called.
+  // Subscribe to the values of a device, or with `*` to those of all devices of a type. Returns the function that ends it.
   watch(type: string, device: string): () => void {
     const key = keyOf(type, device);
     const there = this.watched.get(key);
@@ -119,7 +119,7 @@ export class Live {
     };
   }
 
-  // Hear of every change of a device's reading or status.
+  // Call `listener` at every change of a device's reading or status.
   on(type: string, device: string, listener: () => void): () => void {
     const key = keyOf(type, device);
     const there = this.listeners.get(key) ?? new Set();
@@ -127,13 +127,13 @@ export class Live {
     return () => void there.delete(listener);
   }
 
-  // Hear of changes of the mode.
+  // Call `listener` when the mode changes.
   onMode(listener: () => void): () => void {
     this.modeListeners.add(listener);
     return () => void this.modeListeners.delete(listener);
   }
 
-  // Hear of devices that were not known before, and of those that came or went.
+  // Call `listener` when a device appears, or goes online or offline.
   onDevices(listener: () => void): () => void {
     this.deviceListeners.add(listener);
     return () => void this.deviceListeners.delete(listener);
@@ -145,7 +145,7 @@ export class Live {
     const old = this.readings.get(key);
     if (old && old.timestamp > timestamp) return;
     const merged: Reading = { timestamp, payload: {}, stamps: {} };
-    // A reading may come in parts. What did not come for long is not shown as if it were now.
+    // A reading may arrive in parts. Old values are not shown as if they were current.
     const oldest = timestamp - (this.types.get(type)?.stale_after ?? 60) * 1000;
     for (const name in old?.payload) {
       const since = old.stamps[name] ?? 0;
@@ -190,7 +190,7 @@ export class Live {
       this.downSince = Date.now();
       this.setMode("connecting");
     }
-    // The gateway ended the connection itself, or refused it: nobody tries again but us, with a new token.
+    // The gateway closed or refused the connection: the library does not retry then, so we do, with a new token.
     const socket = this.socket;
     if (socket && !socket.active && !this.closed) {
       setTimeout(() => !this.closed && !socket.active && socket.connect(), RETRY_SECONDS * 200);

@@ -1,4 +1,4 @@
-"""A moment as an option of a command."""
+"""A time as an option of a command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 
-class Moment(click.ParamType[datetime]):
+class TimeOption(click.ParamType[datetime]):
     """An ISO 8601 time, as UTC; without an offset it is UTC."""
 
     name = "time"
@@ -16,5 +16,5 @@ class Moment(click.ParamType[datetime]):
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"{value!r} is not an ISO 8601 time", param, ctx)
+            self.fail(f"{value} is not a time such as 2026-11-25T13:00 (ISO 8601)", param, ctx)
         return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

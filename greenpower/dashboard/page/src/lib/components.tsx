@@ -1,10 +1,10 @@
-// Small pieces that several views are made of.
+// Small components that several views use.
 
 import type { ComponentChildren, JSX } from "preact";
 
 import type { Problem } from "../data/api";
-import type { Live } from "../data/live";
-import { keyOf } from "../data/live";
+import type { Realtime } from "../data/realtime";
+import { keyOf } from "../data/realtime";
 import { ago, time } from "./format";
 import { useNow } from "./hooks";
 
@@ -18,8 +18,8 @@ export function Age({ stamp }: { stamp: string | number | null | undefined }): J
   );
 }
 
-// `online`, `offline`, or by how old its newest reading is where nobody has said.
-export function statusOf(live: Live, type: string, device: string, registered: string | undefined): string {
+// `online` or `offline` as the server says; `unknown` where it has not said yet.
+export function statusOf(live: Realtime, type: string, device: string, registered: string | undefined): string {
   const told = live.statuses.get(keyOf(type, device))?.status ?? registered;
   return told === "online" || told === "offline" ? told : "unknown";
 }
@@ -52,7 +52,7 @@ interface ChoiceProps<T extends string> {
   onChange: (value: T) => void;
 }
 
-// A row of buttons of which one is chosen.
+// A row of buttons, one of them pressed.
 export function Choice<T extends string>({ label, options, value, onChange }: ChoiceProps<T>): JSX.Element {
   return (
     <div class="choice" role="group" aria-label={label}>
