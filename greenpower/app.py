@@ -23,8 +23,7 @@ from greenpower.api.http.headers import init_headers
 from greenpower.api.http.json import OrjsonProvider
 from greenpower.api.http.rate_limit import init_limits
 from greenpower.api.system import docs, health, rollups
-from greenpower.api.telemetry import data_types, events
-from greenpower.api.telemetry.binding import bind_all
+from greenpower.api.telemetry import data_types, events, resource
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
 from greenpower.dashboard import blueprint as dashboard
@@ -130,9 +129,9 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     ):
         api.register_blueprint(module.make_blueprint())
     api.register_blueprint(me.make_role_blueprint())
-    for binding in bind_all(context.registry):
-        if binding.blueprint is not None:
-            api.register_blueprint(binding.blueprint)
+    for datatype in registry:
+        if datatype.endpoint is not None:
+            api.register_blueprint(resource.make_blueprint(datatype))
     api.register_blueprint(events.make_blueprint())
     for blueprint in docs.make_blueprints(api):
         app.register_blueprint(blueprint)

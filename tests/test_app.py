@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from greenpower.api.telemetry.binding import bind_all
 from greenpower.app import create_app
+from greenpower.catalog.facts import resource_path
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
 from tests.api.conftest import PROBE, SILENT
@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
 def test_it_is_made_without_a_server_or_a_file(settings: Settings) -> None:
     app = create_app(settings)
     rules = {rule.rule for rule in app.url_map.iter_rules()}
-    assert {binding.path for binding in bind_all(load_registry(None)) if binding.path} <= rules
+    assert {path for datatype in load_registry(None) if (path := resource_path(datatype))} <= rules
     assert {"/api/health/", "/api/ready/", "/api/docs/", "/api/schema/", "/api/telemetry/events/"} <= rules
     assert not settings.greenpower_home.exists()
 

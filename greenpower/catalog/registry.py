@@ -2,7 +2,7 @@
 
 What belongs here: finding plugins (the `plugins` package beside greenpower, then the entry points of the group
 `greenpower.plugins`), reading their declarations, having the site file applied, refusing conflicts. What does not: what
-is derived from a declaration (`greenpower.api.telemetry.binding`).
+follows from a declaration (`greenpower.catalog.facts`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from greenpower.catalog.adaptation import apply_site
+from greenpower.catalog.facts import name_problems
 from greenpower.catalog.site import Site, SiteError, read_site
 from greenpower.config import load_settings
 from greenpower.datatype import DataType, DeclarationError, Mqtt, Tcp
@@ -92,6 +93,8 @@ class Registry:
 
 
 def _conflicts(loaded: tuple[Loaded, ...]) -> Iterator[str]:
+    for item in loaded:
+        yield from name_problems(item.datatype)
     for one, other in combinations(loaded, 2):
         a, b = one.datatype, other.datatype
         both = f"{a.name!r} ({one.origin}) and {b.name!r} ({other.origin})"

@@ -12,6 +12,7 @@ import click
 import orjson
 
 from greenpower.api.http.json import encode
+from greenpower.catalog.facts import resource_path
 from greenpower.catalog.registry import PACKAGE, RegistryError, discover
 from greenpower.cli.time_option import TimeOption
 from greenpower.config import load_settings
@@ -161,7 +162,7 @@ def _show(tried: FrameTrial, paths: tuple[Path, ...]) -> None:
                 said = ", ".join(f"{what} {number}" for what, number in numbers.items())
                 click.echo(f"    {field:<28}{bucket.payload.get(field)}{units.get(field, '')}  ({said})")
     if datatype.endpoint is not None and tried.stored:
-        click.echo(f"\nGET /api/telemetry/{datatype.endpoint}/")
+        click.echo(f"\nGET {resource_path(datatype)}")
         answer: Document = orjson.loads(encode(tried.answer))
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
 

@@ -9,12 +9,13 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from greenpower.api.telemetry.binding import Binding, bind_all
+from greenpower.api.telemetry.schema import make_schemas
+from greenpower.catalog.facts import job_names, resource_path, room_name
 from greenpower.catalog.registry import Loaded, load_registry
 from greenpower.cli.kit import check, new, try_frame
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import Field
-from greenpower.mongo.schema.layout import Index, retention
+from greenpower.mongo.schema.layout import Index, reading_indexes, retention
 
 TABLE_WIDTH = 120
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
@@ -33,8 +34,7 @@ def plugins(context: click.Context, as_json: bool, fields: bool) -> None:
         return
     settings = load_settings()
     registry = load_registry(settings.greenpower_site)
-    bindings = bind_all(registry)
-    summaries = [summary(loaded, binding, settings) for loaded, binding in zip(registry.loaded, bindings, strict=True)]
+    summaries = [summary(loaded, settings) for loaded in registry.loaded]
     if as_json:
         click.echo(orjson.dumps(summaries, option=orjson.OPT_INDENT_2))
         return
@@ -48,9 +48,10 @@ for _command in (new, check, try_frame):
     plugins.add_command(_command)
 
 
-def summary(loaded: Loaded, binding: Binding, settings: Settings) -> dict[str, Any]:
+def summary(loaded: Loaded, settings: Settings) -> dict[str, Any]:
     """A data type and everything derived from it, as it is printed."""
-    datatype = binding.datatype
+    datatype = loaded.datatype
+    schemas = make_schemas(datatype)
     tiers = {tier.prefix + datatype.collection: tier for tier in datatype.tiers}
     return {
         "name": datatype.name,
@@ -59,7 +60,7 @@ def summary(loaded: Loaded, binding: Binding, settings: Settings) -> dict[str, A
         "topics": [claim.topic for claim in datatype.topics],
         "noted_topics": {claim.topic: claim.noted for claim in datatype.topics if claim.noted},
         "gateways": [claim.registration for claim in datatype.gateways],
-        "endpoint": binding.path,
+        "endpoint": resource_path(datatype),
         "collections": [
             {
                 "name": name,
@@ -68,12 +69,12 @@ def summary(loaded: Loaded, binding: Binding, settings: Settings) -> dict[str, A
                     settings, tiers[name].retention if name in tiers else "MONGO_RAW_TTL_SECONDS"
                 ),
             }
-            for name in binding.collections
+            for name in datatype.collections
         ],
-        "indexes": [_index(index) for index in binding.indexes],
-        "schemas": [binding.schemas.page.__name__, binding.schemas.reading.__name__, binding.schemas.payload.__name__],
-        "room": binding.room,
-        "jobs": list(binding.jobs),
+        "indexes": [_index(index) for index in reading_indexes(0)],
+        "schemas": [schemas.page.__name__, schemas.reading.__name__, schemas.payload.__name__],
+        "room": room_name(datatype),
+        "jobs": list(job_names(datatype)),
         "stale_after_seconds": datatype.stale_after,
         "undeclared_numbers": "kept" if datatype.open else "left out",
         "fields": [_field(field) for field in datatype.fields],

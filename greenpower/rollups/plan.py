@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from greenpower.catalog.facts import job_name
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Tier
 from greenpower.measure.window import HOUR
@@ -16,11 +17,6 @@ MINUTE = 60
 TIMES_FROM_READINGS = 6
 TIMES_FROM_BUCKETS = 20
 CADENCES = (1, 2, 3, 5, 6, 10, 12, 15, 20, 30)
-
-
-def plan_name(datatype: DataType, tier: Tier) -> str:
-    """The name of a tier's plan, and of its job."""
-    return f"{datatype.name}/{tier.prefix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +42,7 @@ class Plan:
     @property
     def name(self) -> str:
         """`type/prefix`, as people write it."""
-        return plan_name(self.datatype, self.tier)
+        return job_name(self.datatype, self.tier)
 
     @property
     def collection(self) -> str:

@@ -19,7 +19,8 @@ from greenpower.api.http.json import answer
 from greenpower.api.http.refuse import raise_for
 from greenpower.api.http.select import MOST_DEVICES
 from greenpower.api.telemetry.resolution import tier_views_of
-from greenpower.datatype import DataType, Kind
+from greenpower.catalog.facts import counters
+from greenpower.datatype import DataType
 from greenpower.measure.spec import Spec
 from greenpower.mongo.client import Document
 from greenpower.mongo.energy.consumption import UNIT, Reading, Registered, read_energy
@@ -42,12 +43,6 @@ meter. The register at a boundary is the last sample up to it, itself included. 
 had to be read elsewhere: the device was silent, or only coarser tiers of that time are left. Energies are whole
 millionths of the unit, so that stretches and devices add up to the totals exactly. All stretches that overlap the range
 are whole; without a range the last ones."""
-
-
-def counters(datatype: DataType) -> tuple[str, ...]:
-    """The counters of a type, the one that stands for it first."""
-    names = [field.name for field in datatype.fields if field.kind is Kind.COUNTER]
-    return tuple(sorted(names, key=lambda name: name not in datatype.anchors))
 
 
 def add_consumption(blueprint: Blueprint, datatype: DataType) -> None:

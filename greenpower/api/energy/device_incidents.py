@@ -21,7 +21,8 @@ from greenpower.api.http.json import answer
 from greenpower.api.http.paging import PageQuery
 from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.telemetry.schema import TYPE
-from greenpower.datatype import DataType, Kind
+from greenpower.catalog.facts import counters
+from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.incidents import CONFIRMED, REJECTED, decide, record_swap
 from greenpower.mongo.rollups.invalidations import Place, invalidate_now
@@ -148,8 +149,7 @@ def _check(datatype: DataType | None, at: datetime, readings: dict[str, tuple[fl
     if datatype is None:
         errors["type"] = ["There is no such data type."]
     else:
-        counters = {field.name for field in datatype.fields if field.kind is Kind.COUNTER}
-        if strange := sorted(readings.keys() - counters):
+        if strange := sorted(readings.keys() - {*counters(datatype)}):
             errors["readings"] = [f"{', '.join(strange)}: no counter of {datatype.name}."]
     if not all(math.isfinite(value) and value >= 0 for pair in readings.values() for value in pair):
         errors.setdefault("readings", []).append("A register is a finite number, 0 or above.")

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from greenpower.api.http.openapi import Schema, body_schema, operations, resolve
+from greenpower.catalog.facts import EVENTS_ENDPOINT, TELEMETRY_PATH, endpoint_path
 
-PREFIX = "/api/telemetry/"
-OWN = "/api/telemetry/events/"
 TYPE = "<endpoint>"
 HEAD = """# The API
 
@@ -29,9 +28,9 @@ def api_page(schema: Schema) -> str:
     served: dict[str, list[str]] = {}
     for path, method, operation in operations(schema):
         name, shown = operation["tags"][0], path
-        if path.startswith(PREFIX) and path != OWN:
-            endpoint, _, rest = path.removeprefix(PREFIX).partition("/")
-            name, shown = "telemetry", f"{PREFIX}{TYPE}/{rest}"
+        if path.startswith(TELEMETRY_PATH) and path != endpoint_path(EVENTS_ENDPOINT):
+            endpoint, _, rest = path.removeprefix(TELEMETRY_PATH).partition("/")
+            name, shown = "telemetry", f"{TELEMETRY_PATH}{TYPE}/{rest}"
             key = f"{method} {shown}"
             served.setdefault(key, []).append(endpoint)
             if len(served[key]) > 1:

@@ -13,8 +13,8 @@ from greenpower.api.http.cache import with_etag
 from greenpower.api.http.context import get_context
 from greenpower.api.http.json import answer
 from greenpower.api.telemetry.resolution import resolutions
-from greenpower.api.telemetry.resource import path
 from greenpower.api.telemetry.schema import TYPE
+from greenpower.catalog.facts import resource_path
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
 from greenpower.datatype.unit import UNITS
@@ -90,7 +90,7 @@ def _present(datatype: DataType, settings: Settings) -> dict[str, Any]:
     return {
         "name": datatype.name,
         "title": datatype.title,
-        "path": None if datatype.endpoint is None else path(datatype.endpoint),
+        "path": resource_path(datatype),
         "stale_after": datatype.stale_after,
         "open": datatype.open,
         "fields": [

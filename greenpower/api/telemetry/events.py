@@ -14,15 +14,14 @@ from greenpower.api.http.context import database
 from greenpower.api.http.moment import STAMP, moment
 from greenpower.api.http.paging import PageQuery, PageSchema, page_answer, skipped
 from greenpower.api.http.time_range import RangeQuery
-from greenpower.api.telemetry.resource import path
 from greenpower.api.telemetry.schema import DEVICE, ID, TOPIC, TYPE
+from greenpower.catalog.facts import EVENTS_ENDPOINT, endpoint_path
 from greenpower.mongo.client import Document
 from greenpower.mongo.events.store import REDELIVERED, Outcome
 from greenpower.mongo.query import between, count, find_page, one_of
 from greenpower.mongo.schema.layout import ADDED_NOTHING, EVENTS
 from greenpower.sql import RoleName
 
-ENDPOINT = "events"
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
 FILTERS = ("type", "topic", "device_id", "outcome", "reason")
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -85,7 +84,10 @@ class EventPage(PageSchema):
 def make_blueprint() -> Blueprint:
     """The resource."""
     blueprint = Blueprint(
-        "telemetry-events", __name__, url_prefix=path(ENDPOINT).rstrip("/"), description="Frames as received"
+        "telemetry-events",
+        __name__,
+        url_prefix=endpoint_path(EVENTS_ENDPOINT).rstrip("/"),
+        description="Frames as received",
     )
 
     @blueprint.route("/")

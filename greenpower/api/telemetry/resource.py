@@ -12,24 +12,20 @@ from greenpower.api.telemetry.changes import add_changes
 from greenpower.api.telemetry.export import add_export
 from greenpower.api.telemetry.latest import add_latest
 from greenpower.api.telemetry.readings import add_list
-from greenpower.api.telemetry.schema import Schemas
+from greenpower.api.telemetry.schema import make_schemas
+from greenpower.catalog.facts import resource_path
 from greenpower.datatype import DataType
 
-PREFIX = "/api/telemetry/"
 
-
-def path(endpoint: str) -> str:
-    """The address of an endpoint."""
-    return f"{PREFIX}{endpoint}/"
-
-
-def make_blueprint(datatype: DataType, schemas: Schemas) -> Blueprint:
+def make_blueprint(datatype: DataType) -> Blueprint:
     """The resource of a data type that has an endpoint."""
-    assert datatype.endpoint is not None
+    path = resource_path(datatype)
+    assert path is not None
+    schemas = make_schemas(datatype)
     blueprint = Blueprint(
         f"telemetry-{datatype.endpoint}",
         __name__,
-        url_prefix=path(datatype.endpoint).rstrip("/"),
+        url_prefix=path.rstrip("/"),
         description=datatype.title,
     )
     add_list(blueprint, datatype, schemas)

@@ -10,8 +10,8 @@ import marshmallow as ma
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from greenpower.api.telemetry.binding import bind
-from greenpower.catalog.registry import RegistryError
+from greenpower.api.telemetry.schema import make_schemas
+from greenpower.catalog.facts import name_problems
 from greenpower.datatype import DataType
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, short, shown
@@ -22,7 +22,7 @@ def check_schema(plugin: Plugin) -> Iterator[Problem]:
     for datatype in plugin.datatypes:
         try:
             fault = _fault(datatype)
-        except (RegistryError, ma.ValidationError, ValueError, TypeError) as error:
+        except (ma.ValidationError, ValueError, TypeError) as error:
             fault = short(str(error))
         if fault:
             yield Problem(
@@ -34,7 +34,9 @@ def check_schema(plugin: Plugin) -> Iterator[Problem]:
 
 
 def _fault(datatype: DataType) -> str:
-    schemas = bind(datatype).schemas
+    for problem in name_problems(datatype):
+        return problem
+    schemas = make_schemas(datatype)
     marshmallow = MarshmallowPlugin()
     spec = APISpec("", "", "3.1.0", plugins=[marshmallow])
     with warnings.catch_warnings():

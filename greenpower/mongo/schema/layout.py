@@ -31,24 +31,6 @@ FIELD_KINDS = "rollup_fields"
 ATTEMPTS = "rollup_attempts"
 INCIDENTS = "counter_incidents"
 ANSWERS = "command_answers"
-#: the core's own, which no data type may claim
-CORE = frozenset(
-    {
-        EVENTS,
-        CLOCKS,
-        PARTS,
-        SEEN,
-        LISTENING,
-        DEVICE_SETTINGS,
-        INVALIDATIONS,
-        INVALIDATION_READS,
-        WATERMARKS,
-        FIELD_KINDS,
-        ATTEMPTS,
-        INCIDENTS,
-        ANSWERS,
-    }
-)
 
 # The longest expiry that MongoDB takes, 68 years: a TTL index cannot be turned back into a plain one in place.
 FOREVER = 2**31 - 1

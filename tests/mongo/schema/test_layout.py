@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from greenpower.catalog.facts import RESERVED_COLLECTIONS
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.mongo.client import sync_client
 from greenpower.mongo.schema.compression import otherwise_compressed
-from greenpower.mongo.schema.layout import CORE, EVENTS, FOREVER, ensure_indexes, layout
+from greenpower.mongo.schema.layout import EVENTS, FOREVER, ensure_indexes, layout
 from tests.command import run_cli
 
 
@@ -60,7 +61,7 @@ def test_the_dedupe_is_the_databases(settings: Settings) -> None:
 
 
 def test_what_the_core_keeps_for_itself_is_all_that_is_no_types(settings: Settings) -> None:
-    assert {name for name, _ in layout((), settings)} == CORE
+    assert {name for name, _ in layout((), settings)} == RESERVED_COLLECTIONS
 
 
 def test_collections_are_made_compressed_and_those_that_are_there_keep_what_they_have(settings: Settings) -> None:

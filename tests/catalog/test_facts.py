@@ -1,0 +1,49 @@
+"""Facts of a declaration: names, addresses, and what is reserved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from greenpower.catalog.facts import counters, job_names, name_problems, resource_path, room_name
+from greenpower.catalog.registry import Registry, RegistryError, load_registry
+from greenpower.datatype import STANDARD_TIERS, DataType
+from tests.api.conftest import PROBE, SILENT
+
+SHIPPED = tuple(load_registry(None))
+
+
+@pytest.mark.parametrize("datatype", SHIPPED, ids=lambda datatype: datatype.name)
+def test_names_follow_from_the_declaration(datatype: DataType) -> None:
+    assert room_name(datatype) == f"type:{datatype.name}"
+    assert job_names(datatype) == tuple(f"{datatype.name}/{tier.prefix}" for tier in datatype.tiers)
+    assert resource_path(datatype) == (f"/api/telemetry/{datatype.endpoint}/" if datatype.endpoint else None)
+    assert not [*name_problems(datatype)]
+
+
+def test_the_shipped_types_have_the_documented_addresses() -> None:
+    paths = {resource_path(datatype) for datatype in SHIPPED}
+    assert {f"/api/telemetry/{name}-data/" for name in ("rt", "eny-now", "environment", "solar", "generator")} <= paths
+
+
+def test_a_type_without_an_endpoint_has_no_address() -> None:
+    assert resource_path(SILENT) is None
+
+
+def test_the_counter_that_is_an_anchor_comes_first() -> None:
+    for datatype in SHIPPED:
+        names = counters(datatype)
+        assert [name in datatype.anchors for name in names] == sorted(
+            (name in datatype.anchors for name in names), reverse=True
+        )
+
+
+def test_reserved_names_are_refused() -> None:
+    events = replace(PROBE, endpoint="events")
+    with pytest.raises(RegistryError, match=r"'probe' .*'events'"):
+        Registry.of(events)
+    with pytest.raises(RegistryError, match=r"'probe' .*'telemetry_events'"):
+        Registry.of(replace(PROBE, collection="telemetry_events"))
+    with pytest.raises(RegistryError, match=r"(?s)'probe'.*\n.*'silent'"):
+        Registry.of(events, replace(SILENT, collection="device_clocks", tiers=STANDARD_TIERS))
