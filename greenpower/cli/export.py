@@ -8,10 +8,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from greenpower.api.http.select import shown
 from greenpower.api.telemetry.export_format import FORMATS, NDJSON, columns_of, make_writer
-from greenpower.api.telemetry.readings import SHOWN, SHOWN_OF_BUCKETS
-from greenpower.api.telemetry.row import presenter
+from greenpower.api.telemetry.row import presenter, row_projection
 from greenpower.catalog.registry import get_registry
 from greenpower.cli.time_option import TimeOption
 from greenpower.config import load_settings
@@ -62,7 +60,7 @@ def export(
         series = Series(db, datatype, tier_views, tier_view, question, datetime.now(UTC))
         buckets = tier_view.window is not None
         writer = make_writer(form, columns_of(datatype, fields), buckets=buckets, gzip=gzip)
-        projection = shown(fields, "payload", always=SHOWN_OF_BUCKETS if buckets else SHOWN)
+        projection = row_projection(tier_view, fields)
         present = presenter(tier_view, fields)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         # The bar is for a person; stdout may be the file.

@@ -19,7 +19,7 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
-from greenpower.api.telemetry.resolution import forget_tier_views
+from greenpower.api.telemetry.tier_views import forget_tier_views
 from greenpower.catalog.registry import Registry
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics

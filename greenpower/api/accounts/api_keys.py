@@ -14,12 +14,10 @@ from greenpower.api.accounts.revocation_cache import show_revoked
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import private, with_etag
+from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field
 from greenpower.api.http.json import answer
-from greenpower.api.http.moment import STAMP, moment
-from greenpower.api.http.paging import PageQuery, PageSchema
+from greenpower.api.http.paging import PageQuery, PageSchema, sql_page_answer
 from greenpower.api.http.rate_limit import login_limits
-from greenpower.api.http.sql_page import list_answer
-from greenpower.api.http.text import text
 from greenpower.bus.revocation import ACCESS_SECONDS
 from greenpower.sql import ApiKey, RoleName, Scope
 from greenpower.sql.api_key import new_key, split_key
@@ -28,19 +26,19 @@ from greenpower.sql.time import now
 from greenpower.sql.user import LARGEST_ID
 
 SCOPES = tuple(scope.value for scope in Scope)
-ONE = f"/<int(min=1, max={LARGEST_ID}):key_id>/"
+ITEM_PATH = f"/<int(min=1, max={LARGEST_ID}):key_id>/"
 LONGEST_DAYS = 5 * 366
 SECRET = "gp_0123456789ab_" + "0" * 64
-EXAMPLE = {
+EXAMPLE_KEY = {
     "id": 1,
     "name": "billing",
     "public_id": "0123456789ab",
     "scopes": ["telemetry:read"],
     "role": "viewer",
-    "created_at": STAMP,
+    "created_at": EXAMPLE_TIME,
     "expires_at": "2027-11-23T15:04:05.000Z",
     "revoked_at": None,
-    "last_used_at": STAMP,
+    "last_used_at": EXAMPLE_TIME,
 }
 
 
@@ -52,10 +50,10 @@ class KeySchema(ma.Schema):
     public_id = ma.fields.String(required=True, metadata=describe("the part of it that is no secret"))
     scopes = ma.fields.List(ma.fields.String(), required=True, metadata=describe("what it is good for"))
     role = ma.fields.String(required=True, metadata=describe("the role that its scopes amount to"))
-    created_at = moment("when it was made, UTC")
-    expires_at = moment("until when it is good, UTC")
-    revoked_at = moment("when it was revoked, UTC", null=True)
-    last_used_at = moment("when it was last exchanged, UTC", null=True)
+    created_at = time_field("when it was made, UTC")
+    expires_at = time_field("until when it is good, UTC")
+    revoked_at = time_field("when it was revoked, UTC", null=True)
+    last_used_at = time_field("when it was last exchanged, UTC", null=True)
 
 
 class MadeKeySchema(KeySchema):
@@ -73,7 +71,7 @@ class KeyPage(PageSchema):
 class NewKey(ma.Schema):
     """A key to be made."""
 
-    name = text("what it is for", 120, 1, example="billing", required=True)
+    name = text_field("what it is for", 120, 1, example="billing", required=True)
     scopes = ma.fields.List(
         ma.fields.String(validate=ma.validate.OneOf(SCOPES)),
         required=True,
@@ -113,19 +111,19 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(422, 503)
     @blueprint.arguments(PageQuery)
-    @blueprint.response(200, KeyPage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE]})
+    @blueprint.response(200, KeyPage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE_KEY]})
     def list_keys(query: dict[str, Any]) -> Response:
         """List keys
 
         Newest first, those that ran out or were revoked too.
         """
-        return list_answer(query, select(ApiKey).order_by(ApiKey.id.desc()), lambda keys: [*map(present, keys)])
+        return sql_page_answer(query, select(ApiKey).order_by(ApiKey.id.desc()), lambda keys: [*map(present, keys)])
 
     @blueprint.route("/", methods=["POST"])
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(400, 413, 415, 422, 503)
     @blueprint.arguments(NewKey, location="json")
-    @blueprint.response(201, MadeKeySchema, example={**EXAMPLE, "key": SECRET})
+    @blueprint.response(201, MadeKeySchema, example={**EXAMPLE_KEY, "key": SECRET})
     def add_key(body: dict[str, Any]) -> Response:
         """Make a key
 
@@ -156,15 +154,15 @@ def make_blueprint() -> Blueprint:
         db.session.commit()
         return private(answer({"access": access, "expires_in": ACCESS_SECONDS}))
 
-    @blueprint.route(ONE)
+    @blueprint.route(ITEM_PATH)
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(404, 503)
-    @blueprint.response(200, KeySchema, example=EXAMPLE)
+    @blueprint.response(200, KeySchema, example=EXAMPLE_KEY)
     def show_key(key_id: int) -> Response:
         """Show a key"""
         return with_etag(answer(present(_find(key_id))))
 
-    @blueprint.route(ONE, methods=["DELETE"])
+    @blueprint.route(ITEM_PATH, methods=["DELETE"])
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(404, 503)
     @blueprint.response(204)
@@ -185,7 +183,7 @@ def make_blueprint() -> Blueprint:
 
 def present(key: ApiKey) -> dict[str, Any]:
     """A key as the API shows it."""
-    return {name: getattr(key, name) for name in EXAMPLE}
+    return {name: getattr(key, name) for name in EXAMPLE_KEY}
 
 
 def _find(key_id: int) -> ApiKey:

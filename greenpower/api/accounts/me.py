@@ -10,7 +10,7 @@ from flask import Response, abort
 from greenpower.api.accounts.login import TokensSchema
 from greenpower.api.accounts.revocation_cache import show_revoked
 from greenpower.api.accounts.token import start_family
-from greenpower.api.accounts.users import EXAMPLE, ROLES, UserSchema, password_field, present
+from greenpower.api.accounts.users import EXAMPLE_USER, ROLES, UserSchema, password_field, present
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import private, with_etag
@@ -52,7 +52,7 @@ def make_blueprint() -> Blueprint:
     @blueprint.route("/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(503)
-    @blueprint.response(200, UserSchema, example=EXAMPLE)
+    @blueprint.response(200, UserSchema, example=EXAMPLE_USER)
     def show_me() -> Response:
         """Show who one is"""
         return with_etag(answer(present(_me())))

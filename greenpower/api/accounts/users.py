@@ -11,10 +11,9 @@ from sqlalchemy import select
 from greenpower.api.accounts.revocation_cache import show_revoked
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import with_etag
+from greenpower.api.http.fields import EXAMPLE_TIME, time_field
 from greenpower.api.http.json import answer
-from greenpower.api.http.moment import STAMP, moment
-from greenpower.api.http.paging import PageQuery, PageSchema
-from greenpower.api.http.sql_page import list_answer
+from greenpower.api.http.paging import PageQuery, PageSchema, sql_page_answer
 from greenpower.sql import RoleName, User
 from greenpower.sql.account import LastAdministrator, change_user, delete_user
 from greenpower.sql.extensions import db
@@ -23,8 +22,15 @@ from greenpower.sql.setup import make_user
 from greenpower.sql.user import LARGEST_ID, find_user
 
 ROLES = tuple(role.value for role in RoleName)
-ONE = f"/<int(min=1, max={LARGEST_ID}):user_id>/"
-EXAMPLE = {"id": 2, "username": "ada", "role": "operator", "active": True, "created_at": STAMP, "last_login_at": STAMP}
+ITEM_PATH = f"/<int(min=1, max={LARGEST_ID}):user_id>/"
+EXAMPLE_USER = {
+    "id": 2,
+    "username": "ada",
+    "role": "operator",
+    "active": True,
+    "created_at": EXAMPLE_TIME,
+    "last_login_at": EXAMPLE_TIME,
+}
 
 
 def password_field(what: str, **options: Any) -> ma.fields.String:
@@ -40,8 +46,8 @@ class UserSchema(ma.Schema):
     username = ma.fields.String(required=True, metadata=describe("the name to log in with"))
     role = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("what he may do"))
     active = ma.fields.Boolean(required=True, metadata=describe("whether he may log in"))
-    created_at = moment("when he was made, UTC")
-    last_login_at = moment("when he last logged in, UTC; null: never", null=True)
+    created_at = time_field("when he was made, UTC")
+    last_login_at = time_field("when he last logged in, UTC; null: never", null=True)
 
 
 class UserPage(PageSchema):
@@ -78,19 +84,19 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(422, 503)
     @blueprint.arguments(PageQuery)
-    @blueprint.response(200, UserPage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE]})
+    @blueprint.response(200, UserPage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE_USER]})
     def list_users(query: dict[str, Any]) -> Response:
         """List users
 
         By name.
         """
-        return list_answer(query, select(User).order_by(User.username), lambda users: [*map(present, users)])
+        return sql_page_answer(query, select(User).order_by(User.username), lambda users: [*map(present, users)])
 
     @blueprint.route("/", methods=["POST"])
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(400, 409, 413, 415, 422, 503)
     @blueprint.arguments(NewUser, location="json")
-    @blueprint.response(201, UserSchema, example=EXAMPLE)
+    @blueprint.response(201, UserSchema, example=EXAMPLE_USER)
     def add_user(body: dict[str, Any]) -> Response:
         """Make a user
 
@@ -102,19 +108,19 @@ def make_blueprint() -> Blueprint:
         assert user is not None
         return answer(present(user), 201)
 
-    @blueprint.route(ONE)
+    @blueprint.route(ITEM_PATH)
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(404, 503)
-    @blueprint.response(200, UserSchema, example=EXAMPLE)
+    @blueprint.response(200, UserSchema, example=EXAMPLE_USER)
     def show_user(user_id: int) -> Response:
         """Show a user"""
         return with_etag(answer(present(_find(user_id))))
 
-    @blueprint.route(ONE, methods=["PATCH"])
+    @blueprint.route(ITEM_PATH, methods=["PATCH"])
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(UserChange, location="json")
-    @blueprint.response(200, UserSchema, example=EXAMPLE)
+    @blueprint.response(200, UserSchema, example=EXAMPLE_USER)
     def alter_user(body: dict[str, Any], user_id: int) -> Response:
         """Change a user
 
@@ -132,7 +138,7 @@ def make_blueprint() -> Blueprint:
         show_revoked(ended)
         return answer(shown)
 
-    @blueprint.route(ONE, methods=["DELETE"])
+    @blueprint.route(ITEM_PATH, methods=["DELETE"])
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(404, 409, 503)
     @blueprint.response(204)

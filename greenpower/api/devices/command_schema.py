@@ -7,9 +7,8 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.moment import STAMP, moment
+from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field
 from greenpower.api.http.paging import PageQuery, PageSchema
-from greenpower.api.http.text import text
 from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.telemetry.schema import DEVICE, TYPE
 from greenpower.control.interlock import SECONDS
@@ -18,15 +17,14 @@ from greenpower.sql import CommandState
 
 STATES = tuple(state.value for state in CommandState)
 MOST_PARAMETERS = 16
-LONGEST_CONFIRMATION = 1_000
 STEPS = [
-    {"state": "queued", "at": STAMP, "detail": "by admin"},
-    {"state": "sent", "at": STAMP, "detail": ""},
-    {"state": "answered", "at": STAMP, "detail": "code 01"},
-    {"state": "verified", "at": STAMP, "detail": "read back as set"},
-    {"state": "done", "at": STAMP, "detail": "verified"},
+    {"state": "queued", "at": EXAMPLE_TIME, "detail": "by admin"},
+    {"state": "sent", "at": EXAMPLE_TIME, "detail": ""},
+    {"state": "answered", "at": EXAMPLE_TIME, "detail": "code 01"},
+    {"state": "verified", "at": EXAMPLE_TIME, "detail": "read back as set"},
+    {"state": "done", "at": EXAMPLE_TIME, "detail": "verified"},
 ]
-EXAMPLE = {
+EXAMPLE_COMMAND = {
     "id": 1,
     "device_id": DEVICE,
     "type": TYPE,
@@ -37,12 +35,12 @@ EXAMPLE = {
     "verified": True,
     "detail": "verified",
     "answer": {},
-    "created_at": STAMP,
-    "expires_at": STAMP,
-    "sent_at": STAMP,
-    "answered_at": STAMP,
-    "verified_at": STAMP,
-    "finished_at": STAMP,
+    "created_at": EXAMPLE_TIME,
+    "expires_at": EXAMPLE_TIME,
+    "sent_at": EXAMPLE_TIME,
+    "answered_at": EXAMPLE_TIME,
+    "verified_at": EXAMPLE_TIME,
+    "finished_at": EXAMPLE_TIME,
     "steps": STEPS,
 }
 
@@ -55,7 +53,7 @@ class StepSchema(ma.Schema):
     """A step of a command."""
 
     state = _state("the state it came to", required=True)
-    at = moment("when, UTC")
+    at = time_field("when, UTC")
     detail = ma.fields.String(required=True, metadata=describe("why, or by whom"))
 
 
@@ -74,12 +72,12 @@ class CommandSchema(ma.Schema):
     answer = ma.fields.Dict(
         required=True, allow_none=True, metadata=describe("what the device said beside yes or no; null: nothing yet")
     )
-    created_at = moment("when it was given, UTC")
-    expires_at = moment("by when it must be done, UTC")
-    sent_at = moment("when the broker had it, UTC", null=True)
-    answered_at = moment("when its answer was taken, UTC", null=True)
-    verified_at = moment("when it was read back as set, UTC", null=True)
-    finished_at = moment("when it was settled, UTC", null=True)
+    created_at = time_field("when it was given, UTC")
+    expires_at = time_field("by when it must be done, UTC")
+    sent_at = time_field("when the broker had it, UTC", null=True)
+    answered_at = time_field("when its answer was taken, UTC", null=True)
+    verified_at = time_field("when it was read back as set, UTC", null=True)
+    finished_at = time_field("when it was settled, UTC", null=True)
     steps = ma.fields.List(ma.fields.Nested(StepSchema), required=True)
 
 
@@ -98,14 +96,14 @@ class CommandQuery(PageQuery, RangeQuery):
 class AuditQuery(CommandQuery):
     """Which commands, to whatever device."""
 
-    device_id = text("only to this device, by its id on the wire, registered or not", 64, 1)
-    requested_by = text("only those of this user; `system`: those of nobody", 150, 1)
+    device_id = text_field("only to this device, by its id on the wire, registered or not", 64, 1)
+    requested_by = text_field("only those of this user; `system`: those of nobody", 150, 1)
 
 
 class NewCommand(ma.Schema):
     """A command to be given."""
 
-    command = text("its name", 41, 1, example="set_interval", required=True)
+    command = text_field("its name", 41, 1, example="set_interval", required=True)
     parameters = ma.fields.Dict(
         keys=ma.fields.String(validate=ma.validate.Length(1, 41)),
         values=ma.fields.Raw(allow_none=True),
@@ -113,7 +111,7 @@ class NewCommand(ma.Schema):
         validate=ma.validate.Length(max=MOST_PARAMETERS),
         metadata=describe("as its declaration in `/api/data-types/` says", example={"interval": 60}),
     )
-    confirmation = text("of a command with an interlock: what the first request answered", LONGEST_CONFIRMATION, 1)
+    confirmation = text_field("for a command with an interlock: from the answer to the first request", 1_000, 1)
 
 
 class ConfirmationSchema(ma.Schema):

@@ -7,10 +7,9 @@ from typing import Any
 from flask import Response, abort
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
-from webargs.flaskparser import abort as refuse
 
 from greenpower.api.devices.command_schema import (
-    EXAMPLE,
+    EXAMPLE_COMMAND,
     AuditQuery,
     CommandPage,
     CommandQuery,
@@ -18,13 +17,14 @@ from greenpower.api.devices.command_schema import (
     ConfirmationSchema,
     NewCommand,
 )
-from greenpower.api.devices.devices import ONE
+from greenpower.api.devices.devices import DEVICE_PATH
 from greenpower.api.http.auth import Caller, current_caller
 from greenpower.api.http.blueprint import Blueprint
 from greenpower.api.http.cache import private, with_etag
 from greenpower.api.http.context import get_context
+from greenpower.api.http.errors import abort_body
 from greenpower.api.http.json import answer
-from greenpower.api.http.sql_page import list_answer
+from greenpower.api.http.paging import sql_page_answer
 from greenpower.control.interlock import SECONDS, check_confirmation, make_confirmation
 from greenpower.control.order import find_command, obstacle, queue
 from greenpower.control.wake_worker import kick
@@ -33,7 +33,7 @@ from greenpower.sql import CommandState, Device, DeviceCommand, RoleName
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
 
-PAGE_EXAMPLE = {"count": 1, "next": None, "previous": None, "results": [EXAMPLE]}
+PAGE_EXAMPLE = {"count": 1, "next": None, "previous": None, "results": [EXAMPLE_COMMAND]}
 
 
 def make_blueprint() -> Blueprint:
@@ -55,9 +55,9 @@ def make_blueprint() -> Blueprint:
             statement = statement.where(DeviceCommand.wire_id == query["device_id"])
         if "requested_by" in query:
             statement = statement.where(DeviceCommand.requested_by == query["requested_by"])
-        return list_answer(query, statement, _present_all)
+        return sql_page_answer(query, statement, _present_all)
 
-    @blueprint.route(f"{ONE}commands/")
+    @blueprint.route(f"{DEVICE_PATH}commands/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(CommandQuery)
@@ -68,13 +68,13 @@ def make_blueprint() -> Blueprint:
         Newest first.
         """
         _find(id)
-        return list_answer(query, _narrowed(query).where(DeviceCommand.device_id == id), _present_all)
+        return sql_page_answer(query, _narrowed(query).where(DeviceCommand.device_id == id), _present_all)
 
-    @blueprint.route(f"{ONE}commands/", methods=["POST"])
+    @blueprint.route(f"{DEVICE_PATH}commands/", methods=["POST"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(NewCommand, location="json")
-    @blueprint.response(201, CommandSchema, example={**EXAMPLE, "state": "queued"})
+    @blueprint.response(201, CommandSchema, example={**EXAMPLE_COMMAND, "state": "queued"})
     @blueprint.alternative(202, ConfirmationSchema)
     def give_command(body: dict[str, Any], id: int) -> Response:
         """Give a device a command
@@ -89,13 +89,12 @@ def make_blueprint() -> Blueprint:
         device, caller, context = _find(id), current_caller(), get_context()
         found = find_command(context.registry, [row.type for row in device.types], body["command"])
         if found is None:
-            refuse(422, errors={"json": {"command": ["Devices of this kind take no such command."]}})
-            raise AssertionError("unreachable")
+            abort_body({"command": ["Devices of this kind take no such command."]})
         type_name, command = found
         _check_caller(caller, command)
         parameters, operation = body["parameters"], None
         if wrong := command.problems(parameters):
-            refuse(422, errors={"json": {"parameters": wrong}})
+            abort_body({"parameters": wrong})
         if problem := obstacle(context.settings, command, device):
             abort(409, problem)
         if command.interlock:
@@ -105,7 +104,7 @@ def make_blueprint() -> Blueprint:
                 return private(answer({"confirmation": confirmation, "expires_in": SECONDS}, 202))
             operation = check_confirmation(context.settings, body["confirmation"], *matter)
             if operation is None:
-                refuse(422, errors={"json": {"confirmation": ["Not of this command by this user, or too old."]}})
+                abort_body({"confirmation": ["Not of this command by this user, or too old."]})
         try:
             row = queue(db.session, device, type_name, command, parameters, by=caller.username, operation=operation)
             db.session.commit()
@@ -115,10 +114,10 @@ def make_blueprint() -> Blueprint:
         kick(context.settings.redis_address)
         return answer(_present(row), 201)
 
-    @blueprint.route(f"{ONE}commands/<int(min=1, max={LARGEST_ID}):command_id>/")
+    @blueprint.route(f"{DEVICE_PATH}commands/<int(min=1, max={LARGEST_ID}):command_id>/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 503)
-    @blueprint.response(200, CommandSchema, example=EXAMPLE)
+    @blueprint.response(200, CommandSchema, example=EXAMPLE_COMMAND)
     def show_command(id: int, command_id: int) -> Response:
         """Show a command to a device"""
         row = db.session.get(DeviceCommand, command_id)

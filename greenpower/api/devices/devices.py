@@ -10,10 +10,9 @@ from zoneinfo import available_timezones
 from flask import Response, abort
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from webargs.flaskparser import abort as refuse
 
 from greenpower.api.devices.schema import (
-    EXAMPLE,
+    EXAMPLE_DEVICE,
     DeviceChange,
     DevicePage,
     DeviceQuery,
@@ -26,8 +25,9 @@ from greenpower.api.devices.settings_cache import project
 from greenpower.api.http.blueprint import Blueprint
 from greenpower.api.http.cache import with_etag
 from greenpower.api.http.context import database, get_context
+from greenpower.api.http.errors import abort_body
 from greenpower.api.http.json import answer
-from greenpower.api.http.sql_page import list_answer
+from greenpower.api.http.paging import sql_page_answer
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices.seen import forget_seen, sightings
 from greenpower.mongo.schema.layout import SEEN
@@ -35,7 +35,7 @@ from greenpower.sql import Device, DeviceStatusChange, DeviceType, RoleName, Ser
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
 
-ONE = f"/<int(min=1, max={LARGEST_ID}):id>/"
+DEVICE_PATH = f"/<int(min=1, max={LARGEST_ID}):id>/"
 
 
 def make_blueprint() -> Blueprint:
@@ -46,7 +46,9 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(422, 503)
     @blueprint.arguments(DeviceQuery)
-    @blueprint.response(200, DevicePage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE]})
+    @blueprint.response(
+        200, DevicePage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE_DEVICE]}
+    )
     def list_devices(query: dict[str, Any]) -> Response:
         """List devices
 
@@ -60,13 +62,13 @@ def make_blueprint() -> Blueprint:
             statement = statement.where(
                 Device.id.in_(select(DeviceType.device_id).where(DeviceType.type == query["type"]))
             )
-        return list_answer(query, statement, _present_all)
+        return sql_page_answer(query, statement, _present_all)
 
     @blueprint.route("/", methods=["POST"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(400, 409, 413, 415, 422, 503)
     @blueprint.arguments(NewDevice, location="json")
-    @blueprint.response(201, DeviceSchema, example=EXAMPLE)
+    @blueprint.response(201, DeviceSchema, example=EXAMPLE_DEVICE)
     def add_device(body: dict[str, Any]) -> Response:
         """Register a device
 
@@ -83,19 +85,19 @@ def make_blueprint() -> Blueprint:
         project([device])
         return answer(_present(device), 201)
 
-    @blueprint.route(ONE)
+    @blueprint.route(DEVICE_PATH)
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 503)
-    @blueprint.response(200, DeviceSchema, example=EXAMPLE)
+    @blueprint.response(200, DeviceSchema, example=EXAMPLE_DEVICE)
     def show_device(id: int) -> Response:
         """Show a device"""
         return with_etag(answer(_present(_find(id))))
 
-    @blueprint.route(ONE, methods=["PATCH"])
+    @blueprint.route(DEVICE_PATH, methods=["PATCH"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(DeviceChange, location="json")
-    @blueprint.response(200, DeviceSchema, example=EXAMPLE)
+    @blueprint.response(200, DeviceSchema, example=EXAMPLE_DEVICE)
     def alter_device(body: dict[str, Any], id: int) -> Response:
         """Change a device
 
@@ -111,7 +113,7 @@ def make_blueprint() -> Blueprint:
         project([device])
         return answer(_present(device))
 
-    @blueprint.route(ONE, methods=["DELETE"])
+    @blueprint.route(DEVICE_PATH, methods=["DELETE"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(404, 503)
     @blueprint.response(204)
@@ -129,7 +131,7 @@ def make_blueprint() -> Blueprint:
         project([], gone=[wire_id])
         return Response(status=204)
 
-    @blueprint.route(f"{ONE}status-history/")
+    @blueprint.route(f"{DEVICE_PATH}status-history/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(HistoryQuery)
@@ -146,7 +148,7 @@ def make_blueprint() -> Blueprint:
             statement = statement.where(change.at >= query["start_time"])
         if "end_time" in query:
             statement = statement.where(change.at <= query["end_time"])
-        return list_answer(query, statement, _present_history)
+        return sql_page_answer(query, statement, _present_history)
 
     return blueprint
 
@@ -172,7 +174,7 @@ def _set(device: Device, body: dict[str, Any]) -> None:
         wrong["types"] = [f"There is no data type {min(unknown)!r}."]
     if wrong:
         db.session.rollback()
-        refuse(422, errors={"json": wrong})
+        abort_body(wrong)
     if types is not None:
         device.types = [DeviceType(type=name) for name in types]
     for name, value in body.items():

@@ -7,9 +7,8 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.moment import STAMP, moment
+from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field
 from greenpower.api.http.paging import PageQuery, PageSchema
-from greenpower.api.http.text import text
 from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.telemetry.schema import DEVICE, TYPE
 from greenpower.datatype.claim import is_device_id
@@ -21,7 +20,7 @@ LONGEST_INTERVAL = 31 * 86_400
 MOST_TYPES = 32
 ZONE = "IANA time zone of its stamps that name none, such as Asia/Dhaka; null: the system's"
 INTERVAL = "seconds between two readings, as expected; null: not known"
-EXAMPLE = {
+EXAMPLE_DEVICE = {
     "id": 1,
     "device_id": DEVICE,
     "name": "Main meter",
@@ -30,12 +29,12 @@ EXAMPLE = {
     "interval_seconds": 60,
     "zone": {"id": 1, "name": "Block A"},
     "status": "online",
-    "status_since": STAMP,
-    "first_seen": STAMP,
-    "last_heard": STAMP,
-    "last_reading": STAMP,
-    "created_at": STAMP,
-    "updated_at": STAMP,
+    "status_since": EXAMPLE_TIME,
+    "first_seen": EXAMPLE_TIME,
+    "last_heard": EXAMPLE_TIME,
+    "last_reading": EXAMPLE_TIME,
+    "created_at": EXAMPLE_TIME,
+    "updated_at": EXAMPLE_TIME,
 }
 
 
@@ -88,12 +87,12 @@ class DeviceSchema(ma.Schema):
     status = ma.fields.String(
         required=True, validate=ma.validate.OneOf(STATUSES), metadata=describe("whether it gives signs of life")
     )
-    status_since = moment("since when, UTC", null=True)
-    first_seen = moment("when it was first heard, UTC", null=True)
-    last_heard = moment("its last sign of life, UTC", null=True)
-    last_reading = moment("the time of its newest reading, UTC", null=True)
-    created_at = moment("when it was registered, UTC")
-    updated_at = moment("when the registry last changed it, UTC")
+    status_since = time_field("since when, UTC", null=True)
+    first_seen = time_field("when it was first heard, UTC", null=True)
+    last_heard = time_field("its last sign of life, UTC", null=True)
+    last_reading = time_field("the time of its newest reading, UTC", null=True)
+    created_at = time_field("when it was registered, UTC")
+    updated_at = time_field("when the registry last changed it, UTC")
 
 
 class DevicePage(PageSchema):
@@ -105,9 +104,9 @@ class DevicePage(PageSchema):
 class DeviceQuery(PageQuery):
     """Which devices."""
 
-    device_id = text("exactly this id", 64, 1)
+    device_id = text_field("exactly this id", 64, 1)
     status = ma.fields.String(validate=ma.validate.OneOf(STATUSES), metadata=describe("only of this status"))
-    type = text("only those that send this data type", 64, 1)
+    type = text_field("only those that send this data type", 64, 1)
     zone_id = ma.fields.Integer(
         validate=ma.validate.Range(1, LARGEST_ID), metadata=describe("only those of this service zone")
     )
@@ -116,9 +115,9 @@ class DeviceQuery(PageQuery):
 class DeviceChange(ma.Schema):
     """What to change of a device."""
 
-    name = text("what people call it", 120, example="Main meter")
+    name = text_field("what people call it", 120, example="Main meter")
     types = _types()
-    timezone = text(ZONE, 64, 1, example="Asia/Dhaka", allow_none=True)
+    timezone = text_field(ZONE, 64, 1, example="Asia/Dhaka", allow_none=True)
     interval_seconds = _interval()
     zone_id = _zone_id()
 
@@ -143,7 +142,7 @@ class ChangeSchema(ma.Schema):
     status = ma.fields.String(
         required=True, validate=ma.validate.OneOf(STATUSES), metadata=describe("its status from then on")
     )
-    at = moment("when it changed, UTC")
+    at = time_field("when it changed, UTC")
 
 
 class HistoryPage(PageSchema):

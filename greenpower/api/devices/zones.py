@@ -12,23 +12,21 @@ from sqlalchemy.exc import IntegrityError
 from greenpower.api.devices.settings_cache import project
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import with_etag
+from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field
 from greenpower.api.http.json import answer
-from greenpower.api.http.moment import STAMP, moment
-from greenpower.api.http.paging import PageQuery, PageSchema
-from greenpower.api.http.sql_page import list_answer
-from greenpower.api.http.text import text
+from greenpower.api.http.paging import PageQuery, PageSchema, sql_page_answer
 from greenpower.sql import Device, RoleName, ServiceZone
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
 
-ONE = f"/<int(min=1, max={LARGEST_ID}):zone_id>/"
-EXAMPLE = {
+ITEM_PATH = f"/<int(min=1, max={LARGEST_ID}):zone_id>/"
+EXAMPLE_ZONE = {
     "id": 1,
     "name": "Block A",
     "description": "feeder 1",
     "devices": 12,
-    "created_at": STAMP,
-    "updated_at": STAMP,
+    "created_at": EXAMPLE_TIME,
+    "updated_at": EXAMPLE_TIME,
 }
 TAKEN = "There is a zone of that name."
 
@@ -40,8 +38,8 @@ class ZoneSchema(ma.Schema):
     name = ma.fields.String(required=True, metadata=describe("its name"))
     description = ma.fields.String(required=True, metadata=describe("what it is"))
     devices = ma.fields.Integer(required=True, metadata=describe("how many devices are in it"))
-    created_at = moment("when it was made, UTC")
-    updated_at = moment("when it was last changed, UTC")
+    created_at = time_field("when it was made, UTC")
+    updated_at = time_field("when it was last changed, UTC")
 
 
 class ZonePage(PageSchema):
@@ -53,15 +51,15 @@ class ZonePage(PageSchema):
 class NewZone(ma.Schema):
     """A zone to be made."""
 
-    name = text("its name, like no other's", 120, 1, example="Block A", required=True)
-    description = text("what it is", 500, load_default="")
+    name = text_field("its name, like no other's", 120, 1, example="Block A", required=True)
+    description = text_field("what it is", 500, load_default="")
 
 
 class ZoneChange(ma.Schema):
     """What to change of a zone."""
 
-    name = text("its name, like no other's", 120, 1, example="Block A")
-    description = text("what it is", 500)
+    name = text_field("its name, like no other's", 120, 1, example="Block A")
+    description = text_field("what it is", 500)
 
 
 def make_blueprint() -> Blueprint:
@@ -72,19 +70,19 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(422, 503)
     @blueprint.arguments(PageQuery)
-    @blueprint.response(200, ZonePage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE]})
+    @blueprint.response(200, ZonePage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE_ZONE]})
     def list_zones(query: dict[str, Any]) -> Response:
         """List zones
 
         By name.
         """
-        return list_answer(query, select(ServiceZone).order_by(ServiceZone.name), _present_all)
+        return sql_page_answer(query, select(ServiceZone).order_by(ServiceZone.name), _present_all)
 
     @blueprint.route("/", methods=["POST"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(400, 409, 413, 415, 422, 503)
     @blueprint.arguments(NewZone, location="json")
-    @blueprint.response(201, ZoneSchema, example=EXAMPLE)
+    @blueprint.response(201, ZoneSchema, example=EXAMPLE_ZONE)
     def add_zone(body: dict[str, str]) -> Response:
         """Make a zone
 
@@ -95,10 +93,10 @@ def make_blueprint() -> Blueprint:
         _commit()
         return answer(_present(zone), 201)
 
-    @blueprint.route(ONE)
+    @blueprint.route(ITEM_PATH)
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 503)
-    @blueprint.response(200, ZoneSchema, example=EXAMPLE)
+    @blueprint.response(200, ZoneSchema, example=EXAMPLE_ZONE)
     def show_zone(zone_id: int) -> Response:
         """Show a zone
 
@@ -106,11 +104,11 @@ def make_blueprint() -> Blueprint:
         """
         return with_etag(answer(_present(_find(zone_id))))
 
-    @blueprint.route(ONE, methods=["PATCH"])
+    @blueprint.route(ITEM_PATH, methods=["PATCH"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(ZoneChange, location="json")
-    @blueprint.response(200, ZoneSchema, example=EXAMPLE)
+    @blueprint.response(200, ZoneSchema, example=EXAMPLE_ZONE)
     def alter_zone(body: dict[str, str], zone_id: int) -> Response:
         """Change a zone
 
@@ -122,7 +120,7 @@ def make_blueprint() -> Blueprint:
         _commit()
         return answer(_present(zone))
 
-    @blueprint.route(ONE, methods=["DELETE"])
+    @blueprint.route(ITEM_PATH, methods=["DELETE"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(404, 503)
     @blueprint.response(204)
@@ -154,7 +152,7 @@ def _present_all(zones: list[ServiceZone]) -> list[dict[str, Any]]:
     query = select(Device.zone_id, func.count()).where(Device.zone_id.in_(ids)).group_by(Device.zone_id)
     counts = {zone_id: count for zone_id, count in db.session.execute(query)}
     return [
-        {name: getattr(zone, name) for name in EXAMPLE if name != "devices"} | {"devices": counts.get(zone.id, 0)}
+        {name: getattr(zone, name) for name in EXAMPLE_ZONE if name != "devices"} | {"devices": counts.get(zone.id, 0)}
         for zone in zones
     ]
 

@@ -15,10 +15,10 @@ from greenpower.api.energy.calendar import SHORTEST, USUAL, boundaries, label
 from greenpower.api.energy.consumption_schema import ConsumptionQuery, ConsumptionSchema
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database
+from greenpower.api.http.errors import abort_query
+from greenpower.api.http.fields import MAX_DEVICES
 from greenpower.api.http.json import answer
-from greenpower.api.http.refuse import raise_for
-from greenpower.api.http.select import MOST_DEVICES
-from greenpower.api.telemetry.resolution import tier_views_of
+from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.catalog.facts import counters
 from greenpower.datatype import DataType
 from greenpower.measure.spec import Spec
@@ -84,12 +84,12 @@ def _boundaries(query: dict[str, Any], now: datetime) -> list[datetime]:
     try:
         start = query.get("start_time") or end - USUAL[bucket]
         if (end - start) / SHORTEST[bucket] > MOST_STRETCHES:
-            raise_for(
+            abort_query(
                 "start_time", f"These are more than {MOST_STRETCHES} stretches. Ask for longer ones, or for fewer."
             )
         return boundaries(start, end, bucket, query["tz"])
     except OverflowError:
-        raise_for("start_time", "The calendar ends there.")
+        abort_query("start_time", "The calendar ends there.")
 
 
 def _devices(datatype: DataType, query: dict[str, Any]) -> list[str]:
@@ -105,16 +105,16 @@ def _devices(datatype: DataType, query: dict[str, Any]) -> list[str]:
     elif not devices:
         # A device whose readings have expired is in the coarsest tier still.
         ends = dict.fromkeys((datatype.collections[0], datatype.collections[-1]))
-        devices = sorted({name for end in ends for name in find_devices(database()[end], MOST_DEVICES + 1)})
-    if len(devices) > MOST_DEVICES:
-        raise_for("device_id", f"These are more than {MOST_DEVICES} devices. Name those that you ask for.")
+        devices = sorted({name for end in ends for name in find_devices(database()[end], MAX_DEVICES + 1)})
+    if len(devices) > MAX_DEVICES:
+        abort_query("device_id", f"These are more than {MAX_DEVICES} devices. Name those that you ask for.")
     return devices
 
 
 def _bound(cells: Sequence[PlanCell], devices: Sequence[str]) -> None:
     read = sum(len(cell.pieces) + sum(1 + len(boundary.pieces) for boundary in cell.boundaries) for cell in cells)
     if read * len(devices) > MOST_READ:
-        raise_for(
+        abort_query(
             "device_id", "This reads too much at once. Ask for fewer devices, a shorter range, or longer stretches."
         )
 

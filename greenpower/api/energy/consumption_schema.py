@@ -10,8 +10,7 @@ import marshmallow as ma
 
 from greenpower.api.energy.calendar import Unit
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.moment import moment
-from greenpower.api.http.select import device_field
+from greenpower.api.http.fields import device_field, time_field
 from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.telemetry.schema import DEVICE
 from greenpower.sql.user import LARGEST_ID
@@ -55,7 +54,7 @@ class ConsumptionQuery(RangeQuery):
 class RegisterSchema(ma.Schema):
     """A register as it was read."""
 
-    at = moment("time of the sample")
+    at = time_field("time of the sample")
     value = ma.fields.Float(required=True, metadata=describe("what it showed", example=31.057))
 
 
@@ -101,8 +100,8 @@ class DeviceEnergySchema(ma.Schema):
 class MovedSchema(ma.Schema):
     """A boundary at which the register could not be read."""
 
-    boundary = moment("where it should be")
-    to = moment("where it was read; null: nothing is left", null=True)
+    boundary = time_field("where it should be")
+    to = time_field("where it was read; null: nothing is left", null=True)
     device_id = ma.fields.String(
         required=True, allow_none=True, metadata=describe("the device that was silent; null: moved for all")
     )

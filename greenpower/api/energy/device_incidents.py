@@ -11,12 +11,12 @@ from typing import Any
 import marshmallow as ma
 from bson import ObjectId
 from flask import Response, abort
-from webargs.flaskparser import abort as refuse
 
 from greenpower.api.energy.incidents import STATUSES, IncidentPage, IncidentSchema, incident_page, present
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database, get_context
+from greenpower.api.http.errors import abort_body
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import PageQuery
 from greenpower.api.http.time_range import RangeQuery
@@ -31,7 +31,7 @@ from greenpower.sql import Device, RoleName
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
 
-ONE = f"/<int(min=1, max={LARGEST_ID}):id>"
+DEVICE_PATH = f"/<int(min=1, max={LARGEST_ID}):id>"
 MOST_FIELDS = 64
 
 
@@ -86,7 +86,7 @@ def make_blueprint() -> Blueprint:
     """The resource."""
     blueprint = Blueprint("counters", __name__, url_prefix="/api/devices", description="Counters of devices")
 
-    @blueprint.route(f"{ONE}/incidents/")
+    @blueprint.route(f"{DEVICE_PATH}/incidents/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(DeviceIncidentQuery)
@@ -99,7 +99,7 @@ def make_blueprint() -> Blueprint:
         wanted: Document = {"device_id": _wire_id(id)}
         return incident_page(query, wanted | ({"status": query["status"]} if "status" in query else {}))
 
-    @blueprint.route(f"{ONE}/incidents/<string(length=24):incident>/", methods=["PATCH"])
+    @blueprint.route(f"{DEVICE_PATH}/incidents/<string(length=24):incident>/", methods=["PATCH"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(Decision, location="json")
@@ -121,7 +121,7 @@ def make_blueprint() -> Blueprint:
         _mark(found["type"], device, found["at"])
         return answer(present(found))
 
-    @blueprint.route(f"{ONE}/meter-swaps/", methods=["POST"])
+    @blueprint.route(f"{DEVICE_PATH}/meter-swaps/", methods=["POST"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(400, 404, 413, 415, 422, 503)
     @blueprint.arguments(MeterSwap, location="json")
@@ -156,7 +156,7 @@ def _check(datatype: DataType | None, at: datetime, readings: dict[str, tuple[fl
     if at > datetime.now(UTC) + timedelta(seconds=get_context().settings.clock_tolerance_seconds):
         errors["at"] = ["It lies in the future."]
     if errors:
-        refuse(422, errors={"json": errors})
+        abort_body(errors)
 
 
 def _wire_id(id: int) -> str:

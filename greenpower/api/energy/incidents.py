@@ -12,7 +12,7 @@ from pymongo import DESCENDING
 
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database
-from greenpower.api.http.moment import moment
+from greenpower.api.http.fields import time_field
 from greenpower.api.http.paging import PageQuery, PageSchema, page_answer, skipped
 from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.telemetry.schema import DEVICE, TYPE
@@ -42,7 +42,7 @@ class IncidentSchema(ma.Schema):
     device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
     field = ma.fields.String(required=True, metadata=describe("the counter", example="zygsz"))
     incident = ma.fields.String(required=True, metadata=describe("what it is", example="reset"))
-    at = moment("when, UTC")
+    at = time_field("when, UTC")
     value = ma.fields.Float(required=True, allow_none=True, metadata=describe("the register then"))
     before = ma.fields.Float(required=True, allow_none=True, metadata=describe("the register before it"))
     correction = ma.fields.Float(required=True, allow_none=True, metadata=describe("what it adds to the energy"))

@@ -1,6 +1,6 @@
-"""Positions in lists as texts for callers: what a page ends with, so that the next one goes on right behind it.
+"""Positions in lists as texts for callers: what a page ends with, so that the next one continues right after it.
 
-A position names a row, not a number of rows: what is inserted or deleted meanwhile moves nothing.
+A position names a row, not a number of rows: rows that are inserted or deleted meanwhile do not move it.
 """
 
 from __future__ import annotations
@@ -12,36 +12,53 @@ from typing import Any
 import marshmallow as ma
 import orjson
 
-LONGEST = 400
+from greenpower.api.http.blueprint import describe
+
+MAX_CURSOR_LENGTH = 400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-TICK = timedelta(milliseconds=1)
-FARTHEST = 253_402_300_799_999
+MILLISECOND = timedelta(milliseconds=1)
+LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999
+
+
+class CursorField(ma.fields.String):
+    """A position in a parameter. Loads to the values that `pack` was given; to None for the empty text.
+
+    kinds: types of the values.
+    """
+
+    def __init__(self, description: str, *kinds: type) -> None:
+        super().__init__(metadata=describe(description, maxLength=MAX_CURSOR_LENGTH))
+        self.kinds = kinds
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return unpack(text, *self.kinds) if text else None
 
 
 def pack(*parts: str | int | bool | datetime) -> str:
     """A text for some values; times keep their milliseconds."""
-    plain = [(part - EPOCH) // TICK if isinstance(part, datetime) else part for part in parts]
+    plain = [(part - EPOCH) // MILLISECOND if isinstance(part, datetime) else part for part in parts]
     return urlsafe_b64encode(orjson.dumps(plain)).rstrip(b"=").decode()
 
 
 def unpack(text: str, *kinds: type) -> list[Any]:
-    """The values of a text, of these kinds. Raises ValidationError for what `pack` did not make."""
+    """The values of a text, of these types. Raises ValidationError for what `pack` did not make."""
     try:
-        if len(text) > LONGEST:
+        if len(text) > MAX_CURSOR_LENGTH:
             raise ValueError
         parts = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         if not isinstance(parts, list) or len(parts) != len(kinds):
             raise ValueError
         return [_value(part, kind) for part, kind in zip(parts, kinds, strict=True)]
     except ValueError:
-        raise ma.ValidationError("Not a position that an answer gave.") from None
+        raise ma.ValidationError(f"{text[:40]!r} is not a position from an earlier answer.") from None
 
 
 def _value(part: Any, kind: type) -> Any:
     if kind is datetime:
-        if type(part) is not int or abs(part) > FARTHEST:
+        if type(part) is not int or abs(part) > LAST_MILLISECOND:
             raise ValueError(part)
-        return EPOCH + part * TICK
+        return EPOCH + part * MILLISECOND
     if type(part) is not kind:
         raise ValueError(part)
     return part

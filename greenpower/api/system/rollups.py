@@ -11,8 +11,8 @@ from flask import Response
 
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database, get_context
+from greenpower.api.http.fields import time_field
 from greenpower.api.http.json import answer
-from greenpower.api.http.moment import moment
 from greenpower.api.telemetry.schema import TYPE
 from greenpower.datatype import DataType, Tier
 from greenpower.measure.grace import done_before
@@ -28,14 +28,14 @@ class ProgressSchema(ma.Schema):
     type = ma.fields.String(required=True, metadata=describe("data type", example=TYPE))
     prefix = ma.fields.String(required=True, metadata=describe("of the tier's collection", example="today_"))
     resolution = ma.fields.String(required=True, metadata=describe("length of its buckets", example="1m"))
-    watermark = moment("windows that end by then are done; null: none is", null=True)
+    watermark = time_field("windows that end by then are done; null: none is", null=True)
     behind_seconds = ma.fields.Float(
         required=True, allow_none=True, metadata=describe("how much later it could be; null: it never ran")
     )
     left_alone = ma.fields.Integer(
         required=True, metadata=describe("buckets that could not be computed again: their source has expired")
     )
-    ran_at = moment("its last run, UTC", null=True)
+    ran_at = time_field("its last run, UTC", null=True)
     error = ma.fields.String(required=True, metadata=describe("of its last run; empty: it went well"))
 
 

@@ -1,4 +1,4 @@
-"""`changes/`: what was written since, for those who keep a copy."""
+"""`changes/`: what was written since a position, for programs that keep a copy."""
 
 from __future__ import annotations
 
@@ -11,85 +11,83 @@ from flask import Response
 
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database, get_context
-from greenpower.api.http.cursor import pack, unpack
+from greenpower.api.http.cursor import CursorField, pack
 from greenpower.api.http.json import answer
-from greenpower.api.http.paging import LARGEST_PAGE, link
-from greenpower.api.http.refuse import raise_for
-from greenpower.api.telemetry.readings import SHOWN, SHOWN_OF_BUCKETS
-from greenpower.api.telemetry.resolution import named, resolution_field, tier_views_of
-from greenpower.api.telemetry.row import presenter
+from greenpower.api.http.paging import MAX_PAGE_SIZE, link
+from greenpower.api.telemetry.parameters import resolution_field
+from greenpower.api.telemetry.resolution import tier_view_named
+from greenpower.api.telemetry.row import presenter, row_projection
 from greenpower.api.telemetry.schema import Schemas
+from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.changes import Position, find_changes
+from greenpower.mongo.rollups.changes import find_changes
 from greenpower.mongo.rollups.tier_view import RAW
 from greenpower.sql import RoleName
 
-TEXT = """Rows in the order in which they were last written, late and recomputed ones included. Begin without `after`;
-then give the `after` of the last answer. While `next` is not null there is more at once, else ask again later. Rows
-appear a while after they were written (`until` says how far this answer goes), so that no slower writer's row is passed
-over. A row that is written again appears again with the same `id`: the later one counts. What is deleted does not
-appear: what retention lets go, and the rare bucket of which no reading is left; a copy lets go of old rows itself."""
+CHANGES_DESCRIPTION = """Rows in the order in which they were last written, including late and recomputed ones. Start
+without `after`; then give the `after` of the last answer. While `next` is not null there is more to read now; otherwise
+ask again later. Rows appear some time after they were written (`until` says how far this answer goes), so that rows of
+slower writers are not missed. A row that is written again appears again with the same `id`: the later one counts.
+Deleted rows do not appear: rows past their retention, and the rare bucket whose readings are all gone; a copy must
+delete old rows itself."""
 
 
 class ChangeQuery(ma.Schema):
-    """From where on. A type adds `resolution`."""
+    """From where to continue. Each type adds `resolution`."""
 
-    after = ma.fields.String(
-        load_default="", validate=ma.validate.Length(max=400), metadata=describe("the `after` of the last answer")
-    )
+    after = CursorField("the `after` of the last answer", str, datetime, str)
     page_size = ma.fields.Integer(
-        load_default=LARGEST_PAGE, validate=ma.validate.Range(1, LARGEST_PAGE), metadata=describe("rows at most")
+        load_default=MAX_PAGE_SIZE, validate=ma.validate.Range(1, MAX_PAGE_SIZE), metadata=describe("rows per page")
     )
     stats = ma.fields.Boolean(load_default=False, metadata=describe("also the statistics and coverage of buckets"))
 
+    @ma.validates_schema
+    def _fitting_position(self, data: dict[str, Any], **_: Any) -> None:
+        if position := data.get("after"):
+            resolution, _time, identity = position
+            if resolution != data["resolution"]:
+                raise ma.ValidationError(f"The position belongs to resolution={resolution}.", "after")
+            if not ObjectId.is_valid(identity):
+                raise ma.ValidationError("Not a position from an earlier answer.", "after")
+
 
 def add_changes(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> None:
-    """The feed."""
+    """Add the feed of changes."""
     query_of_type = type("ChangeQuery", (ChangeQuery,), {"resolution": resolution_field(datatype, RAW)})
 
     @blueprint.route("/changes/")
     @blueprint.guarded(RoleName.VIEWER)
-    @blueprint.doc(summary=f"Changes: {datatype.title}", description=TEXT)
+    @blueprint.doc(summary=f"Changes: {datatype.title}", description=CHANGES_DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(query_of_type)
     @blueprint.response(200, schemas.changes)
     def list_changes(query: dict[str, Any]) -> Response:
-        tier_view = named(tier_views_of(datatype), query["resolution"])
-        # Taken before the query: what is younger than this was not looked for.
+        position = None
+        if query.get("after"):
+            _resolution, time, identity = query["after"]
+            position = time, ObjectId(identity)
+        tier_view = tier_view_named(tier_views_of(datatype), query["resolution"])
+        # Taken before the query, which does not look for younger rows.
         now = datetime.now(UTC)
-        horizon = now.replace(microsecond=0) - timedelta(seconds=get_context().settings.changes_horizon_seconds)
-        buckets = tier_view.window is not None
-        places = {"payload": 1} | ({"stats": 1, "coverage": 1} if buckets and query["stats"] else {})
-        projection = places | (SHOWN_OF_BUCKETS if buckets else SHOWN)
-        page = find_changes(database()[tier_view.collection], _position(query), horizon, query["page_size"], projection)
+        until = now.replace(microsecond=0) - timedelta(seconds=get_context().settings.changes_horizon_seconds)
+        projection = row_projection(tier_view, with_stats=query["stats"])
+        page = find_changes(database()[tier_view.collection], position, until, query["page_size"], projection)
         present = presenter(tier_view, (), query["stats"])
-        after = query["after"] or None
-        if page.documents:
-            last = page.documents[-1]
-            after = pack(tier_view.resolution, last["updated_at"], str(last["_id"]))
 
-        def row(document: Document) -> Document:
+        def present_change(document: Document) -> Document:
             return {**present(document), "updated_at": document["updated_at"]}
 
+        if page.documents:
+            last = page.documents[-1]
+            position = last["updated_at"], last["_id"]
+        after = None if position is None else pack(tier_view.resolution, position[0], str(position[1]))
         return answer(
             {
                 "after": after,
                 "next": link(after=after) if page.more else None,
-                "until": horizon,
+                "until": until,
                 "resolution": tier_view.resolution,
-                "results": [row(document) for document in page.documents],
+                "results": [present_change(document) for document in page.documents],
             }
         )
-
-
-def _position(query: dict[str, Any]) -> Position | None:
-    if not query["after"]:
-        return None
-    try:
-        resolution, time, identity = unpack(query["after"], str, datetime, str)
-    except ma.ValidationError as error:
-        raise_for("after", *error.messages)
-    if resolution != query["resolution"] or not ObjectId.is_valid(identity):
-        raise_for("after", "The position is one of another resolution.")
-    return time, ObjectId(identity)

@@ -12,7 +12,7 @@ from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import with_etag
 from greenpower.api.http.context import get_context
 from greenpower.api.http.json import answer
-from greenpower.api.telemetry.resolution import resolutions
+from greenpower.api.telemetry.parameters import resolutions
 from greenpower.api.telemetry.schema import TYPE
 from greenpower.catalog.facts import resource_path
 from greenpower.config import Settings

@@ -11,7 +11,7 @@ from flask import Response
 
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database
-from greenpower.api.http.moment import STAMP, moment
+from greenpower.api.http.fields import EXAMPLE_TIME, time_field
 from greenpower.api.http.paging import PageQuery, PageSchema, page_answer, skipped
 from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.telemetry.schema import DEVICE, ID, TOPIC, TYPE
@@ -48,7 +48,7 @@ class EventSchema(ma.Schema):
     device_id = ma.fields.String(
         required=True, allow_none=True, metadata=describe("the device, null where the frame named none")
     )
-    timestamp = moment("when it arrived, UTC")
+    timestamp = time_field("when it arrived, UTC")
     payload = ma.fields.String(required=True, metadata=describe("the frame as text, as hex digits where `hex` is true"))
     type = ma.fields.String(required=True, allow_none=True, metadata=describe("data type; null: no plugin claims it"))
     outcome = ma.fields.String(
@@ -160,5 +160,5 @@ def present(document: Document) -> Document:
 
 def _example() -> Document:
     event = {"_id": ID, "type": TYPE, "topic": TOPIC, "device_id": DEVICE, "outcome": "stored", "raw": "{…}"}
-    shown = {**present({**event, "received_at": STAMP}), "reading_timestamps": [STAMP]}
+    shown = {**present({**event, "received_at": EXAMPLE_TIME}), "reading_timestamps": [EXAMPLE_TIME]}
     return {"count": 1, "next": None, "previous": None, "results": [shown]}

@@ -1,6 +1,6 @@
-"""Formats of exports: what turns rows into bytes, batch by batch. Parquet is in `greenpower.api.telemetry.parquet`.
+"""Formats of exports: they turn rows into bytes, batch by batch. Parquet is in `greenpower.api.telemetry.parquet`.
 
-A row is what `greenpower.api.telemetry.row` presents.
+Rows have the shape that `greenpower.api.telemetry.row` gives them.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ GZIP = "application/gzip"
 
 
 class Writer(Protocol):
-    """Turns rows into bytes. What it returns may come later than the rows it is of."""
+    """Turns rows into bytes. It may return the bytes of a row later, with those of others."""
 
     def write(self, rows: Sequence[Document]) -> bytes: ...
 
     def finish(self) -> bytes:
-        """What is left at the end."""
+        """The bytes that are left at the end."""
 
 
 def make_writer(name: str, columns: Sequence[str], *, buckets: bool, gzip: bool = False) -> Writer:
-    """The writer of a format. columns: the fields of formats that have columns. buckets: whether rows are buckets."""
+    """The writer of a format. columns: the fields that CSV and Parquet have. buckets: whether rows are buckets."""
     writer: Writer
     if name == NDJSON:
         writer = Ndjson()
     elif name == CSV:
         writer = Csv(columns, buckets)
     else:
-        # Loaded when it is wanted: it is large.
+        # Imported only when needed: it is large.
         from greenpower.api.telemetry.parquet import Parquet
 
         writer = Parquet(columns, buckets)
@@ -46,18 +46,18 @@ def make_writer(name: str, columns: Sequence[str], *, buckets: bool, gzip: bool 
 
 
 def columns_of(datatype: DataType, names: Sequence[str]) -> list[str]:
-    """The columns for fields that were asked for, or for all that are declared."""
+    """The columns for the requested fields, or for all declared ones."""
     return list(names) or [field.name for field in datatype.fields]
 
 
 class Ndjson:
-    """A JSON object a line, as in lists."""
+    """One JSON object per line, as in lists."""
 
     def write(self, rows: Sequence[Document]) -> bytes:
         lines = []
         stamp, text = None, ""
         for row in rows:
-            # Rows come in order of time, so that many in turn have the same.
+            # Rows come in order of time, so many in a row have the same.
             if row["timestamp"] != stamp:
                 stamp = row["timestamp"]
                 text = iso(stamp)
@@ -71,7 +71,7 @@ class Ndjson:
 
 
 class Csv:
-    """A header and a line a row, as RFC 4180 has it."""
+    """A header and one line per row, as in RFC 4180."""
 
     def __init__(self, columns: Sequence[str], buckets: bool) -> None:
         self.columns = columns
@@ -95,7 +95,7 @@ class Csv:
 
 
 class Gzip:
-    """A writer's bytes as a gzip file."""
+    """The bytes of another writer, compressed as a gzip file."""
 
     def __init__(self, inner: Writer) -> None:
         self.inner = inner

@@ -1,4 +1,4 @@
-"""`latest/` and `devices/` of a data type: what is newest of each device, and which devices were heard."""
+"""`latest/` and `devices/` of a data type: the newest reading of each device, and which devices have reported."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from flask import Response
 
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database
-from greenpower.api.http.cursor import pack, unpack
+from greenpower.api.http.cursor import CursorField, pack
+from greenpower.api.http.fields import device_field, time_field
 from greenpower.api.http.json import answer
-from greenpower.api.http.moment import moment
-from greenpower.api.http.paging import LARGEST_PAGE, link
-from greenpower.api.http.refuse import raise_for
-from greenpower.api.http.select import device_field, fields_field, shown
-from greenpower.api.telemetry.readings import ESTIMATED, EXACT, NONE
-from greenpower.api.telemetry.row import present_reading
+from greenpower.api.http.paging import MAX_PAGE_SIZE, link
+from greenpower.api.telemetry.parameters import COUNT_MODES, ESTIMATED, EXACT, fields_field
+from greenpower.api.telemetry.row import Present, field_projection, present_reading
 from greenpower.api.telemetry.schema import DEVICE, Schemas
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
@@ -25,86 +23,85 @@ from greenpower.mongo.readings.latest import find_latest, find_seen
 from greenpower.mongo.schema.layout import SEEN
 from greenpower.sql import RoleName
 
-LARGEST_COUNTED = 100
+# Each device on a page costs a count.
+MAX_COUNTED_DEVICES = 100
 
 
-class DeviceQuery(ma.Schema):
-    """Which devices."""
+class DevicePageQuery(ma.Schema):
+    """Which devices, and from where to continue."""
 
     device_id = device_field()
-    cursor = ma.fields.String(
-        load_default="", validate=ma.validate.Length(max=400), metadata=describe("go on behind this position")
-    )
+    cursor = CursorField("continue after this position", str)
 
 
-class SeenQuery(DeviceQuery):
+class ReportingQuery(DevicePageQuery):
     """Which devices, and how their readings are counted."""
 
     page_size = ma.fields.Integer(
-        load_default=50, validate=ma.validate.Range(1, LARGEST_COUNTED), metadata=describe("devices a page")
+        load_default=50, validate=ma.validate.Range(1, MAX_COUNTED_DEVICES), metadata=describe("devices per page")
     )
     count = ma.fields.String(
         load_default=ESTIMATED,
-        validate=ma.validate.OneOf((EXACT, ESTIMATED, NONE)),
-        metadata=describe("how `readings` is found: exact to 100 000, estimated beyond 1000, or not at all"),
+        validate=ma.validate.OneOf(COUNT_MODES),
+        metadata=describe("how `readings` is counted: exact up to 100 000, estimated above 1000, or not at all"),
     )
 
 
-class LatestQuery(DeviceQuery):
+class LatestQuery(DevicePageQuery):
     """Which devices' newest readings."""
 
     page_size = ma.fields.Integer(
-        load_default=LARGEST_PAGE, validate=ma.validate.Range(1, LARGEST_PAGE), metadata=describe("devices a page")
+        load_default=MAX_PAGE_SIZE, validate=ma.validate.Range(1, MAX_PAGE_SIZE), metadata=describe("devices per page")
     )
 
 
-class SeenSchema(ma.Schema):
-    """A device of a type, as it was heard. Times of ingest, but for `last_reading`."""
+class ReportingDeviceSchema(ma.Schema):
+    """A device that has reported readings of a type. Times are those of arrival, except `last_reading`."""
 
     device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
-    first_seen = moment("when it was first heard", null=True)
-    last_seen = moment("when it last gave a sign of life", null=True)
-    last_reading = moment("the measured time of its newest reading", null=True)
+    first_seen = time_field("when it first reported", null=True)
+    last_seen = time_field("when it last sent anything", null=True)
+    last_reading = time_field("the timestamp of its newest reading", null=True)
     readings = ma.fields.Integer(
-        required=True, allow_none=True, metadata=describe("how many readings of it there are now, raw", example=2880)
+        required=True, allow_none=True, metadata=describe("number of its raw readings stored now", example=2880)
     )
 
 
-class SeenPage(ma.Schema):
+class ReportingPage(ma.Schema):
     """A page of devices."""
 
-    next = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the page after this one"))
-    results = ma.fields.List(ma.fields.Nested(SeenSchema), required=True)
+    next = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the next page"))
+    results = ma.fields.List(ma.fields.Nested(ReportingDeviceSchema), required=True)
 
 
 def add_latest(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> None:
-    """The newest measured reading of each device, and the devices."""
+    """Add the newest reading of each device, and the list of devices."""
     latest_query = type("LatestQuery", (LatestQuery,), {"only": fields_field(datatype)})
 
     @blueprint.route("/latest/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.doc(
         summary=f"Newest reading of each device: {datatype.title}",
-        description="By measured time, whenever it arrived. In order of devices.",
+        description="Newest by timestamp, regardless of when it arrived. Ordered by device id.",
     )
     @blueprint.errors(422, 503)
     @blueprint.arguments(latest_query)
     @blueprint.response(200, schemas.latest)
     def list_latest(query: dict[str, Any]) -> Response:
         size = query["page_size"]
-        fields = shown(query["only"], "payload", always={})
+        fields = field_projection(query["only"])
         rows = find_latest(database()[datatype.collection], query["device_id"], _after(query), size + 1, fields)
         return _page(rows, size, present_reading)
 
     @blueprint.route("/devices/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.doc(
-        summary=f"Devices that were heard: {datatype.title}",
-        description="When each was first and last heard, by what ingest wrote down, and how many readings there are.",
+        summary=f"Devices that have reported: {datatype.title}",
+        description="When each device first and last reported, and how many readings of it are stored.",
     )
     @blueprint.errors(422, 503)
-    @blueprint.arguments(SeenQuery)
-    @blueprint.response(200, SeenPage)
+    @blueprint.arguments(ReportingQuery)
+    @blueprint.response(200, ReportingPage)
     def list_seen(query: dict[str, Any]) -> Response:
         size = query["page_size"]
         db = database()
@@ -129,15 +126,12 @@ def add_latest(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> No
 
 
 def _after(query: dict[str, Any]) -> str:
-    if not query["cursor"]:
-        return ""
-    try:
-        return str(unpack(query["cursor"], str)[0])
-    except ma.ValidationError as error:
-        raise_for("cursor", *error.messages)
+    """The device after which to continue; empty to begin."""
+    position = query.get("cursor")
+    return position[0] if position else ""
 
 
-def _page(rows: list[Document], size: int, present: Any) -> Response:
+def _page(rows: list[Document], size: int, present: Present) -> Response:
     more = len(rows) > size
     rows = rows[:size]
     following = link(cursor=pack(rows[-1]["device_id"])) if more else None

@@ -1,4 +1,4 @@
-"""Exports as Parquet: a row group at a time, the file's end last, so that nothing has to be kept."""
+"""Exports as Parquet: one row group at a time, the footer last, so memory does not grow with the file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pyarrow import parquet
 
 from greenpower.mongo.client import Document
 
-GROUP = 20_000
+ROWS_PER_GROUP = 20_000
 
 
 class _Outlet(io.RawIOBase):
-    """Takes what the library writes, to be passed on."""
+    """Takes the bytes that the library writes, to pass them on."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -35,7 +35,7 @@ class _Outlet(io.RawIOBase):
 
 
 class Parquet:
-    """device_id, timestamp (milliseconds, UTC), topic or, of buckets, final, and a column of doubles a field."""
+    """device_id, timestamp (milliseconds, UTC), topic (of buckets: final), and one column of doubles per field."""
 
     def __init__(self, columns: Sequence[str], buckets: bool) -> None:
         self.columns = columns
@@ -54,7 +54,7 @@ class Parquet:
 
     def write(self, rows: Sequence[Document]) -> bytes:
         self.waiting += rows
-        if len(self.waiting) >= GROUP:
+        if len(self.waiting) >= ROWS_PER_GROUP:
             self._group()
         return self.outlet.take()
 

@@ -1,4 +1,4 @@
-"""Rows as callers see them: readings and buckets, with their statistics where these are asked for."""
+"""Rows, which are readings or buckets: what is read of their documents, and how callers see them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,27 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.tier_view import TierView
 
 Present = Callable[[Document], Document]
+READING_KEYS = {"topic": 1, "device_id": 1, "timestamp": 1}
+BUCKET_KEYS = {"device_id": 1, "timestamp": 1, "final": 1}
+
+
+def row_projection(tier_view: TierView, names: Sequence[str] = (), with_stats: bool = False) -> dict[str, Any]:
+    """What to read of the documents of a tier view. names: the requested fields, empty for all."""
+    if tier_view.window is None:
+        return READING_KEYS | field_projection(names)
+    if with_stats:
+        return {**BUCKET_KEYS, "coverage": 1, **field_projection(names, "payload", "stats")}
+    return BUCKET_KEYS | field_projection(names)
+
+
+def field_projection(names: Sequence[str], *keys: str) -> dict[str, Any]:
+    """The projection for some fields, or for all. keys: the parts of a document that have a value per field."""
+    keys = keys or ("payload",)
+    return {f"{key}.{name}": 1 for key in keys for name in names} if names else dict.fromkeys(keys, 1)
 
 
 def presenter(tier_view: TierView, names: Sequence[str] = (), with_stats: bool = False) -> Present:
-    """What makes rows of a shelf's documents. names: of the fields that were asked for, empty for all."""
+    """The function that makes rows of the documents of a tier view. names: the requested fields, empty for all."""
     if tier_view.window is None:
         return present_reading
     wanted = frozenset(names)
@@ -23,8 +40,9 @@ def presenter(tier_view: TierView, names: Sequence[str] = (), with_stats: bool =
         if wanted:
             payload = {name: value for name, value in payload.items() if name in wanted}
             stats = {name: value for name, value in stats.items() if name in wanted}
+        identity = document.get("_id")
         row = {
-            "id": _text(document.get("_id")),
+            "id": None if identity is None else str(identity),
             "topic": None,
             "device_id": document["device_id"],
             "timestamp": document["timestamp"],
@@ -51,11 +69,7 @@ def present_reading(document: Document) -> Document:
 
 
 def statistics(state: dict[str, Any]) -> Document:
-    """A stored state for a caller. Gauge: n, min, max. Counter: n, first, last, energy. Angle: n. State: n, last."""
+    """A stored state, for callers. Gauge: n, min, max. Counter: n, first, last, energy. Angle: n. State: n, last."""
     if "correction" in state:
         return {"n": state["n"], "first": state["first"], "last": state["last"], "energy": energy(state)}
     return {name: state[name] for name in ("n", "min", "max", "last") if name in state}
-
-
-def _text(identity: Any) -> str | None:
-    return None if identity is None else str(identity)

@@ -8,7 +8,7 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.moment import STAMP, moment
+from greenpower.api.http.fields import EXAMPLE_TIME, time_field
 from greenpower.api.http.paging import PageSchema
 from greenpower.datatype import DataType, Field
 
@@ -34,8 +34,8 @@ class CoverageSchema(ma.Schema):
     """Which readings a bucket was made of."""
 
     count = ma.fields.Integer(required=True, metadata=describe("readings"))
-    first = moment("time of the first")
-    last = moment("time of the last")
+    first = time_field("time of the first")
+    last = time_field("time of the last")
 
 
 def resolution_name() -> ma.fields.String:
@@ -76,7 +76,7 @@ def make_schemas(datatype: DataType) -> Schemas:
                 required=True, allow_none=True, metadata=describe("where its first frame came from; null for buckets")
             ),
             "device_id": ma.fields.String(required=True, metadata=describe("the device", example=DEVICE)),
-            "timestamp": moment("when it was measured, UTC, milliseconds"),
+            "timestamp": time_field("when it was measured, UTC, milliseconds"),
             "payload": ma.fields.Nested(payload, required=True, metadata=describe("the values that came, by field")),
             "final": ma.fields.Boolean(metadata=describe("of buckets: whether all that belongs to it is in it")),
             "stats": ma.fields.Dict(
@@ -104,11 +104,11 @@ def make_schemas(datatype: DataType) -> Schemas:
 
 
 def _changes(stem: str, reading: type[ma.Schema]) -> type[ma.Schema]:
-    written = moment("when it was last written")
+    written = time_field("when it was last written")
     row = type(f"{stem}Change", (reading,), {"updated_at": written})
     after = ma.fields.String(required=True, allow_none=True, metadata=describe("what to give as `after` next time"))
     link = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to more that is there already"))
-    until = moment("what was written before is shown")
+    until = time_field("what was written before is shown")
     results = ma.fields.List(ma.fields.Nested(row), required=True)
     parts = {"after": after, "next": link, "until": until, "resolution": resolution_name(), "results": results}
     return type(f"{stem}Changes", (ma.Schema,), parts)
@@ -124,5 +124,5 @@ def _number(field: Field) -> ma.fields.Float:
 def _example(datatype: DataType) -> dict[str, Any]:
     payload = {field.name: EXAMPLES.get(field.unit, 1.5) for field in datatype.fields[:4]}
     topic = datatype.topics[0].topic if datatype.topics else f"tcp/{datatype.name}/{DEVICE}"
-    result = {"id": ID, "topic": topic, "device_id": DEVICE, "timestamp": STAMP, "payload": payload}
+    result = {"id": ID, "topic": topic, "device_id": DEVICE, "timestamp": EXAMPLE_TIME, "payload": payload}
     return {"count": 1, "next": None, "previous": None, "resolution": "raw", "results": [result]}

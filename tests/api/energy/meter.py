@@ -13,7 +13,7 @@ from flask import Flask
 from pydantic import SecretStr
 
 from greenpower.api.http.context import get_context
-from greenpower.api.telemetry.resolution import forget_tier_views
+from greenpower.api.telemetry.tier_views import forget_tier_views
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
 from greenpower.cli.init import init_sql

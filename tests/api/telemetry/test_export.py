@@ -119,7 +119,7 @@ def _assert_free(meters: Meters) -> None:
 
 def test_slots_are_given_back_whatever_happens(meters: Meters, monkeypatch: pytest.MonkeyPatch) -> None:
     _fill(meters)
-    for _ in range(3 * export.AT_ONCE):
+    for _ in range(3 * export.MAX_EXPORTS):
         assert (
             meters.client.head(URL, headers={"Authorization": f"Bearer {meters.tokens['access']}"}).status_code == 200
         )
@@ -131,11 +131,11 @@ def test_slots_are_given_back_whatever_happens(meters: Meters, monkeypatch: pyte
         response.close()
     with monkeypatch.context() as patch:
         patch.setattr(store_export, "WORK_MS", -1)
-        for _ in range(2 * export.AT_ONCE):
+        for _ in range(2 * export.MAX_EXPORTS):
             assert meters.get(URL).status_code >= 500
     held = [
         meters.client.get(URL, headers={"Authorization": f"Bearer {meters.tokens['access']}"}, buffered=False)
-        for _ in range(export.AT_ONCE)
+        for _ in range(export.MAX_EXPORTS)
     ]
     refused = meters.get(URL)
     assert refused.status_code == 429 and refused.headers["Retry-After"]

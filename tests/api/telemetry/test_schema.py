@@ -12,7 +12,7 @@ from greenpower.datatype import DataType
 from tests.api.conftest import PROBE
 
 
-@pytest.mark.parametrize("datatype", load_registry(None), ids=lambda datatype: datatype.name)
+@pytest.mark.parametrize("datatype", tuple(load_registry(None)), ids=lambda datatype: datatype.name)
 def test_schemas_follow_from_the_declaration(datatype: DataType) -> None:
     schemas = make_schemas(datatype)
     assert set(schemas.payload().fields) == {field.name for field in datatype.fields}

@@ -1,0 +1,67 @@
+"""Fields of parameters and answers that several resources use: times, texts and lists.
+
+What does not belong here: ranges of time in parameters (`greenpower.api.http.time_range`), fields that depend on a data
+type (`greenpower.api.telemetry.parameters`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import marshmallow as ma
+
+from greenpower.api.http.blueprint import describe
+
+EXAMPLE_TIME = "2026-11-23T15:04:05.000Z"
+MAX_DEVICES = 100
+MAX_ITEM_LENGTH = 64
+# For the schema; `_one_line` has the last word (`$` accepts a final newline, in Python alone).
+NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f-\x9f]*$"
+
+
+def time_field(what: str, *, null: bool = False) -> ma.fields.DateTime:
+    """A time in an answer, always present: ISO 8601, UTC. what: its description; null: whether it may be null."""
+    return ma.fields.DateTime(required=True, allow_none=null, metadata=describe(what, example=EXAMPLE_TIME))
+
+
+def text_field(
+    what: str, max_length: int, min_length: int = 0, *, example: str = "", **options: Any
+) -> ma.fields.String:
+    """A text in a parameter, without control characters: they can break a log or a header. what: its description."""
+    metadata = describe(what, **({"example": example} if example else {}))
+    length = ma.validate.Length(min_length, max_length)
+    checks: list[Callable[[str], object]] = [length, ma.validate.Regexp(NO_CONTROL_CHARACTERS), _one_line]
+    return ma.fields.String(validate=checks, metadata=metadata, **options)
+
+
+def _one_line(value: str) -> None:
+    if "\n" in value:
+        raise ma.ValidationError("Line breaks are not allowed.")
+
+
+class ItemList(ma.fields.List[str]):
+    """Texts, given as `a,b` or one by one; each is kept once, in order."""
+
+    def __init__(self, *, max_items: int, **kwargs: Any) -> None:
+        super().__init__(ma.fields.String(), load_default=(), **kwargs)
+        self.max_items = max_items
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str | None]:
+        texts = super()._deserialize(value, attr, data, **kwargs)
+        items: list[str] = list(dict.fromkeys(item for text in texts for item in str(text).split(",")))
+        if len(items) > self.max_items:
+            raise ma.ValidationError(f"{len(items)} items given; at most {self.max_items} are allowed.")
+        for item in items:
+            if not 1 <= len(item) <= MAX_ITEM_LENGTH:
+                text = f"{item[:MAX_ITEM_LENGTH]!r} has {len(item)} characters; 1 to {MAX_ITEM_LENGTH} are allowed."
+                raise ma.ValidationError(text)
+        return [*items]
+
+
+def device_field() -> ItemList:
+    """The parameter `device_id`."""
+    return ItemList(
+        max_items=MAX_DEVICES,
+        metadata=describe("only these devices; separate several with commas, or repeat the parameter"),
+    )
