@@ -16,8 +16,8 @@ from greenpower.datatype import Command
 from greenpower.sql import CommandState
 
 STATES = tuple(state.value for state in CommandState)
-MOST_PARAMETERS = 16
-STEPS = [
+MAX_PARAMETERS = 16
+EXAMPLE_STEPS = [
     {"state": "queued", "at": EXAMPLE_TIME, "detail": "by admin"},
     {"state": "sent", "at": EXAMPLE_TIME, "detail": ""},
     {"state": "answered", "at": EXAMPLE_TIME, "detail": "code 01"},
@@ -41,7 +41,7 @@ EXAMPLE_COMMAND = {
     "answered_at": EXAMPLE_TIME,
     "verified_at": EXAMPLE_TIME,
     "finished_at": EXAMPLE_TIME,
-    "steps": STEPS,
+    "steps": EXAMPLE_STEPS,
 }
 
 
@@ -52,32 +52,32 @@ def _state(what: str, **options: Any) -> ma.fields.String:
 class StepSchema(ma.Schema):
     """A step of a command."""
 
-    state = _state("the state it came to", required=True)
+    state = _state("the new state", required=True)
     at = time_field("when, UTC")
     detail = ma.fields.String(required=True, metadata=describe("why, or by whom"))
 
 
 class CommandSchema(ma.Schema):
-    """A command to a device, and what became of it."""
+    """A command to a device, and its state."""
 
-    id = ma.fields.Integer(required=True, metadata=describe("its number"))
-    device_id = ma.fields.String(required=True, metadata=describe("the device's id on the wire"))
-    type = ma.fields.String(required=True, metadata=describe("the data type that declares it"))
-    command = ma.fields.String(required=True, metadata=describe("its name"))
-    parameters = ma.fields.Dict(required=True, metadata=describe("as given"))
-    requested_by = ma.fields.String(required=True, metadata=describe("who gave it; `system`: nobody"))
-    state = _state("done, failed and expired are final", required=True)
-    verified = ma.fields.Boolean(required=True, metadata=describe("whether it was read back as set"))
-    detail = ma.fields.String(required=True, metadata=describe("more about the state"))
+    id = ma.fields.Integer(required=True, metadata=describe("id of the command"))
+    device_id = ma.fields.String(required=True, metadata=describe("id that the device sends"))
+    type = ma.fields.String(required=True, metadata=describe("data type that declares the command"))
+    command = ma.fields.String(required=True, metadata=describe("name of the command"))
+    parameters = ma.fields.Dict(required=True, metadata=describe("as sent by the user"))
+    requested_by = ma.fields.String(required=True, metadata=describe("user who sent it; `system`: sent automatically"))
+    state = _state("state of the command; done, failed and expired are final", required=True)
+    verified = ma.fields.Boolean(required=True, metadata=describe("whether reading back confirmed the new value"))
+    detail = ma.fields.String(required=True, metadata=describe("details of the state"))
     answer = ma.fields.Dict(
-        required=True, allow_none=True, metadata=describe("what the device said beside yes or no; null: nothing yet")
+        required=True, allow_none=True, metadata=describe("further values in the device's answer; null: no answer yet")
     )
-    created_at = time_field("when it was given, UTC")
-    expires_at = time_field("by when it must be done, UTC")
-    sent_at = time_field("when the broker had it, UTC", null=True)
-    answered_at = time_field("when its answer was taken, UTC", null=True)
-    verified_at = time_field("when it was read back as set, UTC", null=True)
-    finished_at = time_field("when it was settled, UTC", null=True)
+    created_at = time_field("when it was requested, UTC")
+    expires_at = time_field("when it expires if it is not done, UTC")
+    sent_at = time_field("when the broker accepted it, UTC", null=True)
+    answered_at = time_field("when the device answered, UTC", null=True)
+    verified_at = time_field("when reading back confirmed it, UTC", null=True)
+    finished_at = time_field("when it reached a final state, UTC", null=True)
     steps = ma.fields.List(ma.fields.Nested(StepSchema), required=True)
 
 
@@ -88,68 +88,68 @@ class CommandPage(PageSchema):
 
 
 class CommandQuery(PageQuery, RangeQuery):
-    """Which commands, by when they were given."""
+    """Which commands, by the time of the request."""
 
-    state = _state("only of this state")
+    state = _state("only commands in this state")
 
 
 class AuditQuery(CommandQuery):
-    """Which commands, to whatever device."""
+    """Which commands, to all devices."""
 
-    device_id = text_field("only to this device, by its id on the wire, registered or not", 64, 1)
-    requested_by = text_field("only those of this user; `system`: those of nobody", 150, 1)
+    device_id = text_field("only to this device, by the id it sends, registered or not", 64, 1)
+    requested_by = text_field("only those of this user; `system`: sent automatically", 150, 1)
 
 
 class NewCommand(ma.Schema):
-    """A command to be given."""
+    """A command to send."""
 
-    command = text_field("its name", 41, 1, example="set_interval", required=True)
+    command = text_field("name of the command", 41, 1, example="set_interval", required=True)
     parameters = ma.fields.Dict(
         keys=ma.fields.String(validate=ma.validate.Length(1, 41)),
         values=ma.fields.Raw(allow_none=True),
         load_default=dict,
-        validate=ma.validate.Length(max=MOST_PARAMETERS),
-        metadata=describe("as its declaration in `/api/data-types/` says", example={"interval": 60}),
+        validate=ma.validate.Length(max=MAX_PARAMETERS),
+        metadata=describe("as declared in `/api/data-types/`", example={"interval": 60}),
     )
     confirmation = text_field("for a command with an interlock: from the answer to the first request", 1_000, 1)
 
 
 class ConfirmationSchema(ma.Schema):
-    """What a command with an interlock is confirmed with."""
+    """The confirmation of a command with an interlock."""
 
     confirmation = ma.fields.String(required=True, metadata=describe("send the same request again, with this"))
     expires_in = ma.fields.Integer(
-        required=True, metadata=describe("seconds for which it is good, once", example=SECONDS)
+        required=True, metadata=describe("seconds for which it is valid, for one use", example=SECONDS)
     )
 
 
 class ParameterSchema(ma.Schema):
     """A parameter of a command."""
 
-    name = ma.fields.String(required=True, metadata=describe("its key in `parameters`", example="interval"))
-    title = ma.fields.String(required=True, metadata=describe("for people"))
+    name = ma.fields.String(required=True, metadata=describe("key in `parameters`", example="interval"))
+    title = ma.fields.String(required=True, metadata=describe("title, for people"))
     kind = ma.fields.String(
         required=True,
         validate=ma.validate.OneOf(("integer", "boolean", "text")),
-        metadata=describe("what its values are"),
+        metadata=describe("type of its values"),
     )
-    unit = ma.fields.String(required=True, metadata=describe("its unit; 1: none", example="s"))
-    low = ma.fields.Integer(required=True, allow_none=True, metadata=describe("the least"))
-    high = ma.fields.Integer(required=True, allow_none=True, metadata=describe("the greatest"))
+    unit = ma.fields.String(required=True, metadata=describe("unit; 1: none", example="s"))
+    low = ma.fields.Integer(required=True, allow_none=True, metadata=describe("smallest value"))
+    high = ma.fields.Integer(required=True, allow_none=True, metadata=describe("largest value"))
     choices = ma.fields.List(
-        ma.fields.Raw(), required=True, metadata=describe("the only values; empty: any within the limits")
+        ma.fields.Raw(), required=True, metadata=describe("allowed values; empty: any within the limits")
     )
 
 
 class DeclaredCommandSchema(ma.Schema):
-    """A command that devices of a type take."""
+    """A command of a data type."""
 
-    name = ma.fields.String(required=True, metadata=describe("its name", example="set_interval"))
-    title = ma.fields.String(required=True, metadata=describe("for people"))
-    role = ma.fields.String(required=True, metadata=describe("the least role that may give it", example="operator"))
-    interlock = ma.fields.Boolean(required=True, metadata=describe("whether it must be confirmed"))
+    name = ma.fields.String(required=True, metadata=describe("name of the command", example="set_interval"))
+    title = ma.fields.String(required=True, metadata=describe("title, for people"))
+    role = ma.fields.String(required=True, metadata=describe("lowest role that may send it", example="operator"))
+    interlock = ma.fields.Boolean(required=True, metadata=describe("whether it needs a confirmation"))
     reads_back = ma.fields.Boolean(required=True, metadata=describe("whether it is verified by reading back"))
-    expires_after = ma.fields.Integer(required=True, metadata=describe("seconds in which it must be done"))
+    expires_after = ma.fields.Integer(required=True, metadata=describe("seconds after which it expires"))
     parameters = ma.fields.List(ma.fields.Nested(ParameterSchema), required=True)
 
 

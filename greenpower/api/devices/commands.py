@@ -1,4 +1,4 @@
-"""`/api/devices/{id}/commands/`: telling devices something. How it gets there, is in `greenpower.control`."""
+"""`/api/devices/<id>/commands/`: commands to devices. How they are sent is in `greenpower.control`."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ from greenpower.api.devices.command_schema import (
     ConfirmationSchema,
     NewCommand,
 )
-from greenpower.api.devices.devices import DEVICE_PATH
+from greenpower.api.devices.device import DEVICE_PATH, find_device
 from greenpower.api.http.auth import Caller, current_caller
 from greenpower.api.http.blueprint import Blueprint
 from greenpower.api.http.cache import private, with_etag
 from greenpower.api.http.context import get_context
 from greenpower.api.http.errors import abort_body
 from greenpower.api.http.json import answer
-from greenpower.api.http.paging import sql_page_answer
+from greenpower.api.http.paging import example_page, sql_page_answer
 from greenpower.control.interlock import SECONDS, check_confirmation, make_confirmation
 from greenpower.control.order import find_command, obstacle, queue
 from greenpower.control.wake_worker import kick
 from greenpower.datatype import Command
-from greenpower.sql import CommandState, Device, DeviceCommand, RoleName
+from greenpower.sql import CommandState, DeviceCommand, RoleName
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
-
-PAGE_EXAMPLE = {"count": 1, "next": None, "previous": None, "results": [EXAMPLE_COMMAND]}
 
 
 def make_blueprint() -> Blueprint:
@@ -44,13 +42,13 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(422, 503)
     @blueprint.arguments(AuditQuery)
-    @blueprint.response(200, CommandPage, example=PAGE_EXAMPLE)
+    @blueprint.response(200, CommandPage, example=example_page(EXAMPLE_COMMAND))
     def list_all_commands(query: dict[str, Any]) -> Response:
-        """List the commands to all devices
+        """List commands to all devices
 
-        Newest first, those to devices that are registered no more as well: who gave which, when, what became of it.
+        Newest first, including those to deleted devices: who sent which command, when, and with what result.
         """
-        statement = _narrowed(query)
+        statement = _matching(query)
         if "device_id" in query:
             statement = statement.where(DeviceCommand.wire_id == query["device_id"])
         if "requested_by" in query:
@@ -61,14 +59,15 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(CommandQuery)
-    @blueprint.response(200, CommandPage, example=PAGE_EXAMPLE)
+    @blueprint.response(200, CommandPage, example=example_page(EXAMPLE_COMMAND))
     def list_commands(query: dict[str, Any], id: int) -> Response:
-        """List the commands to a device
+        """List commands to a device
 
         Newest first.
         """
-        _find(id)
-        return sql_page_answer(query, _narrowed(query).where(DeviceCommand.device_id == id), _present_all)
+        find_device(id)
+        statement = _matching(query).where(DeviceCommand.device_id == id)
+        return sql_page_answer(query, statement, _present_all)
 
     @blueprint.route(f"{DEVICE_PATH}commands/", methods=["POST"])
     @blueprint.guarded(RoleName.OPERATOR)
@@ -76,20 +75,21 @@ def make_blueprint() -> Blueprint:
     @blueprint.arguments(NewCommand, location="json")
     @blueprint.response(201, CommandSchema, example={**EXAMPLE_COMMAND, "state": "queued"})
     @blueprint.alternative(202, ConfirmationSchema)
-    def give_command(body: dict[str, Any], id: int) -> Response:
-        """Give a device a command
+    def send_command(body: dict[str, Any], id: int) -> Response:
+        """Send a command to a device
 
-        Which there are, `/api/data-types/` says. It is queued; ask for it again to see what becomes of it. 409 while
-        the same command to the device is open.
+        `/api/data-types/` lists the commands of each data type. The command is queued; read it again to see its state.
+        409 while the same command to the device is still open.
 
-        A command with an interlock (relays) is for users whom the site lets, while the device is online. The first
-        request does nothing and answers 202 with a confirmation; the same request with it, by the same user within a
-        minute, gives the command. A confirmation is good once.
+        Commands with an interlock (relays) are for users whom the site allows, and only while the device is online. The
+        first request does nothing and answers 202 with a confirmation; the same request with that confirmation, by the
+        same user within a minute, sends the command. A confirmation can be used once.
         """
-        device, caller, context = _find(id), current_caller(), get_context()
+        device, caller, context = find_device(id), current_caller(), get_context()
         found = find_command(context.registry, [row.type for row in device.types], body["command"])
         if found is None:
-            abort_body({"command": ["Devices of this kind take no such command."]})
+            text = f"{device.device_id} has no command {body['command']!r}; see `/api/data-types/`."
+            abort_body({"command": [text]})
         type_name, command = found
         _check_caller(caller, command)
         parameters, operation = body["parameters"], None
@@ -104,13 +104,13 @@ def make_blueprint() -> Blueprint:
                 return private(answer({"confirmation": confirmation, "expires_in": SECONDS}, 202))
             operation = check_confirmation(context.settings, body["confirmation"], *matter)
             if operation is None:
-                abort_body({"confirmation": ["Not of this command by this user, or too old."]})
+                abort_body({"confirmation": ["Not valid for this command and user, or expired."]})
         try:
             row = queue(db.session, device, type_name, command, parameters, by=caller.username, operation=operation)
             db.session.commit()
         except IntegrityError:
             db.session.rollback()
-            abort(409, "This command to this device is under way, or the confirmation was used.")
+            abort(409, f"{command.name!r} to {device.device_id} is still open, or the confirmation was already used.")
         kick(context.settings.redis_address)
         return answer(_present(row), 201)
 
@@ -122,28 +122,21 @@ def make_blueprint() -> Blueprint:
         """Show a command to a device"""
         row = db.session.get(DeviceCommand, command_id)
         if row is None or row.device_id != id:
-            abort(404, "There is no such command.")
+            abort(404, f"There is no command {command_id} to device {id}.")
         return with_etag(answer(_present(row)))
 
     return blueprint
 
 
-def _find(id: int) -> Device:
-    device = db.session.get(Device, id)
-    if device is None:
-        abort(404, "There is no such device.")
-    return device
-
-
 def _check_caller(caller: Caller, command: Command) -> None:
-    """Abort with 403 for who may not give a command."""
+    """Abort with 403 if the caller may not send a command."""
     if not caller.role.includes(RoleName(command.role)):
-        abort(403, f"This needs the role {command.role}; {caller.username} is {caller.role}.")
+        abort(403, f"This needs the role {command.role}; {caller.username} has the role {caller.role}.")
     if command.interlock and caller.scopes is not None:
-        abort(403, "This is for users, not for keys.")
+        abort(403, "This is for users, not for API keys.")
 
 
-def _narrowed(query: dict[str, Any]) -> Select[DeviceCommand]:
+def _matching(query: dict[str, Any]) -> Select[DeviceCommand]:
     statement = select(DeviceCommand).order_by(DeviceCommand.id.desc())
     if "state" in query:
         statement = statement.where(DeviceCommand.state == query["state"])

@@ -1,4 +1,5 @@
-"""Writing changed devices to the projection that ingest reads. MongoDB may be away: the worker repeats it."""
+"""Copying the settings of changed devices to MongoDB, where ingest reads them. If MongoDB does not answer, the worker
+copies them later."""
 
 from __future__ import annotations
 
@@ -15,11 +16,11 @@ from greenpower.sql import Device
 from greenpower.sql.time import now
 
 log = logging.getLogger(__name__)
-SECONDS = 2.0
+SETTINGS_WRITE_SECONDS = 2.0
 
 
-def project(devices: Iterable[Device], gone: Iterable[str] = ()) -> None:
-    """Write devices as they are now in SQL, and forget those that are gone. Call it after the commit; never fails."""
+def cache_settings(devices: Iterable[Device], deleted: Iterable[str] = ()) -> None:
+    """Copy devices as they are in SQL now, and mark those that were deleted. Call it after the commit; never fails."""
     settings = [
         DeviceSettings(
             device_id=device.device_id,
@@ -30,9 +31,9 @@ def project(devices: Iterable[Device], gone: Iterable[str] = ()) -> None:
         )
         for device in devices
     ]
-    settings += [DeviceSettings(device_id=device_id, updated_at=now(), registered=False) for device_id in gone]
+    settings += [DeviceSettings(device_id=device_id, updated_at=now(), registered=False) for device_id in deleted]
     try:
-        with pymongo.timeout(SECONDS):
+        with pymongo.timeout(SETTINGS_WRITE_SECONDS):
             write_settings(database()[DEVICE_SETTINGS], settings)
     except PyMongoError as error:
-        log.warning("ingest does not know of a changed device yet: %.200s", error)
+        log.warning("ingest does not have the settings of a changed device yet: %.200s", error)

@@ -1,4 +1,4 @@
-"""`/api/service-zones/`: the groups that devices are put into."""
+"""`/api/service-zones/`: groups of devices."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from flask import Response, abort
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from greenpower.api.devices.settings_cache import project
+from greenpower.api.devices.settings_cache import cache_settings
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import with_etag
 from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field
 from greenpower.api.http.json import answer
-from greenpower.api.http.paging import PageQuery, PageSchema, sql_page_answer
+from greenpower.api.http.paging import PageQuery, PageSchema, example_page, sql_page_answer
 from greenpower.sql import Device, RoleName, ServiceZone
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
@@ -28,17 +28,16 @@ EXAMPLE_ZONE = {
     "created_at": EXAMPLE_TIME,
     "updated_at": EXAMPLE_TIME,
 }
-TAKEN = "There is a zone of that name."
 
 
 class ZoneSchema(ma.Schema):
     """A zone."""
 
-    id = ma.fields.Integer(required=True, metadata=describe("the zone's number"))
-    name = ma.fields.String(required=True, metadata=describe("its name"))
-    description = ma.fields.String(required=True, metadata=describe("what it is"))
-    devices = ma.fields.Integer(required=True, metadata=describe("how many devices are in it"))
-    created_at = time_field("when it was made, UTC")
+    id = ma.fields.Integer(required=True, metadata=describe("id of the zone"))
+    name = ma.fields.String(required=True, metadata=describe("name of the zone"))
+    description = ma.fields.String(required=True, metadata=describe("description of the zone"))
+    devices = ma.fields.Integer(required=True, metadata=describe("number of devices in it"))
+    created_at = time_field("when it was created, UTC")
     updated_at = time_field("when it was last changed, UTC")
 
 
@@ -49,17 +48,17 @@ class ZonePage(PageSchema):
 
 
 class NewZone(ma.Schema):
-    """A zone to be made."""
+    """A new zone."""
 
-    name = text_field("its name, like no other's", 120, 1, example="Block A", required=True)
-    description = text_field("what it is", 500, load_default="")
+    name = text_field("name of the zone, unique", 120, 1, example="Block A", required=True)
+    description = text_field("description of the zone", 500, load_default="")
 
 
 class ZoneChange(ma.Schema):
-    """What to change of a zone."""
+    """Changes to a zone."""
 
-    name = text_field("its name, like no other's", 120, 1, example="Block A")
-    description = text_field("what it is", 500)
+    name = text_field("name of the zone, unique", 120, 1, example="Block A")
+    description = text_field("description of the zone", 500)
 
 
 def make_blueprint() -> Blueprint:
@@ -70,11 +69,11 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(422, 503)
     @blueprint.arguments(PageQuery)
-    @blueprint.response(200, ZonePage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE_ZONE]})
+    @blueprint.response(200, ZonePage, example=example_page(EXAMPLE_ZONE))
     def list_zones(query: dict[str, Any]) -> Response:
-        """List zones
+        """List service zones
 
-        By name.
+        Ordered by name.
         """
         return sql_page_answer(query, select(ServiceZone).order_by(ServiceZone.name), _present_all)
 
@@ -84,13 +83,13 @@ def make_blueprint() -> Blueprint:
     @blueprint.arguments(NewZone, location="json")
     @blueprint.response(201, ZoneSchema, example=EXAMPLE_ZONE)
     def add_zone(body: dict[str, str]) -> Response:
-        """Make a zone
+        """Create a service zone
 
-        409 where the name is taken.
+        409 if the name is already used.
         """
         zone = ServiceZone(**body)
         db.session.add(zone)
-        _commit()
+        _commit(zone.name)
         return answer(_present(zone), 201)
 
     @blueprint.route(ITEM_PATH)
@@ -98,9 +97,9 @@ def make_blueprint() -> Blueprint:
     @blueprint.errors(404, 503)
     @blueprint.response(200, ZoneSchema, example=EXAMPLE_ZONE)
     def show_zone(zone_id: int) -> Response:
-        """Show a zone
+        """Show a service zone
 
-        Its devices are in the list of devices, by `zone_id`.
+        `/api/devices/?zone_id=` lists its devices.
         """
         return with_etag(answer(_present(_find(zone_id))))
 
@@ -109,25 +108,25 @@ def make_blueprint() -> Blueprint:
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(ZoneChange, location="json")
     @blueprint.response(200, ZoneSchema, example=EXAMPLE_ZONE)
-    def alter_zone(body: dict[str, str], zone_id: int) -> Response:
-        """Change a zone
+    def change_zone(body: dict[str, str], zone_id: int) -> Response:
+        """Change a service zone
 
-        409 where the name is taken.
+        409 if the name is already used.
         """
         zone = _find(zone_id)
         for name, value in body.items():
             setattr(zone, name, value)
-        _commit()
+        _commit(zone.name)
         return answer(_present(zone))
 
     @blueprint.route(ITEM_PATH, methods=["DELETE"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(404, 503)
     @blueprint.response(204)
-    def remove_zone(zone_id: int) -> Response:
-        """Delete a zone
+    def delete_zone(zone_id: int) -> Response:
+        """Delete a service zone
 
-        Its devices stay, in no zone.
+        Its devices are kept, without a zone.
         """
         zone = _find(zone_id)
         devices = list(db.session.scalars(select(Device).where(Device.zone_id == zone_id)))
@@ -136,7 +135,7 @@ def make_blueprint() -> Blueprint:
         db.session.flush()
         db.session.delete(zone)
         db.session.commit()
-        project(devices)
+        cache_settings(devices)
         return Response(status=204)
 
     return blueprint
@@ -160,13 +159,14 @@ def _present_all(zones: list[ServiceZone]) -> list[dict[str, Any]]:
 def _find(zone_id: int) -> ServiceZone:
     zone = db.session.get(ServiceZone, zone_id)
     if zone is None:
-        abort(404, "There is no such zone.")
+        abort(404, f"There is no service zone {zone_id}.")
     return zone
 
 
-def _commit() -> None:
+def _commit(name: str) -> None:
+    """Commit. Aborts with 409 if the name is already used."""
     try:
         db.session.commit()
     except IntegrityError:
         db.session.rollback()
-        abort(409, TAKEN)
+        abort(409, f"There is already a service zone {name!r}.")

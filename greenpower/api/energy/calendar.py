@@ -1,6 +1,6 @@
 """The calendar of a place: where its hours, days, ISO weeks, months and years begin, in UTC. Pure.
 
-A day that begins in the gap of a change of clocks begins with the gap's end; an hour that comes twice is two hours.
+A day that starts in the gap of a clock change starts at the end of the gap; an hour that occurs twice is two hours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 
 class Unit(StrEnum):
-    """A stretch of local time."""
+    """A length of calendar buckets."""
 
     HOUR = "hour"
     DAY = "day"
@@ -24,15 +24,16 @@ class Unit(StrEnum):
     YEAR = "year"
 
 
-# How far back to go where nobody said, and how long one is at most.
-USUAL: dict[Unit, timedelta] = {
+# How far back a range without a start goes.
+DEFAULT_RANGES: dict[Unit, timedelta] = {
     Unit.HOUR: 2 * DAY,
     Unit.DAY: 30 * DAY,
     Unit.WEEK: 84 * DAY,
     Unit.MONTH: 365 * DAY,
     Unit.YEAR: 1826 * DAY,
 }
-SHORTEST: dict[Unit, timedelta] = {
+# The shortest that a bucket can be, with a clock change in it.
+SHORTEST_LENGTHS: dict[Unit, timedelta] = {
     Unit.HOUR: HOUR,
     Unit.DAY: 23 * HOUR,
     Unit.WEEK: 7 * DAY - HOUR,
@@ -91,13 +92,13 @@ def _first(day: date, unit: Unit) -> date:
 
 
 def _hours(day: date, zone: ZoneInfo) -> list[datetime]:
-    """The instants of a day at which its clock strikes."""
+    """The instants of a day at which an hour begins."""
     found = set()
     for hour in range(24):
-        strike = datetime.combine(day, time(hour))
+        local = datetime.combine(day, time(hour))
         for fold in (0, 1):
-            instant = _instant(strike.replace(fold=fold), zone)
-            if instant.astimezone(zone).replace(tzinfo=None, fold=0) == strike:
+            instant = _instant(local.replace(fold=fold), zone)
+            if instant.astimezone(zone).replace(tzinfo=None, fold=0) == local:
                 found.add(instant)
     return sorted(found)
 

@@ -15,8 +15,8 @@ from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.telemetry.schema import DEVICE
 from greenpower.sql.user import LARGEST_ID
 
-LABEL = "2026-03-29"
-LOCAL = "2026-03-29T00:00:00+01:00"
+EXAMPLE_BUCKET = "2026-03-29"
+EXAMPLE_START, EXAMPLE_END = "2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"
 
 
 @cache
@@ -26,98 +26,103 @@ def _zones() -> frozenset[str]:
 
 def _known_zone(name: str) -> None:
     if name not in _zones():
-        raise ma.ValidationError("No time zone has this name. Names are such as Asia/Dhaka.")
+        raise ma.ValidationError(f"There is no time zone {name!r}. Give an IANA name such as Asia/Dhaka.")
 
 
 class ConsumptionQuery(RangeQuery):
-    """Energy of which devices, in which stretches. A type adds `field`."""
+    """Energy of which devices, in which buckets. Each type adds `field`."""
 
     bucket = ma.fields.Enum(
         Unit,
         by_value=True,
         load_default=Unit.DAY,
-        metadata=describe("stretches of local time; weeks are ISO weeks, from Monday on"),
+        metadata=describe("length of the calendar buckets; weeks are ISO weeks, which start on Monday"),
     )
     tz = ma.fields.String(
-        load_default="UTC", validate=_known_zone, metadata=describe("whose calendar counts", example="Asia/Dhaka")
+        load_default="UTC",
+        validate=_known_zone,
+        metadata=describe("time zone of the calendar, an IANA name", example="Asia/Dhaka"),
     )
     device_id = device_field()
     zone_id = ma.fields.Integer(
-        validate=ma.validate.Range(1, LARGEST_ID), metadata=describe("the devices of this service zone")
+        validate=ma.validate.Range(1, LARGEST_ID), metadata=describe("devices of this service zone")
     )
 
     @ma.post_load
-    def _zone(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def _load_zone(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         return {**data, "tz": ZoneInfo(data["tz"])}
 
 
 class RegisterSchema(ma.Schema):
-    """A register as it was read."""
+    """A register that was read."""
 
     at = time_field("time of the sample")
-    value = ma.fields.Float(required=True, metadata=describe("what it showed", example=31.057))
+    value = ma.fields.Float(required=True, metadata=describe("value of the register", example=31.057))
 
 
-class StretchSchema(ma.Schema):
-    """A stretch of local time and the energy of it."""
+class EnergyBucketSchema(ma.Schema):
+    """A calendar bucket and its energy."""
 
-    bucket = ma.fields.String(required=True, metadata=describe("its name, in local time", example=LABEL))
-    start = ma.fields.String(required=True, metadata=describe("from, local time", example=LOCAL))
-    end = ma.fields.String(required=True, metadata=describe("up to, local time", example="2026-03-30T00:00:00+02:00"))
+    bucket = ma.fields.String(
+        required=True, metadata=describe("name of the bucket, in local time", example=EXAMPLE_BUCKET)
+    )
+    start = ma.fields.String(required=True, metadata=describe("start, local time", example=EXAMPLE_START))
+    end = ma.fields.String(required=True, metadata=describe("end, local time", example=EXAMPLE_END))
     energy = ma.fields.Float(
-        required=True, allow_none=True, metadata=describe("what was counted; null: no sample in it", example=12.4)
+        required=True, allow_none=True, metadata=describe("energy; null: no samples in the bucket", example=12.4)
     )
-    samples = ma.fields.Integer(required=True, metadata=describe("how many counted", example=92))
-    final = ma.fields.Boolean(required=True, metadata=describe("whether it is over and no sample can change it"))
+    samples = ma.fields.Integer(required=True, metadata=describe("number of samples", example=92))
+    final = ma.fields.Boolean(
+        required=True, metadata=describe("whether the bucket has ended and no later sample can change it")
+    )
 
 
-class DeviceStretchSchema(ma.Schema):
-    """The energy of a device in a stretch."""
+class DeviceBucketSchema(ma.Schema):
+    """The energy of a device in a calendar bucket."""
 
-    bucket = ma.fields.String(required=True, metadata=describe("the stretch", example=LABEL))
-    energy = ma.fields.Float(required=True, allow_none=True, metadata=describe("what was counted", example=12.4))
-    samples = ma.fields.Integer(required=True, metadata=describe("how many counted", example=92))
+    bucket = ma.fields.String(required=True, metadata=describe("name of the bucket", example=EXAMPLE_BUCKET))
+    energy = ma.fields.Float(
+        required=True, allow_none=True, metadata=describe("energy; null: no samples in the bucket", example=12.4)
+    )
+    samples = ma.fields.Integer(required=True, metadata=describe("number of samples", example=92))
     coverage = ma.fields.Float(
-        required=True, metadata=describe("0 to 1: the part of it between the first and the last register", example=1)
+        required=True,
+        metadata=describe("0 to 1: the part of the bucket between the first and the last register", example=1),
     )
-    first = ma.fields.Nested(
-        RegisterSchema, required=True, allow_none=True, metadata=describe("the register at its start")
-    )
-    last = ma.fields.Nested(
-        RegisterSchema, required=True, allow_none=True, metadata=describe("the register at its end")
-    )
-    final = ma.fields.Boolean(required=True, metadata=describe("whether no sample can change it"))
+    first = ma.fields.Nested(RegisterSchema, required=True, allow_none=True, metadata=describe("register at its start"))
+    last = ma.fields.Nested(RegisterSchema, required=True, allow_none=True, metadata=describe("register at its end"))
+    final = ma.fields.Boolean(required=True, metadata=describe("whether no later sample can change it"))
 
 
 class DeviceEnergySchema(ma.Schema):
     """The energy of a device."""
 
     device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
-    total = ma.fields.Float(required=True, metadata=describe("all of it", example=12.4))
-    results = ma.fields.List(ma.fields.Nested(DeviceStretchSchema), required=True)
+    total = ma.fields.Float(required=True, metadata=describe("sum of all buckets", example=12.4))
+    results = ma.fields.List(ma.fields.Nested(DeviceBucketSchema), required=True)
 
 
 class MovedSchema(ma.Schema):
     """A boundary at which the register could not be read."""
 
-    boundary = time_field("where it should be")
-    to = time_field("where it was read; null: nothing is left", null=True)
+    boundary = time_field("the boundary")
+    to = time_field("time at which the register was read; null: no data is left", null=True)
     device_id = ma.fields.String(
-        required=True, allow_none=True, metadata=describe("the device that was silent; null: moved for all")
+        required=True, allow_none=True, metadata=describe("the device that was silent; null: moved for all devices")
     )
     resolution = ma.fields.String(
-        required=True, allow_none=True, metadata=describe("the finest there still is, where that made it move")
+        required=True, allow_none=True, metadata=describe("the finest resolution that is left, if that is the reason")
     )
 
 
 class ConsumptionSchema(ma.Schema):
-    """Energy by stretches, of each device and of all together."""
+    """Energy by calendar buckets, of each device and in total."""
 
-    field = ma.fields.String(required=True, metadata=describe("the counter", example="zygsz"))
-    unit = ma.fields.String(required=True, metadata=describe("its unit", example="kWh"))
-    bucket = ma.fields.String(required=True, metadata=describe("length of the stretches", example="day"))
+    field = ma.fields.String(required=True, metadata=describe("counter", example="zygsz"))
+    unit = ma.fields.String(required=True, metadata=describe("unit of the counter", example="kWh"))
+    bucket = ma.fields.String(required=True, metadata=describe("length of the buckets", example="day"))
     tz = ma.fields.String(required=True, metadata=describe("time zone", example="Europe/Berlin"))
-    total = ma.fields.Float(required=True, metadata=describe("of all devices and stretches", example=12.4))
-    results = ma.fields.List(ma.fields.Nested(StretchSchema), required=True)
+    total = ma.fields.Float(required=True, metadata=describe("sum over all devices and buckets", example=12.4))
+    results = ma.fields.List(ma.fields.Nested(EnergyBucketSchema), required=True)
     devices = ma.fields.List(ma.fields.Nested(DeviceEnergySchema), required=True)
     moved = ma.fields.List(ma.fields.Nested(MovedSchema), required=True)

@@ -1,5 +1,5 @@
-"""`/api/incidents/`: resets, steps, swaps and the like of all counters, as the rollups found them. Those of one device,
-and what operators say of them, are in `greenpower.api.energy.device_incidents`."""
+"""`/api/incidents/`: resets, jumps, swaps and other incidents of all counters, as the rollups found them. Those of one
+device, and decisions about them, are in `greenpower.api.energy.device_incidents`."""
 
 from __future__ import annotations
 
@@ -23,31 +23,34 @@ from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.sql import RoleName
 
 STATUSES = (NOTED, OPEN, CONFIRMED, REJECTED)
-NUMBERS = ("value", "before", "correction")
+NUMBER_KEYS = ("value", "before", "correction")
 
 
 class IncidentQuery(PageQuery, RangeQuery):
     """Which incidents."""
 
-    type = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("data type, by name"))
-    device_id = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("the device"))
-    status = ma.fields.String(validate=ma.validate.OneOf(STATUSES), metadata=describe("`open`: to be decided"))
+    type = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("only of this data type, by name"))
+    device_id = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("only of this device"))
+    status = ma.fields.String(
+        validate=ma.validate.OneOf(STATUSES),
+        metadata=describe("only incidents with this status; `open`: not decided yet"),
+    )
 
 
 class IncidentSchema(ma.Schema):
-    """Something that befell a counter."""
+    """Something that happened to a counter."""
 
-    id = ma.fields.String(required=True, metadata=describe("its own id"))
+    id = ma.fields.String(required=True, metadata=describe("id of the incident"))
     type = ma.fields.String(required=True, metadata=describe("data type", example=TYPE))
     device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
-    field = ma.fields.String(required=True, metadata=describe("the counter", example="zygsz"))
-    incident = ma.fields.String(required=True, metadata=describe("what it is", example="reset"))
-    at = time_field("when, UTC")
-    value = ma.fields.Float(required=True, allow_none=True, metadata=describe("the register then"))
-    before = ma.fields.Float(required=True, allow_none=True, metadata=describe("the register before it"))
-    correction = ma.fields.Float(required=True, allow_none=True, metadata=describe("what it adds to the energy"))
+    field = ma.fields.String(required=True, metadata=describe("field of the counter", example="zygsz"))
+    incident = ma.fields.String(required=True, metadata=describe("kind of incident", example="reset"))
+    at = time_field("when it happened, UTC")
+    value = ma.fields.Float(required=True, allow_none=True, metadata=describe("value of the register then"))
+    before = ma.fields.Float(required=True, allow_none=True, metadata=describe("value of the register before"))
+    correction = ma.fields.Float(required=True, allow_none=True, metadata=describe("amount added to the energy"))
     status = ma.fields.String(
-        required=True, validate=ma.validate.OneOf(STATUSES), metadata=describe("what the operator said of it")
+        required=True, validate=ma.validate.OneOf(STATUSES), metadata=describe("decision of an operator, if any")
     )
 
 
@@ -59,7 +62,7 @@ class IncidentPage(PageSchema):
 
 def make_blueprint() -> Blueprint:
     """The resource."""
-    blueprint = Blueprint("incidents", __name__, url_prefix="/api/incidents", description="What befell counters")
+    blueprint = Blueprint("incidents", __name__, url_prefix="/api/incidents", description="Incidents of counters")
 
     @blueprint.route("/")
     @blueprint.guarded(RoleName.VIEWER)
@@ -69,7 +72,7 @@ def make_blueprint() -> Blueprint:
     def list_incidents(query: dict[str, Any]) -> Response:
         """List incidents of counters
 
-        Newest first; those only that still hold.
+        Newest first; incidents that no longer apply are left out.
         """
         wanted: Document = {name: query[name] for name in ("type", "device_id", "status") if name in query}
         return incident_page(query, wanted)
@@ -78,7 +81,7 @@ def make_blueprint() -> Blueprint:
 
 
 def incident_page(query: dict[str, Any], wanted: Document) -> Response:
-    """The answer of a list of incidents: of those wanted, what a query's page and range of time take."""
+    """The answer of a list of incidents. wanted: a filter, beside the time range and the page of the query."""
     wanted = {**wanted, "current": True, **between("at", query.get("start_time"), query.get("end_time"))}
     collection, size = database()[INCIDENTS], query["page_size"]
     with pymongo.timeout(SECONDS):
@@ -91,6 +94,6 @@ def incident_page(query: dict[str, Any], wanted: Document) -> Response:
 def present(document: Document) -> Document:
     """An incident as the API shows it."""
     text = {name: document[name] for name in ("type", "device_id", "field", "at", "status")}
-    numbers = {name: document.get(name) for name in NUMBERS}
+    numbers = {name: document.get(name) for name in NUMBER_KEYS}
     kind = "swap" if document["swap"] else str(document["incident"])
     return {"id": str(document["_id"]), **text, "incident": kind, **numbers}

@@ -60,6 +60,11 @@ class PageSchema(ma.Schema):
     previous = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the previous page"))
 
 
+def example_page(row: dict[str, Any]) -> dict[str, Any]:
+    """An example of a list's answer, for the OpenAPI text."""
+    return {"count": 1, "next": None, "previous": None, "results": [row]}
+
+
 def skipped(query: dict[str, Any]) -> int:
     """How many entries come before the requested page."""
     before: int = (query["page"] - 1) * query["page_size"]

@@ -1,7 +1,7 @@
-"""`/api/ready/` and `/api/health/`: whether this API can serve, whether the system does its work. No token.
+"""`/api/ready/` and `/api/health/`: whether this API can serve, and whether the whole system works. No token.
 
-What belongs here: which parts are asked for which question, and what their answers mean. How a part is asked is in
-`greenpower.api.system.health_check` and `greenpower.api.system.service_checks`.
+What belongs here: which checks belong to which question, and what their results mean. What does not: how a part is
+asked (`greenpower.api.system.health_check`), the checks (`data_checks`, `process_checks`).
 """
 
 from __future__ import annotations
@@ -14,60 +14,57 @@ from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import Context
 from greenpower.api.http.errors import ErrorSchema, problem
 from greenpower.api.http.json import answer
-from greenpower.api.system.health_check import Check, Finding, check_mongo, check_redis, check_sql, run_checks
-from greenpower.api.system.service_checks import (
-    check_disk,
-    check_ingest,
-    check_port,
-    check_rollups,
-    check_scheduler,
-    check_source,
-    check_worker,
-)
+from greenpower.api.system.data_checks import check_disk, check_mongo, check_redis, check_rollups, check_sql
+from greenpower.api.system.health_check import Check, Finding, run_checks
+from greenpower.api.system.process_checks import check_ingest, check_port, check_scheduler, check_source, check_worker
 from greenpower.config import Settings
 
 OK, DEGRADED = "ok", "degraded"
-# Without these nothing is measured or shown. Without Redis readings still come in and go out.
+# Without these nothing is stored or served. Without Redis, readings are still stored and served.
 VITAL = frozenset({"mongo", "sql", "ingest"})
 SOURCES = ("mqtt", "tcp")
 
 
 class PartSchema(ma.Schema):
-    """How one part is."""
+    """The state of one part."""
 
-    status = ma.fields.String(required=True, validate=ma.validate.OneOf(("ok", "down")), metadata=describe("its state"))
-    detail = ma.fields.String(required=True, metadata=describe("what is wrong with it"))
+    status = ma.fields.String(
+        required=True, validate=ma.validate.OneOf(("ok", "down")), metadata=describe("whether it works")
+    )
+    detail = ma.fields.String(required=True, metadata=describe("what is wrong; empty if nothing is"))
     milliseconds = ma.fields.Float(required=True, metadata=describe("how long it took to answer"))
 
 
 class UnhealthySchema(ErrorSchema):
-    """An error that says how each part is."""
+    """An error with the state of each part."""
 
     parts = ma.fields.Dict(
         required=True,
         keys=ma.fields.String(),
         values=ma.fields.Nested(PartSchema),
-        metadata=describe("each part by name"),
+        metadata=describe("each part, by name"),
     )
 
 
 class HealthSchema(ma.Schema):
-    """How the system is."""
+    """The state of the system."""
 
     status = ma.fields.String(
-        required=True, validate=ma.validate.OneOf((OK, DEGRADED)), metadata=describe("degraded: a part is down")
+        required=True,
+        validate=ma.validate.OneOf((OK, DEGRADED)),
+        metadata=describe("degraded: a part is down that is not vital"),
     )
     parts = ma.fields.Dict(
         required=True,
         keys=ma.fields.String(),
         values=ma.fields.Nested(PartSchema),
-        metadata=describe("each part by name"),
+        metadata=describe("each part, by name"),
     )
 
 
 def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Blueprint:
-    """The resource. engine: of the user database; revision: the one that it should have."""
-    blueprint = Blueprint("health", __name__, url_prefix="/api", description="Whether all is well")
+    """The resource. engine: of the user database; revision: the one it should have."""
+    blueprint = Blueprint("health", __name__, url_prefix="/api", description="Health checks")
     ready_checks = [check_mongo(context.mongo), check_sql(engine, revision)]
     health_checks = [*ready_checks, *_health_checks(context)]
     sources = {name: _source_checks(context.settings, name) for name in SOURCES}
@@ -76,9 +73,9 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
     @blueprint.alternative(503, UnhealthySchema)
     @blueprint.response(200, HealthSchema)
     def ready() -> Response:
-        """Whether this process can answer
+        """Check whether this process can serve requests
 
-        Cheap; for load balancers. 503 while a database that every answer needs is away.
+        Cheap; for load balancers. 503 while a database that every request needs does not answer.
         """
         return _report(ready_checks)
 
@@ -86,9 +83,9 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
     @blueprint.alternative(503, UnhealthySchema)
     @blueprint.response(200, HealthSchema)
     def health() -> Response:
-        """Whether the system does its work
+        """Check whether the whole system works
 
-        For monitoring. 503 while readings are not taken in or cannot be shown; `degraded` while something less is down.
+        For monitoring. 503 while readings cannot be stored or served; `degraded` while another part is down.
         """
         return _report(health_checks)
 
@@ -96,9 +93,9 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
     @blueprint.alternative(503, UnhealthySchema)
     @blueprint.response(200, HealthSchema)
     def health_mqtt() -> Response:
-        """Whether frames come in over MQTT
+        """Check whether frames can arrive over MQTT
 
-        503 where the broker takes no connection or ingest has none.
+        503 if the broker accepts no connections or ingest is not connected to it.
         """
         return _report(sources["mqtt"], vital=None)
 
@@ -106,9 +103,9 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
     @blueprint.alternative(503, UnhealthySchema)
     @blueprint.response(200, HealthSchema)
     def health_tcp() -> Response:
-        """Whether gateways can connect over TCP
+        """Check whether gateways can connect over TCP
 
-        503 where ingest does not listen for them.
+        503 if ingest does not listen for them.
         """
         return _report(sources["tcp"], vital=None)
 
@@ -134,7 +131,7 @@ def _source_checks(settings: Settings, name: str) -> list[Check]:
 
 
 def _report(checks: list[Check], vital: frozenset[str] | None = VITAL) -> Response:
-    """The answer. vital: the parts that it depends on, None for all."""
+    """The answer. vital: the parts without which it is 503, None for all."""
     found = run_checks(checks)
     parts = {name: _part(finding) for name, finding in found.items()}
     down = {name: finding.detail for name, finding in found.items() if not finding.ok}

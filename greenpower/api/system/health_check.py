@@ -1,7 +1,7 @@
-"""Checks of the parts that the API leans on: each bounded in time, none ever run twice at once.
+"""Health checks: how a part of the system is asked. Each check is bounded in time and never runs twice at once.
 
-What belongs here: how a part is asked. What does not: what an answer means for
-a caller (`greenpower.api.system.health`).
+What does not belong here: the checks themselves (`greenpower.api.system.data_checks` and
+`greenpower.api.system.process_checks`), what their results mean for a caller (`greenpower.api.system.health`).
 """
 
 from __future__ import annotations
@@ -13,23 +13,12 @@ from concurrent.futures import TimeoutError as NoAnswer
 from dataclasses import dataclass, field
 from threading import Lock, Thread
 
-import pymongo
-from redis import Redis
-from sqlalchemy import Engine
-
-from greenpower.mongo.handle import Mongo
-from greenpower.sql.setup import current_revision
-
-SECONDS = 2.0
-
-
-class Unwell(Exception):
-    """A part answered, and not well. The text goes to the caller, so it holds no secrets."""
+HEALTH_CHECK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a check found. detail: for people, free of secrets."""
+    """The result of a check. detail: what is wrong, without secrets."""
 
     ok: bool
     detail: str = ""
@@ -38,15 +27,19 @@ class Finding:
 
 @dataclass(slots=True)
 class Check:
-    """One part. A probe that hangs is waited for by all who ask; no second one is started beside it."""
+    """One part of the system.
+
+    probe: returns what is wrong, empty if nothing is; the text goes to callers, so it must hold no secrets. If it
+    hangs, everyone who asks waits for the same run.
+    """
 
     name: str
-    probe: Callable[[], None]
+    probe: Callable[[], str]
     _lock: Lock = field(default_factory=Lock)
     _running: Future[Finding] | None = None
 
     def start(self) -> Future[Finding]:
-        """Begin, or join what another caller began."""
+        """Start the probe, or join the run that is under way."""
         with self._lock:
             if self._running is None or self._running.done():
                 self._running = Future()
@@ -56,55 +49,22 @@ class Check:
     def _run(self, future: Future[Finding]) -> None:
         began = time.monotonic()
         try:
-            self.probe()
-            ok, detail = True, ""
-        except Unwell as error:
-            ok, detail = False, str(error)
-        except Exception as error:  # whatever a driver raises, the part is unwell; its text may name users and hosts
-            ok, detail = False, f"does not answer ({type(error).__name__})"
-        future.set_result(Finding(ok=ok, detail=detail, milliseconds=round((time.monotonic() - began) * 1000, 1)))
+            detail = self.probe()
+        except Exception as error:  # whatever a driver raises; its text may name users and hosts, so only its class
+            detail = f"does not answer ({type(error).__name__})"
+        milliseconds = round((time.monotonic() - began) * 1000, 1)
+        future.set_result(Finding(ok=not detail, detail=detail, milliseconds=milliseconds))
 
 
 def run_checks(checks: Iterable[Check]) -> dict[str, Finding]:
-    """Run checks side by side; after `SECONDS` what has not answered is unwell."""
+    """Run checks in parallel; one that has not answered after `HEALTH_CHECK_SECONDS` has failed."""
     started = {check.name: check.start() for check in checks}
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + HEALTH_CHECK_SECONDS
     found = {}
     for name, future in started.items():
         try:
             found[name] = future.result(max(0.0, deadline - time.monotonic()))
         except NoAnswer:
-            found[name] = Finding(ok=False, detail=f"no answer within {SECONDS:g} s", milliseconds=SECONDS * 1000)
+            detail = f"no answer within {HEALTH_CHECK_SECONDS:g} s"
+            found[name] = Finding(ok=False, detail=detail, milliseconds=HEALTH_CHECK_SECONDS * 1000)
     return found
-
-
-def check_mongo(mongo: Mongo) -> Check:
-    """Whether the telemetry database answers."""
-
-    def probe() -> None:
-        with pymongo.timeout(SECONDS):
-            mongo.database.command("ping")
-
-    return Check("mongo", probe)
-
-
-def check_sql(engine: Engine, expected: str | None) -> Check:
-    """Whether the user database answers and has been set up."""
-
-    def probe() -> None:
-        with engine.connect() as connection:
-            revision = current_revision(connection)
-        if revision != expected:
-            raise Unwell(f"is at revision {revision}, the code at {expected}: run `greenpower init`")
-
-    return Check("sql", probe)
-
-
-def check_redis(url: str) -> Check:
-    """Whether Redis answers."""
-
-    def probe() -> None:
-        with Redis.from_url(url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS) as client:
-            client.ping()
-
-    return Check("redis", probe)

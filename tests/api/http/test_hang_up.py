@@ -23,10 +23,10 @@ from tests.wait import wait_until
 
 URL = "/api/telemetry/rt-data/export/"
 ROWS = 40_000
-# `greenpower api`, but for its patience.
+# `greenpower api`, with less patience for stalled readers.
 SCRIPT = """
-from greenpower.api import export
-export.STALLED_SECONDS = 5
+from greenpower.api.telemetry import export
+export.STALLED_READER_SECONDS = 5
 from greenpower.cli.main import main
 main()
 """

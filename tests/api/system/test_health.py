@@ -163,7 +163,7 @@ def test_the_sources_are_asked_one_by_one(tmp_path: Path, mongod: Mongod, broker
 
 
 def test_a_mongo_that_hangs_then_dies_then_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "SECONDS", 0.5)
+    monkeypatch.setattr(check, "HEALTH_CHECK_SECONDS", 0.5)
     usual = query.SECONDS
     for name, module in list(sys.modules.items()):
         if name.startswith("greenpower.") and getattr(module, "SECONDS", None) == usual:
