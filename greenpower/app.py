@@ -1,9 +1,8 @@
-"""The Flask app: the one place where the API is wired together. `create_app` connects to nothing, so it may run before
-a fork."""
+"""The Flask app: the one place where the API is wired. `create_app` opens no connection: it may run before a fork."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,10 +12,11 @@ from sqlalchemy.exc import ArgumentError
 from greenpower import __version__
 from greenpower.api.accounts import api_keys, login, me, users
 from greenpower.api.accounts.revocation_cache import redis_client
-from greenpower.api.accounts.token import ACCESS, REFRESH
+from greenpower.api.accounts.token import ACCESS_LIFETIME, REFRESH_LIFETIME
 from greenpower.api.devices import commands, devices, zones
 from greenpower.api.energy import device_incidents, incidents
 from greenpower.api.http.auth import init_auth
+from greenpower.api.http.blueprint import Blueprint
 from greenpower.api.http.context import Context, set_context
 from greenpower.api.http.errors import Api, register_errors
 from greenpower.api.http.headers import init_headers
@@ -31,11 +31,27 @@ from greenpower.mongo.handle import Mongo, check_address
 from greenpower.sql.extensions import db, engine_options, init_sql
 from greenpower.sql.setup import newest_revision
 
-LARGEST_BODY = 64 * 1024
-DESCRIPTION = """Telemetry of energy meters, stations, generators and gateways.
+MAX_BODY_BYTES = 64 * 1024
+# The resources that need nothing but the app, in the order of the documentation.
+RESOURCES: tuple[Callable[[], Blueprint], ...] = (
+    login.make_blueprint,
+    me.make_blueprint,
+    me.make_role_blueprint,
+    users.make_blueprint,
+    api_keys.make_blueprint,
+    devices.make_blueprint,
+    commands.make_blueprint,
+    zones.make_blueprint,
+    data_types.make_blueprint,
+    incidents.make_blueprint,
+    device_incidents.make_blueprint,
+    rollups.make_blueprint,
+    events.make_blueprint,
+)
+API_DESCRIPTION = """Telemetry of energy meters, stations, generators and gateways.
 
-Log in at `/api/users/token/` and send the access token with every request. Times are UTC. Lists come in pages; all
-errors have the shape `{"code", "status", "message", "errors"}`."""
+Log in at `/api/users/token/` and send the access token with every request. Times are UTC. Lists are paged. All errors
+have the shape `{"code", "status", "message", "errors"}`."""
 
 
 def flask_config(settings: Settings) -> dict[str, Any]:
@@ -43,13 +59,13 @@ def flask_config(settings: Settings) -> dict[str, Any]:
     url = settings.sql_url
     return {
         "SECRET_KEY": settings.secret_key.get_secret_value() or None,
-        "MAX_CONTENT_LENGTH": LARGEST_BODY,
+        "MAX_CONTENT_LENGTH": MAX_BODY_BYTES,
         "PROPAGATE_EXCEPTIONS": False,
         "SQLALCHEMY_DATABASE_URI": url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(url),
         "JWT_SECRET_KEY": settings.jwt_signing_key.get_secret_value(),
-        "JWT_ACCESS_TOKEN_EXPIRES": ACCESS,
-        "JWT_REFRESH_TOKEN_EXPIRES": REFRESH,
+        "JWT_ACCESS_TOKEN_EXPIRES": ACCESS_LIFETIME,
+        "JWT_REFRESH_TOKEN_EXPIRES": REFRESH_LIFETIME,
         "JWT_TOKEN_LOCATION": ["headers"],
         "JWT_ENCODE_ISSUER": "greenpower",
         "JWT_DECODE_ISSUER": "greenpower",
@@ -58,7 +74,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "API_VERSION": __version__,
         "OPENAPI_VERSION": "3.0.3",
         "API_SPEC_OPTIONS": {
-            "info": {"description": DESCRIPTION, "license": {"name": "MIT"}},
+            "info": {"description": API_DESCRIPTION, "license": {"name": "MIT"}},
             "components": {
                 "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
             },
@@ -67,13 +83,13 @@ def flask_config(settings: Settings) -> dict[str, Any]:
 
 
 def create_sql_app(settings: Settings) -> Flask:
-    """An app with the user database and nothing else, for commands. Raises ConfigError for an unusable address."""
+    """An app with only the user database, for commands. Raises ConfigError for an unusable address."""
     app = Flask("greenpower", static_folder=None)
     app.config.from_mapping(flask_config(settings))
     try:
         init_sql(app)
     except ArgumentError:
-        raise ConfigError("DATABASE_URL is not the address of a database that SQLAlchemy knows") from None
+        raise ConfigError("DATABASE_URL is not the address of a database that SQLAlchemy supports") from None
     except ModuleNotFoundError as error:
         raise ConfigError(f"DATABASE_URL needs a driver that is not installed: {error.name}") from None
     return app
@@ -81,7 +97,7 @@ def create_sql_app(settings: Settings) -> Flask:
 
 @contextmanager
 def sql_context(settings: Settings) -> Iterator[Flask]:
-    """Within it, the user database is at hand. Leaves no connection behind. Raises ConfigError as `create_sql_app`."""
+    """A context with the user database. Leaves no connection open. Raises ConfigError as `create_sql_app`."""
     app = create_sql_app(settings)
     with app.app_context():
         try:
@@ -92,9 +108,9 @@ def sql_context(settings: Settings) -> Iterator[Flask]:
 
 
 def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
-    """The API. registry: the data types it serves, all that are installed unless given.
+    """The API. registry: the data types it serves; None for all that are in force.
 
-    Raises ConfigError where a setting is missing, RegistryError where the plugins cannot be used together.
+    Raises ConfigError if a setting is missing, RegistryError if the plugins cannot be used together.
     """
     for name in ("MONGO_DB_URI", "JWT_SIGNING_KEY"):
         settings.need(name)
@@ -114,25 +130,11 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     with app.app_context():
         engine, revision = db.engine, newest_revision()
     api.register_blueprint(health.make_blueprint(context, engine, revision))
-    for module in (
-        login,
-        me,
-        users,
-        api_keys,
-        devices,
-        commands,
-        zones,
-        data_types,
-        incidents,
-        device_incidents,
-        rollups,
-    ):
-        api.register_blueprint(module.make_blueprint())
-    api.register_blueprint(me.make_role_blueprint())
+    for make_blueprint in RESOURCES:
+        api.register_blueprint(make_blueprint())
     for datatype in registry:
         if datatype.endpoint is not None:
             api.register_blueprint(resource.make_blueprint(datatype))
-    api.register_blueprint(events.make_blueprint())
     for blueprint in docs.make_blueprints(api):
         app.register_blueprint(blueprint)
     app.register_blueprint(dashboard.make_blueprint(settings))

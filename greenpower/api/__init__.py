@@ -1,5 +1,5 @@
-"""The REST API: one module a resource.
+"""The REST API: one module per resource.
 
-What belongs here: routes, schemas, who may call. What does not: queries (`greenpower.mongo`, `greenpower.sql`), the
-way of a command (`greenpower.control`).
+What belongs here: routes, schemas, who may call. What does not: queries (`greenpower.mongo`, `greenpower.sql`), sending
+commands (`greenpower.control`).
 """

@@ -16,7 +16,7 @@ from greenpower.mongo.handle import check_address
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.sql import Role, RoleName, User
 from greenpower.sql.extensions import db
-from greenpower.sql.password import SHORTEST
+from greenpower.sql.password import MIN_PASSWORD_LENGTH
 from greenpower.sql.setup import make_roles, make_user, upgrade
 from greenpower.sql.user import find_user
 
@@ -92,6 +92,8 @@ def _make_admin(settings: Settings) -> bool:
 
 def _admin_password(settings: Settings) -> str:
     password = settings.need("ADMIN_PASSWORD")
-    if settings.environment == "prod" and len(password) < SHORTEST:
-        raise ConfigError(f"ADMIN_PASSWORD is shorter than {SHORTEST} characters: ENVIRONMENT=prod refuses it")
+    if settings.environment == "prod" and len(password) < MIN_PASSWORD_LENGTH:
+        raise ConfigError(
+            f"ADMIN_PASSWORD is shorter than {MIN_PASSWORD_LENGTH} characters: ENVIRONMENT=prod refuses it"
+        )
     return password

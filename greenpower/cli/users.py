@@ -16,7 +16,7 @@ from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.sql import RoleName, User
 from greenpower.sql.account import change_user
 from greenpower.sql.extensions import db
-from greenpower.sql.password import LONGEST, SHORTEST
+from greenpower.sql.password import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from greenpower.sql.setup import make_user
 from greenpower.sql.user import find_user
 
@@ -78,8 +78,8 @@ def _password(from_stdin: bool) -> str:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise ConfigError(f"the password has {len(password)} characters; it needs {SHORTEST} to {LONGEST}")
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise ConfigError(f"the password has {len(password)} characters; it needs {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}")
     return password
 
 

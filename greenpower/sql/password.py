@@ -10,7 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 # 19 MiB, two passes: OWASP's first choice. Sixteen threads that check at once need 300 MiB, not the 1 GiB of the
 # library's default.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-SHORTEST, LONGEST = 12, 1024
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 12, 1024
 
 
 def hash_password(password: str) -> str:

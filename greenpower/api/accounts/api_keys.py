@@ -1,4 +1,4 @@
-"""`/api/api-keys/`: keys for machines, made by administrators, exchanged for short tokens by whoever holds one."""
+"""`/api/api-keys/`: keys for programs. Administrators create them; programs exchange them for short-lived tokens."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from flask import Response, abort
 from sqlalchemy import select
 
 from greenpower.api.accounts import token
-from greenpower.api.accounts.revocation_cache import show_revoked
+from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import private, with_etag
 from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field
 from greenpower.api.http.json import answer
-from greenpower.api.http.paging import PageQuery, PageSchema, sql_page_answer
+from greenpower.api.http.paging import PageQuery, PageSchema, example_page, sql_page_answer
 from greenpower.api.http.rate_limit import login_limits
 from greenpower.bus.revocation import ACCESS_SECONDS
 from greenpower.sql import ApiKey, RoleName, Scope
@@ -27,8 +27,8 @@ from greenpower.sql.user import LARGEST_ID
 
 SCOPES = tuple(scope.value for scope in Scope)
 ITEM_PATH = f"/<int(min=1, max={LARGEST_ID}):key_id>/"
-LONGEST_DAYS = 5 * 366
-SECRET = "gp_0123456789ab_" + "0" * 64
+MAX_LIFETIME_DAYS = 5 * 366
+EXAMPLE_SECRET = "gp_0123456789ab_" + "0" * 64
 EXAMPLE_KEY = {
     "id": 1,
     "name": "billing",
@@ -45,21 +45,23 @@ EXAMPLE_KEY = {
 class KeySchema(ma.Schema):
     """A key, without its secret."""
 
-    id = ma.fields.Integer(required=True, metadata=describe("the key's number"))
-    name = ma.fields.String(required=True, metadata=describe("what it is for"))
-    public_id = ma.fields.String(required=True, metadata=describe("the part of it that is no secret"))
-    scopes = ma.fields.List(ma.fields.String(), required=True, metadata=describe("what it is good for"))
-    role = ma.fields.String(required=True, metadata=describe("the role that its scopes amount to"))
-    created_at = time_field("when it was made, UTC")
-    expires_at = time_field("until when it is good, UTC")
-    revoked_at = time_field("when it was revoked, UTC", null=True)
-    last_used_at = time_field("when it was last exchanged, UTC", null=True)
+    id = ma.fields.Integer(required=True, metadata=describe("id of the key"))
+    name = ma.fields.String(required=True, metadata=describe("what the key is for"))
+    public_id = ma.fields.String(required=True, metadata=describe("the part of the key that is not secret"))
+    scopes = ma.fields.List(ma.fields.String(), required=True, metadata=describe("what the key may do"))
+    role = ma.fields.String(required=True, metadata=describe("the role that corresponds to its scopes"))
+    created_at = time_field("when it was created, UTC")
+    expires_at = time_field("when it expires, UTC")
+    revoked_at = time_field("when it was revoked, UTC; null: it was not", null=True)
+    last_used_at = time_field("when it was last exchanged, UTC; null: never", null=True)
 
 
-class MadeKeySchema(KeySchema):
-    """A key that was just made."""
+class CreatedKeySchema(KeySchema):
+    """A key that was just created."""
 
-    key = ma.fields.String(required=True, metadata=describe("the key itself, shown this once", example=SECRET))
+    key = ma.fields.String(
+        required=True, metadata=describe("the key itself; it is shown only once", example=EXAMPLE_SECRET)
+    )
 
 
 class KeyPage(PageSchema):
@@ -69,53 +71,53 @@ class KeyPage(PageSchema):
 
 
 class NewKey(ma.Schema):
-    """A key to be made."""
+    """A new key."""
 
-    name = text_field("what it is for", 120, 1, example="billing", required=True)
+    name = text_field("what the key is for", 120, 1, example="billing", required=True)
     scopes = ma.fields.List(
         ma.fields.String(validate=ma.validate.OneOf(SCOPES)),
         required=True,
         validate=ma.validate.Length(1, len(SCOPES)),
-        metadata=describe("what it is to be good for", example=["telemetry:read"]),
+        metadata=describe("what the key may do", example=["telemetry:read"]),
     )
     days = ma.fields.Integer(
         load_default=365,
         strict=True,
-        validate=ma.validate.Range(1, LONGEST_DAYS),
-        metadata=describe("how many days it is to be good"),
+        validate=ma.validate.Range(1, MAX_LIFETIME_DAYS),
+        metadata=describe("days until it expires"),
     )
 
 
 class KeyExchange(ma.Schema):
-    """A key to be exchanged."""
+    """A key to exchange."""
 
     key = ma.fields.String(
-        required=True, validate=ma.validate.Length(1, 200), metadata=describe("the key", example=SECRET)
+        required=True, validate=ma.validate.Length(1, 200), metadata=describe("the key", example=EXAMPLE_SECRET)
     )
 
 
 class KeyTokenSchema(ma.Schema):
     """The token of a key."""
 
-    access = ma.fields.String(required=True, metadata=describe("send it as `Authorization: Bearer`"))
+    access = ma.fields.String(required=True, metadata=describe("send it as `Authorization: Bearer <access>`"))
     expires_in = ma.fields.Integer(
-        required=True, metadata=describe("seconds for which it is good", example=ACCESS_SECONDS)
+        required=True, metadata=describe("seconds for which it is valid", example=ACCESS_SECONDS)
     )
 
 
 def make_blueprint() -> Blueprint:
     """The resource."""
-    blueprint = Blueprint("api-keys", __name__, url_prefix="/api/api-keys", description="Keys for machines")
+    blueprint = Blueprint("api-keys", __name__, url_prefix="/api/api-keys", description="API keys")
 
     @blueprint.route("/")
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(422, 503)
     @blueprint.arguments(PageQuery)
-    @blueprint.response(200, KeyPage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE_KEY]})
+    @blueprint.response(200, KeyPage, example=example_page(EXAMPLE_KEY))
     def list_keys(query: dict[str, Any]) -> Response:
-        """List keys
+        """List API keys
 
-        Newest first, those that ran out or were revoked too.
+        Newest first, including expired and revoked ones.
         """
         return sql_page_answer(query, select(ApiKey).order_by(ApiKey.id.desc()), lambda keys: [*map(present, keys)])
 
@@ -123,11 +125,11 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(400, 413, 415, 422, 503)
     @blueprint.arguments(NewKey, location="json")
-    @blueprint.response(201, MadeKeySchema, example={**EXAMPLE_KEY, "key": SECRET})
+    @blueprint.response(201, CreatedKeySchema, example={**EXAMPLE_KEY, "key": EXAMPLE_SECRET})
     def add_key(body: dict[str, Any]) -> Response:
-        """Make a key
+        """Create an API key
 
-        The answer alone holds the key; it is kept nowhere.
+        Only this answer contains the key; it is not stored.
         """
         expires_at = now() + timedelta(days=body["days"])
         key, secret = new_key(body["name"], sorted({*body["scopes"]}), expires_at, current_caller().id)
@@ -141,14 +143,14 @@ def make_blueprint() -> Blueprint:
     @blueprint.arguments(KeyExchange, location="json")
     @blueprint.response(200, KeyTokenSchema)
     def exchange_key(body: dict[str, str]) -> Response:
-        """Exchange a key for a token
+        """Exchange an API key for a token
 
-        For machines: the token is good for 15 minutes; then exchange the key again.
+        The token is valid for 15 minutes; then exchange the key again.
         """
         parts = split_key(body["key"])
         key = db.session.scalar(select(ApiKey).where(ApiKey.public_id == parts[0])) if parts else None
         if parts is None or key is None or not key.matches(parts[1]) or not key.is_good():
-            abort(401, "The key is wrong, has run out or was revoked.")
+            abort(401, "The key is wrong, expired or revoked.")
         key.last_used_at = now()
         access = token.key_token(key)
         db.session.commit()
@@ -159,7 +161,7 @@ def make_blueprint() -> Blueprint:
     @blueprint.errors(404, 503)
     @blueprint.response(200, KeySchema, example=EXAMPLE_KEY)
     def show_key(key_id: int) -> Response:
-        """Show a key"""
+        """Show an API key"""
         return with_etag(answer(present(_find(key_id))))
 
     @blueprint.route(ITEM_PATH, methods=["DELETE"])
@@ -167,15 +169,15 @@ def make_blueprint() -> Blueprint:
     @blueprint.errors(404, 503)
     @blueprint.response(204)
     def revoke_key(key_id: int) -> Response:
-        """Revoke a key
+        """Revoke an API key
 
-        It and its tokens end at once. It stays in the list.
+        The key and its tokens become invalid at once. It stays in the list.
         """
         key = _find(key_id)
         key.revoked_at = key.revoked_at or now()
         family = key.family
         db.session.commit()
-        show_revoked([family])
+        cache_revoked([family])
         return Response(status=204)
 
     return blueprint
@@ -189,5 +191,5 @@ def present(key: ApiKey) -> dict[str, Any]:
 def _find(key_id: int) -> ApiKey:
     key = db.session.get(ApiKey, key_id)
     if key is None:
-        abort(404, "There is no such key.")
+        abort(404, f"There is no key {key_id}.")
     return key

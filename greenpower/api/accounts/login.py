@@ -1,4 +1,4 @@
-"""`/api/users/token/`: log in, renew, log out."""
+"""`/api/users/token/`: log in, renew tokens, log out."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from greenpower.api.http.cache import private
 from greenpower.api.http.json import answer
 from greenpower.api.http.rate_limit import login_limits
 from greenpower.sql.extensions import db
-from greenpower.sql.password import LONGEST, check_password, hash_password, is_outdated
+from greenpower.sql.password import MAX_PASSWORD_LENGTH, check_password, hash_password, is_outdated
 from greenpower.sql.time import now
 from greenpower.sql.user import find_user
 
 
 class LoginSchema(ma.Schema):
-    """Who logs in."""
+    """A user name and a password."""
 
     username = ma.fields.String(
-        required=True, validate=ma.validate.Length(1, 150), metadata=describe("the user's name", example="admin")
+        required=True, validate=ma.validate.Length(1, 150), metadata=describe("name of the user", example="admin")
     )
     password = ma.fields.String(
-        required=True, validate=ma.validate.Length(1, LONGEST), metadata=describe("the user's password")
+        required=True, validate=ma.validate.Length(1, MAX_PASSWORD_LENGTH), metadata=describe("password of the user")
     )
 
 
 class TokensSchema(ma.Schema):
     """The tokens of a login."""
 
-    access = ma.fields.String(required=True, metadata=describe("send it as `Authorization: Bearer`; 15 minutes"))
-    refresh = ma.fields.String(required=True, metadata=describe("good once for new tokens; 7 days"))
+    access = ma.fields.String(
+        required=True, metadata=describe("send it as `Authorization: Bearer <access>`; valid for 15 minutes")
+    )
+    refresh = ma.fields.String(required=True, metadata=describe("exchange it once for new tokens; valid for 7 days"))
 
 
 class RefreshSchema(ma.Schema):
     """A refresh token."""
 
     refresh = ma.fields.String(
-        required=True, validate=ma.validate.Length(1, 8192), metadata=describe("the newest refresh token of the login")
+        required=True, validate=ma.validate.Length(1, 8192), metadata=describe("newest refresh token of the login")
     )
 
 
@@ -54,11 +56,11 @@ def make_blueprint() -> Blueprint:
     def log_in(body: dict[str, str]) -> Response:
         """Log in
 
-        The access token goes with every request. When it has expired, the refresh token gives new ones.
+        Send the access token with every request. When it has expired, use the refresh token to get new ones.
         """
         user = find_user(body["username"])
         if not check_password(user.password_hash if user else None, body["password"]) or not user or not user.active:
-            abort(401, "The name or the password is wrong.")
+            abort(401, "The user name or the password is wrong.")
         if is_outdated(user.password_hash):
             user.password_hash = hash_password(body["password"])
         user.last_login_at = now()
@@ -72,7 +74,7 @@ def make_blueprint() -> Blueprint:
     def refresh(body: dict[str, str]) -> Response:
         """Renew the tokens
 
-        The refresh token is used up by this. One that comes a second time was copied: it ends the login.
+        A refresh token can be used only once. If it is used a second time it may have been stolen, so the login ends.
         """
         return private(answer(token.renew(body["refresh"])))
 
@@ -83,7 +85,7 @@ def make_blueprint() -> Blueprint:
     def log_out(body: dict[str, str]) -> Response:
         """Log out
 
-        All tokens of the login end at once, access tokens too.
+        All tokens of the login become invalid at once, including access tokens.
         """
         token.end(body["refresh"])
         return Response(status=204)

@@ -1,4 +1,4 @@
-"""`/api/users/me/` and `/api/roles/`: who one is, one's own password, and what the roles may do."""
+"""`/api/users/me/` and `/api/roles/`: the caller's own account and password, and what each role may do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import marshmallow as ma
 from flask import Response, abort
 
 from greenpower.api.accounts.login import TokensSchema
-from greenpower.api.accounts.revocation_cache import show_revoked
+from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.api.accounts.token import start_family
 from greenpower.api.accounts.users import EXAMPLE_USER, ROLES, UserSchema, password_field, present
 from greenpower.api.http.auth import current_caller
@@ -19,24 +19,24 @@ from greenpower.api.http.rate_limit import login_limits
 from greenpower.sql import RoleName, User
 from greenpower.sql.account import change_user
 from greenpower.sql.extensions import db
-from greenpower.sql.password import LONGEST, check_password
+from greenpower.sql.password import MAX_PASSWORD_LENGTH, check_password
 from greenpower.sql.role import DESCRIPTIONS
 
 
 class PasswordChange(ma.Schema):
-    """One's own new password."""
+    """A new password for the caller."""
 
     old = ma.fields.String(
-        required=True, validate=ma.validate.Length(1, LONGEST), metadata=describe("the password until now")
+        required=True, validate=ma.validate.Length(1, MAX_PASSWORD_LENGTH), metadata=describe("current password")
     )
-    new = password_field("the password from now on", required=True)
+    new = password_field("new password", required=True)
 
 
 class RoleSchema(ma.Schema):
     """A role."""
 
-    name = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("its name"))
-    description = ma.fields.String(required=True, metadata=describe("what it may do"))
+    name = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("name of the role"))
+    description = ma.fields.String(required=True, metadata=describe("what the role may do"))
 
 
 class RoleList(ma.Schema):
@@ -46,15 +46,15 @@ class RoleList(ma.Schema):
 
 
 def make_blueprint() -> Blueprint:
-    """One's own account."""
-    blueprint = Blueprint("me", __name__, url_prefix="/api/users/me", description="One's own account")
+    """The caller's own account."""
+    blueprint = Blueprint("me", __name__, url_prefix="/api/users/me", description="Your account")
 
     @blueprint.route("/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(503)
     @blueprint.response(200, UserSchema, example=EXAMPLE_USER)
     def show_me() -> Response:
-        """Show who one is"""
+        """Show your account"""
         return with_etag(answer(present(_me())))
 
     @blueprint.route("/password/", methods=["POST"])
@@ -64,17 +64,17 @@ def make_blueprint() -> Blueprint:
     @blueprint.arguments(PasswordChange, location="json")
     @blueprint.response(200, TokensSchema)
     def change_password(body: dict[str, str]) -> Response:
-        """Change one's own password
+        """Change your password
 
-        Ends all of one's logins, this one too, and answers with the tokens of a new one. 409 where the old password is
-        wrong.
+        Ends all of your logins, including this one, and answers with the tokens of a new one. 409 if the old password
+        is wrong.
         """
         user = _me()
         if not check_password(user.password_hash, body["old"]):
             abort(409, "The old password is wrong.")
         ended = change_user(user, password=body["new"])
         tokens = start_family(user)
-        show_revoked(ended)
+        cache_revoked(ended)
         return private(answer(tokens))
 
     return blueprint
@@ -82,7 +82,7 @@ def make_blueprint() -> Blueprint:
 
 def make_role_blueprint() -> Blueprint:
     """The roles."""
-    blueprint = Blueprint("roles", __name__, url_prefix="/api/roles", description="What the roles may do")
+    blueprint = Blueprint("roles", __name__, url_prefix="/api/roles", description="Roles")
 
     @blueprint.route("/")
     @blueprint.guarded(RoleName.VIEWER)
@@ -90,7 +90,7 @@ def make_role_blueprint() -> Blueprint:
     def list_roles() -> Response:
         """List the roles
 
-        Least first; each may what the ones before it may.
+        Lowest first; each role may also do what the ones before it may.
         """
         roles: list[dict[str, Any]] = [{"name": role.value, "description": DESCRIPTIONS[role]} for role in RoleName]
         return with_etag(answer({"results": roles}))

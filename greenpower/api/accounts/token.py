@@ -1,4 +1,4 @@
-"""Tokens: made at login, renewed, ended. The rules of a family are in `greenpower.sql.token_family`."""
+"""Tokens: issued at login, renewed, revoked. The rules of a token family are in `greenpower.sql.token_family`."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from flask_jwt_extended import create_access_token, create_refresh_token, decode
 from jwt.exceptions import DecodeError
 from sqlalchemy import CursorResult, delete, select, update
 
-from greenpower.api.accounts.revocation_cache import show_revoked
+from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.bus.revocation import ACCESS_SECONDS
 from greenpower.sql import ApiKey, TokenFamily, User
 from greenpower.sql.extensions import db
 from greenpower.sql.time import now
 from greenpower.sql.token_family import revoke_families
 
-ACCESS = timedelta(seconds=ACCESS_SECONDS)
-REFRESH = timedelta(days=7)
+ACCESS_LIFETIME = timedelta(seconds=ACCESS_SECONDS)
+REFRESH_LIFETIME = timedelta(days=7)
 
 
 def start_family(user: User) -> dict[str, str]:
-    """The tokens of a new login: {"access", "refresh"}. The user's families that ran out are forgotten."""
-    family = TokenFamily(id=uuid4().hex, user_id=user.id, generation=0, expires_at=now() + REFRESH)
+    """The tokens of a new login: {"access", "refresh"}. Deletes the user's expired families."""
+    family = TokenFamily(id=uuid4().hex, user_id=user.id, generation=0, expires_at=now() + REFRESH_LIFETIME)
     db.session.execute(delete(TokenFamily).where(TokenFamily.user_id == user.id, TokenFamily.expires_at < now()))
     db.session.add(family)
     tokens = _tokens(user, family.id, 0)
@@ -33,23 +33,23 @@ def start_family(user: User) -> dict[str, str]:
 
 
 def key_token(key: ApiKey) -> str:
-    """An access token for a key. It ends with the key."""
+    """An access token for an API key. It ends with the key."""
     claims = {"fam": key.family, "role": key.role.value, "scopes": key.scopes}
-    token: str = create_access_token(key.family, expires_delta=ACCESS, additional_claims=claims)
+    token: str = create_access_token(key.family, expires_delta=ACCESS_LIFETIME, additional_claims=claims)
     return token
 
 
 def renew(refresh: str) -> dict[str, str]:
-    """New tokens for a refresh token, which is then used up: {"access", "refresh"}.
+    """New tokens for a refresh token, which can be used only once: {"access", "refresh"}.
 
-    Aborts with 401 where it is no good; one that was used before ends its family.
+    Aborts with 401 if it is not valid; one that was used before revokes its family.
     """
     claims = _refresh_claims(refresh)
     family, generation = str(claims["fam"]), int(claims["gen"])
     moved = db.session.execute(
         update(TokenFamily)
         .where(TokenFamily.id == family, TokenFamily.generation == generation, TokenFamily.revoked_at.is_(None))
-        .values(generation=generation + 1, expires_at=now() + REFRESH)
+        .values(generation=generation + 1, expires_at=now() + REFRESH_LIFETIME)
     )
     assert isinstance(moved, CursorResult)
     user = db.session.scalar(select(User).where(User.id == int(claims["sub"]), User.active.is_(True)))
@@ -59,26 +59,26 @@ def renew(refresh: str) -> dict[str, str]:
         return tokens
     db.session.rollback()
     _revoke(family)
-    abort(401, "The refresh token was used before or revoked. Log in again.")
+    abort(401, "The refresh token was already used or revoked. Log in again.")
 
 
 def end(refresh: str) -> None:
-    """End the login that a refresh token came from. Aborts with 401 where the token is none of ours."""
+    """End the login that a refresh token came from. Aborts with 401 if the token is not valid."""
     _revoke(str(_refresh_claims(refresh)["fam"]))
 
 
 def _revoke(family: str) -> None:
     revoked = revoke_families(TokenFamily.id == family)
     db.session.commit()
-    show_revoked(revoked)
+    cache_revoked(revoked)
 
 
 def _refresh_claims(token: str) -> dict[str, Any]:
-    """The claims of a refresh token. Raises what the JWT callbacks answer with 401."""
+    """The claims of a refresh token. Raises errors that the JWT callbacks answer with 401."""
     try:
         claims: dict[str, Any] = decode_token(token)
     except RecursionError:
-        raise DecodeError("nested beyond all measure") from None
+        raise DecodeError("nested too deeply") from None
     if claims.get("type") != "refresh" or "fam" not in claims or "gen" not in claims:
         raise DecodeError("not a refresh token")
     return claims
@@ -88,9 +88,9 @@ def _tokens(user: User, family: str, generation: int) -> dict[str, str]:
     identity = str(user.id)
     return {
         "access": create_access_token(
-            identity, expires_delta=ACCESS, additional_claims={"fam": family, "role": user.role.name}
+            identity, expires_delta=ACCESS_LIFETIME, additional_claims={"fam": family, "role": user.role.name}
         ),
         "refresh": create_refresh_token(
-            identity, expires_delta=REFRESH, additional_claims={"fam": family, "gen": generation}
+            identity, expires_delta=REFRESH_LIFETIME, additional_claims={"fam": family, "gen": generation}
         ),
     }

@@ -1,4 +1,4 @@
-"""`/api/users/`: who may log in. For administrators; one's own account is in `greenpower.api.accounts.me`."""
+"""`/api/users/`: the users, for administrators. The caller's own account is in `greenpower.api.accounts.me`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import marshmallow as ma
 from flask import Response, abort
 from sqlalchemy import select
 
-from greenpower.api.accounts.revocation_cache import show_revoked
+from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import with_etag
 from greenpower.api.http.fields import EXAMPLE_TIME, time_field
 from greenpower.api.http.json import answer
-from greenpower.api.http.paging import PageQuery, PageSchema, sql_page_answer
+from greenpower.api.http.paging import PageQuery, PageSchema, example_page, sql_page_answer
 from greenpower.sql import RoleName, User
 from greenpower.sql.account import LastAdministrator, change_user, delete_user
 from greenpower.sql.extensions import db
-from greenpower.sql.password import LONGEST, SHORTEST
+from greenpower.sql.password import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from greenpower.sql.setup import make_user
 from greenpower.sql.user import LARGEST_ID, find_user
 
@@ -35,19 +35,19 @@ EXAMPLE_USER = {
 
 def password_field(what: str, **options: Any) -> ma.fields.String:
     """A field for a new password. what: its description."""
-    checks = ma.validate.Length(SHORTEST, LONGEST)
+    checks = ma.validate.Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH)
     return ma.fields.String(validate=checks, metadata=describe(what, example="correct horse battery"), **options)
 
 
 class UserSchema(ma.Schema):
-    """A user, never with the password."""
+    """A user, without the password."""
 
-    id = ma.fields.Integer(required=True, metadata=describe("the user's number"))
-    username = ma.fields.String(required=True, metadata=describe("the name to log in with"))
-    role = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("what he may do"))
-    active = ma.fields.Boolean(required=True, metadata=describe("whether he may log in"))
-    created_at = time_field("when he was made, UTC")
-    last_login_at = time_field("when he last logged in, UTC; null: never", null=True)
+    id = ma.fields.Integer(required=True, metadata=describe("id of the user"))
+    username = ma.fields.String(required=True, metadata=describe("name to log in with"))
+    role = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("the user's role"))
+    active = ma.fields.Boolean(required=True, metadata=describe("whether the user may log in"))
+    created_at = time_field("when the user was created, UTC")
+    last_login_at = time_field("when the user last logged in, UTC; null: never", null=True)
 
 
 class UserPage(PageSchema):
@@ -57,23 +57,23 @@ class UserPage(PageSchema):
 
 
 class NewUser(ma.Schema):
-    """A user to be made."""
+    """A new user."""
 
     username = ma.fields.String(
         required=True,
         validate=ma.validate.Regexp(r"^[A-Za-z0-9_.@+-]{1,150}$"),
         metadata=describe("letters, digits and . @ + - _", example="ada"),
     )
-    password = password_field("his first password", required=True)
-    role = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("what he may do"))
+    password = password_field("first password", required=True)
+    role = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("the user's role"))
 
 
 class UserChange(ma.Schema):
-    """What to change of a user."""
+    """Changes to a user."""
 
-    password = password_field("a new password; ends his logins")
-    role = ma.fields.String(validate=ma.validate.OneOf(ROLES), metadata=describe("a new role; ends his logins"))
-    active = ma.fields.Boolean(metadata=describe("false shuts him out at once"))
+    password = password_field("new password; ends the user's logins")
+    role = ma.fields.String(validate=ma.validate.OneOf(ROLES), metadata=describe("new role; ends the user's logins"))
+    active = ma.fields.Boolean(metadata=describe("false ends the user's logins at once and blocks new ones"))
 
 
 def make_blueprint() -> Blueprint:
@@ -84,11 +84,11 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(422, 503)
     @blueprint.arguments(PageQuery)
-    @blueprint.response(200, UserPage, example={"count": 1, "next": None, "previous": None, "results": [EXAMPLE_USER]})
+    @blueprint.response(200, UserPage, example=example_page(EXAMPLE_USER))
     def list_users(query: dict[str, Any]) -> Response:
         """List users
 
-        By name.
+        Ordered by name.
         """
         return sql_page_answer(query, select(User).order_by(User.username), lambda users: [*map(present, users)])
 
@@ -98,13 +98,14 @@ def make_blueprint() -> Blueprint:
     @blueprint.arguments(NewUser, location="json")
     @blueprint.response(201, UserSchema, example=EXAMPLE_USER)
     def add_user(body: dict[str, Any]) -> Response:
-        """Make a user
+        """Create a user
 
-        409 where the name is taken.
+        409 if the name is already used.
         """
-        if not make_user(body["username"].rstrip("\n"), body["password"], RoleName(body["role"])):
-            abort(409, "There is a user of that name.")
-        user = find_user(body["username"].rstrip("\n"))
+        name = body["username"].rstrip("\n")
+        if not make_user(name, body["password"], RoleName(body["role"])):
+            abort(409, f"There is already a user {name!r}.")
+        user = find_user(name)
         assert user is not None
         return answer(present(user), 201)
 
@@ -124,7 +125,8 @@ def make_blueprint() -> Blueprint:
     def alter_user(body: dict[str, Any], user_id: int) -> Response:
         """Change a user
 
-        A new password, another role and shutting out end all his logins at once. 409 for the last administrator.
+        A new password, a new role and `active: false` end all of the user's logins at once. 409 for the last
+        administrator.
         """
         user = _find(user_id)
         role = RoleName(body["role"]) if "role" in body else None
@@ -135,7 +137,7 @@ def make_blueprint() -> Blueprint:
             abort(409, str(error))
         shown = present(user)
         db.session.commit()
-        show_revoked(ended)
+        cache_revoked(ended)
         return answer(shown)
 
     @blueprint.route(ITEM_PATH, methods=["DELETE"])
@@ -145,7 +147,7 @@ def make_blueprint() -> Blueprint:
     def remove_user(user_id: int) -> Response:
         """Delete a user
 
-        All his logins end at once. 409 for the last administrator.
+        All of the user's logins end at once. 409 for the last administrator.
         """
         try:
             ended = delete_user(_find(user_id))
@@ -153,14 +155,14 @@ def make_blueprint() -> Blueprint:
             db.session.rollback()
             abort(409, str(error))
         db.session.commit()
-        show_revoked(ended)
+        cache_revoked(ended)
         return Response(status=204)
 
     return blueprint
 
 
 def present(user: User) -> dict[str, Any]:
-    """A user as the API shows him."""
+    """A user as the API shows it."""
     return {
         "id": user.id,
         "username": user.username,
@@ -174,5 +176,5 @@ def present(user: User) -> dict[str, Any]:
 def _find(user_id: int) -> User:
     user = db.session.get(User, user_id)
     if user is None:
-        abort(404, "There is no such user.")
+        abort(404, f"There is no user {user_id}.")
     return user

@@ -7,10 +7,9 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field
+from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, EXAMPLE_TIME, EXAMPLE_TYPE, text_field, time_field
 from greenpower.api.http.paging import PageQuery, PageSchema
 from greenpower.api.http.time_range import RangeQuery
-from greenpower.api.telemetry.schema import DEVICE, TYPE
 from greenpower.control.interlock import SECONDS
 from greenpower.datatype import Command
 from greenpower.sql import CommandState
@@ -26,8 +25,8 @@ EXAMPLE_STEPS = [
 ]
 EXAMPLE_COMMAND = {
     "id": 1,
-    "device_id": DEVICE,
-    "type": TYPE,
+    "device_id": EXAMPLE_DEVICE_ID,
+    "type": EXAMPLE_TYPE,
     "command": "set_interval",
     "parameters": {"interval": 60},
     "requested_by": "admin",

@@ -7,9 +7,8 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field
+from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, EXAMPLE_TIME, EXAMPLE_TYPE, text_field, time_field
 from greenpower.api.http.paging import PageQuery, PageSchema
-from greenpower.api.telemetry.schema import DEVICE, TYPE
 from greenpower.datatype.claim import is_device_id
 from greenpower.sql import DeviceStatus
 from greenpower.sql.user import LARGEST_ID
@@ -21,9 +20,9 @@ TIMEZONE_DESCRIPTION = "IANA time zone of timestamps without an offset, such as 
 INTERVAL_DESCRIPTION = "expected seconds between two readings; null: not known"
 EXAMPLE_DEVICE = {
     "id": 1,
-    "device_id": DEVICE,
+    "device_id": EXAMPLE_DEVICE_ID,
     "name": "Main meter",
-    "types": [TYPE],
+    "types": [EXAMPLE_TYPE],
     "timezone": "Asia/Dhaka",
     "interval_seconds": 60,
     "zone": {"id": 1, "name": "Block A"},
@@ -41,7 +40,7 @@ def _types(**options: Any) -> ma.fields.List[Any]:
     return ma.fields.List(
         ma.fields.String(validate=ma.validate.Length(1, 64)),
         validate=ma.validate.Length(max=MAX_TYPES),
-        metadata=describe("data types it sends, by name", example=[TYPE]),
+        metadata=describe("data types it sends, by name", example=[EXAMPLE_TYPE]),
         **options,
     )
 
@@ -129,5 +128,5 @@ class NewDevice(DeviceChange):
     device_id = ma.fields.String(
         required=True,
         validate=(ma.validate.Length(1, 64), ma.validate.Regexp(r"^[^\x00-\x20$\x7f][^\x00-\x1f\x7f]*$"), _device_id),
-        metadata=describe("id that the device sends", example=DEVICE),
+        metadata=describe("id that the device sends", example=EXAMPLE_DEVICE_ID),
     )

@@ -10,9 +10,8 @@ import marshmallow as ma
 
 from greenpower.api.energy.calendar import Unit
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.fields import device_field, time_field
+from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, device_field, time_field
 from greenpower.api.http.time_range import RangeQuery
-from greenpower.api.telemetry.schema import DEVICE
 from greenpower.sql.user import LARGEST_ID
 
 EXAMPLE_BUCKET = "2026-03-29"
@@ -97,7 +96,7 @@ class DeviceBucketSchema(ma.Schema):
 class DeviceEnergySchema(ma.Schema):
     """The energy of a device."""
 
-    device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
+    device_id = ma.fields.String(required=True, metadata=describe("the device", example=EXAMPLE_DEVICE_ID))
     total = ma.fields.Float(required=True, metadata=describe("sum of all buckets", example=12.4))
     results = ma.fields.List(ma.fields.Nested(DeviceBucketSchema), required=True)
 

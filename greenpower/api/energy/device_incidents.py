@@ -18,10 +18,10 @@ from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database, get_context
 from greenpower.api.http.errors import abort_body
+from greenpower.api.http.fields import EXAMPLE_TYPE
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import PageQuery
 from greenpower.api.http.time_range import RangeQuery
-from greenpower.api.telemetry.schema import TYPE
 from greenpower.catalog.facts import counters
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.incidents import CONFIRMED, REJECTED, decide, record_swap
@@ -63,7 +63,9 @@ class MeterSwap(ma.Schema):
     """A meter that was replaced by another one with the same id."""
 
     type = ma.fields.String(
-        required=True, validate=ma.validate.Length(1, 64), metadata=describe("name of the data type", example=TYPE)
+        required=True,
+        validate=ma.validate.Length(1, 64),
+        metadata=describe("name of the data type", example=EXAMPLE_TYPE),
     )
     at = ma.fields.AwareDateTime(
         required=True,

@@ -12,10 +12,9 @@ from pymongo import DESCENDING
 
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database
-from greenpower.api.http.fields import time_field
+from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, EXAMPLE_TYPE, time_field
 from greenpower.api.http.paging import PageQuery, PageSchema, page_answer, skipped
 from greenpower.api.http.time_range import RangeQuery
-from greenpower.api.telemetry.schema import DEVICE, TYPE
 from greenpower.mongo.client import Document
 from greenpower.mongo.query import COUNTED_AT_MOST, SECONDS, Page, between
 from greenpower.mongo.rollups.incidents import CONFIRMED, NOTED, OPEN, REJECTED
@@ -41,8 +40,8 @@ class IncidentSchema(ma.Schema):
     """Something that happened to a counter."""
 
     id = ma.fields.String(required=True, metadata=describe("id of the incident"))
-    type = ma.fields.String(required=True, metadata=describe("data type", example=TYPE))
-    device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
+    type = ma.fields.String(required=True, metadata=describe("data type", example=EXAMPLE_TYPE))
+    device_id = ma.fields.String(required=True, metadata=describe("the device", example=EXAMPLE_DEVICE_ID))
     field = ma.fields.String(required=True, metadata=describe("field of the counter", example="zygsz"))
     incident = ma.fields.String(required=True, metadata=describe("kind of incident", example="reset"))
     at = time_field("when it happened, UTC")

@@ -1,4 +1,5 @@
-"""Who is calling: the JWT callbacks and the check of roles. Tokens are made in `greenpower.api.accounts.token`."""
+"""Who is calling: the JWT callbacks, and the check of roles and scopes. Tokens are issued in
+`greenpower.api.accounts.token`."""
 
 from __future__ import annotations
 
@@ -18,16 +19,16 @@ from greenpower.api.http.errors import problem
 from greenpower.sql import ApiKey, Role, RoleName, Scope, TokenFamily, User
 from greenpower.sql.extensions import db, jwt
 
-# The users' ids, as far as every database counts them.
+# User ids, up to the largest that every database has.
 SUBJECT = re.compile(r"[1-9][0-9]{0,8}")
 KEY_SUBJECT = re.compile(r"key-([0-9a-f]{12})")
 BEARER = "Bearer "
-CLAIMS = "greenpower-claims"
-# Tokens whose signature was checked a moment ago; about 1 MB.
-MOST_CLAIMS = 1_000
+CLAIMS_KEY = "greenpower.claims"
+# Tokens whose signature was checked recently; about 1 MB.
+MAX_REMEMBERED_TOKENS = 1_000
 SCOPES = frozenset(scope.value for scope in Scope)
-# Asked with every request, so it is built once.
-CALLER = (
+# Runs with every request, so it is built once.
+CALLER_QUERY = (
     select(User.id, User.username, Role.name)
     .join(Role, Role.id == User.role_id)
     .join(TokenFamily, TokenFamily.user_id == User.id)
@@ -42,7 +43,8 @@ CALLER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The user or key of a request, as the database has it now. scopes: None for users, who are bound by role alone."""
+    """The user or API key of a request, as the database has it now. scopes: None for users, who have no limit but the
+    role."""
 
     id: int
     username: str
@@ -51,31 +53,31 @@ class Caller:
 
 
 class Claims:
-    """What tokens say whose signature was checked before: checking it again would give the same, a third of a
-    millisecond later. What may change meanwhile, whether a token has expired or was revoked, is looked at each time."""
+    """The claims of tokens whose signature was checked before. Checking it again would give the same result, and take a
+    third of a millisecond. Whether a token has expired or was revoked is checked each time."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._lock = Lock()
 
     def get(self, token: str) -> dict[str, Any] | None:
-        """The claims of an access token that was checked and has not expired."""
+        """The claims of an access token that was checked before and has not expired."""
         with self._lock:
             claims = self._known.get(token)
         return claims if claims is not None and claims["exp"] > time.time() else None
 
     def put(self, token: str, claims: dict[str, Any]) -> None:
-        """Remember what was checked; the oldest are forgotten."""
+        """Remember the claims of a token; the oldest are dropped."""
         with self._lock:
             self._known[token] = claims
-            if len(self._known) > MOST_CLAIMS:
+            if len(self._known) > MAX_REMEMBERED_TOKENS:
                 self._known.popitem(last=False)
 
 
 def init_auth(app: Flask) -> None:
     """Bind the JWT extension to an app, with errors in the API's shape."""
     jwt.init_app(app)
-    app.extensions[CLAIMS] = Claims()
+    app.extensions[CLAIMS_KEY] = Claims()
     jwt.user_lookup_loader(_find_caller)
     jwt.user_lookup_error_loader(_gone)
     jwt.unauthorized_loader(_missing)
@@ -84,15 +86,15 @@ def init_auth(app: Flask) -> None:
 
 
 def check_caller(role: RoleName, scope: str = "") -> Caller:
-    """The caller, if his token is good, his role at least this one and, of a key, the scope among its own.
+    """The caller, if the token is valid and allows this role or, for an API key, this scope too.
 
     Aborts with 401 or 403.
     """
     caller = g.caller = _authenticate()
     if not caller.role.includes(role):
-        abort(403, f"This needs the role {role}; {caller.username} is {caller.role}.")
+        abort(403, f"This needs the role {role}; {caller.username} has the role {caller.role}.")
     if caller.scopes is not None and scope not in caller.scopes:
-        abort(403, f"This needs the scope {scope}." if scope in SCOPES else "This is for users, not for keys.")
+        abort(403, f"This needs the scope {scope}." if scope in SCOPES else "This is for users, not for API keys.")
     return caller
 
 
@@ -104,17 +106,17 @@ def current_caller() -> Caller:
 
 
 def _authenticate() -> Caller:
-    """The caller that the request's token names. Aborts with 401, or raises what the callbacks above answer."""
+    """The caller that the token of the request names. Aborts with 401, or raises what the JWT callbacks answer."""
     header = request.headers.get("Authorization", "")
     token = header.removeprefix(BEARER)
-    remembered: Claims = current_app.extensions[CLAIMS]
+    remembered: Claims = current_app.extensions[CLAIMS_KEY]
     if header.startswith(BEARER) and (claims := remembered.get(token)) is not None:
         caller = _find_caller({}, claims)
         return abort(_gone({}, claims)) if caller is None else caller
     try:
         verified = verify_jwt_in_request()
     except RecursionError:
-        raise DecodeError("nested beyond all measure") from None
+        raise DecodeError("nested too deeply") from None
     caller = get_current_user()
     assert verified is not None and isinstance(caller, Caller)
     remembered.put(token, verified[1])
@@ -122,14 +124,16 @@ def _authenticate() -> Caller:
 
 
 def _find_caller(_header: dict[str, Any], claims: dict[str, Any]) -> Caller | None:
-    """The user or key of a token, unless the login it came from was ended or it was shut out."""
+    """The user or API key of a token, unless its login was ended or the user is not active."""
     if key := KEY_SUBJECT.fullmatch(claims["sub"]):
         return _find_key(key[1])
     if not SUBJECT.fullmatch(claims["sub"]):
         return None
-    # Without the session: the connection is back in the pool before the view starts its own work.
+    # Without the session, so the connection is back in the pool before the view starts.
     with db.engine.connect() as connection:
-        row = connection.execute(CALLER, {"family": str(claims.get("fam")), "user": int(claims["sub"])}).one_or_none()
+        row = connection.execute(
+            CALLER_QUERY, {"family": str(claims.get("fam")), "user": int(claims["sub"])}
+        ).one_or_none()
     return None if row is None else Caller(id=row.id, username=row.username, role=RoleName(row.name))
 
 
@@ -151,7 +155,7 @@ def _missing(_reason: str) -> Response:
 
 
 def _invalid(_reason: str) -> Response:
-    return problem(401, "The token is not one of ours, or not one for this.")
+    return problem(401, "The token is not valid here.")
 
 
 def _expired(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:

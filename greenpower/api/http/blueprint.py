@@ -1,4 +1,4 @@
-"""Blueprint and parameters as every resource here uses them: flask-smorest's, typed, strict, and guarded by role."""
+"""The blueprint of every resource: flask-smorest's, typed, with strict parameters, and guarded by role."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from greenpower.api.http.auth import check_caller
 from greenpower.sql import RoleName
 
 View = TypeVar("View", bound=Callable[..., Any])
-# What belongs to another area by what it tells.
+# Resources whose area is not the first part of their path.
 AREAS = {"incidents": "telemetry", "data-types": "telemetry"}
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
 
 
 class StrictParser(FlaskParser):
-    """Refuses parameters that nobody declared: a misspelt filter must not answer with everything."""
+    """Refuses undeclared parameters: with a misspelt filter, the answer would hold everything."""
 
     DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012
         **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
@@ -52,8 +52,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorator
 
     def arguments(self, schema: ma.Schema | type[ma.Schema], **kwargs: Any) -> Callable[[View], View]:
-        """Parse and check parameters; a query's unless `location` says otherwise."""
-        # Given the class, webargs makes an instance for each request.
+        """Parse and check parameters: of the query, unless `location` says otherwise."""
+        # With a class, webargs would make an instance for each request.
         schema = schema() if isinstance(schema, type) else schema
         decorator: Callable[[View], View] = super().arguments(schema, **{"location": "query", **kwargs})
         return decorator
@@ -61,17 +61,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def response(
         self, status_code: int, schema: ma.Schema | type[ma.Schema] | None = None, **kwargs: Any
     ) -> Callable[[View], View]:
-        """Document an answer, and write it unless the view returns a response."""
+        """Document an answer, and serialise it unless the view returns a response."""
         decorator: Callable[[View], View] = super().response(status_code, schema, **kwargs)
         return decorator
 
     def doc(self, **kwargs: Any) -> Callable[[View], View]:
-        """Add to what the schema says of a view."""
+        """Add to the documentation of a view."""
         decorator: Callable[[View], View] = super().doc(**kwargs)
         return decorator
 
     def errors(self, *codes: int) -> Callable[[View], View]:
-        """Document the errors that a view answers with."""
+        """Document the errors of a view."""
 
         def decorate(view: View) -> View:
             for code in codes:
@@ -81,16 +81,16 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
     def alternative(self, code: int, schema: type[ma.Schema]) -> Callable[[View], View]:
-        """Document an answer of another shape."""
+        """Document another answer of a view, of another shape."""
         decorator: Callable[[View], View] = super().alt_response(
             code, schema=schema, description=HTTPStatus(code).phrase
         )
         return decorator
 
     def guarded(self, role: RoleName) -> Callable[[View], View]:
-        """Let in callers with a token of this role or a higher one, keys with the area's scope beside.
+        """Accept callers with at least this role; API keys also need the scope of the area.
 
-        Goes right below `route`, so that it runs first.
+        Put it right below `route`, so that it runs first.
         """
         area = area_of(self.url_prefix or "")
 
@@ -107,16 +107,16 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
 
 def area_of(path: str) -> str:
-    """The part of the API that an address belongs to: `telemetry` of `/api/telemetry/events/`."""
+    """The area of a path, as scopes name it: `telemetry` of `/api/telemetry/events/`."""
     area = path.split("/")[2]
     return AREAS.get(area, area)
 
 
 def scope_of(area: str, method: str) -> str:
-    """The scope that a key needs for a request."""
+    """The scope that an API key needs for a request."""
     return f"{area}:{'read' if method.upper() in ('GET', 'HEAD') else 'write'}"
 
 
 def describe(text: str, **more: Any) -> Mapping[str, Any]:
-    """Metadata of a field for the schema."""
+    """Metadata of a field, for the OpenAPI text."""
     return {"description": text, **more}

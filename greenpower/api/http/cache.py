@@ -1,4 +1,4 @@
-"""What callers may keep of answers: ETags where asking again is common and the answer seldom changes."""
+"""What callers may cache: ETags for answers that seldom change, and answers that must never be cached."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from flask import Response, request
 
 
 def with_etag(response: Response) -> Response:
-    """Give an answer an ETag; 304 where the caller has it already. It is checked with us every time, and never kept by
-    a cache that several share."""
+    """Add an ETag to an answer; 304 if the caller has it already. Callers must ask every time; shared caches must not
+    store it."""
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Authorization"
     response.add_etag()
@@ -17,6 +17,6 @@ def with_etag(response: Response) -> Response:
 
 
 def private(response: Response) -> Response:
-    """Keep an answer out of every cache: it holds a secret."""
+    """Keep an answer with a secret out of every cache."""
     response.headers["Cache-Control"] = "no-store"
     return response

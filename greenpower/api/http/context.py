@@ -1,4 +1,4 @@
-"""What a view reaches of the app it runs in."""
+"""What views can use of the app they run in: settings, data types, databases."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from greenpower.config import Settings
 from greenpower.mongo.client import Document
 from greenpower.mongo.handle import Mongo
 
-KEY = "greenpower"
+CONTEXT_KEY = "greenpower.context"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The parts of an app. redis: None where none is configured."""
+    """What an app has. redis: None if it is not configured."""
 
     settings: Settings
     registry: Registry
@@ -27,13 +27,13 @@ class Context:
 
 
 def set_context(app: Flask, context: Context) -> None:
-    """Give an app its parts."""
-    app.extensions[KEY] = context
+    """Set the context of an app."""
+    app.extensions[CONTEXT_KEY] = context
 
 
 def get_context() -> Context:
-    """The parts of the current app."""
-    context = current_app.extensions[KEY]
+    """The context of the current app."""
+    context = current_app.extensions[CONTEXT_KEY]
     assert isinstance(context, Context)
     return context
 

@@ -13,7 +13,13 @@ import marshmallow as ma
 
 from greenpower.api.http.blueprint import describe
 
+# Examples in the OpenAPI text.
 EXAMPLE_TIME = "2026-11-23T15:04:05.000Z"
+EXAMPLE_ID = "6743c1f2a1b2c3d4e5f60718"
+EXAMPLE_DEVICE_ID = "33B1225950027"
+EXAMPLE_TYPE = "meter"
+EXAMPLE_TOPIC = "site/meter"
+
 MAX_DEVICES = 100
 MAX_ITEM_LENGTH = 64
 # For the schema; `_one_line` has the last word (`$` accepts a final newline, in Python alone).

@@ -1,4 +1,4 @@
-"""JSON as the API writes it: numbers as they are stored, times as ISO 8601 in UTC with milliseconds and `Z`."""
+"""JSON in answers: numbers as they are stored, times as ISO 8601 in UTC with milliseconds and `Z`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from bson.tz_util import utc
 from flask import Flask, Response
 from flask.json.provider import JSONProvider
 
-PLAIN = len("2026-11-23T15:04:05.123")
-OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+TIME_LENGTH = len("2026-11-23T15:04:05.123")
+ORJSON_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 
 
 def iso(value: datetime) -> str:
-    """`2026-11-23T15:04:05.123Z`: one width, so that texts sort as times do."""
-    if value.tzinfo is utc:  # from MongoDB, as nearly all are
-        return value.isoformat("T", "milliseconds")[:PLAIN] + "Z"
+    """`2026-11-23T15:04:05.123Z`: always of one width, so that texts sort in order of time."""
+    if value.tzinfo is utc:  # from MongoDB, as most are
+        return value.isoformat("T", "milliseconds")[:TIME_LENGTH] + "Z"
     if value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
     return value.isoformat("T", "milliseconds") + "Z"
 
 
 def encode(value: Any) -> bytes:
-    """JSON text of an answer. Raises TypeError for what has no JSON form."""
-    return orjson.dumps(value, default=_default, option=OPTIONS)
+    """The JSON text of a value. Raises TypeError for what has no JSON form."""
+    return orjson.dumps(value, default=_default, option=ORJSON_OPTIONS)
 
 
 def answer(value: Any, status: int = 200) -> Response:
@@ -43,7 +43,7 @@ def _default(value: Any) -> Any:
 
 
 class OrjsonProvider(JSONProvider):
-    """Flask's JSON by orjson."""
+    """Lets Flask use orjson."""
 
     def __init__(self, app: Flask) -> None:
         super().__init__(app)

@@ -1,4 +1,4 @@
-"""What the OpenAPI text says of every operation alike: who may call it, and that callers may ask too often."""
+"""The OpenAPI text: what it says of every operation (role, scope, rate limit), and reading it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from greenpower.sql import Scope
 
 METHODS = ("get", "post", "put", "patch", "delete")
 SCOPES = frozenset(scope.value for scope in Scope)
-UNLIMITED = ("/api/health/", "/api/ready/")
+UNLIMITED_PATHS = ("/api/health/", "/api/ready/")
 TOO_MANY = "TOO_MANY_REQUESTS"
 
 Schema = dict[str, Any]
 
 
 def operations(schema: Schema) -> Iterator[tuple[str, str, Schema]]:
-    """Path, method and description of each operation."""
+    """Path, method and operation object of each operation."""
     for path, item in schema["paths"].items():
         for method in METHODS:
             if method in item:
@@ -25,17 +25,17 @@ def operations(schema: Schema) -> Iterator[tuple[str, str, Schema]]:
 
 
 def complete(schema: Schema) -> Schema:
-    """The schema with roles, scopes and rate limits told. Changes and returns it."""
+    """Add roles, scopes and rate limits to the schema. Changes and returns it."""
     for path, method, operation in operations(schema):
-        if not path.startswith(UNLIMITED):
+        if not path.startswith(UNLIMITED_PATHS):
             operation["responses"].setdefault("429", {"$ref": f"#/components/responses/{TOO_MANY}"})
         if role := operation.get("x-role"):
             scope = scope_of(area_of(path), method)
             if scope in SCOPES:
                 operation["x-scope"] = scope
-                who = f"Needs the role `{role}`; a key, the scope `{scope}`."
+                who = f"Needs the role `{role}`; an API key needs the scope `{scope}`."
             else:
-                who = f"Needs the role `{role}`; not for keys."
+                who = f"Needs the role `{role}`; not for API keys."
         else:
             who = "Needs no token."
         operation["description"] = "\n\n".join(filter(None, (operation.get("description", "").strip(), who)))
@@ -43,7 +43,7 @@ def complete(schema: Schema) -> Schema:
 
 
 def resolve(schema: Schema, node: Schema) -> Schema:
-    """What a reference within the schema leads to; what is none, as it is."""
+    """The node that a reference points to; a node that is no reference, unchanged."""
     while "$ref" in node:
         target: Any = schema
         for part in node["$ref"].removeprefix("#/").split("/"):
@@ -53,14 +53,14 @@ def resolve(schema: Schema, node: Schema) -> Schema:
 
 
 def body_schema(schema: Schema, operation: Schema) -> Schema | None:
-    """The schema of an operation's body, None where it takes none."""
+    """The schema of an operation's body; None if it has none."""
     content = operation.get("requestBody", {}).get("content", {})
     found = content.get("application/json", {}).get("schema")
     return None if found is None else resolve(schema, found)
 
 
 def sample(schema: Schema, node: Schema) -> Any:
-    """An example of what a schema describes, from its examples, defaults and bounds."""
+    """An example of a value of a schema, from its examples, defaults and bounds."""
     node = resolve(schema, node)
     for key in ("example", "default"):
         if key in node:

@@ -1,4 +1,5 @@
-"""`/api/docs/` and `/api/schema/`: the API's description, for people and for programs, all of it from here."""
+"""`/api/docs/` and `/api/schema/`: the documentation of the API, as a page and as an OpenAPI text. Nothing in it is
+loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -14,12 +15,12 @@ from greenpower.api.http.openapi import complete
 
 DOCS = "/api/docs"
 SCHEMA = "/api/schema/"
-OPTIONS = {
+SWAGGER_OPTIONS = {
     "app_name": "Green Power API",
     "docExpansion": "list",
-    # The page would else ask a validator on the internet.
+    # Otherwise the page would ask a validator on the internet.
     "validatorUrl": None,
-    # The page would else hold whatever Host the request named.
+    # Otherwise the page would contain the Host that the request named.
     "oauth2RedirectUrl": f"{DOCS}/oauth2-redirect.html",
 }
 
@@ -36,4 +37,4 @@ def make_blueprints(api: Api) -> tuple[flask.Blueprint, ...]:
     def show_schema() -> flask.Response:
         return with_etag(flask.Response(text(), mimetype="application/json"))
 
-    return schema, get_swaggerui_blueprint(DOCS, SCHEMA, config=OPTIONS)
+    return schema, get_swaggerui_blueprint(DOCS, SCHEMA, config=SWAGGER_OPTIONS)

@@ -1,4 +1,4 @@
-"""The API's description as a page of Markdown, made from its OpenAPI text: docs/api.md."""
+"""docs/api.md, made from the OpenAPI text."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from greenpower.api.http.openapi import Schema, body_schema, operations, resolve
 from greenpower.catalog.facts import EVENTS_ENDPOINT, TELEMETRY_PATH, endpoint_path
 
-TYPE = "<endpoint>"
-HEAD = """# The API
+ENDPOINT_PLACEHOLDER = "<endpoint>"
+PAGE_HEAD = """# The API
 
-Made from the schema at `/api/schema/` by `greenpower docs routes --write`; do not edit.
+Generated from the schema at `/api/schema/` by `greenpower docs routes --write`; do not edit.
 
-Log in at `/api/users/token/` (or exchange a key at `/api/api-keys/token/`) and send the access token with every
-request: `Authorization: Bearer <token>`. Times are UTC, ISO 8601. Every error has one shape:
-`{"code", "status", "message", "errors"}`. Every answer carries `X-Request-ID`, which is also in the log; send one of
-your own (8 to 64 of `A-Z a-z 0-9 . _ -`) to follow a request. Lists of devices, zones, users and keys, and this schema,
-have an `ETag`: send it back as `If-None-Match` and get 304 while nothing has changed. Who asks too often gets 429 with
+Log in at `/api/users/token/` (or exchange an API key at `/api/api-keys/token/`) and send the access token with every
+request: `Authorization: Bearer <token>`. Times are UTC, ISO 8601. All errors have the same shape:
+`{"code", "status", "message", "errors"}`. Every answer has an `X-Request-ID`, which is also in the log; send your own
+(8 to 64 characters of `A-Z a-z 0-9 . _ -`) to trace a request. Lists of devices, zones, users and keys, and this
+schema, have an `ETag`: send it as `If-None-Match` and get 304 while nothing has changed. Too many requests get 429 with
 `Retry-After`.
 """
 
@@ -30,7 +30,7 @@ def api_page(schema: Schema) -> str:
         name, shown = operation["tags"][0], path
         if path.startswith(TELEMETRY_PATH) and path != endpoint_path(EVENTS_ENDPOINT):
             endpoint, _, rest = path.removeprefix(TELEMETRY_PATH).partition("/")
-            name, shown = "telemetry", f"{TELEMETRY_PATH}{TYPE}/{rest}"
+            name, shown = "telemetry", f"{TELEMETRY_PATH}{ENDPOINT_PLACEHOLDER}/{rest}"
             key = f"{method} {shown}"
             served.setdefault(key, []).append(endpoint)
             if len(served[key]) > 1:
@@ -39,7 +39,7 @@ def api_page(schema: Schema) -> str:
         tags.setdefault(name, []).append("\n".join(_operation(schema, shown, method, operation)))
     titles = {tag["name"]: tag.get("description", "") for tag in schema["tags"]}
     titles["telemetry"] = "Telemetry, for each data type"
-    parts = [HEAD]
+    parts = [PAGE_HEAD]
     for name, texts in tags.items():
         parts.append(f"## {titles[name]}\n")
         if name == "telemetry":
@@ -49,12 +49,12 @@ def api_page(schema: Schema) -> str:
 
 
 def _types(served: dict[str, list[str]]) -> str:
-    """Which endpoints have which views."""
+    """Which endpoints there are, and which of them have the paths that not all have."""
     everywhere = max(served.values(), key=len)
-    lines = [f"`{TYPE}` is one of {', '.join(f'`{name}`' for name in everywhere)}."]
+    lines = [f"`{ENDPOINT_PLACEHOLDER}` is one of {', '.join(f'`{name}`' for name in everywhere)}."]
     for key, names in served.items():
         if len(names) < len(everywhere):
-            lines.append(f"`{key.split()[1]}` is there for {', '.join(f'`{name}`' for name in names)}.")
+            lines.append(f"`{key.split()[1]}` exists for {', '.join(f'`{name}`' for name in names)}.")
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The API as a Postman collection (v2.1), made from its OpenAPI text. Logging in there fills the tokens in."""
+"""The API as a Postman collection (v2.1), made from the OpenAPI text. Logging in there stores the tokens."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import orjson
 
 from greenpower.api.http.openapi import Schema, body_schema, operations, resolve, sample
 
-FORMAT = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
-LOGIN = "/api/users/token/"
-BODIES = {
-    LOGIN: {"username": "{{username}}", "password": "{{password}}"},
-    f"{LOGIN}refresh/": {"refresh": "{{refresh}}"},
-    f"{LOGIN}logout/": {"refresh": "{{refresh}}"},
+COLLECTION_SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
+LOGIN_PATH = "/api/users/token/"
+EXAMPLE_BODIES = {
+    LOGIN_PATH: {"username": "{{username}}", "password": "{{password}}"},
+    f"{LOGIN_PATH}refresh/": {"refresh": "{{refresh}}"},
+    f"{LOGIN_PATH}logout/": {"refresh": "{{refresh}}"},
     "/api/api-keys/token/": {"key": "{{key}}"},
 }
-KEEP_TOKENS = [
+STORE_TOKENS_SCRIPT = [
     "const tokens = pm.response.json();",
     "if (tokens.access) { pm.collectionVariables.set('access', tokens.access); }",
     "if (tokens.refresh) { pm.collectionVariables.set('refresh', tokens.refresh); }",
@@ -33,7 +33,7 @@ VARIABLES = {
 
 
 def collection(schema: Schema) -> dict[str, Any]:
-    """The collection: a folder a tag, a request an operation."""
+    """The collection: one folder per tag, one request per operation."""
     folders: dict[str, list[dict[str, Any]]] = {}
     for path, method, operation in operations(schema):
         folders.setdefault(operation["tags"][0], []).append(_request(schema, path, method, operation))
@@ -43,7 +43,7 @@ def collection(schema: Schema) -> dict[str, Any]:
             "_postman_id": str(uuid5(NAMESPACE_URL, "greenpower")),
             "name": f"{schema['info']['title']} Backend",
             "description": schema["info"]["description"],
-            "schema": FORMAT,
+            "schema": COLLECTION_SCHEMA,
         },
         "auth": {"type": "bearer", "bearer": [{"key": "token", "value": "{{access}}", "type": "string"}]},
         "variable": [{"key": name, "value": value} for name, value in VARIABLES.items()],
@@ -52,7 +52,7 @@ def collection(schema: Schema) -> dict[str, Any]:
 
 
 def collection_text(schema: Schema) -> str:
-    """The collection as it is stored."""
+    """The text of the collection's file."""
     return orjson.dumps(collection(schema), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
@@ -79,18 +79,18 @@ def _request(schema: Schema, path: str, method: str, operation: Schema) -> dict[
         request["auth"] = {"type": "noauth"}
     body = body_schema(schema, operation)
     if body is not None:
-        content = BODIES.get(path) or sample(schema, body)
+        content = EXAMPLE_BODIES.get(path) or sample(schema, body)
         request["header"].append({"key": "Content-Type", "value": "application/json"})
         text = orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
         request["body"] = {"mode": "raw", "raw": text, "options": {"raw": {"language": "json"}}}
     item: dict[str, Any] = {"name": operation["summary"], "request": request, "response": []}
-    if path in BODIES and "logout" not in path:
-        item["event"] = [{"listen": "test", "script": {"type": "text/javascript", "exec": KEEP_TOKENS}}]
+    if path in EXAMPLE_BODIES and "logout" not in path:
+        item["event"] = [{"listen": "test", "script": {"type": "text/javascript", "exec": STORE_TOKENS_SCRIPT}}]
     return item
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    """A query parameter, switched off: each is optional."""
+    """A query parameter, disabled if it is optional."""
     value = parameter["schema"].get("default", parameter["schema"].get("example", ""))
     return {
         "key": parameter["name"],

@@ -1,4 +1,4 @@
-"""`/api/rollups/`: how far each tier is computed, for administrators."""
+"""`/api/rollups/`: the progress of the rollups, for administrators."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from flask import Response
 
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database, get_context
-from greenpower.api.http.fields import time_field
+from greenpower.api.http.fields import EXAMPLE_TYPE, time_field
 from greenpower.api.http.json import answer
-from greenpower.api.telemetry.schema import TYPE
 from greenpower.datatype import DataType, Tier
 from greenpower.measure.grace import done_before
 from greenpower.mongo.query import SECONDS
@@ -23,20 +22,20 @@ from greenpower.sql import RoleName
 
 
 class ProgressSchema(ma.Schema):
-    """How far a tier is."""
+    """The progress of a tier."""
 
-    type = ma.fields.String(required=True, metadata=describe("data type", example=TYPE))
-    prefix = ma.fields.String(required=True, metadata=describe("of the tier's collection", example="today_"))
+    type = ma.fields.String(required=True, metadata=describe("data type", example=EXAMPLE_TYPE))
+    prefix = ma.fields.String(required=True, metadata=describe("prefix of the tier's collection", example="today_"))
     resolution = ma.fields.String(required=True, metadata=describe("length of its buckets", example="1m"))
-    watermark = time_field("windows that end by then are done; null: none is", null=True)
+    watermark = time_field("buckets that end by then are final; null: none yet", null=True)
     behind_seconds = ma.fields.Float(
-        required=True, allow_none=True, metadata=describe("how much later it could be; null: it never ran")
+        required=True, allow_none=True, metadata=describe("how far the watermark is behind; null: never ran")
     )
     left_alone = ma.fields.Integer(
-        required=True, metadata=describe("buckets that could not be computed again: their source has expired")
+        required=True, metadata=describe("buckets that could not be computed again because their source has expired")
     )
-    ran_at = time_field("its last run, UTC", null=True)
-    error = ma.fields.String(required=True, metadata=describe("of its last run; empty: it went well"))
+    ran_at = time_field("last run, UTC; null: never ran", null=True)
+    error = ma.fields.String(required=True, metadata=describe("error of the last run; empty: none"))
 
 
 class ProgressList(ma.Schema):
@@ -47,16 +46,16 @@ class ProgressList(ma.Schema):
 
 def make_blueprint() -> Blueprint:
     """The resource."""
-    blueprint = Blueprint("rollups", __name__, url_prefix="/api/rollups", description="How far tiers are computed")
+    blueprint = Blueprint("rollups", __name__, url_prefix="/api/rollups", description="Rollup progress")
 
     @blueprint.route("/")
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(503)
     @blueprint.response(200, ProgressList)
     def list_progress() -> Response:
-        """List how far each tier is computed
+        """List the progress of each tier
 
-        By data type, finest first.
+        By data type, finest tier first.
         """
         watermarks, now = database()[WATERMARKS], datetime.now(UTC)
         with pymongo.timeout(SECONDS):

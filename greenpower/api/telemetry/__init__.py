@@ -1,1 +1,1 @@
-"""Telemetry: the resource of each data type, with lists, newest values, changes, exports and events."""
+"""Telemetry: the resource of each data type (lists, newest readings, changes, exports), and the events."""

@@ -1,4 +1,4 @@
-"""`/api/data-types/`: the data types with their fields, for pages and programs that show whatever is installed."""
+"""`/api/data-types/`: the data types and their fields, for pages and programs that show all installed types."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from greenpower.api.devices.command_schema import DeclaredCommandSchema, present
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import with_etag
 from greenpower.api.http.context import get_context
+from greenpower.api.http.fields import EXAMPLE_TYPE
 from greenpower.api.http.json import answer
 from greenpower.api.telemetry.parameters import resolutions
-from greenpower.api.telemetry.schema import TYPE
 from greenpower.catalog.facts import resource_path
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
@@ -21,41 +21,43 @@ from greenpower.datatype.unit import UNITS
 from greenpower.mongo.schema.layout import retention
 from greenpower.sql import RoleName
 
-KINDS = tuple(kind.value for kind in Kind)
+KIND_NAMES = tuple(kind.value for kind in Kind)
 
 
 class FieldSchema(ma.Schema):
     """A measured value."""
 
-    name = ma.fields.String(required=True, metadata=describe("its key in `payload`", example="ua"))
-    title = ma.fields.String(required=True, metadata=describe("for people", example="voltage, phase A"))
-    unit = ma.fields.String(required=True, metadata=describe("its unit; 1: none", example="V"))
-    quantity = ma.fields.String(required=True, metadata=describe("what its unit measures", example="voltage"))
+    name = ma.fields.String(required=True, metadata=describe("key in `payload`", example="ua"))
+    title = ma.fields.String(required=True, metadata=describe("title, for people", example="voltage, phase A"))
+    unit = ma.fields.String(required=True, metadata=describe("unit; 1: none", example="V"))
+    quantity = ma.fields.String(required=True, metadata=describe("quantity that the unit measures", example="voltage"))
     kind = ma.fields.String(
-        required=True, validate=ma.validate.OneOf(KINDS), metadata=describe("decides its statistics")
+        required=True,
+        validate=ma.validate.OneOf(KIND_NAMES),
+        metadata=describe("kind of value; decides its statistics"),
     )
-    low = ma.fields.Float(required=True, allow_none=True, metadata=describe("the least that is plausible"))
-    high = ma.fields.Float(required=True, allow_none=True, metadata=describe("the greatest that is plausible"))
+    low = ma.fields.Float(required=True, allow_none=True, metadata=describe("smallest plausible value"))
+    high = ma.fields.Float(required=True, allow_none=True, metadata=describe("largest plausible value"))
 
 
 class TierSchema(ma.Schema):
     """A collection of buckets."""
 
-    prefix = ma.fields.String(required=True, metadata=describe("before the collection's name", example="today_"))
+    prefix = ma.fields.String(required=True, metadata=describe("prefix of the collection's name", example="today_"))
     resolution = ma.fields.String(required=True, metadata=describe("length of its buckets", example="1m"))
-    retention_seconds = ma.fields.Integer(required=True, metadata=describe("how long they are kept; 0: for ever"))
+    retention_seconds = ma.fields.Integer(required=True, metadata=describe("how long buckets are kept; 0: for ever"))
 
 
 class DataTypeSchema(ma.Schema):
     """A kind of device message."""
 
-    name = ma.fields.String(required=True, metadata=describe("its name", example=TYPE))
-    title = ma.fields.String(required=True, metadata=describe("for people", example="Power meters"))
-    path = ma.fields.String(
-        required=True, allow_none=True, metadata=describe("address of its readings; null: not served")
+    name = ma.fields.String(required=True, metadata=describe("name of the data type", example=EXAMPLE_TYPE))
+    title = ma.fields.String(required=True, metadata=describe("title, for people", example="Power meters"))
+    path = ma.fields.String(required=True, allow_none=True, metadata=describe("path of its readings; null: not served"))
+    stale_after = ma.fields.Integer(
+        required=True, metadata=describe("seconds without data after which a device counts as offline")
     )
-    stale_after = ma.fields.Integer(required=True, metadata=describe("seconds of silence that are normal"))
-    open = ma.fields.Boolean(required=True, metadata=describe("whether it keeps values that are not declared"))
+    open = ma.fields.Boolean(required=True, metadata=describe("whether undeclared values are stored too"))
     fields_ = ma.fields.List(ma.fields.Nested(FieldSchema), required=True, data_key="fields")
     resolutions = ma.fields.List(ma.fields.String(), required=True, metadata=describe("finest first"))
     tiers = ma.fields.List(ma.fields.Nested(TierSchema), required=True)
@@ -70,7 +72,7 @@ class DataTypeList(ma.Schema):
 
 def make_blueprint() -> Blueprint:
     """The resource."""
-    blueprint = Blueprint("data-types", __name__, url_prefix="/api/data-types", description="What is measured")
+    blueprint = Blueprint("data-types", __name__, url_prefix="/api/data-types", description="Data types")
 
     @blueprint.route("/")
     @blueprint.guarded(RoleName.VIEWER)
@@ -78,7 +80,7 @@ def make_blueprint() -> Blueprint:
     def list_types() -> Response:
         """List data types
 
-        By name, with what is known of every value.
+        All installed data types, with their fields, tiers and commands.
         """
         context = get_context()
         return with_etag(answer({"results": [_present(datatype, context.settings) for datatype in context.registry]}))

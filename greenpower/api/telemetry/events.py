@@ -1,4 +1,4 @@
-"""`/api/telemetry/events/`: every frame as it was received, and what became of it."""
+"""`/api/telemetry/events/`: every frame as it was received, and its outcome."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from flask import Response
 
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database
-from greenpower.api.http.fields import EXAMPLE_TIME, time_field
-from greenpower.api.http.paging import PageQuery, PageSchema, page_answer, skipped
+from greenpower.api.http.fields import (
+    EXAMPLE_DEVICE_ID,
+    EXAMPLE_ID,
+    EXAMPLE_TIME,
+    EXAMPLE_TOPIC,
+    EXAMPLE_TYPE,
+    time_field,
+)
+from greenpower.api.http.paging import PageQuery, PageSchema, example_page, page_answer, skipped
 from greenpower.api.http.time_range import RangeQuery
-from greenpower.api.telemetry.schema import DEVICE, ID, TOPIC, TYPE
 from greenpower.catalog.facts import EVENTS_ENDPOINT, endpoint_path
 from greenpower.mongo.client import Document
 from greenpower.mongo.events.store import REDELIVERED, Outcome
@@ -22,8 +28,8 @@ from greenpower.mongo.query import between, count, find_page, one_of
 from greenpower.mongo.schema.layout import ADDED_NOTHING, EVENTS
 from greenpower.sql import RoleName
 
-OUTCOMES = tuple(outcome.value for outcome in Outcome)
-FILTERS = ("type", "topic", "device_id", "outcome", "reason")
+OUTCOME_NAMES = tuple(outcome.value for outcome in Outcome)
+FILTER_NAMES = ("type", "topic", "device_id", "outcome", "reason")
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -31,48 +37,54 @@ class EventQuery(PageQuery, RangeQuery):
     """Which events. Times are those of arrival."""
 
     id = ma.fields.String(
-        validate=ma.validate.Regexp(r"[0-9a-fA-F]{24}\Z"), metadata=describe("one event, as the log of ingest names it")
+        validate=ma.validate.Regexp(r"[0-9a-fA-F]{24}\Z"), metadata=describe("only this event, by id")
     )
-    type = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("data type, by name"))
-    topic = ma.fields.String(validate=ma.validate.Length(1, 1024), metadata=describe("exactly this topic"))
-    device_id = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("device, where it is known"))
-    outcome = ma.fields.String(validate=ma.validate.OneOf(OUTCOMES), metadata=describe("what became of the frame"))
-    reason = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("why, for example `zero-frame`"))
+    type = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("only of this data type, by name"))
+    topic = ma.fields.String(validate=ma.validate.Length(1, 1024), metadata=describe("only with exactly this topic"))
+    device_id = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("only of this device"))
+    outcome = ma.fields.String(validate=ma.validate.OneOf(OUTCOME_NAMES), metadata=describe("only with this outcome"))
+    reason = ma.fields.String(
+        validate=ma.validate.Length(1, 64), metadata=describe("only with this reason, for example `zero-frame`")
+    )
 
 
 class EventSchema(ma.Schema):
     """A frame as it was received."""
 
-    id = ma.fields.String(required=True, metadata=describe("the event's own id", example=ID))
-    topic = ma.fields.String(required=True, metadata=describe("where it came from", example=TOPIC))
+    id = ma.fields.String(required=True, metadata=describe("id of the event", example=EXAMPLE_ID))
+    topic = ma.fields.String(required=True, metadata=describe("topic of the frame", example=EXAMPLE_TOPIC))
     device_id = ma.fields.String(
-        required=True, allow_none=True, metadata=describe("the device, null where the frame named none")
+        required=True, allow_none=True, metadata=describe("device; null: the frame named none")
     )
     timestamp = time_field("when it arrived, UTC")
-    payload = ma.fields.String(required=True, metadata=describe("the frame as text, as hex digits where `hex` is true"))
-    type = ma.fields.String(required=True, allow_none=True, metadata=describe("data type; null: no plugin claims it"))
-    outcome = ma.fields.String(
-        required=True, validate=ma.validate.OneOf(OUTCOMES), metadata=describe("what became of it")
+    payload = ma.fields.String(required=True, metadata=describe("the frame as text, or as hex digits if `hex` is true"))
+    type = ma.fields.String(
+        required=True, allow_none=True, metadata=describe("data type; null: not matched by any plugin")
     )
-    reason = ma.fields.String(required=True, allow_none=True, metadata=describe("why it was not stored"))
-    detail = ma.fields.String(required=True, allow_none=True, metadata=describe("the same for people"))
+    outcome = ma.fields.String(
+        required=True, validate=ma.validate.OneOf(OUTCOME_NAMES), metadata=describe("outcome of the frame")
+    )
+    reason = ma.fields.String(required=True, allow_none=True, metadata=describe("why it was not stored, as a code"))
+    detail = ma.fields.String(required=True, allow_none=True, metadata=describe("why it was not stored, as text"))
     left_out = ma.fields.Dict(
         required=True,
         keys=ma.fields.String(),
         values=ma.fields.String(),
-        metadata=describe("fields that were left out of the reading, and why"),
+        metadata=describe("fields that were left out of the reading, with the reason"),
     )
     conflicts = ma.fields.List(
-        ma.fields.String(), required=True, metadata=describe("fields that another frame had given another value")
+        ma.fields.String(), required=True, metadata=describe("fields for which another frame had given another value")
     )
     reading_timestamps = ma.fields.List(
-        ma.fields.DateTime(), required=True, metadata=describe("the timestamps of the readings it went into")
+        ma.fields.DateTime(), required=True, metadata=describe("timestamps of the readings it was stored in")
     )
-    hex = ma.fields.Boolean(required=True, metadata=describe("whether `payload` is hex digits"))
+    hex = ma.fields.Boolean(required=True, metadata=describe("whether `payload` is in hex digits"))
     size = ma.fields.Integer(
-        required=True, allow_none=True, metadata=describe("bytes of a frame of which only the beginning was kept")
+        required=True, allow_none=True, metadata=describe("size in bytes, if only the beginning of the frame was kept")
     )
-    sha256 = ma.fields.String(required=True, allow_none=True, metadata=describe("hash of such a frame"))
+    sha256 = ma.fields.String(
+        required=True, allow_none=True, metadata=describe("hash of the whole frame, if only the beginning was kept")
+    )
 
 
 class EventPage(PageSchema):
@@ -87,7 +99,7 @@ def make_blueprint() -> Blueprint:
         "telemetry-events",
         __name__,
         url_prefix=endpoint_path(EVENTS_ENDPOINT).rstrip("/"),
-        description="Frames as received",
+        description="Events: frames as received",
     )
 
     @blueprint.route("/")
@@ -98,7 +110,7 @@ def make_blueprint() -> Blueprint:
     def list_events(query: dict[str, Any]) -> Response:
         """List events
 
-        Without a range of time the newest come first, with one the oldest.
+        Newest first without a time range, oldest first with one.
         """
         where = _where(query)
         page = find_page(
@@ -116,28 +128,28 @@ def make_blueprint() -> Blueprint:
 
 
 def _where(query: dict[str, Any]) -> Document:
-    """The query, with what follows from its filters added where that leads to an index."""
+    """The filter, with redundant conditions added if they let MongoDB use an index."""
     where: Document = between("received_at", query.get("start_time"), query.get("end_time"))
     if "id" in query:
         where["_id"] = ObjectId(query["id"])
-    for name in FILTERS:
+    for name in FILTER_NAMES:
         if name in query:
             where |= one_of(name, [query[name]])
     if query.get("outcome") == Outcome.STORED:
         if "reason" in query:
-            # None has one.
+            # Stored frames have no reason, so nothing matches.
             where["received_at"] = {"$lt": EPOCH}
         elif "received_at" not in where:
-            # Nearly all are: in the order of time those that are counted are soon found.
+            # Most events are stored ones, so reading in order of time finds them soon.
             where["received_at"] = {"$gte": EPOCH}
     elif "reason" in query and "outcome" not in query:
-        # The server finds a partial index by its very words only.
+        # MongoDB uses a partial index only if the query contains its filter literally.
         where |= {"outcome": Outcome.DUPLICATE.value} if query["reason"] == REDELIVERED else ADDED_NOTHING
     return where
 
 
 def present(document: Document) -> Document:
-    """An event as the API shows it; what it does not have is null or empty."""
+    """An event as the API shows it; missing values are null or empty."""
     stamps = document.get("timestamp", [])
     return {
         "id": str(document["_id"]),
@@ -159,6 +171,13 @@ def present(document: Document) -> Document:
 
 
 def _example() -> Document:
-    event = {"_id": ID, "type": TYPE, "topic": TOPIC, "device_id": DEVICE, "outcome": "stored", "raw": "{…}"}
+    event = {
+        "_id": EXAMPLE_ID,
+        "type": EXAMPLE_TYPE,
+        "topic": EXAMPLE_TOPIC,
+        "device_id": EXAMPLE_DEVICE_ID,
+        "outcome": "stored",
+        "raw": "{…}",
+    }
     shown = {**present({**event, "received_at": EXAMPLE_TIME}), "reading_timestamps": [EXAMPLE_TIME]}
-    return {"count": 1, "next": None, "previous": None, "results": [shown]}
+    return example_page(shown)

@@ -10,12 +10,12 @@ from flask import Response
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database
 from greenpower.api.http.cursor import CursorField, pack
-from greenpower.api.http.fields import device_field, time_field
+from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, device_field, time_field
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import MAX_PAGE_SIZE, link
 from greenpower.api.telemetry.parameters import COUNT_MODES, ESTIMATED, EXACT, fields_field
 from greenpower.api.telemetry.row import Present, field_projection, present_reading
-from greenpower.api.telemetry.schema import DEVICE, Schemas
+from greenpower.api.telemetry.schema import Schemas
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.query import count, estimate
@@ -58,7 +58,7 @@ class LatestQuery(DevicePageQuery):
 class ReportingDeviceSchema(ma.Schema):
     """A device that has reported readings of a type. Times are those of arrival, except `last_reading`."""
 
-    device_id = ma.fields.String(required=True, metadata=describe("the device", example=DEVICE))
+    device_id = ma.fields.String(required=True, metadata=describe("the device", example=EXAMPLE_DEVICE_ID))
     first_seen = time_field("when it first reported", null=True)
     last_seen = time_field("when it last sent anything", null=True)
     last_reading = time_field("the timestamp of its newest reading", null=True)

@@ -1,7 +1,7 @@
 """`/api/telemetry/<endpoint>/`: the resource derived from a data type.
 
-What belongs here: the factory. The views of a type's data are modules of their own, whose `add_…` takes the blueprint
-and the data type.
+What belongs here: the factory. Each view of a type's data is a module of its own; its `add_…` takes the blueprint and
+the data type.
 """
 
 from __future__ import annotations

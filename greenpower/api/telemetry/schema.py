@@ -1,4 +1,4 @@
-"""The schemas of a data type, for its answers and for the OpenAPI text: fields with title, unit and kind."""
+"""The schemas of a data type, for answers and for the OpenAPI text: fields with title, unit and kind."""
 
 from __future__ import annotations
 
@@ -8,40 +8,45 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.fields import EXAMPLE_TIME, time_field
+from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, EXAMPLE_ID, EXAMPLE_TIME, time_field
 from greenpower.api.http.paging import PageSchema
 from greenpower.datatype import DataType, Field
 
-ID = "6743c1f2a1b2c3d4e5f60718"
-DEVICE = "33B1225950027"
-TYPE = "meter"
-TOPIC = "site/meter"
-EXAMPLES = {"V": 229.097, "A": 12.5, "kW": 6.6905, "kvar": 1.25, "kVA": 6.81, "kWh": 31.057, "Hz": 50.01, "°C": 31.5}
+EXAMPLE_VALUES = {
+    "V": 229.097,
+    "A": 12.5,
+    "kW": 6.6905,
+    "kvar": 1.25,
+    "kVA": 6.81,
+    "kWh": 31.057,
+    "Hz": 50.01,
+    "°C": 31.5,
+}
 
 
 class StatsSchema(ma.Schema):
-    """Statistics of a value in a bucket. Which there are depends on its kind."""
+    """Statistics of a field in a bucket. Which ones there are depends on its kind."""
 
-    n = ma.fields.Integer(required=True, metadata=describe("samples"))
-    min = ma.fields.Float(metadata=describe("gauges: the least"))
-    max = ma.fields.Float(metadata=describe("gauges: the greatest"))
-    first = ma.fields.Float(metadata=describe("counters: the register at the first sample"))
-    last = ma.fields.Float(metadata=describe("counters and states: the last sample"))
-    energy = ma.fields.Float(metadata=describe("counters: what was counted from the first sample to the last"))
+    n = ma.fields.Integer(required=True, metadata=describe("number of samples"))
+    min = ma.fields.Float(metadata=describe("gauges: minimum"))
+    max = ma.fields.Float(metadata=describe("gauges: maximum"))
+    first = ma.fields.Float(metadata=describe("counters: register at the first sample"))
+    last = ma.fields.Float(metadata=describe("counters and states: value of the last sample"))
+    energy = ma.fields.Float(metadata=describe("counters: energy from the first sample to the last"))
 
 
 class CoverageSchema(ma.Schema):
-    """Which readings a bucket was made of."""
+    """Which readings a bucket was made from."""
 
-    count = ma.fields.Integer(required=True, metadata=describe("readings"))
-    first = time_field("time of the first")
-    last = time_field("time of the last")
+    count = ma.fields.Integer(required=True, metadata=describe("number of readings"))
+    first = time_field("time of the first reading")
+    last = time_field("time of the last reading")
 
 
 def resolution_name() -> ma.fields.String:
     """The resolution of an answer."""
     return ma.fields.String(
-        required=True, metadata=describe("raw, or the length of the buckets such as 10m", example="raw")
+        required=True, metadata=describe("`raw`, or the length of the buckets, such as `10m`", example="raw")
     )
 
 
@@ -70,28 +75,28 @@ def make_schemas(datatype: DataType) -> Schemas:
             "id": ma.fields.String(
                 required=True,
                 allow_none=True,
-                metadata=describe("its own id; null: a bucket that is not stored yet", example=ID),
+                metadata=describe("id of the row; null: a bucket that is not stored yet", example=EXAMPLE_ID),
             ),
             "topic": ma.fields.String(
-                required=True, allow_none=True, metadata=describe("where its first frame came from; null for buckets")
+                required=True, allow_none=True, metadata=describe("topic of its first frame; null for buckets")
             ),
-            "device_id": ma.fields.String(required=True, metadata=describe("the device", example=DEVICE)),
-            "timestamp": time_field("when it was measured, UTC, milliseconds"),
-            "payload": ma.fields.Nested(payload, required=True, metadata=describe("the values that came, by field")),
-            "final": ma.fields.Boolean(metadata=describe("of buckets: whether all that belongs to it is in it")),
+            "device_id": ma.fields.String(required=True, metadata=describe("device", example=EXAMPLE_DEVICE_ID)),
+            "timestamp": time_field("when it was measured, UTC, with milliseconds; of buckets: their start"),
+            "payload": ma.fields.Nested(payload, required=True, metadata=describe("values, by field")),
+            "final": ma.fields.Boolean(metadata=describe("of buckets: false if they may still change")),
             "stats": ma.fields.Dict(
                 keys=ma.fields.String(),
                 values=ma.fields.Nested(StatsSchema),
                 metadata=describe("of buckets, with stats=true: statistics by field"),
             ),
             "coverage": ma.fields.Nested(
-                CoverageSchema, metadata=describe("of buckets, with stats=true: which readings it was made of")
+                CoverageSchema, metadata=describe("of buckets, with stats=true: which readings they were made from")
             ),
         },
     )
     results = ma.fields.List(ma.fields.Nested(reading), required=True)
     page = type(f"{stem}Page", (PageSchema,), {"resolution": resolution_name(), "results": results})
-    link = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the page after this one"))
+    link = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the next page"))
     latest = type(f"{stem}Latest", (ma.Schema,), {"next": link, "results": results})
     return Schemas(
         payload=payload,
@@ -106,12 +111,14 @@ def make_schemas(datatype: DataType) -> Schemas:
 def _changes(stem: str, reading: type[ma.Schema]) -> type[ma.Schema]:
     written = time_field("when it was last written")
     row = type(f"{stem}Change", (reading,), {"updated_at": written})
-    after = ma.fields.String(required=True, allow_none=True, metadata=describe("what to give as `after` next time"))
-    link = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to more that is there already"))
-    until = time_field("what was written before is shown")
+    after = ma.fields.String(
+        required=True, allow_none=True, metadata=describe("give this as `after` in the next request")
+    )
+    link = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to further rows that can be read now"))
+    until = time_field("rows written before this time are included")
     results = ma.fields.List(ma.fields.Nested(row), required=True)
-    parts = {"after": after, "next": link, "until": until, "resolution": resolution_name(), "results": results}
-    return type(f"{stem}Changes", (ma.Schema,), parts)
+    fields = {"after": after, "next": link, "until": until, "resolution": resolution_name(), "results": results}
+    return type(f"{stem}Changes", (ma.Schema,), fields)
 
 
 def _number(field: Field) -> ma.fields.Float:
@@ -122,7 +129,13 @@ def _number(field: Field) -> ma.fields.Float:
 
 
 def _example(datatype: DataType) -> dict[str, Any]:
-    payload = {field.name: EXAMPLES.get(field.unit, 1.5) for field in datatype.fields[:4]}
-    topic = datatype.topics[0].topic if datatype.topics else f"tcp/{datatype.name}/{DEVICE}"
-    result = {"id": ID, "topic": topic, "device_id": DEVICE, "timestamp": EXAMPLE_TIME, "payload": payload}
+    payload = {field.name: EXAMPLE_VALUES.get(field.unit, 1.5) for field in datatype.fields[:4]}
+    topic = datatype.topics[0].topic if datatype.topics else f"tcp/{datatype.name}/{EXAMPLE_DEVICE_ID}"
+    result = {
+        "id": EXAMPLE_ID,
+        "topic": topic,
+        "device_id": EXAMPLE_DEVICE_ID,
+        "timestamp": EXAMPLE_TIME,
+        "payload": payload,
+    }
     return {"count": 1, "next": None, "previous": None, "resolution": "raw", "results": [result]}

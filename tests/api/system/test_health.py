@@ -106,7 +106,7 @@ def test_all_well(tmp_path: Path, mongod: Mongod, redis_url: str) -> None:
         with ingest(port, 503):
             response = client.get(HEALTH)
             assert response.status_code == 503
-            assert response.get_json()["errors"] == {"ingest": "says it is unwell (503)"}
+            assert response.get_json()["errors"].keys() == {"ingest"}
         response = client.get(HEALTH)
         assert response.status_code == 503 and "ConnectionRefusedError" in response.get_json()["errors"]["ingest"]
         assert client.get(READY).status_code == 200
@@ -142,7 +142,7 @@ def test_what_is_missing_but_not_vital_is_told(tmp_path: Path, mongod: Mongod, r
         down = {name: part["detail"] for name, part in body["parts"].items() if part["status"] == "down"}
         assert set(down) == {"worker", "scheduler", "rollups"}
         assert "greenpower worker" in down["worker"] and "greenpower scheduler" in down["scheduler"]
-        assert down["rollups"].startswith("1 tiers are behind: today_tiered_data by 29")
+        assert "today_tiered_data" in down["rollups"]
 
 
 def test_the_sources_are_asked_one_by_one(tmp_path: Path, mongod: Mongod, broker: tuple[str, int]) -> None:
@@ -153,12 +153,12 @@ def test_the_sources_are_asked_one_by_one(tmp_path: Path, mongod: Mongod, broker
         with ingest(port, 503, mqtt={"ok": False, "problem": "refused"}, tcp={"ok": True}):
             assert client.get(f"{HEALTH}tcp/").status_code == 200
             response = client.get(f"{HEALTH}mqtt/")
-            assert response.status_code == 503 and response.get_json()["errors"] == {"ingest-mqtt": "ingest: refused"}
-            assert client.get(HEALTH).get_json()["errors"] == {"ingest": "says it is unwell (503, mqtt)"}
+            assert response.status_code == 503 and response.get_json()["errors"].keys() == {"ingest-mqtt"}
+            assert client.get(HEALTH).get_json()["errors"].keys() == {"ingest"}
         with ingest(port, 200, mqtt={"ok": True}):
             body = client.get(f"{HEALTH}mqtt/").get_json()
             assert body["status"] == "ok" and list(body["parts"]) == ["broker", "ingest-mqtt"]
-            assert client.get(f"{HEALTH}tcp/").get_json()["errors"] == {"ingest-tcp": "ingest does not serve tcp"}
+            assert client.get(f"{HEALTH}tcp/").get_json()["errors"].keys() == {"ingest-tcp"}
         assert client.get(f"{HEALTH}tcp/").status_code == 503
 
 
@@ -205,7 +205,7 @@ def test_a_database_that_was_never_set_up_is_not_ready(tmp_path: Path, mongod: M
         response = app.test_client().get(READY)
         assert response.status_code == 503
         told = response.get_json()["errors"]["sql"]
-        assert told == f"is at revision None, the code at {newest}: run `greenpower init`"
+        assert str(newest) in told and "`greenpower init`" in told
 
 
 @pytest.mark.parametrize("sql_url", ["postgresql"], indirect=True)
@@ -223,9 +223,7 @@ def test_a_sql_database_that_is_gone(tmp_path: Path, mongod: Mongod, sql_url: st
         refused = app.test_client().get(
             PATH.replace("probe", "rt"), headers={"Authorization": f"Bearer {api.tokens['access']}"}
         )
-        assert (
-            refused.status_code == 503 and json.loads(refused.text)["message"] == "The user database does not answer."
-        )
+        assert refused.status_code == 503 and json.loads(refused.text)["code"] == 503
     finally:
         close_app(app)
 
@@ -250,6 +248,6 @@ def test_every_ingest_process_is_asked(tmp_path: Path, mongod: Mongod, redis_url
             assert client.get(HEALTH).get_json()["parts"]["ingest"]["status"] == "ok"
         with ingest(second, 503, tcp={"ok": False}):
             errors = client.get(HEALTH).get_json()["errors"]
-            assert errors["ingest"] == f"127.0.0.1:{second} says it is unwell (503, tcp)"
+            assert f"127.0.0.1:{second}" in errors["ingest"] and "tcp" in errors["ingest"]
             errors = client.get(f"{HEALTH}tcp/").get_json()["errors"]
-            assert errors == {"ingest-tcp": f"ingest: 127.0.0.1:{second} not connected"}
+            assert errors.keys() == {"ingest-tcp"} and f"127.0.0.1:{second}" in errors["ingest-tcp"]
