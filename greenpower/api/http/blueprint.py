@@ -15,6 +15,7 @@ from webargs import core
 from webargs.flaskparser import FlaskParser, abort
 
 from greenpower.api.http.auth import check_caller
+from greenpower.api.http.messages import name_wrong_values
 from greenpower.sql import RoleName
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -55,6 +56,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Parse and check parameters: of the query, unless `location` says otherwise."""
         # With a class, webargs would make an instance for each request.
         schema = schema() if isinstance(schema, type) else schema
+        name_wrong_values(schema)
         decorator: Callable[[View], View] = super().arguments(schema, **{"location": "query", **kwargs})
         return decorator
 
