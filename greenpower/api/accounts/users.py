@@ -78,7 +78,7 @@ class UserChange(ma.Schema):
 
 def make_blueprint() -> Blueprint:
     """The resource."""
-    blueprint = Blueprint("users", __name__, url_prefix="/api/users", description="Users and their roles")
+    blueprint = Blueprint("users", __name__, url_prefix="/api/users", description="Users")
 
     @blueprint.route("/")
     @blueprint.guarded(RoleName.ADMIN)

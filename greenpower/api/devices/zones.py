@@ -63,7 +63,7 @@ class ZoneChange(ma.Schema):
 
 def make_blueprint() -> Blueprint:
     """The resource."""
-    blueprint = Blueprint("zones", __name__, url_prefix="/api/service-zones", description="Groups of devices")
+    blueprint = Blueprint("zones", __name__, url_prefix="/api/service-zones", description="Service zones")
 
     @blueprint.route("/")
     @blueprint.guarded(RoleName.VIEWER)

@@ -43,22 +43,23 @@ def pack(*parts: str | int | bool | datetime) -> str:
 
 def unpack(text: str, *kinds: type) -> list[Any]:
     """The values of a text, of these types. Raises ValidationError for what `pack` did not make."""
+    parts = _decode(text)
+    if not isinstance(parts, list) or len(parts) != len(kinds) or not all(map(_fits, parts, kinds)):
+        raise ma.ValidationError(f"{text[:40]!r} is not a position from an earlier answer.")
+    return [EPOCH + part * MILLISECOND if kind is datetime else part for part, kind in zip(parts, kinds, strict=True)]
+
+
+def _decode(text: str) -> Any:
+    """The JSON value in a text; None for what is none."""
+    if len(text) > MAX_CURSOR_LENGTH:
+        return None
     try:
-        if len(text) > MAX_CURSOR_LENGTH:
-            raise ValueError
-        parts = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if not isinstance(parts, list) or len(parts) != len(kinds):
-            raise ValueError
-        return [_value(part, kind) for part, kind in zip(parts, kinds, strict=True)]
+        return orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError:
-        raise ma.ValidationError(f"{text[:40]!r} is not a position from an earlier answer.") from None
+        return None
 
 
-def _value(part: Any, kind: type) -> Any:
+def _fits(part: Any, kind: type) -> bool:
     if kind is datetime:
-        if type(part) is not int or abs(part) > LAST_MILLISECOND:
-            raise ValueError(part)
-        return EPOCH + part * MILLISECOND
-    if type(part) is not kind:
-        raise ValueError(part)
-    return part
+        return type(part) is int and abs(part) <= LAST_MILLISECOND
+    return type(part) is kind

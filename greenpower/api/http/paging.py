@@ -32,7 +32,7 @@ class PageQuery(ma.Schema):
     page = ma.fields.Integer(
         load_default=1,
         validate=ma.validate.Range(1),
-        metadata=describe(f"page number, from 1; pages reach to entry {MAX_PAGED_ENTRIES:,}".replace(",", " ")),
+        metadata=describe(f"page number, from 1; pages reach to entry {MAX_PAGED_ENTRIES}"),
     )
     page_size = ma.fields.Integer(
         load_default=PAGE_SIZE, validate=ma.validate.Range(1, MAX_PAGE_SIZE), metadata=describe("entries per page")

@@ -87,7 +87,8 @@ def _kind(field: dict[str, Any]) -> str:
     if "minimum" in field or "maximum" in field:
         words.append(f"{field.get('minimum', '')} … {field.get('maximum', '')}".strip())
     elif "minLength" in field or "maxLength" in field:
-        words.append(f"{field.get('minLength', 0)} … {field.get('maxLength', '')} characters")
+        unit = "entries" if kind == "object" else "characters"
+        words.append(f"{field.get('minLength', 0)} … {field.get('maxLength', '')} {unit}")
     if "default" in field and field["default"] not in (None, "", []):
         words.append(f"default `{field['default']}`")
     return ", ".join(word for word in words if word)

@@ -16,8 +16,8 @@ from greenpower.api.http.errors import problem
 from greenpower.api.http.fields import device_field
 from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.telemetry.export_format import FORMATS, GZIP, MIMETYPES, NDJSON, Writer, columns_of, make_writer
-from greenpower.api.telemetry.parameters import AUTO, fields_field, resolution_field
-from greenpower.api.telemetry.resolution import choose_tier_view, tier_view_named
+from greenpower.api.telemetry.parameters import fields_field, resolution_field
+from greenpower.api.telemetry.resolution import tier_view_named
 from greenpower.api.telemetry.row import Present, presenter, row_projection
 from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
@@ -130,12 +130,10 @@ def add_export(blueprint: Blueprint, datatype: DataType) -> None:
 
 def _download(datatype: DataType, query: dict[str, Any]) -> Download:
     tier_views = tier_views_of(datatype)
-    start, end, devices = query.get("start_time"), query.get("end_time"), query["device_id"]
-    if query["resolution"] == AUTO:
-        tier_view = choose_tier_view(database(), datatype, tier_views, start, end, devices)
-    else:
-        tier_view = tier_view_named(tier_views, query["resolution"])
-    question = Question(start=start, end=end, devices=devices, ascending=True)
+    tier_view = tier_view_named(tier_views, query["resolution"])
+    question = Question(
+        start=query.get("start_time"), end=query.get("end_time"), devices=query["device_id"], ascending=True
+    )
     series = Series(database(), datatype, tier_views, tier_view, question, datetime.now(UTC))
     writer = make_writer(
         query["format"],
