@@ -79,7 +79,9 @@ def _password(from_stdin: bool) -> str:
     else:
         password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        raise ConfigError(f"the password has {len(password)} characters; it needs {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}")
+        raise ConfigError(
+            f"the password has {len(password)} characters; it needs {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}"
+        )
     return password
 
 
