@@ -48,11 +48,11 @@ def test_an_api_without_a_type_is_one(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("mongo_db_uri", "", "MONGO_DB_URI is not set"),
-        ("mongo_db_uri", "http://x", "MONGO_DB_URI: "),
-        ("jwt_signing_key", "", "JWT_SIGNING_KEY is not set"),
-        ("database_url", "nonsense", "DATABASE_URL is not the address"),
-        ("database_url", "mysql+pymysql://u@h/d", "DATABASE_URL needs a driver that is not installed: pymysql"),
+        ("mongo_db_uri", "", "MONGO_DB_URI"),
+        ("mongo_db_uri", "http://x", "MONGO_DB_URI"),
+        ("jwt_signing_key", "", "JWT_SIGNING_KEY"),
+        ("database_url", "nonsense", "DATABASE_URL"),
+        ("database_url", "mysql+pymysql://u@h/d", "DATABASE_URL.*pymysql"),
     ],
 )
 def test_a_setting_that_is_missing_or_wrong_is_named(settings: Settings, name: str, value: str, said: str) -> None:

@@ -49,7 +49,7 @@ def test_a_user_is_made_once_and_then_left_alone(app: Flask) -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "a\0b", "a'b", "x" * 151, "a\nb"])
 def test_a_name_that_could_do_harm_is_refused(app: Flask, name: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be called"):
+    with pytest.raises(ConfigError):
         make_user(name, "password", RoleName.VIEWER)
     assert find_user(name) is None
 

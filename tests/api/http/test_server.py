@@ -125,12 +125,12 @@ def accepted(port: int) -> bool:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"mongo_db_uri": SecretStr("")}, "MONGO_DB_URI is not set"),
-        ({"jwt_signing_key": SecretStr("")}, "JWT_SIGNING_KEY is not set"),
-        ({"environment": "prod", "secret_key": SecretStr("change-me")}, "SECRET_KEY is missing, a known default"),
-        ({"environment": "prod", "cors_allowed_origins": "*"}, "CORS_ALLOWED_ORIGINS=* is open"),
-        ({"database_url": SecretStr("nonsense://")}, "DATABASE_URL is not the address"),
-        ({"api_port": "taken"}, "cannot be used on 127.0.0.1 (address already in use)"),
+        ({"mongo_db_uri": SecretStr("")}, "MONGO_DB_URI"),
+        ({"jwt_signing_key": SecretStr("")}, "JWT_SIGNING_KEY"),
+        ({"environment": "prod", "secret_key": SecretStr("change-me")}, "SECRET_KEY"),
+        ({"environment": "prod", "cors_allowed_origins": "*"}, "CORS_ALLOWED_ORIGINS"),
+        ({"database_url": SecretStr("nonsense://")}, "DATABASE_URL"),
+        ({"api_port": "taken"}, "127.0.0.1"),
     ],
 )
 def test_what_keeps_it_from_starting_is_one_line(

@@ -56,7 +56,7 @@ def test_ndjson_has_the_rows_of_the_list(meters: Meters) -> None:
 
 
 def test_csv_and_parquet_have_the_same_numbers(meters: Meters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "GROUP", 1_000)
+    monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 1_000)
     readings = _fill(meters)
     text = meters.get(URL, format="csv", device_id="M1").data.decode()
     table = list(csv.DictReader(io.StringIO(text)))
