@@ -8,9 +8,8 @@ import signal
 
 import click
 
-from greenpower.config import Settings, load_settings, run_file, setting_warnings
+from greenpower.config import ConfigError, Settings, load_settings, run_file, setting_warnings
 from greenpower.stack.child import Child, part_child
-from greenpower.stack.error import EmbeddedError
 from greenpower.stack.home import env_text, generated_keys, locked, write_private
 from greenpower.stack.ingest_pool import (
     NO_SESSION,
@@ -147,7 +146,7 @@ async def _init(init: Child, output: Output) -> None:
     """Set up the databases before anything reads them: migrations, the first administrator, indexes."""
     code = await run_once(init, output.say)
     if code != os.EX_OK:
-        raise EmbeddedError(
+        raise ConfigError(
             f"the databases could not be set up: `greenpower init` failed with exit code {code}, see above"
         )
 

@@ -1,6 +1,6 @@
-"""The broker of last resort: amqtt, where mosquitto cannot be had.
+"""amqtt, the broker of last resort, for machines without mosquitto.
 
-It speaks MQTT 3.1.1 only and keeps nothing for an offline session: frames that come while ingest is away are lost.
+It speaks MQTT 3.1.1 only and keeps nothing for an offline session: frames sent while ingest is down are lost.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from greenpower.stack.error import EmbeddedError
+from greenpower.config import ConfigError
 from greenpower.stack.mosquitto import Mosquitto, speaks_mqtt
 from greenpower.stack.part import Part
 
@@ -23,7 +23,7 @@ plugins:
     allow_anonymous: true
 """
 RUN = "from amqtt.scripts.broker_script import main; main()"
-WARNING = "frames that come while ingest is away are lost (amqtt keeps none)"
+WARNING = "it keeps no frames while ingest is down, so these are lost"
 
 
 class Amqtt(Part):
@@ -34,7 +34,7 @@ class Amqtt(Part):
 
     def command(self) -> list[str]:
         if find_spec("amqtt") is None:
-            raise EmbeddedError(f"no MQTT broker for this platform: install mosquitto, or set {self.setting}")
+            raise ConfigError(f"no MQTT broker for this platform: install mosquitto or set {self.setting}")
         return [sys.executable, "-c", RUN, "-c", str(self._configuration)]
 
     def prepare(self) -> None:
@@ -50,15 +50,15 @@ class Amqtt(Part):
 
 
 def best_broker(home: Path, port: int) -> tuple[Part, str]:
-    """mosquitto, else amqtt; and a warning, empty for mosquitto. Raises EmbeddedError where neither can be had."""
+    """mosquitto, else amqtt; and a warning, empty for mosquitto. Raises ConfigError if there is neither."""
     mosquitto = Mosquitto(home / "mosquitto", port)
     try:
         mosquitto.command()
-    except EmbeddedError as error:
+    except ConfigError as error:
         amqtt = Amqtt(home / "amqtt", port)
         try:
             amqtt.command()
-        except EmbeddedError:
+        except ConfigError:
             raise error from None
         return amqtt, f"{error}. Using amqtt instead: {WARNING}"
     return mosquitto, ""

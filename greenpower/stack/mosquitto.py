@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from greenpower.config import ConfigError
 from greenpower.stack.binary import fetch, from_path, library_path, loads, unpacked
-from greenpower.stack.error import EmbeddedError
 from greenpower.stack.part import Part
 
 CONNECT = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"  # MQTT 3.1.1, clean session, no client id
@@ -17,22 +17,22 @@ ACCEPTED = b"\x20\x02\x00\x00"
 DISCONNECT = b"\xe0\x00"
 
 SETTINGS = {
-    "allow_anonymous": "true",  # loopback only; a broker that others reach is configured by its operator
+    "allow_anonymous": "true",  # loopback only; the operator configures a broker that others can reach
     "persistence": "true",
     "persistence_file": "mosquitto.db",
-    # A broker that is killed loses what it took since its last save. A save writes everything that is queued and lets
-    # all clients wait: 0.35 s for 200 000 frames, and nothing to speak of while ingest keeps up.
+    # A killed broker loses the frames since its last save. A save writes the whole queue and blocks all clients: 0.35 s
+    # for 200 000 frames, and hardly any time while ingest keeps up.
     "autosave_interval": "10",
-    # What waits for an ingest that is away or slow. The default of 1000 would drop frames after seconds, in silence;
-    # no bound at all would let one dead client fill the memory. A million frames are eight hours of 1000 meters that
-    # send every 30 s; the bytes, some 700 000 frames of a meter, bound the memory.
+    # Frames that wait for an ingest that is down or slow. The default of 1000 would silently drop frames after seconds;
+    # without a limit one dead client could fill the memory. A million frames are eight hours of 1000 meters that send
+    # every 30 s; the limit in bytes, about 700 000 frames, protects the memory.
     "max_queued_messages": "1000000",
     "max_queued_bytes": str(512 << 20),
-    # Frames sent to one client and not yet acknowledged. An MQTT 5 client narrows it by its receive maximum; a 3.1.1
-    # client cannot, so this also bounds what ingest holds then.
+    # Frames sent to one client and not yet acknowledged. An MQTT 5 client can lower it by its receive maximum; a 3.1.1
+    # client cannot, so this also limits what ingest holds then.
     "max_inflight_messages": "10000",
-    "upgrade_outgoing_qos": "true",  # a meter's QoS 0 frame waits for us like a QoS 1 frame
-    "message_size_limit": str(8 << 20),  # too long a frame shall reach ingest, which notes it
+    "upgrade_outgoing_qos": "true",  # a QoS 0 frame of a meter is queued like a QoS 1 frame
+    "message_size_limit": str(8 << 20),  # too long a frame must reach ingest, which records it
     "set_tcp_nodelay": "true",
     "log_dest": "stderr",
     "log_timestamp": "false",
@@ -44,12 +44,12 @@ LOG_TYPES = ("error", "warning", "notice")
 class Mosquitto(Part):
     """mosquitto on loopback; sessions and queued frames in `home/mosquitto.db`. `host` and `port` are its address.
 
-    `options` are further lines of its configuration, which win over ours.
+    `options` are further lines of its configuration; they override ours.
     """
 
     name = "mosquitto"
     setting = "MQTT_BROKER"
-    # `max_packet_size`, which it recommends, would cut the connection; the meter would come back with the same frame.
+    # `max_packet_size`, which it recommends, would close the connection; the meter would send the same frame again.
     noise = ("replace `message_size_limit`", "should not be run as root")
 
     def __init__(self, home: Path, port: int = 0, *, options: Mapping[str, str] | None = None) -> None:
@@ -66,11 +66,11 @@ class Mosquitto(Part):
         if not root.exists():
             try:
                 root = fetch("mosquitto", "mosquitto")
-            except EmbeddedError as error:
-                raise EmbeddedError(f"{error}: install mosquitto, or set {self.setting}") from None
+            except ConfigError as error:
+                raise ConfigError(f"{error}: install mosquitto or set {self.setting}") from None
         binary, libraries = root / "usr" / "sbin" / "mosquitto", library_path(root)
         if not loads(binary, "-h", libraries=libraries):
-            raise EmbeddedError(f"{binary} does not run here: install mosquitto, or set {self.setting}")
+            raise ConfigError(f"{binary} does not run here: install mosquitto or set {self.setting}")
         return binary, libraries
 
     @property
@@ -88,14 +88,14 @@ class Mosquitto(Part):
         super().prepare()
         settings = {"persistence_location": f"{self.home.resolve()}/", **SETTINGS}
         if os.geteuid() == 0:
-            settings["user"] = "root"  # else it drops to a user who cannot write its persistence
+            settings["user"] = "root"  # else it switches to a user that cannot write its persistence file
         lines = [f"listener {self.port} {self.host}"]
         lines += [f"{name} {value}" for name, value in {**settings, **self.options}.items()]
         lines += [f"log_type {name}" for name in LOG_TYPES]
         self._configuration.write_text("\n".join(lines) + "\n")
 
     def forget(self) -> None:
-        """Delete its sessions and queued frames. Stop it first, else it writes them again on its way out."""
+        """Delete its sessions and queued frames. Stop it first, else it writes them again when it stops."""
         (self.home / "mosquitto.db").unlink(missing_ok=True)
 
     def answers(self) -> bool:

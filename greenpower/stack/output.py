@@ -1,4 +1,4 @@
-"""What `greenpower up` prints: every line with the name of the process that it comes from."""
+"""The output of `greenpower up`: every line with the name of the process that it comes from."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ class Output:
             self._print(line)
 
     def _print(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # whoever read our output is gone; the stack goes on
+        with contextlib.suppress(OSError):  # nobody reads our output any more; the stack goes on
             click.echo(line)

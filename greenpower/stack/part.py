@@ -1,7 +1,7 @@
 """A part: one server process on loopback with its data in a directory of its own.
 
-Here: its life (start, stop, kill, pause, the same port and data again). Not here: which binary and which options, that
-is each part's module; keeping it alive, that is the supervisor.
+What belongs here: its life (start, stop, kill, pause, restart on the same port and data). What does not: its binary and
+options, which are in the module of each part; keeping it alive, which the supervisor does.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
-from greenpower.stack.error import EmbeddedError
+from greenpower.config import ConfigError
 from greenpower.stack.port import LOOPBACK, free_port
 from greenpower.stack.spawn import die_with_parent
 
 POLL_SECONDS = 0.02
-LOG_TAIL = 400
+LOG_TAIL_BYTES = 400
 
 
 class Part(ABC):
@@ -31,8 +31,8 @@ class Part(ABC):
     """
 
     name: ClassVar[str]
-    setting: ClassVar[str]  # what the operator sets to use a server of his own instead
-    noise: ClassVar[tuple[str, ...]] = ()  # pieces of lines that say nothing to the operator of an embedded part
+    setting: ClassVar[str]  # names a server to use instead
+    noise: ClassVar[tuple[str, ...]] = ()  # lines with these texts are hidden: they do not concern an embedded part
 
     def __init__(self, home: Path, port: int = 0) -> None:
         self.home = home
@@ -42,14 +42,14 @@ class Part(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The command line. Raises EmbeddedError where the binary cannot be had."""
+        """The command line. Raises ConfigError if the binary cannot be had."""
 
     def environment(self) -> Mapping[str, str]:
-        """What is added to the environment."""
+        """Additions to the environment."""
         return {}
 
     def prepare(self) -> None:
-        """Make the home and what the process wants to find in it."""
+        """Make the home and the files that the process needs in it."""
         self.home.mkdir(parents=True, exist_ok=True)
 
     @abstractmethod
@@ -74,11 +74,11 @@ class Part(ABC):
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there, paused or not."""
+        """Whether the process exists, paused or not."""
         return self._process is not None and self._process.poll() is None
 
     def start(self, timeout: float = 30) -> Self:
-        """Start it and wait until it answers. Raises EmbeddedError with the end of its log when it does not."""
+        """Start it and wait until it answers. Raises ConfigError with the end of its log when it does not."""
         if self.alive:
             return self
         self.prepare()
@@ -97,14 +97,14 @@ class Part(ABC):
         while not self.answers():
             code = process.poll()
             if code is not None or time.monotonic() > end:
-                how = "does not answer" if code is None else f"ended with {code}"
+                how = "does not answer" if code is None else f"ended with exit code {code}"
                 self.kill()
-                raise EmbeddedError(f"{self.name} {how} on port {self.port}: {self._log_tail()}")
+                raise ConfigError(f"{self.name} {how} on port {self.port}: {self._log_tail()}")
             time.sleep(POLL_SECONDS)
         return self
 
     def stop(self, timeout: float = 20) -> None:
-        """Ask it to end and wait; kill it after `timeout` seconds. Nothing to do when it is not running."""
+        """Ask it to end and wait; kill it after `timeout` seconds. Does nothing when it is not running."""
         if self._process is None:
             return
         self._signal(signal.SIGTERM)
@@ -146,5 +146,5 @@ class Part(ABC):
             self._process.send_signal(number)
 
     def _log_tail(self) -> str:
-        text = self.log_file.read_bytes()[-LOG_TAIL:].decode(errors="replace")
+        text = self.log_file.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
         return " / ".join(text.split("\n")[-4:]).strip(" /")

@@ -1,4 +1,4 @@
-"""TCP ports: whether one can be listened on, and one on loopback that can."""
+"""TCP ports: checking one, and finding a free one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import random
 import socket
 
 LOOPBACK = "127.0.0.1"
-# Below the kernel's ephemeral range (from 32768): an outgoing connection can never sit on the port of a part that is
-# being restarted.
-FIRST, LAST = 20_000, 32_000
-TRIES = 200
+# Below the ephemeral range of the kernel (from 32768), so that no outgoing connection takes the port of a part while it
+# restarts.
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+MAX_PORTS_TRIED = 200
 
 
 def bind_trouble(port: int, host: str = LOOPBACK) -> str:
-    """Why nothing can listen on `host`:`port` now; empty where it can."""
+    """Why nothing can listen on `host`:`port` now; empty if it is free."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -32,8 +32,8 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 def free_port() -> int:
     """A loopback port that nothing listens on. Another process may still take it before you do."""
-    for _ in range(TRIES):
-        port = random.randint(FIRST, LAST)
+    for _ in range(MAX_PORTS_TRIED):
+        port = random.randint(FIRST_PORT, LAST_PORT)
         if is_free(port):
             return port
-    raise OSError(f"no free port between {FIRST} and {LAST}")
+    raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")

@@ -1,4 +1,4 @@
-"""One process of a child: starting it with its output piped to us, and saying that output line by line."""
+"""One run of a child process: starting it, and relaying its output line by line."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from greenpower.stack.spawn import die_with_parent
 
 Say = Callable[[str, str], None]  # (who, line)
 
-LONGEST_LINE = 8192
+MAX_LINE_BYTES = 8192
 
 
 async def start_process(child: Child, say: Say) -> tuple[Process, asyncio.Task[None]]:
-    """Start it in a session of its own; the process, and the task that says its output until that ends.
+    """Start it in a session of its own; the process, and the task that relays its output until that ends.
 
     Raises OSError. Call from the main thread (see `die_with_parent`).
     """
-    # A pipe of our own: with asyncio's, `process.wait()` would wait for its end too, and what the process forked may
-    # hold it open.
+    # A pipe of our own: with that of asyncio, `process.wait()` would also wait for its end, and processes that were
+    # forked may hold it open.
     reading, writing = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -44,7 +44,7 @@ async def start_process(child: Child, say: Say) -> tuple[Process, asyncio.Task[N
 
 
 async def _relay(child: Child, reading: int, say: Say) -> None:
-    """Say the child's output until it ends; an endless line comes in pieces."""
+    """Relay the output of the child until it ends; an endless line is cut into pieces."""
     stream = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb", buffering=0)
@@ -53,7 +53,7 @@ async def _relay(child: Child, reading: int, say: Say) -> None:
     with contextlib.closing(transport):
         while chunk := await stream.read(65536):
             *lines, rest = (rest + chunk).split(b"\n")
-            if len(rest) > LONGEST_LINE:
+            if len(rest) > MAX_LINE_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in lines:
                 _say_line(child, line, say)
@@ -61,17 +61,21 @@ async def _relay(child: Child, reading: int, say: Say) -> None:
 
 
 def _say_line(child: Child, line: bytes, say: Say) -> None:
-    if text := child.show(line[:LONGEST_LINE].decode(errors="replace").rstrip()):
+    text = line[:MAX_LINE_BYTES].decode(errors="replace").rstrip()
+    # Output that is not read any more would block the child.
+    with contextlib.suppress(Exception):
+        text = child.show(text)
+    if text:
         say(child.name, text)
 
 
 def how_it_ended(code: int) -> str:
     """An exit code in words."""
-    return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
 
 
 async def run_once(child: Child, say: Say) -> int:
-    """Run a child to its end, its output said; its exit code. Cancelled, it ends the child first."""
+    """Run a child to its end and relay its output; its exit code. When cancelled, it ends the child first."""
     process, output = await start_process(child, say)
     try:
         code = await process.wait()

@@ -1,4 +1,4 @@
-"""Keeping one child alive: start, watch, start again with back-off, stop."""
+"""Keeping one child process alive: start, watch, restart with back-off, stop."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from greenpower.stack.child import Child
 from greenpower.stack.process import Say, how_it_ended, start_process
 from greenpower.stack.session import kill_session
 
-FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
-STEADY_SECONDS = 30.0  # one that lived so long is given the first delay again
+FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0  # seconds before a restart
+STEADY_SECONDS = 30.0  # after a run of this length, the delay is the first one again
 POLL_SECONDS = 0.1
-COMPLAIN_AFTER = 15.0  # and again after twice as long, and so on
-DRAIN_SECONDS = 1.0
-# A child that has answered before and does not any more, so many times in a row, hangs.
+COMPLAIN_AFTER = 15.0  # seconds until a child that is not ready is reported, then twice as long each time
+OUTPUT_SECONDS = 1.0  # for the rest of the output of a child that has ended
+# A child that has answered and then does not answer SILENT_TIMES in a row hangs.
 SILENT_SECONDS, SILENT_TIMES = 5.0, 12
 
 
 class Restarter:
-    """One child, from the first start until `stop`. `ready` is set while it answers, cleared when it ends."""
+    """One child from the first start until `stop`. `ready` is set when it answers and cleared when it ends."""
 
     def __init__(self, child: Child, say: Say, changed: Callable[[], None]) -> None:
         self.child = child
@@ -36,22 +36,22 @@ class Restarter:
 
     @property
     def pid(self) -> int | None:
-        """Its process id; None between two lives."""
+        """Its process id; None between two runs."""
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
     async def stop(self) -> None:
-        """SIGTERM, the child's `stop_seconds`, then kill -9 for it and all that it forked."""
+        """SIGTERM; after the `stop_seconds` of the child, kill -9 for it and its descendants."""
         self._stopping.set()
         self._terminate()
         _, late = await asyncio.wait({self._task}, timeout=self.child.stop_seconds)
         if late:
-            self._say(self.child.name, f"does not end within {self.child.stop_seconds:g} s: killed")
+            self._say(self.child.name, f"did not stop within {self.child.stop_seconds:g} s: killed")
             self.kill()
             await asyncio.wait({self._task})
 
     def kill(self) -> None:
-        """kill -9, for it and all that it forked."""
+        """kill -9 for it and its descendants."""
         if self.pid is not None:
             kill_session(self.pid)
 
@@ -66,39 +66,39 @@ class Restarter:
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
-                how = await self._live()
-            except OSError as error:
+                how = await self._run_once()
+            except Exception as error:  # any other way to end would leave the stack waiting for this child for ever
                 how = f"did not start ({error})"
             if self._stopping.is_set():
                 return
             if time.monotonic() - began > STEADY_SECONDS:
                 delay = FIRST_DELAY
-            self._say(self.child.name, f"{how}; starts again in {delay:g} s")
+            self._say(self.child.name, f"{how}; restarting in {delay:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
             delay = min(2 * delay, LONGEST_DELAY)
 
-    async def _live(self) -> str:
-        """One life, from start to end; how it ended."""
+    async def _run_once(self) -> str:
+        """One run, from start to end; how it ended."""
         process, output = await start_process(self.child, self._say)
         self._process = process
         self._changed()
-        if self._stopping.is_set():  # `stop` came while it was starting and found nothing to signal
+        if self._stopping.is_set():  # `stop` was called while it was starting and had nothing to signal
             self._terminate()
         watch = asyncio.create_task(self._watch(process.pid))
         code = await process.wait()
         watch.cancel()
         self.ready.clear()
-        kill_session(process.pid)  # what it left behind would hold its port and its work
-        await asyncio.wait({output}, timeout=DRAIN_SECONDS)
+        kill_session(process.pid)  # processes that it left would hold its port and its work
+        await asyncio.wait({output}, timeout=OUTPUT_SECONDS)
         output.cancel()
         self._changed()
         return how_it_ended(code)
 
     async def _watch(self, pid: int) -> None:
-        """Set `ready` when the child answers; say what is wrong with one that does not. End one that hangs later."""
+        """Set `ready` when the child answers, and report why it does not. Kill it if it hangs later."""
         began, complain = time.monotonic(), COMPLAIN_AFTER
-        while trouble := await asyncio.to_thread(self.child.trouble, pid):
+        while trouble := await asyncio.to_thread(self._trouble, pid):
             waited = time.monotonic() - began
             if waited > complain:
                 self._say(self.child.name, f"not ready after {waited:.0f} s: {trouble}")
@@ -106,11 +106,25 @@ class Restarter:
             await asyncio.sleep(POLL_SECONDS)
         self.ready.set()
         await self._until_silent(pid)
-        self._say(self.child.name, "does not answer any more: killed")
+        self._say(self.child.name, "stopped answering: killed")
         self.kill()
 
     async def _until_silent(self, pid: int) -> None:
         missed = 0
         while missed < SILENT_TIMES:
             await asyncio.sleep(SILENT_SECONDS)
-            missed = missed + 1 if await asyncio.to_thread(self.child.silent, pid) else 0
+            missed = missed + 1 if await asyncio.to_thread(self._silent, pid) else 0
+
+    def _trouble(self, pid: int) -> str:
+        """Why the child does not answer; a check that fails is no reason to stop watching."""
+        try:
+            return self.child.trouble(pid)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+    def _silent(self, pid: int) -> bool:
+        """Whether the child has stopped answering; a check that fails does not know."""
+        try:
+            return self.child.silent(pid)
+        except Exception:
+            return False

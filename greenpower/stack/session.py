@@ -1,6 +1,6 @@
-"""Sessions of processes: a child and all that it forked, even when the child itself is gone.
+"""Sessions of processes: a child and its descendants, even when the child itself has ended.
 
-Every child leads a session of its own; what it forks stays in that session wherever it is re-parented to.
+Every child leads a session of its own, and its descendants stay in that session.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import psutil
 
 
 def session_members(leader: int) -> list[int]:
-    """Process ids in the session that `leader` led or leads, zombies left out."""
+    """Process ids in the session of `leader`, without zombies."""
     found = []
     for pid in psutil.pids():
         with contextlib.suppress(OSError, psutil.Error):
@@ -23,7 +23,7 @@ def session_members(leader: int) -> list[int]:
 
 
 def kill_session(leader: int) -> int:
-    """kill -9 every process of the session; how many there were."""
+    """kill -9 for every process of the session; returns their number."""
     members = session_members(leader)
     for pid in members:
         with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Starting a child process so that it never outlives us and never hears the terminal's Ctrl-C."""
+"""Starting a child process so that it never outlives its parent and never gets the Ctrl-C of the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PR_SET_PDEATHSIG = 1
 
 @cache
 def _prctl() -> Callable[[int, int], int] | None:
-    """The C library's prctl; None where there is none (macOS)."""
+    """prctl of the C library; None if it has none (macOS)."""
     try:
         return ctypes.CDLL(None, use_errno=True).prctl
     except (OSError, AttributeError):
@@ -23,8 +23,8 @@ def _prctl() -> Callable[[int, int], int] | None:
 def die_with_parent() -> Callable[[], None]:
     """A `preexec_fn`: the child gets SIGTERM when its parent dies, however the parent dies.
 
-    SIGTERM, not SIGKILL, because the broker writes its sessions on the way out. The kernel watches the *thread* that
-    forks: start children from a thread that lives as long as they shall.
+    SIGTERM, not SIGKILL, because the broker writes its sessions when it stops. The kernel watches the *thread* that
+    forks: start children from a thread that lives at least as long as they do.
     """
     parent, prctl = os.getpid(), _prctl()
 

@@ -1,4 +1,4 @@
-"""What `greenpower up` runs: which parts are embedded, which services there are, and the settings that they get."""
+"""What `greenpower up` runs: the embedded parts, the services, and the settings that they get."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from greenpower.config import Settings
+from greenpower.config import ConfigError, Settings
 from greenpower.stack.amqtt import best_broker
 from greenpower.stack.child import Child
-from greenpower.stack.error import EmbeddedError
 from greenpower.stack.mongod import Mongod
 from greenpower.stack.part import Part
 from greenpower.stack.port import LOOPBACK, bind_trouble, free_port
@@ -30,7 +29,7 @@ def _no_trouble(settings: Settings, pid: int | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A command of ours; why a process of it does not answer yet (empty when it does); whether it is silent later."""
+    """A command of greenpower with its checks, as in `Child`: `trouble` and `silent`."""
 
     name: str
     arguments: tuple[str, ...]
@@ -38,7 +37,7 @@ class Service:
     silent: Callable[[Settings, int], bool] = lambda settings, pid: False
 
 
-# `greenpower up` may run several of it, each with a port and a client id of its own (`members`).
+# `greenpower up` can run several, each with its own port and client id (`greenpower.stack.ingest_pool`).
 INGEST = Service(
     name="ingest",
     arguments=("ingest", "--mqtt", "--tcp"),
@@ -75,7 +74,7 @@ SERVICES = (
 INIT = Service(name="init", arguments=("init",))
 SIMULATOR = Service(name="simulate", arguments=("simulate",))
 
-# Settings of ports that we listen on: (port, host, whether it is ours to open)
+# Settings of ports that we listen on: name, host, and whether we open it
 PORTS: tuple[tuple[str, Callable[[Settings], str], Callable[[Settings], bool]], ...] = (
     ("API_PORT", lambda settings: settings.api_host, lambda settings: True),
     ("REALTIME_PORT", lambda settings: settings.api_host, lambda settings: True),
@@ -91,8 +90,9 @@ PORTS: tuple[tuple[str, Callable[[Settings], str], Callable[[Settings], bool]], 
 
 
 def choose_ports(settings: Settings) -> Settings:
-    """Settings in which every port is one that can be listened on; 0 becomes a free one. Raises EmbeddedError."""
+    """Settings in which every port can be used; 0 becomes a free one. Raises ConfigError, one line per problem."""
     chosen: dict[str, int] = {}
+    problems = []
     for name, host_of, ours in PORTS:
         if not ours(settings):
             continue
@@ -100,18 +100,20 @@ def choose_ports(settings: Settings) -> Settings:
         if port == 0:
             port = free_port()
         elif trouble := bind_trouble(port, host):
-            raise EmbeddedError(f"{name} {port} cannot be used on {host or 'any address'} ({trouble}): set another")
+            problems.append(f"{name}={port} cannot be used on {host or 'any address'}: {trouble}")
         for other, taken in chosen.items():
             if taken == port:
-                raise EmbeddedError(f"{name} and {other} are both {port}: set another {name}")
+                problems.append(f"{name}={port} is the same port as {other}={taken}")
         chosen[name] = port
+    if problems:
+        raise ConfigError("\n".join(problems))
     return settings.model_copy(update={name.lower(): port for name, port in chosen.items()})
 
 
 def choose_parts(settings: Settings, warn: Callable[[str], None]) -> tuple[list[Part], dict[str, str]]:
-    """The embedded parts for what the settings leave empty, and the settings that lead to them.
+    """The embedded parts for servers whose setting is empty, and the settings with their addresses.
 
-    Nothing is started. Raises EmbeddedError where a part cannot be had.
+    Starts nothing. Raises ConfigError if a part cannot be had.
     """
     home = settings.greenpower_home
     parts: list[Part] = []
@@ -134,7 +136,7 @@ def choose_parts(settings: Settings, warn: Callable[[str], None]) -> tuple[list[
 
 
 def service_child(service: Service, settings: Settings, environment: dict[str, str]) -> Child:
-    """A service as a child of the supervisor. `settings` are those in force in it, for its probe."""
+    """A service as a child of the supervisor. settings: those of the service, for its checks."""
     return Child(
         name=service.name,
         command=(sys.executable, "-m", "greenpower", *service.arguments),

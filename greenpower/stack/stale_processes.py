@@ -1,4 +1,4 @@
-"""What a run that was killed left behind: its children are noted in the home, and ended before the next run starts."""
+"""Processes that a killed run left behind: they are recorded in the home, and stopped before the next run starts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from greenpower.stack.home import write_private
 from greenpower.stack.session import kill_session
 
 SAME_PROCESS_SECONDS = 2.0
-GRACE_SECONDS = 20.0
+STOP_SECONDS = 20.0
 POLL_SECONDS = 0.05
 
 
 def note_children(home: Path, pids: Mapping[str, int]) -> None:
-    """Note the children of this run. A process id alone would be reused, so each with the time it began."""
+    """Record the children of this run with their start times: process ids are reused."""
     noted = {}
     for name, pid in pids.items():
         with contextlib.suppress(psutil.Error):
@@ -29,24 +29,24 @@ def note_children(home: Path, pids: Mapping[str, int]) -> None:
 
 
 def forget_children(home: Path) -> None:
-    """After a clean stop there is nothing to end."""
+    """Delete the record, after a clean stop."""
     _file(home).unlink(missing_ok=True)
 
 
 def end_stale_processes(home: Path) -> list[str]:
-    """End the children of an earlier run that still live; their names.
+    """Stop the children of an earlier run that are still running; their names.
 
-    They were told to end when their supervisor died (see `die_with_parent`), so mostly this only waits.
+    They got SIGTERM when their supervisor died (see `die_with_parent`), so this mostly waits.
     """
-    left = _living(home)
+    left = _running(home)
     began = time.monotonic()
     for process in left.values():
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    while any(_lives(process) for process in left.values()) and time.monotonic() - began < GRACE_SECONDS:
+    while any(_is_running(process) for process in left.values()) and time.monotonic() - began < STOP_SECONDS:
         time.sleep(POLL_SECONDS)
     for process in left.values():
-        if _lives(process):
+        if _is_running(process):
             kill_session(process.pid)
     forget_children(home)
     return list(left)
@@ -56,22 +56,22 @@ def _file(home: Path) -> Path:
     return run_file(home).with_name("children.json")
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
 
-def _living(home: Path) -> dict[str, psutil.Process]:
+def _running(home: Path) -> dict[str, psutil.Process]:
     try:
         noted = json.loads(_file(home).read_text())
     except (OSError, ValueError):
         return {}
-    living = {}
+    running = {}
     for name, (pid, began) in noted.items():
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
-            if abs(process.create_time() - began) < SAME_PROCESS_SECONDS and _lives(process):
-                living[name] = process
-    return living
+            if abs(process.create_time() - began) < SAME_PROCESS_SECONDS and _is_running(process):
+                running[name] = process
+    return running

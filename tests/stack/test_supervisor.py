@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from greenpower.config import ConfigError
 from greenpower.stack import restarter as restarter
 from greenpower.stack.child import Child
 from greenpower.stack.home import locked
@@ -78,7 +79,8 @@ def test_restarts_a_child_that_dies_and_leaves_the_others() -> None:
         assert supervisor.pids == {}
 
     run(scenario())
-    assert say.of("fragile")[0] == "was ended by SIGKILL; starts again in 0.5 s"
+    [told] = say.of("fragile")
+    assert "SIGKILL" in told and "0.5 s" in told
     assert say.of("steady") == []
 
 
@@ -101,23 +103,21 @@ def test_waits_longer_from_death_to_death(monkeypatch: pytest.MonkeyPatch) -> No
 
     run(bounded())
     assert say.of("broken")[:8:2] == ["why"] * 4
-    assert [line.rpartition("in ")[2] for line in say.of("broken")[1:8:2]] == ["0.01 s", "0.02 s", "0.04 s", "0.04 s"]
-    assert say.of("absent")[0].startswith("did not start")
+    assert [line.split()[-2] for line in say.of("broken")[1:8:2]] == ["0.01", "0.02", "0.04", "0.04"]
+    assert "/no" in say.of("absent")[0]
 
 
 def test_says_which_child_is_not_ready_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restarter, "COMPLAIN_AFTER", 0.2)
     say = Lines()
     answers = [False]
-    slow = Child(
-        name="slow", command=("sleep", "1000"), trouble=lambda pid: "" if answers[0] else f"{pid} is not there"
-    )
+    slow = Child(name="slow", command=("sleep", "1000"), trouble=lambda pid: "" if answers[0] else "reason-17")
 
     async def scenario() -> None:
         async with Supervisor(say) as supervisor:
             starting = asyncio.create_task(supervisor.start(slow))
             await until(lambda: say.of("slow"))
-            assert "is not there" in say.of("slow")[0]
+            assert "reason-17" in say.of("slow")[0]
             assert not starting.done()
             answers[0] = True
             await starting
@@ -146,7 +146,7 @@ def test_stops_the_last_group_first_and_kills_what_does_not_end(tmp_path: Path) 
 
     run(scenario())
     assert order.read_text().split() == ["simulator", "service", "part"]
-    assert "killed" in say.of("stubborn")[-1]
+    assert "0.5 s" in say.of("stubborn")[-1]
 
 
 def test_stop_ends_a_paused_child_and_a_waiting_one() -> None:
@@ -174,6 +174,59 @@ def test_output_comes_line_by_line_however_it_is_written() -> None:
     assert lines[:3] == ["one", "two", "\ufffd"]
     assert lines[3].startswith("lastxxx")
     assert max(map(len, lines)) <= 8192
+
+
+def test_a_check_that_fails_is_reported_and_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the output stop when a line cannot be turned into what is shown."""
+    monkeypatch.setattr(restarter, "COMPLAIN_AFTER", 0.0)
+    say = Lines()
+    asked = 0
+
+    def trouble(pid: int) -> str:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise LookupError("reason-18")
+        return ""
+
+    def show(line: str) -> str:
+        raise ValueError(line)
+
+    def silent(pid: int) -> bool:
+        raise LookupError("reason-19")
+
+    talker = Child(
+        name="talker",
+        command=("sh", "-c", "echo line-1; sleep 1000"),
+        trouble=trouble,
+        show=show,
+        silent=silent,
+    )
+
+    async def scenario() -> None:
+        monkeypatch.setattr(restarter, "SILENT_SECONDS", 0.01)
+        async with asyncio.timeout(10), Supervisor(say) as supervisor:
+            await supervisor.start(talker)
+            pid = supervisor.pids["talker"]
+            await until(lambda: "line-1" in say.of("talker"))
+            await asyncio.sleep(0.3)  # many checks
+            assert supervisor.pids["talker"] == pid
+            assert any("reason-18" in line for line in say.of("talker"))
+
+    run(scenario())
+
+
+def test_a_child_that_cannot_be_started_at_all_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restarter, "FIRST_DELAY", 0.01)
+    say = Lines()
+
+    async def scenario() -> None:
+        async with Supervisor(say) as supervisor:
+            starting = asyncio.create_task(supervisor.start(Child(name="odd", command=("sleep", "a\0b"))))
+            await until(lambda: len(say.of("odd")) >= 2)
+            starting.cancel()
+
+    run(scenario())
 
 
 def start_dummy_stack(*arguments: str) -> tuple[subprocess.Popen[str], list[int]]:
@@ -226,7 +279,7 @@ def test_the_next_run_ends_what_a_killed_one_left(tmp_path: Path) -> None:
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(Exception, match="is in use by another run"), locked(tmp_path):
+    with locked(tmp_path), pytest.raises(ConfigError, match=rf"\b{os.getpid()}\b"), locked(tmp_path):
         pass
     with locked(tmp_path):
         pass
@@ -257,6 +310,6 @@ def test_a_child_that_hangs_is_started_again(monkeypatch: pytest.MonkeyPatch) ->
             await until(lambda: supervisor.pids.get("hangs", before["hangs"]) != before["hangs"])
             hanging = False
             assert supervisor.pids["steady"] == before["steady"]
-            assert "does not answer any more: killed" in say.of("hangs")
+            assert len(say.of("hangs")) >= 2  # that it hangs, and that it is restarted
 
     run(scenario())

@@ -36,12 +36,12 @@ def refused(home: Path, **settings: str) -> str:
 def test_a_home_in_use_is_one_line(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with locked(home):
-        assert f"is in use by another run (process {os.getpid()})" in refused(home)
+        assert {f"GREENPOWER_HOME={home}", f"{os.getpid()}"} <= set(re.split(r"[ ()]+", refused(home)))
 
 
 def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "cannot be used" in refused(tmp_path / "file")
+    assert f"GREENPOWER_HOME={tmp_path / 'file'}" in refused(tmp_path / "file").split()
 
 
 def test_a_taken_port_is_one_line(tmp_path: Path, broker: tuple[str, int]) -> None:
