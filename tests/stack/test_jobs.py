@@ -17,7 +17,7 @@ from rq_scheduler import Scheduler
 
 from greenpower.jobs.schedule import QUEUE
 from greenpower.stack import Valkey
-from greenpower.stack.probe import scheduler_trouble, worker_trouble
+from greenpower.stack.probe import registry_silent, scheduler_trouble, worker_trouble
 from tests.wait import wait_until
 
 # `greenpower worker`, told to stop in the middle of its first line on a Redis that is away.
@@ -41,6 +41,7 @@ class Stopping(logging.Handler):
 logging.getLogger("rq.worker").addHandler(Stopping())
 main()
 """
+START_SECONDS = 40  # of a process, on a machine that is busy with other tests
 TROUBLE = {"worker": worker_trouble, "scheduler": scheduler_trouble}
 
 
@@ -58,7 +59,7 @@ def running(command: str, url: str, *python: str) -> Iterator[subprocess.Popen[b
 @contextlib.contextmanager
 def answering(command: str, url: str) -> Iterator[subprocess.Popen[bytes]]:
     with running(command, url) as process:
-        wait_until(lambda: not TROUBLE[command](url, process.pid))
+        wait_until(lambda: not TROUBLE[command](url, process.pid), START_SECONDS)
         yield process
 
 
@@ -73,7 +74,7 @@ def test_a_worker_finishes_its_job_before_it_stops(redis_url: str) -> None:
         process.terminate()
         assert process.wait(10) == 0
         assert has_status(job, JobStatus.FINISHED)
-        assert "no such worker" in worker_trouble(redis_url, process.pid)
+        assert registry_silent(worker_trouble(redis_url, process.pid))
 
 
 def test_a_scheduler_queues_what_is_due_for_the_worker(redis_url: str) -> None:
@@ -88,14 +89,14 @@ def test_a_scheduler_queues_what_is_due_for_the_worker(redis_url: str) -> None:
         wait_until(lambda: has_status(job, JobStatus.FINISHED), 15)
         scheduler.terminate()
         assert scheduler.wait(10) == 0
-        assert "no such scheduler" in scheduler_trouble(redis_url, scheduler.pid)
+        assert registry_silent(scheduler_trouble(redis_url, scheduler.pid))
 
 
 def test_redis_may_come_late_go_and_come_back(tmp_path: Path) -> None:
     valkey = Valkey(tmp_path)
     with running("worker", valkey.url) as worker, running("scheduler", valkey.url) as scheduler, valkey:
-        wait_until(lambda: not worker_trouble(valkey.url, worker.pid))
-        wait_until(lambda: not scheduler_trouble(valkey.url, scheduler.pid))
+        wait_until(lambda: not worker_trouble(valkey.url, worker.pid), START_SECONDS)
+        wait_until(lambda: not scheduler_trouble(valkey.url, scheduler.pid), START_SECONDS)
         valkey.kill()
         assert "Redis" in worker_trouble(valkey.url, worker.pid)
         assert "Redis" in scheduler_trouble(valkey.url, scheduler.pid)
@@ -111,6 +112,6 @@ def test_redis_may_come_late_go_and_come_back(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_told_to_stop_while_it_writes_a_line_stops(tmp_path: Path) -> None:
     with Valkey(tmp_path) as valkey, running("worker", valkey.url, "-c", STOPPED_IN_A_LINE) as worker:
-        wait_until(lambda: not worker_trouble(valkey.url, worker.pid))
+        wait_until(lambda: not worker_trouble(valkey.url, worker.pid), START_SECONDS)
         valkey.kill()
         assert worker.wait(10) == 0
