@@ -12,10 +12,11 @@ from rich.table import Table
 from greenpower.api.telemetry.schema import make_schemas
 from greenpower.catalog.facts import job_names, resource_path, room_name
 from greenpower.catalog.registry import Loaded, load_registry
+from greenpower.catalog.retention import raw_retention, tier_retention
 from greenpower.cli.kit import check, new, try_frame
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import Field
-from greenpower.mongo.schema.layout import Index, reading_indexes, retention
+from greenpower.mongo.schema.layout import Index, reading_indexes
 
 TABLE_WIDTH = 120
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
@@ -65,9 +66,7 @@ def summary(loaded: Loaded, settings: Settings) -> dict[str, Any]:
             {
                 "name": name,
                 "resolution": tiers[name].resolution if name in tiers else "raw",
-                "kept_seconds": retention(
-                    settings, tiers[name].retention if name in tiers else "MONGO_RAW_TTL_SECONDS"
-                ),
+                "kept_seconds": (tier_retention(tiers[name], settings) if name in tiers else raw_retention(settings)),
             }
             for name in datatype.collections
         ],

@@ -17,7 +17,7 @@ from greenpower.datatype.json import decode_object, json_parser, read_device_id
 from greenpower.datatype.json_command import JsonCommand, JsonCommandFormat
 from greenpower.datatype.kind import Kind
 from greenpower.datatype.stamp import parse_epoch, parse_stamp
-from greenpower.datatype.tier import ENERGY_TIERS, NO_TIERS, STANDARD_TIERS, Tier
+from greenpower.datatype.tier import ENERGY_TIERS, NO_TIERS, STANDARD_TIERS, Retention, Tier
 from greenpower.datatype.unit import UNITS
 from greenpower.datatype.wire import Model, Sample, Wire, decimals_of, json_wire
 
@@ -45,6 +45,7 @@ __all__ = [
     "Parser",
     "ReadBack",
     "Reading",
+    "Retention",
     "Sample",
     "SimulatedResponse",
     "Tcp",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from greenpower.catalog.facts import job_name
+from greenpower.catalog.retention import raw_retention, tier_retention
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Tier
 from greenpower.measure.window import HOUR
-from greenpower.mongo.schema.layout import retention
 
 MINUTE = 60
 # How often a window is computed while it is open: so many times from readings, so many from finer buckets.
@@ -75,12 +75,12 @@ class Plan:
 
 def make_plans(datatype: DataType, settings: Settings) -> tuple[Plan, ...]:
     """The plans of a type's tiers, finest first. Each prefers the coarsest of the finer buckets, then readings."""
-    raw = Source(prefix="", collection=datatype.collection, window=None, ttl=settings.mongo_raw_ttl_seconds)
+    raw = Source(prefix="", collection=datatype.collection, window=None, ttl=raw_retention(settings))
     copies: list[Source] = [raw]
     buckets: list[Source] = []
     plans = []
     for tier, above in zip_longest(datatype.tiers, datatype.tiers[1:]):
-        ttl = retention(settings, tier.retention)
+        ttl = tier_retention(tier, settings)
         plans.append(
             Plan(
                 datatype=datatype,

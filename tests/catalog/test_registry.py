@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from greenpower.catalog.registry import Registry, RegistryError, discover
 from greenpower.datatype import NO_TIERS, STANDARD_TIERS, DataType, Dialogue, Field, Mqtt, Tcp, json_parser
+from tests.catalog.conftest import Install
 
 
 def no_dialogue(claim: Tcp) -> Dialogue:
@@ -120,25 +118,6 @@ def test_the_shipped_plugins_are_found() -> None:
     registry = discover()
     assert {"rt", "eny_now", "environment", "generator", "solar"} <= {datatype.name for datatype in registry}
     assert {item.origin for item in registry.loaded if item.datatype.name == "rt"} == {"plugins.rt"}
-
-
-Install = Callable[..., None]
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Installs a distribution with an entry point: a module of this name and source."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def install(name: str, source: str, *, point: str | None = None) -> None:
-        (tmp_path / f"{name}.py").write_text(source)
-        info = tmp_path / f"{name}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[greenpower.plugins]\n{name} = {point or name}\n")
-        monkeypatch.delitem(sys.modules, name, raising=False)
-
-    return install
 
 
 GOOD = """

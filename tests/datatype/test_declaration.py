@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from greenpower.datatype import (
     Field,
     Kind,
     Mqtt,
+    Retention,
     Tier,
     json_parser,
     normalise,
@@ -52,13 +54,13 @@ def test_the_tiers_of_the_design() -> None:
     assert [tier.window for tier in STANDARD_TIERS] == [60, 600, 1800, 10_800, 21_600]
     assert [tier.window for tier in ENERGY_TIERS] == [None, None, 1800, 10_800, 21_600]
     assert [tier.resolution for tier in ENERGY_TIERS] == ["raw", "raw", "30m", "3h", "6h"]
-    assert {tier.retention for tier in STANDARD_TIERS} == {
+    assert {tier.kept.setting for tier in STANDARD_TIERS} == {
         f"MONGO_{name}_TTL_SECONDS" for name in ("TODAY", "LAST_7_DAYS", "LAST_30_DAYS", "LAST_6_MONTHS", "THIS_YEAR")
     }
 
 
 def tier(prefix: str, window: int | None) -> Tier:
-    return Tier(prefix=prefix, window=window, retention="MONGO_TODAY_TTL_SECONDS")
+    return Tier(prefix=prefix, window=window, retention=Retention(setting="MONGO_TODAY_TTL_SECONDS"))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,47 @@ def test_bad_declarations_say_what_is_wrong(changes: dict[str, Any], text: str) 
         declare(**changes)
     assert str(caught.value).startswith("data type ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "MONGO_TODAY_TTL",
+        "mongo_today_ttl_seconds",
+        "MONGO_RAW_TTL_SECONDS",
+        "SECRET_KEY",
+        3600,
+        None,
+        timedelta(0),
+        timedelta(seconds=-1),
+        timedelta(seconds=1.5),
+        timedelta(days=30_000),
+        timedelta(seconds=600),
+    ],
+)
+def test_a_retention_that_cannot_be_is_refused_where_it_is_declared(value: Any) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        Tier(prefix="own_", window=600, retention=value)
+    assert "'own_'" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"seconds": 1, "setting": "MONGO_TODAY_TTL_SECONDS"}, {"seconds": -1}, {"seconds": True}]
+)
+def test_a_retention_is_one_of_two(given: dict[str, Any]) -> None:
+    with pytest.raises(DeclarationError):
+        Retention(**given)
+
+
+def test_a_retention_may_be_given_in_several_ways() -> None:
+    def kept(value: Any) -> Retention:
+        return Tier(prefix="own_", window=600, retention=value).kept
+
+    assert kept(timedelta(days=3)) == kept(Retention(seconds=3 * 86_400))
+    assert kept(Retention(seconds=0)).seconds == 0
+    with pytest.warns(DeprecationWarning) as told:
+        assert kept("MONGO_TODAY_TTL_SECONDS") == Retention(setting="MONGO_TODAY_TTL_SECONDS")
+    assert told[0].filename == __file__
 
 
 @pytest.mark.parametrize("window", [7, 0, -60, 86_400 * 2])

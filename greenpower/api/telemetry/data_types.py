@@ -15,10 +15,10 @@ from greenpower.api.http.fields import EXAMPLE_TYPE
 from greenpower.api.http.json import answer
 from greenpower.api.telemetry.parameters import resolutions
 from greenpower.catalog.facts import resource_path
+from greenpower.catalog.retention import tier_retention
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
 from greenpower.datatype.unit import UNITS
-from greenpower.mongo.schema.layout import retention
 from greenpower.sql import RoleName
 
 KIND_NAMES = tuple(kind.value for kind in Kind)
@@ -112,7 +112,7 @@ def _present(datatype: DataType, settings: Settings) -> dict[str, Any]:
             {
                 "prefix": tier.prefix,
                 "resolution": tier.resolution,
-                "retention_seconds": retention(settings, tier.retention),
+                "retention_seconds": tier_retention(tier, settings),
             }
             for tier in datatype.tiers
         ],

@@ -12,11 +12,12 @@ from typing import Any
 
 from pymongo.database import Database
 
+from greenpower.catalog.retention import raw_retention, tier_retention
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.watermarks import EPOCH, MARGIN
-from greenpower.mongo.schema.layout import WATERMARKS, retention
+from greenpower.mongo.schema.layout import WATERMARKS
 
 RAW = "raw"
 Tiers = Mapping[str, Mapping[str, Any]]  # by prefix, what the rollups wrote down
@@ -54,10 +55,10 @@ def read_tier_views(db: Database[Document], datatype: DataType, settings: Settin
 def make_tier_views(datatype: DataType, settings: Settings, progress: Tiers) -> tuple[TierView, ...]:
     """The shelves of a type, readings first, then its tiers, finest first."""
     now = datetime.now(UTC)
-    raw = _tier_view(datatype.collection, None, RAW, settings.mongo_raw_ttl_seconds, progress.get("", {}), now)
+    raw = _tier_view(datatype.collection, None, RAW, raw_retention(settings), progress.get("", {}), now)
     tiers = []
     for tier in datatype.tiers:
-        name, ttl = tier.prefix + datatype.collection, retention(settings, tier.retention)
+        name, ttl = tier.prefix + datatype.collection, tier_retention(tier, settings)
         tier_view = _tier_view(name, tier.window, tier.resolution, ttl, progress.get(tier.prefix, {}), now)
         if tier.window is not None:
             tiers.append(tier_view)

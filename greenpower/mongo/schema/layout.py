@@ -13,8 +13,10 @@ from pymongo import ASCENDING
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
+from greenpower.catalog.retention import raw_retention, tier_retention
 from greenpower.config import Settings
 from greenpower.datatype import DataType
+from greenpower.datatype.tier import MAX_RETENTION_SECONDS
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.compression import make_compressed
 
@@ -32,8 +34,8 @@ ATTEMPTS = "rollup_attempts"
 INCIDENTS = "counter_incidents"
 ANSWERS = "command_answers"
 
-# The longest expiry that MongoDB takes, 68 years: a TTL index cannot be turned back into a plain one in place.
-FOREVER = 2**31 - 1
+# A TTL index cannot be turned back into a plain one in place.
+FOREVER = MAX_RETENTION_SECONDS
 PARTS_TTL = 86_400
 # When ingest listened: longer than any device may be silent.
 LISTENING_TTL = 90 * 86_400
@@ -92,19 +94,12 @@ def event_indexes(ttl: int) -> tuple[Index, ...]:
     )
 
 
-def retention(settings: Settings, setting: str) -> int:
-    """Seconds of a retention setting, given by its public name; 0 is for ever."""
-    value = getattr(settings, setting.lower())
-    assert isinstance(value, int)
-    return value
-
-
 def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[str, tuple[Index, ...]]]:
     """Each collection with its indexes."""
     for datatype in datatypes:
-        yield datatype.collection, reading_indexes(settings.mongo_raw_ttl_seconds)
+        yield datatype.collection, reading_indexes(raw_retention(settings))
         for tier in datatype.tiers:
-            yield tier.prefix + datatype.collection, reading_indexes(retention(settings, tier.retention))
+            yield tier.prefix + datatype.collection, reading_indexes(tier_retention(tier, settings))
     yield EVENTS, event_indexes(settings.mongo_events_ttl_seconds)
     yield CLOCKS, ()
     yield SEEN, (Index(keys=("type", "last_reading")),)

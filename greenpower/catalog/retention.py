@@ -1,0 +1,35 @@
+"""Retention: how many seconds a type's readings and the documents of its tiers are kept.
+
+What belongs here: the one place that turns a declaration and the settings into seconds. What does not: TTL indexes
+(`greenpower.mongo.schema.layout`), what a declaration may say (`greenpower.datatype.tier`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from greenpower.config import Settings
+from greenpower.datatype import Tier
+from greenpower.datatype.tier import RetentionSetting
+
+FROM_SETTINGS: Mapping[RetentionSetting, Callable[[Settings], int]] = {
+    "MONGO_TODAY_TTL_SECONDS": lambda settings: settings.mongo_today_ttl_seconds,
+    "MONGO_LAST_7_DAYS_TTL_SECONDS": lambda settings: settings.mongo_last_7_days_ttl_seconds,
+    "MONGO_LAST_30_DAYS_TTL_SECONDS": lambda settings: settings.mongo_last_30_days_ttl_seconds,
+    "MONGO_LAST_6_MONTHS_TTL_SECONDS": lambda settings: settings.mongo_last_6_months_ttl_seconds,
+    "MONGO_THIS_YEAR_TTL_SECONDS": lambda settings: settings.mongo_this_year_ttl_seconds,
+}
+
+
+def raw_retention(settings: Settings) -> int:
+    """Seconds that readings are kept; 0 is for ever."""
+    return settings.mongo_raw_ttl_seconds
+
+
+def tier_retention(tier: Tier, settings: Settings) -> int:
+    """Seconds that the documents of a tier are kept; 0 is for ever."""
+    kept = tier.kept
+    if kept.setting is not None:
+        return FROM_SETTINGS[kept.setting](settings)
+    assert kept.seconds is not None
+    return kept.seconds
