@@ -22,7 +22,7 @@ from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.rollups.lag import Lag, read_lags
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.rollups.backfill import backfill as compute_anew
-from greenpower.rollups.plan import Plan, make_plans
+from greenpower.rollups.plan import TierPlan, make_plans
 from greenpower.rollups.run import run_tier
 from greenpower.rollups.tier_run import Counts
 
@@ -104,7 +104,7 @@ def backfill(name: str, prefix: str | None, since: datetime | None, until: datet
     with _database() as (db, settings), Progress(*columns, console=Console(stderr=True)) as progress:
         bars: dict[str, tuple[int, float]] = {}
 
-        def tell(plan: Plan, begin: datetime, here: datetime, end: datetime, counts: Counts) -> None:
+        def report(plan: TierPlan, begin: datetime, here: datetime, end: datetime, counts: Counts) -> None:
             if plan.name not in bars:
                 bars[plan.name] = (progress.add_task(plan.name, total=1.0, rate=""), time.monotonic())
             bar, began = bars[plan.name]
@@ -112,7 +112,7 @@ def backfill(name: str, prefix: str | None, since: datetime | None, until: datet
             progress.update(progress.task_ids[bar], completed=(here - begin) / (end - begin), rate=f"{rate:,.0f}/s")
 
         began = time.monotonic()
-        done = compute_anew(db, datatype, settings, prefix=prefix, since=since, until=until, tell=tell)
+        done = compute_anew(db, datatype, settings, prefix=prefix, since=since, until=until, report=report)
         seconds = time.monotonic() - began
     for tier, counts in done.items():
         click.echo(f"{tier}: {_said(counts)}")

@@ -19,7 +19,7 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq_scheduler import Scheduler
 
-from greenpower.rollups.plan import Plan
+from greenpower.rollups.plan import TierPlan
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Entry:
         return PREFIX + self.name
 
 
-def rollup_entry(plan: Plan) -> Entry:
+def rollup_entry(plan: TierPlan) -> Entry:
     """The job of a tier."""
     return Entry(
         name=f"rollup-{plan.datatype.name}-{plan.tier.prefix}",

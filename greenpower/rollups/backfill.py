@@ -13,12 +13,13 @@ from greenpower.measure.spec import Spec
 from greenpower.measure.window import ceil, floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.watermarks import EPOCH, move_watermark
-from greenpower.rollups.plan import Plan, make_plans
+from greenpower.rollups.compute import compute, end_of_step, first_reading
+from greenpower.rollups.plan import TierPlan, make_plans
 from greenpower.rollups.run import now
-from greenpower.rollups.tier_run import Clock, Counts, TierRun
+from greenpower.rollups.tier_run import Clock, Counts, prepare
 
-# What is told while it goes on: the tier, the begin of the span, how far it is, the end, what was done so far.
-Tell = Callable[[Plan, datetime, datetime, datetime, Counts], None]
+# Called after each step: the tier, begin of the span, how far it is, its end, what was done so far.
+Report = Callable[[TierPlan, datetime, datetime, datetime, Counts], None]
 
 
 def backfill(
@@ -30,32 +31,31 @@ def backfill(
     since: datetime | None = None,
     until: datetime | None = None,
     clock: Clock = now,
-    tell: Tell = lambda plan, begin, here, end, counts: None,
+    report: Report = lambda plan, begin, here, end, counts: None,
 ) -> dict[str, Counts]:
     """Compute `[since, until)` of a type's tiers anew, from the tier `prefix` (default: the finest) upwards.
 
     Whole, that is without prefix, since and until, it also takes fields in whose kind was changed. Safe to stop and to
     repeat; the jobs may go on beside it. Raises PyMongoError.
     """
-    plans: Sequence[Plan] = make_plans(datatype, settings)
+    plans: Sequence[TierPlan] = make_plans(datatype, settings)
     if prefix is not None:
         names = [plan.tier.prefix for plan in plans]
         plans = plans[names.index(prefix) :]
     done = {}
     whole = prefix is None and since is None and until is None
     for plan in plans:
-        run = TierRun(db, plan, settings, clock, accept_kinds=whole)
-        first = run.first_reading()
-        begin = max(floor(since or first or run.now, plan.unit), run.kept_from)
+        run = prepare(db, plan, settings, clock, accept_kinds=whole)
+        begin = max(floor(since or first_reading(run) or run.now, plan.unit), run.kept_from)
         end = ceil(until, plan.unit) if until is not None else run.top
         here = begin
         while here < end:
-            stop = run.step(here, end)
-            run.compute(here, stop)
-            here = stop
-            tell(plan, begin, here, end, run.counts)
+            step_end = end_of_step(run, here, end)
+            compute(run, here, step_end)
+            here = step_end
+            report(plan, begin, here, end, run.counts)
         if whole and run.target > EPOCH:
-            move_watermark(run.state, datatype.name, plan.tier.prefix, run.target)
+            move_watermark(run.watermarks, datatype.name, plan.tier.prefix, run.target)
         done[plan.name] = run.counts
         if whole and plan is plans[-1]:
             run.field_kinds.declare(Spec.of(datatype).kinds, changed_too=True)

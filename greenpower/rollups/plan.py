@@ -30,7 +30,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class TierPlan:
     """A tier of a data type. sources: what it can be computed from, the one to prefer first. next: the tier above."""
 
     datatype: DataType
@@ -73,7 +73,7 @@ class Plan:
         return max((minutes for minutes in CADENCES if minutes * MINUTE * times <= self.window), default=1)
 
 
-def make_plans(datatype: DataType, settings: Settings) -> tuple[Plan, ...]:
+def make_plans(datatype: DataType, settings: Settings) -> tuple[TierPlan, ...]:
     """The plans of a type's tiers, finest first. Each prefers the coarsest of the finer buckets, then readings."""
     raw = Source(prefix="", collection=datatype.collection, window=None, ttl=raw_retention(settings))
     copies: list[Source] = [raw]
@@ -82,7 +82,7 @@ def make_plans(datatype: DataType, settings: Settings) -> tuple[Plan, ...]:
     for tier, above in zip_longest(datatype.tiers, datatype.tiers[1:]):
         ttl = tier_retention(tier, settings)
         plans.append(
-            Plan(
+            TierPlan(
                 datatype=datatype,
                 tier=tier,
                 ttl=ttl,
@@ -95,11 +95,11 @@ def make_plans(datatype: DataType, settings: Settings) -> tuple[Plan, ...]:
     return tuple(plans)
 
 
-def all_plans(datatypes: Iterable[DataType], settings: Settings) -> tuple[Plan, ...]:
+def all_plans(datatypes: Iterable[DataType], settings: Settings) -> tuple[TierPlan, ...]:
     """The plans of all types."""
     return tuple(plan for datatype in datatypes for plan in make_plans(datatype, settings))
 
 
-def find_plan(datatype: DataType, prefix: str, settings: Settings) -> Plan | None:
+def find_plan(datatype: DataType, prefix: str, settings: Settings) -> TierPlan | None:
     """The plan of one tier, if there is such a tier."""
     return next((plan for plan in make_plans(datatype, settings) if plan.tier.prefix == prefix), None)

@@ -1,10 +1,10 @@
-"""Mending a tier: computing again what is marked, and marking the next tier before a mark is removed."""
+"""Recomputing what was invalidated, and invalidating the next tier before an invalidation is removed."""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from pymongo.errors import AutoReconnect
@@ -13,53 +13,84 @@ from greenpower.measure.counter.dip_filter import AHEAD
 from greenpower.measure.window import HOUR, floor, spans, starts
 from greenpower.mongo.rollups.invalidations import Invalidation, read_invalidations, remove_invalidations
 from greenpower.mongo.rollups.source import READING, by_device, neighbours
-from greenpower.rollups.tier_run import TierRun
+from greenpower.rollups.compute import compute, invalidate_next
+from greenpower.rollups.tier_run import MayContinue, TierRun, always
 
 log = logging.getLogger(__name__)
 
-BATCH = 10_000
-Keep = Callable[[], bool]
-Spans = tuple[tuple[datetime, datetime], ...]
+INVALIDATIONS_PER_BATCH = 10_000
+
+Stretches = tuple[tuple[datetime, datetime], ...]
+ByDevice = dict[str, list[Invalidation]]
 
 
-def recompute(run: TierRun, keep: Keep = lambda: True) -> None:
-    """Do what marks ask for, those that have waited longest first. keep: asked between steps whether to go on.
+def recompute(run: TierRun, may_continue: MayContinue = always) -> None:
+    """Compute what is invalidated, what has waited longest first. may_continue: asked between steps.
 
-    A device whose computation fails keeps its marks and does not stop the others. Raises AutoReconnect where the
-    database is away.
+    A device whose computation fails keeps its invalidations and does not stop the others. Raises AutoReconnect where
+    the database is away.
     """
+    name, prefix = run.plan.datatype.name, run.plan.tier.prefix
     skip = 0
     while True:
-        invalidations = read_invalidations(run.invalidations, run.plan.datatype.name, run.plan.tier.prefix, BATCH, skip)
-        by_device: defaultdict[str, list[Invalidation]] = defaultdict(list)
-        for mark in invalidations:
-            by_device[mark.place.device_id].append(mark)
-        alike: defaultdict[Spans, list[str]] = defaultdict(list)
-        for device, several in by_device.items():
-            alike[tuple(_spans(run, device, (mark.place.hour for mark in several)))].append(device)
-        for stretches, devices in alike.items():
-            failed = _compute(run, stretches, devices)
-            done = [mark for device in devices if device not in failed for mark in by_device[device]]
-            places = {(mark.place.device_id, mark.place.hour) for mark in done}
-            for begin, end in stretches:
-                places |= {(device, start) for start in starts(begin, end, run.plan.unit) for device in devices}
-            run.pass_on(place for place in places if place[0] not in failed)
-            remove_invalidations(run.invalidations, done)
-            run.counts.invalidations += len(done)
-            left = sum(len(by_device[device]) for device in failed)
-            run.counts.failed += left
-            skip += left
-            if not keep():
-                return
-        if len(invalidations) < BATCH:
+        batch = read_invalidations(run.invalidations, name, prefix, INVALIDATIONS_PER_BATCH, skip)
+        failed, stopped = _recompute(run, batch, may_continue)
+        run.counts.failed += failed
+        if stopped or len(batch) < INVALIDATIONS_PER_BATCH:
             return
+        skip += failed
 
 
-def _compute(run: TierRun, stretches: Spans, devices: list[str]) -> set[str]:
+def _recompute(run: TierRun, batch: Iterable[Invalidation], may_continue: MayContinue) -> tuple[int, bool]:
+    """Do a batch of invalidations. Returns how many failed, and whether the run is to stop."""
+    by_device: ByDevice = defaultdict(list)
+    for invalidation in batch:
+        by_device[invalidation.place.device_id].append(invalidation)
+    alike, failed = _alike(run, by_device)
+    stopped = False
+    for stretches, devices in alike.items():
+        failed_now = _compute(run, stretches, devices)
+        _settle(run, {device: by_device[device] for device in devices if device not in failed_now}, stretches)
+        failed |= failed_now
+        if not may_continue():
+            stopped = True
+            break
+    return sum(len(by_device[device]) for device in failed), stopped
+
+
+def _alike(run: TierRun, by_device: ByDevice) -> tuple[dict[Stretches, list[str]], set[str]]:
+    """Devices by the stretches that are to be computed: those alike are computed together. And those that failed."""
+    alike: defaultdict[Stretches, list[str]] = defaultdict(list)
+    failed = set()
+    for device, invalidations in by_device.items():
+        try:
+            stretches = tuple(_stretches(run, device, (one.place.hour for one in invalidations)))
+        except AutoReconnect:
+            raise
+        except Exception:
+            log.exception("%s: what to compute again of %s could not be found", run.plan.name, device)
+            failed.add(device)
+        else:
+            alike[stretches].append(device)
+    return alike, failed
+
+
+def _settle(run: TierRun, done: ByDevice, stretches: Stretches) -> None:
+    """Invalidate the next tier where devices were computed again, then remove what asked for it."""
+    invalidations = [one for several in done.values() for one in several]
+    places = {(one.place.device_id, one.place.hour) for one in invalidations}
+    for begin, end in stretches:
+        places |= {(device, start) for start in starts(begin, end, run.plan.unit) for device in done}
+    invalidate_next(run, places)
+    remove_invalidations(run.invalidations, invalidations)
+    run.counts.invalidations += len(invalidations)
+
+
+def _compute(run: TierRun, stretches: Stretches, devices: Sequence[str]) -> set[str]:
     """Compute stretches of devices; where it fails, of each alone. Returns those that it fails for."""
     try:
         for begin, end in stretches:
-            run.compute(begin, end, devices)
+            compute(run, begin, end, devices)
     except AutoReconnect:
         raise
     except Exception:
@@ -70,12 +101,12 @@ def _compute(run: TierRun, stretches: Spans, devices: list[str]) -> set[str]:
     return set()
 
 
-def _spans(run: TierRun, device: str, hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+def _stretches(run: TierRun, device: str, hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
     """The windows of some hours of a device, and those whose counters these may change, as stretches."""
     unit = run.plan.unit
     windows = {start for hour in hours for start in starts(hour, hour + timedelta(seconds=HOUR), unit)}
     windows = {start for start in windows if start >= run.kept_from}
-    if not run.plan.from_buckets and run.plan.window is not None and run.work.spec.counters:
+    if not run.plan.from_buckets and run.plan.window is not None and run.spec.counters:
         for begin, end in spans(windows, unit):
             windows |= {floor(time, unit) for time in _around(run, device, begin, end)}
         windows = {start for start in windows if start >= run.kept_from}
@@ -84,10 +115,10 @@ def _spans(run: TierRun, device: str, hours: Iterable[datetime]) -> list[tuple[d
 
 def _around(run: TierRun, device: str, begin: datetime, end: datetime) -> set[datetime]:
     """The times of the samples on both sides of a stretch that what is in it may have decided."""
-    pieces = run.pieces(begin, end)
-    if not pieces:
+    stretches = run.by_source(begin, end)
+    if not stretches:
         return set()
-    readings = run.db[pieces[0][0].collection]
+    readings = run.db[stretches[0][0].collection]
     present = {
         name
         for reading in by_device(readings, begin, end, [device], READING).get(device, ())
@@ -97,7 +128,7 @@ def _around(run: TierRun, device: str, begin: datetime, end: datetime) -> set[da
     for edge, before in ((begin, True), (end, False)):
         near = neighbours(readings, device, edge, AHEAD, before=before)
         times.update(reading["timestamp"] for reading in near)
-        names = (present or {name for reading in near for name in reading["payload"]}) & run.work.spec.counters
+        names = (present or {name for reading in near for name in reading["payload"]}) & run.spec.counters
         for name in names:
             if len(near) == AHEAD and not all(name in reading["payload"] for reading in near):
                 far = neighbours(readings, device, edge, AHEAD, before=before, field=name)

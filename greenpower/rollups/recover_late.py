@@ -1,4 +1,8 @@
-"""Looking for results that came too late: what jobs wrote that were frozen, killed or beside another one."""
+"""Recovering from results that came too late: those of runs that were frozen, killed or beside another run.
+
+`compute` keeps each attempt at a stretch on record until its results are written; what is still on record at the next
+run is looked at here (`greenpower.mongo.rollups.attempts` says why).
+"""
 
 from __future__ import annotations
 
@@ -13,23 +17,23 @@ from greenpower.rollups.tier_run import TierRun
 
 
 def recover_late(run: TierRun) -> None:
-    """Mark what attempts wrote that are on record, so that it is computed again. Raises PyMongoError.
+    """Invalidate what attempts on record have written, so that it is computed again. Raises PyMongoError.
 
-    One that is done is dealt with then. One that is not may yet write: a frozen job's, or a killed one's, for a day.
+    An attempt that is done is forgotten then. One that is not may still write, a frozen one's for a day: it stays.
     """
     name, prefix = run.plan.datatype.name, run.plan.tier.prefix
     for attempt in read_attempts(run.attempts, name, prefix):
-        places = {Place.of(name, prefix, device, time) for device, time in _late(run, attempt)}
+        places = {Place.of(name, prefix, device, time) for device, time in _written(run, attempt)}
         invalidate_now(run.invalidations, places)
         if attempt.done:
             forget_attempt(run.attempts, attempt)
 
 
-def _late(run: TierRun, attempt: Attempt) -> set[tuple[str, datetime]]:
+def _written(run: TierRun, attempt: Attempt) -> set[tuple[str, datetime]]:
     """(device, time) of its results that are there, as far as anything can be computed again."""
-    pieces = run.pieces(max(attempt.begin, run.kept_from), attempt.end)
-    if not pieces:
+    stretches = run.by_source(max(attempt.begin, run.kept_from), attempt.end)
+    if not stretches:
         return set()
-    begin, end = pieces[0][1], pieces[-1][2]
+    begin, end = stretches[0][1], stretches[-1][2]
     found = written_at(run.output, begin, end, attempt.devices, attempt.as_of)
     return found | incidents_at(run.db[INCIDENTS], run.plan.datatype.name, begin, end, attempt.as_of)

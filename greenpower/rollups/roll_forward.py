@@ -1,56 +1,51 @@
-"""Moving a tier on: from its watermark in bounded steps, oldest first, and the open windows as far as they go."""
+"""Rolling a tier forward: from its watermark in bounded steps, oldest first, and the open windows as far as they go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from greenpower.measure.window import floor
 from greenpower.mongo.rollups.watermarks import EPOCH, move_watermark
-from greenpower.rollups.tier_run import TierRun
+from greenpower.rollups.compute import compute, end_of_step, first_reading, invalidate_next
+from greenpower.rollups.tier_run import MayContinue, TierRun, always
 
-Keep = Callable[[], bool]
 
-
-def roll_forward(run: TierRun, keep: Keep = lambda: True) -> None:
-    """Compute on from the watermark up to now. keep: asked between steps whether to go on.
+def roll_forward(run: TierRun, may_continue: MayContinue = always) -> None:
+    """Compute from the watermark up to now. may_continue: asked between steps.
 
     The watermark moves over what is stored, never further than the run's target. Raises PyMongoError.
     """
-    start = _start(run)
-    while start is not None and start < run.top:
-        start = _over_nothing(run, start)
-        stop = run.step(start, run.top)
-        done = stop <= run.target
-        made = run.compute(start, stop, fresh=done)
-        _decide(run, {(device, floor(time, run.plan.unit)) for device, time in made.revisit})
+    begin = _begin(run)
+    while begin is not None and begin < run.top:
+        begin = _skip_empty(run, begin)
+        end = end_of_step(run, begin, run.top)
+        done = end <= run.target
+        made = compute(run, begin, end, fresh=done)
+        _compute_decided(run, {(device, floor(time, run.plan.unit)) for device, time in made.revisit})
         if run.target > EPOCH:
-            move_watermark(run.state, run.plan.datatype.name, run.plan.tier.prefix, min(stop, run.target))
-        start = stop
-        if not keep():
+            move_watermark(run.watermarks, run.plan.datatype.name, run.plan.tier.prefix, min(end, run.target))
+        begin = end
+        if not may_continue():
             return
 
 
-def _start(run: TierRun) -> datetime | None:
+def _begin(run: TierRun) -> datetime | None:
     """Where to go on: at the watermark, or at the first reading; None where there is nothing yet."""
-    start = run.progress(run.plan.tier.prefix).watermark
-    if start is None:
-        first = run.first_reading()
-        if first is None:
-            return None
-        start = floor(first, run.plan.unit)
-    return max(start, run.kept_from)
+    if run.watermark is not None:
+        return max(run.watermark, run.kept_from)
+    first = first_reading(run)
+    return None if first is None else max(floor(first, run.plan.unit), run.kept_from)
 
 
-def _over_nothing(run: TierRun, start: datetime) -> datetime:
+def _skip_empty(run: TierRun, begin: datetime) -> datetime:
     """Over a stretch without readings to the next one, or to where nothing is done yet."""
-    following = run.first_reading(start)
+    following = first_reading(run, begin)
     following = run.target if following is None else min(following, run.target)
-    return max(start, floor(following, run.plan.unit))
+    return max(begin, floor(following, run.plan.unit))
 
 
-def _decide(run: TierRun, windows: set[tuple[str, datetime]]) -> None:
-    """Compute windows before this stretch again, the last samples of which only this stretch decided."""
+def _compute_decided(run: TierRun, windows: set[tuple[str, datetime]]) -> None:
+    """Compute windows before this stretch again whose last samples only this stretch decided."""
     for device, start in sorted(windows):
-        run.compute(start, start + run.unit, [device])
-    run.pass_on(windows)
+        compute(run, start, start + run.unit, [device])
+    invalidate_next(run, windows)

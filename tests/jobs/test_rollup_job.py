@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,13 +17,16 @@ from rq import Queue
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.jobs.rollup import TRIES, roll
+from greenpower.jobs.rollup import roll
 from greenpower.jobs.schedule import QUEUE, JobScheduler, rollup_entry
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
 from greenpower.rollups.plan import all_plans
-from greenpower.rollups.run import run_tier
+from greenpower.rollups.run import MAX_RUN_ATTEMPTS, run_tier
 from tests.process import environment
+from tests.rollups.truth import check_type
+from tests.wait import busy
+from tools.chaos.link import Link
 
 TIER = ("rt", "today_")
 
@@ -30,11 +36,61 @@ def connection(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """This test's Redis; the job finds all else by the environment, as in a worker's child."""
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("greenpower.jobs.rollup.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("greenpower.rollups.run.FIRST_RETRY_SECONDS", 0.01)
     with MongoClient[Document](settings.mongo_db_uri.get_secret_value()) as mongo:
         ensure_indexes(mongo[settings.mongo_db_name], get_registry(), settings)
     with redis.Redis.from_url(settings.redis_address) as client:
         yield client
+
+
+@pytest.fixture
+def link(connection: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Link]:
+    """The way from the job to this test's Redis; `connection` does not use it."""
+    monkeypatch.setattr("greenpower.jobs.rollup.REDIS_SECONDS", 0.3)
+    monkeypatch.setattr("greenpower.rollups.lock.REDIS_RETRY_SECONDS", 0.0)
+    address = connection.connection_pool.connection_kwargs
+    with Link(address["port"]) as link:
+        monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{link.port}/{address.get('db', 0)}")
+        yield link
+
+
+def store_readings(settings: Settings, count: int = 1) -> None:
+    """Readings of one meter in the last half an hour."""
+    begin = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
+    with MongoClient[Document](settings.mongo_db_uri.get_secret_value()) as mongo:
+        mongo[settings.mongo_db_name].grid_rt_data.insert_many(
+            {"device_id": "m1", "timestamp": at, "updated_at": at, "payload": {"ua": 229.0 + number}}
+            for number in range(count)
+            for at in [begin + timedelta(seconds=10 * number)]
+        )
+
+
+def check_buckets(settings: Settings) -> int:
+    """Compare every bucket of every tier of rt with the plain recomputation. Returns how many there are."""
+    with MongoClient[Document](settings.mongo_db_uri.get_secret_value(), tz_aware=True) as mongo:
+        return check_type(mongo[settings.mongo_db_name], get_registry()["rt"], settings, datetime.now(UTC))
+
+
+def noted_error(settings: Settings) -> str:
+    """The error of the tier's last run as it is kept."""
+    with MongoClient[Document](settings.mongo_db_uri.get_secret_value()) as mongo:
+        kept = mongo[settings.mongo_db_name][WATERMARKS].find_one({"type": "rt", "prefix": "today_"})
+    assert kept is not None
+    return str(kept["error"])
+
+
+def breaking(break_link: Callable[[], None], *, after: bool) -> Callable[..., Any]:
+    """A run before which, or after which, something happens to the link."""
+
+    def run(*given: Any, **named: Any) -> Any:
+        if after:
+            counts = run_tier(*given, **named)
+            break_link()
+            return counts
+        break_link()
+        return run_tier(*given, **named)
+
+    return run
 
 
 def failing(times: int, error: Exception) -> Callable[..., Any]:
@@ -50,13 +106,13 @@ def failing(times: int, error: Exception) -> Callable[..., Any]:
 
 
 def test_a_tier_that_is_not_declared_is_left(connection: redis.Redis) -> None:
-    assert roll("rt", "gone_") == roll("nothing", "today_") == "not declared any more"
+    assert roll("rt", "gone_") == roll("nothing", "today_") == {"outcome": "not_declared"}
 
 
 def test_of_two_runs_the_second_leaves_it_to_the_first(connection: redis.Redis) -> None:
     with connection.lock("greenpower:lock:rt/today_", timeout=15):
-        assert roll(*TIER) == "another run is at it"
-    assert roll(*TIER).startswith("0 written")
+        assert roll(*TIER) == {"outcome": "locked"}
+    assert roll(*TIER)["written"] == 0
     assert not connection.exists("greenpower:lock:rt/today_")
 
 
@@ -71,28 +127,99 @@ def test_a_run_whose_time_is_over_queues_the_next(
     JobScheduler(lambda: entries, connection=connection, interval=5, name="test").bring_up_to_date([])
     queue = Queue(QUEUE, connection=connection)
     assert not queue.jobs
-    monkeypatch.setattr("greenpower.jobs.rollup.SECONDS", -1.0)
+    monkeypatch.setattr("greenpower.rollups.run.ROLLUP_RUN_SECONDS", -1.0)
     roll(*TIER)
     # Itself, and the tier above, for which there are windows that are done.
     assert [tuple(job.args) for job in queue.jobs] == [TIER, ("rt", "last_7_days_")]
 
 
-@pytest.mark.parametrize("times", [1, TRIES - 1])
+@pytest.mark.parametrize("times", [1, MAX_RUN_ATTEMPTS - 1])
 def test_a_database_that_is_away_is_tried_again(
     connection: redis.Redis, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    monkeypatch.setattr("greenpower.jobs.rollup.run_tier", failing(times, AutoReconnect("away")))
-    assert roll(*TIER).startswith("0 written")
+    monkeypatch.setattr("greenpower.rollups.run.run_tier", failing(times, AutoReconnect("away")))
+    assert roll(*TIER)["written"] == 0
 
 
-@pytest.mark.parametrize(("times", "error"), [(TRIES, AutoReconnect("away")), (1, ValueError("a fault of ours"))])
+@pytest.mark.parametrize(("times", "error"), [(MAX_RUN_ATTEMPTS, AutoReconnect("away")), (1, ValueError("ours"))])
 def test_a_failure_is_noted_and_raised(
     connection: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, times: int, error: Exception
 ) -> None:
-    monkeypatch.setattr("greenpower.jobs.rollup.run_tier", failing(times, error))
+    monkeypatch.setattr("greenpower.rollups.run.run_tier", failing(times, error))
     with pytest.raises(type(error), match=str(error)):
         roll(*TIER)
     with MongoClient[Document](settings.mongo_db_uri.get_secret_value()) as mongo:
         kept = mongo[settings.mongo_db_name][WATERMARKS].find_one({"type": "rt", "prefix": "today_"})
     assert kept is not None and kept["error"] == f"{type(error).__name__}: {error}"
     assert not connection.exists("greenpower:lock:rt/today_")
+
+
+Fault = Callable[[Link], None]
+FAULTS = pytest.mark.parametrize("fault", [Link.cut, Link.silence], ids=["refusing", "hanging"])
+
+
+@FAULTS
+def test_a_run_needs_no_redis(link: Link, settings: Settings, fault: Fault) -> None:
+    """The lock only saves work; waiting for a Redis that hangs is bounded."""
+    store_readings(settings)
+    fault(link)
+    began = time.monotonic()
+    assert all(roll("rt", plan.tier.prefix) for plan in all_plans([get_registry()["rt"]], settings))
+    assert time.monotonic() - began < 30 * busy()
+    assert check_buckets(settings) == 5
+    assert noted_error(settings) == ""
+
+
+@FAULTS
+@pytest.mark.parametrize("after", [False, True], ids=["in the run", "at its end"])
+def test_a_run_goes_on_when_redis_goes_away(
+    link: Link, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Fault, after: bool
+) -> None:
+    """In the run: the lock cannot be kept. At its end: the next tier cannot be queued, the lock not be released."""
+    store_readings(settings)
+    monkeypatch.setattr("greenpower.rollups.run.run_tier", breaking(lambda: fault(link), after=after))
+    assert roll(*TIER)["written"] == 1
+    assert noted_error(settings) == ""
+
+
+@FAULTS
+def test_a_run_takes_its_lock_when_redis_is_back(
+    link: Link, connection: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    name = "greenpower:lock:rt/today_"
+    held = []
+
+    def run(*given: Any, may_continue: Callable[[], bool], **named: Any) -> Any:
+        held.append(connection.exists(name))
+        assert may_continue()
+        link.heal()
+        assert may_continue()
+        held.append(connection.exists(name))
+        return run_tier(*given, may_continue=may_continue, **named)
+
+    fault(link)
+    monkeypatch.setattr("greenpower.rollups.run.run_tier", run)
+    store_readings(settings)
+    assert roll(*TIER)["written"] == 1
+    assert held == [0, 1]
+    assert not connection.exists(name)
+
+
+def test_two_runs_at_once_without_a_lock_give_the_right_buckets(
+    link: Link, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_readings(settings, count=150)
+    link.cut()
+    both = threading.Barrier(2, timeout=60)
+
+    def run(*given: Any, **named: Any) -> Any:
+        both.wait()
+        return run_tier(*given, **named)
+
+    monkeypatch.setattr("greenpower.rollups.run.run_tier", run)
+    for _ in range(2):
+        for plan in all_plans([get_registry()["rt"]], settings):
+            with ThreadPoolExecutor(2) as pool:
+                done = list(pool.map(lambda _, prefix=plan.tier.prefix: roll("rt", prefix), range(2)))
+            assert len(done) == 2
+    assert check_buckets(settings) > 25

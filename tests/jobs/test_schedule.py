@@ -14,7 +14,6 @@ from rq.job import Job
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.jobs.rollup import TimeBudget
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, push, rollup_entry
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import ensure_indexes
@@ -30,18 +29,6 @@ def connection(redis_url: str) -> Iterator[redis.Redis]:
     """This test's Redis."""
     with redis.Redis.from_url(redis_url) as client:
         yield client
-
-
-def test_a_run_goes_on_when_its_lock_expired_unless_another_has_it(connection: redis.Redis) -> None:
-    lock = connection.lock("greenpower:lock:test", timeout=15)
-    assert lock.acquire(blocking=False)
-    may_go_on = TimeBudget(lock)
-    assert may_go_on()
-    connection.delete("greenpower:lock:test")
-    assert may_go_on()
-    assert connection.ttl("greenpower:lock:test") > 0
-    connection.set("greenpower:lock:test", "another's")
-    assert not may_go_on()
 
 
 def entries(settings: Settings) -> list[Entry]:

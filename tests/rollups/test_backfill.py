@@ -34,7 +34,7 @@ def test_a_backfill_mends_what_was_tampered_with(world: World, datatype: object)
     world.db[kind.collections[3]].insert_one({"device_id": "ghost", "timestamp": T0, "coverage": {"count": 1}})
     told = []
     backfill(
-        world.db, kind, world.settings, clock=world.clock, tell=lambda plan, *more: told.append((plan.name, more[1]))
+        world.db, kind, world.settings, clock=world.clock, report=lambda plan, *more: told.append((plan.name, more[1]))
     )
     world.check(kind)
     assert told

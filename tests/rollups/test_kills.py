@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def test_a_worker_frozen_past_its_lock_and_thawed_leaves_nothing_wrong(tmp_path:
             time.sleep(chaos.rng.uniform(0, 0.15))
             with_job = [psutil.Process(frozen.process.pid), *([job] if job.is_running() else [])]
             for process in with_job:
-                process.send_signal(signal.SIGSTOP)
+                with suppress(psutil.NoSuchProcess):  # the job was done meanwhile
+                    process.send_signal(signal.SIGSTOP)
             with redis.Redis.from_url(chaos.valkey.url) as connection:
                 for lock in connection.scan_iter("greenpower:lock:*"):
                     connection.delete(lock)
@@ -52,7 +54,8 @@ def test_a_worker_frozen_past_its_lock_and_thawed_leaves_nothing_wrong(tmp_path:
             chaos.settle()
             chaos.check()
             for process in with_job:
-                process.send_signal(signal.SIGCONT)
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGCONT)
             wait_until(lambda job=job: not job.is_running() or job.status() == psutil.STATUS_ZOMBIE, 20)  # type: ignore[misc]
             chaos.settle()
             chaos.check()

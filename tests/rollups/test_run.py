@@ -10,8 +10,9 @@ import pytest
 
 from greenpower.datatype import DataType
 from greenpower.mongo.rollups.invalidations import Place, invalidate_now
-from greenpower.rollups import tier_run as tier
-from greenpower.rollups.documents import Work
+from greenpower.rollups import compute
+from greenpower.rollups.documents import Task, make_documents
+from greenpower.rollups.tier_run import TierRun
 from tests.rollups.conftest import T0
 from tests.rollups.world import ENERGY, POWER, World
 
@@ -178,22 +179,21 @@ def test_after_26_hours_down_no_window_is_missing_and_none_doubled(world: World,
 
 def test_a_step_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much there is to catch up with, only so much is in memory at once, a window of many devices included."""
-    monkeypatch.setattr(tier, "MOST_READINGS", 50)
-    monkeypatch.setattr(tier, "MOST_BUCKETS", 20)
+    monkeypatch.setattr(compute, "MAX_READINGS_PER_STEP", 50)
+    monkeypatch.setattr(compute, "MAX_BUCKETS_PER_STEP", 20)
     for number in range(8):
         world.store(ENERGY, f"d{number}", readings(number, T0, 80, MINUTE))
     world.now = T0 + timedelta(hours=14)
     most = 0
-    make = Work.make
 
-    def watched(self: Work, task: Any) -> Any:
+    def watched(run: TierRun, task: Task) -> Any:
         nonlocal most
-        made = make(self, task)
-        if self.plan.window is not None and task.source.window is None:
+        made = make_documents(run, task)
+        if run.plan.window is not None and task.source.window is None:
             most = max(most, sum(d["coverage"]["count"] for d in made.documents))
         return made
 
-    monkeypatch.setattr(Work, "make", watched)
+    monkeypatch.setattr(compute, "make_documents", watched)
     world.run(ENERGY)
     world.check(ENERGY)
     assert most <= 240  # a window of 30 readings of each of 8 devices, in groups
@@ -242,13 +242,12 @@ def test_a_frozen_job_brings_nothing_back_that_is_gone(
     if computed:
         world.run(datatype)
         world.store(datatype, "d0", readings(6, T0 + timedelta(seconds=5), 30, MINUTE))
-    make = Work.make
     frozen = []
 
-    def freeze(self: Work, task: Any) -> Any:
-        made = make(self, task)
-        if self.plan.name not in frozen:
-            frozen.append(self.plan.name)
+    def freeze(run: TierRun, task: Task) -> Any:
+        made = make_documents(run, task)
+        if run.plan.name not in frozen:
+            frozen.append(run.plan.name)
             times = [document["timestamp"] for document in raw.find({"timestamp": {"$lt": T0 + MINUTE * 20}})]
             raw.delete_many({"timestamp": {"$in": times}})
             world.mark(datatype, "d0", times)
@@ -256,7 +255,7 @@ def test_a_frozen_job_brings_nothing_back_that_is_gone(
         return made
 
     raw = world.db[datatype.collection]
-    monkeypatch.setattr(Work, "make", freeze)
+    monkeypatch.setattr(compute, "make_documents", freeze)
     world.run(datatype)
     assert len(frozen) > 0
     world.run(datatype)
@@ -268,7 +267,7 @@ def test_what_a_killed_job_left_is_computed_once(world: World, monkeypatch: pyte
     """It wrote buckets and incidents and died: the next run computes them again, those after it have nothing to do."""
     world.store(ENERGY, "d0", readings(5, T0, 300, MINUTE))
     world.now = T0 + timedelta(hours=6)
-    monkeypatch.setattr(tier, "finish_attempt", lambda collection, attempt, *, failed=False: None)
+    monkeypatch.setattr(compute, "finish_attempt", lambda collection, attempt, *, failed=False: None)
     world.run(ENERGY)
     monkeypatch.undo()
     assert world.db.rollup_attempts.count_documents({"done": False}) > 0
@@ -276,3 +275,22 @@ def test_what_a_killed_job_left_is_computed_once(world: World, monkeypatch: pyte
     assert sum(counts.invalidations for counts in world.run(ENERGY).values()) > 0
     assert sum(counts.invalidations for counts in world.run(ENERGY).values()) == 0
     world.check(ENERGY)
+
+
+def test_a_device_whose_readings_cannot_be_read_keeps_its_own_invalidations_only(world: World) -> None:
+    """A reading that another program wrote has no payload: the other devices are recomputed all the same."""
+    for device in ("d0", "d1"):
+        world.store(POWER, device, readings(3, T0, 60, MINUTE))
+    world.now = T0 + timedelta(hours=14)
+    world.run(POWER)
+    world.store(POWER, "d0", readings(4, T0 + timedelta(seconds=5), 30, MINUTE))
+    world.store(POWER, "d1", [(T0 + timedelta(hours=2), {"g": 1.0})])
+    world.db.power_data.insert_one({"device_id": "d1", "timestamp": T0 + timedelta(minutes=20, seconds=7)})
+    world.mark(POWER, "d1", [T0 + timedelta(minutes=20)])
+    counts = world.run(POWER)["power/today_"]
+    assert counts.failed == 2 and counts.invalidations > 0
+    left = world.db.rollup_marks.distinct("device_id", {"prefix": "today_"})
+    assert left == ["d1"]
+    world.db.power_data.delete_one({"payload": {"$exists": False}})
+    world.run(POWER)
+    world.check(POWER)

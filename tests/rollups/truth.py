@@ -12,7 +12,7 @@ from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
 from greenpower.measure.window import ceil
 from greenpower.mongo.client import Document
-from greenpower.rollups.plan import Plan, make_plans
+from greenpower.rollups.plan import TierPlan, make_plans
 from tests.measure import plain
 
 COMPUTE: dict[Kind, Any] = {Kind.GAUGE: plain.gauge, Kind.ANGLE: plain.angle, Kind.STATE: plain.last}
@@ -38,7 +38,7 @@ def check_type(
 
 
 def _check_tier(
-    db: Database[Document], plan: Plan, series: dict[str, list[plain.Reading]], now: datetime, query: Document
+    db: Database[Document], plan: TierPlan, series: dict[str, list[plain.Reading]], now: datetime, query: Document
 ) -> int:
     kept = ceil(now - timedelta(seconds=plan.ttl), plan.unit)
     found: dict[str, dict[datetime, Document]] = {}
@@ -58,7 +58,7 @@ def _check_tier(
 
 
 def _check_device(
-    plan: Plan,
+    plan: TierPlan,
     device: str,
     buckets: dict[datetime, Document],
     readings: list[plain.Reading],

@@ -23,8 +23,7 @@ from pymongo.errors import PyMongoError
 from greenpower.catalog.registry import get_registry
 from greenpower.jobs.schedule import push, rollup_entry
 from greenpower.mongo.schema.layout import INVALIDATIONS
-from greenpower.rollups.plan import Plan as RollupPlan
-from greenpower.rollups.plan import all_plans
+from greenpower.rollups.plan import TierPlan, all_plans
 from tests.realtime.conftest import Browser
 from tests.rollups.truth import check_type
 from tests.wait import wait_until
@@ -228,7 +227,7 @@ class Suite:
         failed = list(self.db.rollup_watermarks.find({"error": {"$nin": ["", None]}}))
         assert not failed, f"tiers that failed: {failed[:3]}"
 
-    def _marked(self, plan: RollupPlan) -> bool:
+    def _marked(self, plan: TierPlan) -> bool:
         return self.db[INVALIDATIONS].find_one({"type": plan.datatype.name, "prefix": plan.tier.prefix}) is not None
 
     def _leaks(self, watch: Listening) -> None:

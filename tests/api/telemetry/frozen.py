@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,8 +19,10 @@ from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.readings.late import patience
 from greenpower.mongo.readings.store import Part, group_parts, store_readings
 from greenpower.mongo.rollups.replace import replace_span
+from greenpower.rollups.compute import compute
 from greenpower.rollups.plan import find_plan
-from greenpower.rollups.tier_run import TierRun
+from greenpower.rollups.run import now
+from greenpower.rollups.tier_run import prepare
 from tests.api.energy.meter import METER
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -86,9 +89,9 @@ def write_buckets(settings: Settings) -> None:
     plan = find_plan(METER, "today_", settings)
     assert plan is not None
     with sync_client(settings) as client:
-        run = TierRun(client[settings.mongo_db_name], plan, settings, lambda: datetime.now(UTC))
-        run.output = Freezing(run.output)  # type: ignore[assignment]
-        run.compute(START, START + timedelta(hours=1))
+        run = prepare(client[settings.mongo_db_name], plan, settings, now)
+        frozen: Any = Freezing(run.output)
+        compute(replace(run, output=frozen), START, START + timedelta(hours=1))
 
 
 def main() -> None:
