@@ -18,9 +18,9 @@ from greenpower.ingest.steps.reader import Reader
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import PluginError
 from greenpower.measure.bucket import Bucket
-from greenpower.measure.series import roll
+from greenpower.measure.roll import roll
 from greenpower.measure.spec import Spec
-from greenpower.measure.window import ceil, floor
+from greenpower.measure.windows import ceil, floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.readings.store import Part, group_parts
 from greenpower.mongo.rollups.tier_view import RAW, TierView
@@ -128,7 +128,7 @@ def _buckets(stored: Iterable[Document], datatype: DataType, length: int) -> dic
         end = floor(times[-1], length)
         found[device] = roll(
             times, payloads, begin=floor(times[0], length), end=ceil(end.replace(microsecond=1), length), length=length,
-            spec=Spec.of(datatype), settled_before=end, extra=extra,
+            spec=Spec.from_datatype(datatype), settled_before=end, accepted=extra,
         ).buckets  # fmt: skip
     return found
 

@@ -1,4 +1,4 @@
-"""Buckets: what is kept of one device and one window. Made from readings by `series`, from finer buckets here."""
+"""Buckets: what is kept of one device and one window. Made from readings by `roll`, from finer buckets here."""
 
 from __future__ import annotations
 
@@ -8,24 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from greenpower.datatype import Kind
+from greenpower.measure.angle import angle_value, merge_angles
 from greenpower.measure.counter.rules import OperatorDecision
 from greenpower.measure.counter.state import counter_value, merge_counters
+from greenpower.measure.gauge import gauge_value, merge_gauges
 from greenpower.measure.spec import NO_DECISIONS, Spec
-from greenpower.measure.state import (
-    State,
-    angle_value,
-    gauge_value,
-    merge_angles,
-    merge_gauges,
-    merge_states,
-    state_value,
-)
-from greenpower.measure.window import floor
-
-Number = int | float
+from greenpower.measure.state import Number, State, merge_states, state_value
+from greenpower.measure.windows import floor
 
 # The key by which a stored state shows its kind.
-MARKS = {Kind.GAUGE: "sum", Kind.ANGLE: "sin", Kind.STATE: "at", Kind.COUNTER: "correction"}
+STATE_KEYS = {Kind.GAUGE: "sum", Kind.ANGLE: "sin", Kind.STATE: "at", Kind.COUNTER: "correction"}
 VALUES: Mapping[Kind, Callable[[State], Number | None]] = {
     Kind.GAUGE: gauge_value,
     Kind.ANGLE: angle_value,
@@ -88,8 +80,8 @@ def merge_buckets(
         if name in spec.refused:
             continue
         kind = spec.kind(name)
-        mark = MARKS[kind]
-        states = [state for document in documents if (state := document["stats"].get(name)) and mark in state]
+        key = STATE_KEYS[kind]
+        states = [state for document in documents if (state := document["stats"].get(name)) and key in state]
         if not states:
             continue
         if kind is Kind.COUNTER:

@@ -1,8 +1,8 @@
 """Presence: when a silent device is offline. Pure.
 
 A device is offline when it was silent for longer than the larger of its type's `stale_after` and 2.5 times its own
-interval. Silence counts only while somebody listened: ingest writes down the spans in which it did, and what is between
-them, and a while after each gap, until devices are heard again, does not count. So no restart makes a false alarm.
+interval. Silence counts only while ingest listened: it writes down the spans in which it did. What is between them does
+not count, and neither does a while after each gap, until devices are heard again. So no restart makes a false alarm.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from statistics import median_low
 INTERVALS = 2.5
 # After a gap: gateways dial in again, the broker hands out what it kept.
 SETTLING = timedelta(seconds=60)
-# The gaps between the newest readings that the interval is judged by.
+# The gaps between the newest readings that the interval is taken from.
 GAPS = 5
 
 
@@ -28,7 +28,7 @@ class Span:
     until: datetime
 
 
-def interval_of(gaps: Sequence[float]) -> float | None:
+def usual_interval(gaps: Sequence[float]) -> float | None:
     """A device's interval in seconds from the gaps between its newest readings; None where there is none."""
     return median_low(gaps) if gaps else None
 
@@ -51,7 +51,7 @@ def join_spans(spans: Iterable[Span]) -> list[Span]:
 
 
 def listened_silence(last_heard: datetime, spans: Sequence[Span], enough: timedelta = timedelta.max) -> timedelta:
-    """How long a device has been silent while somebody listened. spans: as `join_spans` gives them.
+    """How long a device has been silent while ingest listened. spans: as `join_spans` gives them.
 
     Stops counting when it is more than `enough`.
     """

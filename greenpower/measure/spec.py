@@ -13,18 +13,18 @@ NO_DECISIONS: Mapping[str, OperatorDecision] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """kinds: field -> kind; what is not in it is undeclared and, where it is let in, a gauge. limits: of the counters.
+    """A type's fields. kinds: by field; one that is not in it is undeclared and, where it is accepted, a gauge.
 
-    refused: fields that are left out, because the buckets there are hold them as another kind.
+    limits: of the counters. refused: fields that are left out, because stored buckets hold them as another kind.
     """
 
     kinds: Mapping[str, Kind]
     limits: Mapping[str, Limits] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
-    _judges: dict[str, CounterRules] = field(default_factory=dict, compare=False, repr=False)
+    _rules: dict[str, CounterRules] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def of(cls, datatype: DataType, refused: Iterable[str] = ()) -> Spec:
+    def from_datatype(cls, datatype: DataType, refused: Iterable[str] = ()) -> Spec:
         """The spec that a declaration gives."""
         return cls(
             kinds={item.name: item.kind for item in datatype.fields},
@@ -38,7 +38,7 @@ class Spec:
 
     @property
     def counters(self) -> frozenset[str]:
-        """The fields that need look-around."""
+        """The fields that need the samples around a stretch."""
         return frozenset(self.limits) - self.refused
 
     def kind(self, name: str) -> Kind:
@@ -46,10 +46,10 @@ class Spec:
         return self.kinds.get(name, Kind.GAUGE)
 
     def rules(self, name: str, decisions: Mapping[str, OperatorDecision] = NO_DECISIONS) -> CounterRules:
-        """The judge of a counter. words: what the operator said of this device's counters, by field."""
+        """The rules of a counter. decisions: the operator's on this device's counters, by field."""
         if name in decisions:
             return CounterRules(self.limits.get(name, Limits()), decisions[name])
-        rules = self._judges.get(name)
+        rules = self._rules.get(name)
         if rules is None:
-            rules = self._judges[name] = CounterRules(self.limits.get(name, Limits()))
+            rules = self._rules[name] = CounterRules(self.limits.get(name, Limits()))
         return rules

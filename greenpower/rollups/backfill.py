@@ -10,7 +10,7 @@ from pymongo.database import Database
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.measure.spec import Spec
-from greenpower.measure.window import ceil, floor
+from greenpower.measure.windows import ceil, floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.watermarks import EPOCH, move_watermark
 from greenpower.rollups.compute import compute, end_of_step, first_reading
@@ -58,5 +58,5 @@ def backfill(
             move_watermark(run.watermarks, datatype.name, plan.tier.prefix, run.target)
         done[plan.name] = run.counts
         if whole and plan is plans[-1]:
-            run.field_kinds.declare(Spec.of(datatype).kinds, changed_too=True)
+            run.field_kinds.declare(Spec.from_datatype(datatype).kinds, changed_too=True)
     return done

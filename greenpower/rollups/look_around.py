@@ -13,7 +13,7 @@ from datetime import datetime
 from pymongo.collection import Collection
 
 from greenpower.measure.counter.dip_filter import AHEAD, BEFORE
-from greenpower.measure.series import Rolled, roll
+from greenpower.measure.roll import Rolled, roll
 from greenpower.measure.spec import NO_DECISIONS
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.source import neighbours
@@ -54,7 +54,7 @@ def roll_device(
             spec=run.spec,
             settled_before=run.target,
             decisions=run.decisions.get(device, NO_DECISIONS),
-            extra=accepted,
+            accepted=accepted,
         )
 
     rolled = roll_with(before, [], accepted)

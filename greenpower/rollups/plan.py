@@ -10,7 +10,7 @@ from greenpower.catalog.facts import job_name
 from greenpower.catalog.retention import raw_retention, tier_retention
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Tier
-from greenpower.measure.window import HOUR
+from greenpower.measure.windows import HOUR
 
 MINUTE = 60
 # How often a window is computed while it is open: so many times from readings, so many from finer buckets.

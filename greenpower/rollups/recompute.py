@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pymongo.errors import AutoReconnect
 
 from greenpower.measure.counter.dip_filter import AHEAD
-from greenpower.measure.window import HOUR, floor, spans, starts
+from greenpower.measure.windows import HOUR, floor, spans, starts
 from greenpower.mongo.rollups.invalidations import Invalidation, read_invalidations, remove_invalidations
 from greenpower.mongo.rollups.source import READING, by_device, neighbours
 from greenpower.rollups.compute import compute, invalidate_next

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from greenpower.measure.window import floor
+from greenpower.measure.windows import floor
 from greenpower.mongo.rollups.watermarks import EPOCH, move_watermark
 from greenpower.rollups.compute import compute, end_of_step, first_reading, invalidate_next
 from greenpower.rollups.tier_run import MayContinue, TierRun, always

@@ -16,7 +16,7 @@ from pymongo.database import Database
 from pymongo.errors import AutoReconnect, PyMongoError
 
 from greenpower.config import Settings
-from greenpower.measure.window import floor
+from greenpower.measure.windows import floor
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.rollups.invalidations import read_invalidations
 from greenpower.mongo.rollups.watermarks import note_run, read_progress

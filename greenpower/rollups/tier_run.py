@@ -15,9 +15,8 @@ from pymongo.database import Database
 from pymongo.write_concern import WriteConcern
 
 from greenpower.config import Settings
-from greenpower.measure.grace import done_before
 from greenpower.measure.spec import Spec
-from greenpower.measure.window import ceil, floor
+from greenpower.measure.windows import ceil, done_before, floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.readings.late import patience
 from greenpower.mongo.rollups.field_kinds import FieldKinds
@@ -124,7 +123,7 @@ def prepare(
     PyMongoError.
     """
     name, now = plan.datatype.name, clock()
-    declared = Spec.of(plan.datatype)
+    declared = Spec.from_datatype(plan.datatype)
     field_kinds = FieldKinds(db[FIELD_KINDS], name)
     changed_kinds = {} if accept_kinds else field_kinds.changed(declared.kinds)
     field_kinds.declare(declared.kinds)
@@ -146,7 +145,7 @@ def prepare(
         },
         watermark=watermark,
         target=_target(plan, sources[0], progress, now),
-        spec=Spec.of(plan.datatype, changed_kinds),
+        spec=Spec.from_datatype(plan.datatype, changed_kinds),
         decisions=read_decisions(db[INCIDENTS], name) if declared.counters else {},
         field_kinds=field_kinds,
         changed_kinds=changed_kinds,

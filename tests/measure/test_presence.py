@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenpower.ingest.steps.interval import IntervalTracker
-from greenpower.measure.presence import GAPS, SETTLING, Span, interval_of, join_spans, listened_silence, patience
+from greenpower.measure.presence import GAPS, SETTLING, Span, join_spans, listened_silence, patience, usual_interval
 
 START = datetime(2026, 1, 26, 12, tzinfo=UTC)
 
@@ -73,9 +73,9 @@ def test_stopping_early_changes_no_verdict(raw: list[tuple[int, int]], heard: in
 
 
 def test_the_interval_is_the_usual_gap_between_readings() -> None:
-    assert interval_of([]) is None
-    assert interval_of([30]) == 30
-    assert interval_of([30, 30, 3000, 30, 29]) == 30
+    assert usual_interval([]) is None
+    assert usual_interval([30]) == 30
+    assert usual_interval([30, 30, 3000, 30, 29]) == 30
     interval_tracker, key = IntervalTracker(), ("rt", "D1")
 
     def after(key: tuple[str, str], seconds: float) -> float | None:

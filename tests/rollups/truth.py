@@ -10,7 +10,7 @@ from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
-from greenpower.measure.window import ceil
+from greenpower.measure.windows import ceil
 from greenpower.mongo.client import Document
 from greenpower.rollups.plan import TierPlan, make_plans
 from tests.measure import plain

@@ -11,7 +11,7 @@ from pymongo.database import Database
 
 from greenpower.config import Settings
 from greenpower.datatype import ENERGY_TIERS, STANDARD_TIERS, DataType, Field, Kind, Mqtt, Tier, json_parser
-from greenpower.measure.grace import late_before
+from greenpower.measure.windows import late_before
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.invalidations import Place, invalidate_now
 from greenpower.mongo.schema.layout import INVALIDATIONS

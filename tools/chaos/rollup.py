@@ -24,7 +24,7 @@ from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.jobs.schedule import QUEUE
-from greenpower.measure.grace import late_before
+from greenpower.measure.windows import late_before
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.invalidations import Place, invalidate_now
 from greenpower.mongo.schema.layout import INVALIDATIONS, ensure_indexes

@@ -70,7 +70,7 @@ def add_consumption(blueprint: Blueprint, datatype: DataType) -> None:
         _check_cost(cells, devices)
         with pymongo.timeout(CONSUMPTION_SECONDS):
             decisions = read_decisions(database()[INCIDENTS], datatype.name)
-            registers = Registers(database(), Spec.of(datatype), query["field"], decisions, now)
+            registers = Registers(database(), Spec.from_datatype(datatype), query["field"], decisions, now)
             found = read_energy(registers, tier_views, cells, devices)
         report = make_report(found, asked, query["bucket"], query["tz"], now)
         moved = moved_boundaries(cells, found, timedelta(seconds=datatype.stale_after), now)

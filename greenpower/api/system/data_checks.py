@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from greenpower.api.system.health_check import HEALTH_CHECK_SECONDS, Check
 from greenpower.catalog.registry import Registry
-from greenpower.measure.grace import done_before
+from greenpower.measure.windows import done_before
 from greenpower.mongo.handle import Mongo
 from greenpower.mongo.rollups.watermarks import read_progress
 from greenpower.mongo.schema.layout import WATERMARKS

@@ -14,7 +14,7 @@ from greenpower.api.http.context import database, get_context
 from greenpower.api.http.fields import EXAMPLE_TYPE, time_field
 from greenpower.api.http.json import answer
 from greenpower.datatype import DataType, Tier
-from greenpower.measure.grace import done_before
+from greenpower.measure.windows import done_before
 from greenpower.mongo.query import SECONDS
 from greenpower.mongo.rollups.watermarks import Progress, read_progress
 from greenpower.mongo.schema.layout import WATERMARKS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import datetime
 
-from greenpower.measure.presence import GAPS, interval_of
+from greenpower.measure.presence import GAPS, usual_interval
 
 # Ids come from outside: those that were not heard for longest are forgotten.
 MOST_DEVICES = 100_000
@@ -32,4 +32,4 @@ class IntervalTracker:
     def interval(self, key: Key) -> float | None:
         """The interval in seconds, None while it is not known."""
         _, gaps = self._devices.get(key, (None, ()))
-        return interval_of(gaps)
+        return usual_interval(gaps)

@@ -13,7 +13,7 @@ from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.ingest.arrival import Found
-from greenpower.measure.grace import late_before
+from greenpower.measure.windows import late_before
 from greenpower.mongo.client import Document
 from greenpower.mongo.failure import until_written
 from greenpower.mongo.rollups.invalidations import Place, Tier, hour_of, last_reads, mark

@@ -11,7 +11,7 @@ from greenpower.datatype.check import Checker
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, shown
 from greenpower.measure.counter.state import energy
-from greenpower.measure.series import roll
+from greenpower.measure.roll import roll
 from greenpower.measure.spec import Spec
 
 BEGIN = datetime(2026, 11, 23, tzinfo=UTC)
@@ -64,7 +64,7 @@ def _energy(datatype: DataType, name: str, values: Sequence[float]) -> float | N
             payloads.append(checker.check({**others, name: value})[0])
             times.append(BEGIN + SAMPLE_INTERVAL * number)
     rolled = roll(
-        times, payloads, begin=BEGIN, end=BEGIN + DAY, length=86_400, spec=Spec.of(datatype),
+        times, payloads, begin=BEGIN, end=BEGIN + DAY, length=86_400, spec=Spec.from_datatype(datatype),
         settled_before=BEGIN + 2 * DAY,
     )  # fmt: skip
     state = rolled.buckets[0].stats.get(name) if rolled.buckets else None

@@ -1,8 +1,8 @@
-"""Which samples of a counter count: the register as it was, without the dips.
+"""The dip filter: which samples of a counter count, the register without its dips.
 
-A sample is held against the last one kept. One that is not below it is kept. A drop that one of the next `AHEAD` valid
-samples takes back is a dip and left out; one that none of them takes back is a restart of the register and kept; one
-that too few came after is left out until they came.
+A sample is compared with the last one kept. A sample that is not below it is kept. A sample below it is a drop. If one
+of the next `AHEAD` valid samples is back at the level before, the drop is a dip and left out; if none is, it is a
+restart of the register and kept; if fewer samples have come, it is left out until they come.
 
 At most `AHEAD` samples in a row are left out, and all of them are below the one that is kept next. So a choice that
 starts anywhere agrees with that of the whole series from the `AHEAD`th sample on, and on the sample kept before from
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-Number = int | float
+from greenpower.measure.state import Number
 
 AHEAD = 3
 BEFORE = AHEAD + 1
@@ -26,8 +26,8 @@ class FilteredSamples:
     """What became of a series, by index.
 
     kept: those that count. dips: those left out for good. drops: all that were below the last kept, each with the
-    index of the sample that decides its fate, which may still be to come. open_from: the first whose fate a sample that
-    is still to come may change, and with it that of all after it; None if there is none.
+    index of the sample that decides it, which may not have come yet. open_from: the first that a sample which has not
+    come yet may decide, and with it all after it; None if there is none.
     """
 
     kept: list[int] = field(default_factory=list)
@@ -37,7 +37,7 @@ class FilteredSamples:
 
 
 def filter_dips(values: Sequence[Number], settled: int | None = None) -> FilteredSamples:
-    """Sift a series. settled: how many of its first samples can have no further one come between them; None for all."""
+    """Filter a series. settled: between so many of its first samples no further one is expected; None for all."""
     result = FilteredSamples()
     settled = len(values) if settled is None else settled
     last: Number | None = None

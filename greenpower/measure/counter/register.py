@@ -1,4 +1,4 @@
-"""The counters of one device over a stretch of readings: sifted, judged, cut into windows."""
+"""The counters of one device over a stretch of readings: dips left out, rules applied, cut into windows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from itertools import pairwise
 from greenpower.measure.column import Column
 from greenpower.measure.counter.dip_filter import FilteredSamples, filter_dips
 from greenpower.measure.counter.rules import SECONDS_PER_HOUR, CounterRules, Incident
-from greenpower.measure.counter.state import counter_of
-from greenpower.measure.state import State
-
-Number = int | float
+from greenpower.measure.counter.state import make_counter
+from greenpower.measure.state import Number, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +33,9 @@ class CounterEvent:
 
 
 class Register:
-    """The counters of a device: readings `low` to `high` are asked for, those around them are for judging.
+    """The counters of a device: readings `low` to `high` are asked for, those around them decide which samples count.
 
-    revisit: times of samples before, whose fate was decided by samples among those asked for, or is still open.
+    revisit: times of samples before, which were decided by samples among those asked for, or are still undecided.
     """
 
     def __init__(self, times: Sequence[datetime], low: int, high: int, settled_before: datetime) -> None:
@@ -56,12 +54,12 @@ class Register:
         """
         values = column.values
         ordered = list(values)
-        if not rules.decision.swaps and sorted(ordered) == ordered and self._gentle(values, rules):
-            return [self._plain(column, a, b) if a < b else None for a, b in places], None
+        if not rules.decision.swaps and sorted(ordered) == ordered and self._is_flat(values, rules):
+            return [self._undisturbed(column, a, b) if a < b else None for a, b in places], None
         times = self.times if column.where is None else [self.times[index] for index in column.where]
-        return self._judged(column, times, places, rules, incidents)
+        return self._by_rules(column, times, places, rules, incidents)
 
-    def _plain(self, column: Column, a: int, b: int) -> State:
+    def _undisturbed(self, column: Column, a: int, b: int) -> State:
         """A state without any incident."""
         values, times = column.values, self.times
         return {
@@ -73,8 +71,8 @@ class Register:
             "correction": 0,
         }
 
-    def _gentle(self, values: Sequence[Number], rules: CounterRules) -> bool:
-        """Whether a rising series is so flat that no step of it can be suspect."""
+    def _is_flat(self, values: Sequence[Number], rules: CounterRules) -> bool:
+        """Whether a rising series is so flat that no step of it exceeds the limit."""
         if rules.limits.rate is None:
             return True
         if self._shortest is None:
@@ -82,7 +80,7 @@ class Register:
             self._shortest = min(gaps, default=0.0)
         return values[-1] - values[0] <= rules.limits.rate * self._shortest / SECONDS_PER_HOUR
 
-    def _judged(
+    def _by_rules(
         self,
         column: Column,
         times: Sequence[datetime],
@@ -91,12 +89,12 @@ class Register:
         incidents: list[CounterEvent],
     ) -> tuple[list[State | None], datetime | None]:
         values = column.values
-        filtered = self._sift(values, times, rules)
+        filtered = self._filter(values, times, rules)
         low, high = places[0][0], places[-1][1]
         corrections = [Fraction()] * len(places)
         window = 0
         for before, after in pairwise(filtered.kept):
-            verdict = rules.pair(values[before], times[before], values[after], times[after])
+            verdict = rules.between(values[before], times[before], values[after], times[after])
             if verdict is None or not low <= after < high:
                 continue
             while after >= places[window][1]:
@@ -113,14 +111,14 @@ class Register:
         for (a, b), correction in zip(places, corrections, strict=True):
             kept = filtered.kept[bisect_left(filtered.kept, a) : bisect_left(filtered.kept, b)]
             ends = kept[:1] + kept[-1:]
-            state = counter_of([values[i] for i in ends], [times[i] for i in ends], correction) if kept else None
+            state = make_counter([values[i] for i in ends], [times[i] for i in ends], correction) if kept else None
             states.append(state and {**state, "n": len(kept)})
         undecided = next((index for index, decided_by in filtered.drops if decided_by >= low), low)
         self.revisit.update(times[undecided:low])
         return states, None if filtered.open_from is None else times[filtered.open_from]
 
-    def _sift(self, values: Sequence[Number], times: Sequence[datetime], rules: CounterRules) -> FilteredSamples:
-        """Sift each meter's samples alone: what a new one shows says nothing of the old one's."""
+    def _filter(self, values: Sequence[Number], times: Sequence[datetime], rules: CounterRules) -> FilteredSamples:
+        """Leave out the dips of each meter alone: what a new meter shows says nothing about the old one."""
         joined = FilteredSamples()
         starts = [0, *(bisect_left(times, swap.at) for swap in rules.decision.swaps), len(values)]
         settled = bisect_left(times, self.settled_before)

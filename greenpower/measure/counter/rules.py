@@ -1,7 +1,7 @@
-"""Judging two neighbouring samples of a counter: what lies between them besides what the register shows.
+"""The rules of a counter: what lies between two neighbouring samples besides what the register shows.
 
 The energy between them is `after - before + correction`. Pure: it depends on the two samples, the field's limits and
-what the operator said, so an edge between windows is judged as any other pair, without the readings.
+the operator's decisions. So the rules apply to an edge between windows as to any other pair, without the readings.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
 
-Number = int | float
+from greenpower.measure.state import Number
+
 SECONDS_PER_HOUR = 3_600
 # A register that passes its end is read soon after: the step across it is a small part of its range.
 LARGEST_ROLLOVER = 0.1
 
 
 class Incident(StrEnum):
-    """What befell a counter.
+    """What happened to a counter.
 
-    DIP: a sample below the register, taken back. RESET: it began again from 0. ROLLOVER: it passed its end. STEP,
-    RESTART: it rose, or began again, by more than can be: not counted until an operator confirms it. SWAP: another
+    DIP: a sample below the register, which comes back. RESET: it began again from 0. ROLLOVER: it passed its end. STEP,
+    RESTART: it rose, or began again, by more than the limit: not counted until an operator confirms it. SWAP: another
     meter.
     """
 
@@ -53,7 +54,7 @@ class Swap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorDecision:
-    """What the operator said of one counter of one device. rulings: {time of the sample after: whether it is real}."""
+    """The operator's decisions on one counter of one device. verdicts: whether an incident is real, by its time."""
 
     swaps: tuple[Swap, ...] = ()
     verdicts: Mapping[datetime, bool] = field(default_factory=dict)
@@ -61,7 +62,7 @@ class OperatorDecision:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What lies between two samples."""
+    """What lies between two samples, and what it adds to the energy between them."""
 
     incident: Incident
     correction: Fraction
@@ -69,7 +70,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class CounterRules:
-    """Judges the pairs of one counter of one device."""
+    """The rules of one counter of one device."""
 
     limits: Limits = Limits()
     decision: OperatorDecision = OperatorDecision()
@@ -80,8 +81,8 @@ class CounterRules:
             return None
         return self.limits.rate * (after_at - before_at).total_seconds() / SECONDS_PER_HOUR
 
-    def pair(self, before: Number, before_at: datetime, after: Number, after_at: datetime) -> Verdict | None:
-        """What lies between two neighbouring samples that count; None if nothing but what the register shows."""
+    def between(self, before: Number, before_at: datetime, after: Number, after_at: datetime) -> Verdict | None:
+        """What lies between two neighbouring samples that count; None if only what the register shows."""
         swaps = [swap for swap in self.decision.swaps if before_at < swap.at <= after_at]
         if swaps:
             return Verdict(Incident.SWAP, sum((Fraction(s.last) - Fraction(s.first) for s in swaps), Fraction()))
@@ -91,12 +92,12 @@ class CounterRules:
                 return None
             real = self.decision.verdicts.get(after_at, False)
             return Verdict(Incident.STEP, Fraction() if real else Fraction(before) - Fraction(after))
-        incident, correction = self._drop(before, after, highest)
+        incident, correction = self._fall(before, after, highest)
         if not self.decision.verdicts.get(after_at, incident is not Incident.RESTART):
             correction = Fraction(before) - Fraction(after)  # nothing was counted between the two
         return Verdict(incident, correction)
 
-    def _drop(self, before: Number, after: Number, highest: float | None) -> tuple[Incident, Fraction]:
+    def _fall(self, before: Number, after: Number, highest: float | None) -> tuple[Incident, Fraction]:
         modulus = self.limits.modulus
         if modulus is not None and 0 <= after <= before <= modulus:
             across = after - before + modulus

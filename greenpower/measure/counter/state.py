@@ -1,9 +1,11 @@
 """The state of a counter: `{n, first, first_at, last, last_at, correction}` over the samples that count.
 
-energy = last - first + correction. `correction` is the nearest number to what the judged pairs add up to; where that
-is not exact, `rest` holds what is missing, so that merging is exact in any order. Which samples count is decided once,
-from the series (`filter_dips`); a state is the part of that choice that lies in its window, and merging two windows
-judges the one pair across their edge. So merging is associative, and a tier equals what the readings give.
+energy = last - first + correction. Which samples count is decided once, from the series (`filter_dips`); a state is the
+part of that choice that lies in its window, and merging two windows applies the rules to the one pair across their
+edge. So merging is associative, and a tier equals what the readings give.
+
+Corrections are exact totals: `correction` is the nearest number, and where that is not all of it, `rest` holds what is
+missing as further numbers. So integers and floats add up to the same total in any order.
 """
 
 from __future__ import annotations
@@ -13,14 +15,13 @@ from datetime import datetime
 from fractions import Fraction
 
 from greenpower.measure.counter.rules import CounterRules
-from greenpower.measure.exact import join, split
-from greenpower.measure.state import State
+from greenpower.measure.state import Number, State
 
-Number = int | float
+LARGEST_STORED_INTEGER = 2**63
 
 
-def counter_of(values: Sequence[Number], times: Sequence[datetime], correction: Fraction | int = 0) -> State:
-    """The state of samples that count, at least one. correction: what their pairs add up to."""
+def make_counter(values: Sequence[Number], times: Sequence[datetime], correction: Fraction | int = 0) -> State:
+    """The state of samples that count, at least one. correction: of all their pairs together."""
     return _with_correction(
         {
             "n": len(values),
@@ -35,14 +36,14 @@ def counter_of(values: Sequence[Number], times: Sequence[datetime], correction: 
 
 
 def merge_counters(states: Sequence[State], rules: CounterRules) -> State:
-    """The state of adjacent windows in order, the pairs across their edges judged."""
+    """The state of adjacent windows in order; the rules are applied to the pairs across their edges."""
     total: Fraction | int = 0
     previous: State | None = None
     for state in states:
         if state["correction"] or "rest" in state:
             total += correction(state)
         if previous is not None:
-            verdict = rules.pair(previous["last"], previous["last_at"], state["first"], state["first_at"])
+            verdict = rules.between(previous["last"], previous["last_at"], state["first"], state["first_at"])
             if verdict is not None:
                 total += verdict.correction
         previous = state
@@ -67,7 +68,7 @@ def counter_value(state: State) -> Number:
 
 def correction(state: State) -> Fraction:
     """The exact correction."""
-    return join(state["correction"], state.get("rest", ()))
+    return join_total(state["correction"], state.get("rest", ()))
 
 
 def energy(state: State) -> float:
@@ -79,7 +80,30 @@ def energy(state: State) -> float:
 
 def _with_correction(state: State, total: Fraction | int) -> State:
     if total:
-        state["correction"], rest = split(Fraction(total))
+        state["correction"], rest = split_total(Fraction(total))
         if rest:
             state["rest"] = rest
     return state
+
+
+def split_total(total: Fraction) -> tuple[Number, list[float]]:
+    """A total as the nearest number that a document can hold, and what is missing of it, largest part first.
+
+    The same total always gives the same numbers. Totals of stored numbers split without a rest in the end, since each
+    is a whole multiple of the smallest float.
+    """
+    if total.denominator == 1 and -LARGEST_STORED_INTEGER <= total.numerator < LARGEST_STORED_INTEGER:
+        return total.numerator, []
+    parts: list[float] = []
+    while total:
+        part = float(total)
+        if part == 0:
+            break
+        parts.append(part)
+        total -= Fraction(part)
+    return parts[0], parts[1:]
+
+
+def join_total(nearest: Number, rest: Sequence[Number] = ()) -> Fraction:
+    """The total that `split_total` was given."""
+    return sum((Fraction(part) for part in rest), Fraction(nearest))

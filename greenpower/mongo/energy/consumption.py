@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from greenpower.measure.counter.rules import CounterRules
-from greenpower.measure.counter.state import counter_of, energy, merge_counters
+from greenpower.measure.counter.state import energy, make_counter, merge_counters
 from greenpower.measure.state import State
 from greenpower.mongo.energy.interval_plan import Boundary, PlanCell
 from greenpower.mongo.energy.registers import Key, Part, Registers
@@ -90,7 +90,7 @@ def _look(
     states += [parts[device, piece].state for piece in boundary.pieces if (device, piece) in parts]
     here = None if boundary.here is None else parts.get((device, boundary.here))
     if here is not None and here.state["first_at"] == boundary.at:
-        states.append(counter_of([here.state["first"]], [here.state["first_at"]]))
+        states.append(make_counter([here.state["first"]], [here.state["first_at"]]))
     if not states:
         return None
     state = merge_counters(states, rules)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from greenpower.measure.window import ceil, floor
+from greenpower.measure.windows import ceil, floor
 from greenpower.mongo.rollups.tier_view import TierView
 
 TICK = timedelta(milliseconds=1)

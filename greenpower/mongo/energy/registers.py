@@ -14,11 +14,10 @@ from pymongo.database import Database
 from greenpower.measure.counter.dip_filter import AHEAD, BEFORE
 from greenpower.measure.counter.rules import CounterRules, OperatorDecision
 from greenpower.measure.counter.state import merge_counters
-from greenpower.measure.grace import done_before
-from greenpower.measure.series import roll
+from greenpower.measure.roll import roll
 from greenpower.measure.spec import Spec
 from greenpower.measure.state import State
-from greenpower.measure.window import spans
+from greenpower.measure.windows import done_before, spans
 from greenpower.mongo.client import Document
 from greenpower.mongo.energy.interval_plan import Piece
 from greenpower.mongo.query import SECONDS

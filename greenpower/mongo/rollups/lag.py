@@ -14,7 +14,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
 
 from greenpower.datatype import DataType
-from greenpower.measure.grace import done_before
+from greenpower.measure.windows import done_before
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import INVALIDATIONS, WATERMARKS
 

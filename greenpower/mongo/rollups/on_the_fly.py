@@ -13,10 +13,9 @@ from pymongo.database import Database
 from greenpower.datatype import DataType
 from greenpower.measure.bucket import Bucket, by_window, merge_buckets
 from greenpower.measure.counter.dip_filter import BEFORE
-from greenpower.measure.grace import done_before
-from greenpower.measure.series import roll
+from greenpower.measure.roll import roll
 from greenpower.measure.spec import NO_DECISIONS, Spec
-from greenpower.measure.window import floor
+from greenpower.measure.windows import done_before, floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.field_kinds import FieldKinds
 from greenpower.mongo.rollups.incidents import OperatorDecisions, read_decisions
@@ -67,8 +66,8 @@ class OnTheFly:
         if self._spec is not None:
             return
         self._field_kinds = FieldKinds(self.db[FIELD_KINDS], self.datatype.name)
-        declared = Spec.of(self.datatype)
-        self._spec = Spec.of(self.datatype, self._field_kinds.changed(declared.kinds))
+        declared = Spec.from_datatype(self.datatype)
+        self._spec = Spec.from_datatype(self.datatype, self._field_kinds.changed(declared.kinds))
         self._decisions = read_decisions(self.db[INCIDENTS], self.datatype.name) if declared.counters else {}
 
     def _build(self, level: int, begin: datetime, end: datetime, devices: Sequence[str] | None) -> Found | None:
@@ -139,7 +138,7 @@ class OnTheFly:
                 spec=self._spec,
                 settled_before=done_before(self.now, None),
                 decisions=self._decisions.get(device, NO_DECISIONS),
-                extra=self._field_kinds.let_in(device) if self.datatype.open else frozenset(),
+                accepted=self._field_kinds.let_in(device) if self.datatype.open else frozenset(),
             )
             made[device] = [_document(device, bucket) for bucket in rolled.buckets]
         return made

@@ -20,9 +20,9 @@ from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
 from greenpower.measure.counter.rules import OperatorDecision
-from greenpower.measure.series import roll
+from greenpower.measure.roll import roll
 from greenpower.measure.spec import Spec
-from greenpower.measure.window import floor
+from greenpower.measure.windows import floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.tier_view import TierView, read_tier_views
 from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
@@ -119,7 +119,7 @@ def buckets(
         begin=begin,
         end=end,
         length=window,
-        spec=Spec.of(METER),
+        spec=Spec.from_datatype(METER),
         settled_before=end,
         decisions=decisions or {},
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from greenpower.measure.window import floor
+from greenpower.measure.windows import floor
 from greenpower.mongo.rollups import on_the_fly as tail_module
 from greenpower.mongo.rollups import series as series_module
 from tests.api.conftest import PATH as PROBE_PATH

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from greenpower.datatype import Kind
 from greenpower.measure.counter.dip_filter import AHEAD, BEFORE, filter_dips
 from greenpower.measure.counter.rules import CounterRules, Incident, Limits, OperatorDecision, Swap
-from greenpower.measure.counter.state import correction, energy, merge_counters
-from greenpower.measure.series import Rolled, roll
+from greenpower.measure.counter.state import correction, energy, join_total, merge_counters, split_total
+from greenpower.measure.roll import Rolled, roll
 from greenpower.measure.spec import Spec
 from tests.measure import plain
 
@@ -57,7 +57,7 @@ def rolled(times: list[datetime], values: list[Any], length: int, limit: Limits,
 
 
 @given(small, st.data())
-def test_any_stretch_is_sifted_as_in_the_whole_series(values: list[int], data: st.DataObject) -> None:
+def test_any_stretch_is_filtered_as_in_the_whole_series(values: list[int], data: st.DataObject) -> None:
     """A stretch with `BEFORE` samples before and `AHEAD` after it keeps the same samples, and the same one before."""
     begin = data.draw(st.integers(0, len(values)))
     end = data.draw(st.integers(begin, len(values)))
@@ -110,7 +110,7 @@ def test_upper_windows_equal_the_plain_recomputation(
         assert plain.same("counter", merged, wanted[start])
         edges = Fraction()
         for one, other in pairwise(states):
-            verdict = rules.pair(one["last"], one["last_at"], other["first"], other["first_at"])
+            verdict = rules.between(one["last"], one["last_at"], other["first"], other["first_at"])
             edges += Fraction(other["first"]) - Fraction(one["last"]) + (verdict.correction if verdict else 0)
         assert _exact(merged) == sum(map(_exact, states), edges)
 
@@ -262,3 +262,11 @@ def test_huge_registers_are_exact() -> None:
     assert correction(state) == 2**62 + 3 + 2**62 + 5
     assert isinstance(state["correction"], float) and state["rest"]
     assert counted(result) == float(2 + 2**62 + 5)
+
+
+@given(st.lists(st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(-1e18, 1e18))))
+def test_totals_split_and_join_exactly(parts: list[Any]) -> None:
+    total = sum(map(Fraction, parts), Fraction())
+    nearest, rest = split_total(total)
+    assert join_total(nearest, rest) == total
+    assert nearest == total or nearest == float(total)

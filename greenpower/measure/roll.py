@@ -1,29 +1,28 @@
-"""From the readings of one device to its buckets. The hot path: a column a field, one pass a column.
+"""Rolling up the readings of one device into its buckets. The hot path: one column per field, one pass per column.
 
-The readings come with some before and some after the stretch that is asked for, by which its counters are judged.
+Some readings before and after the stretch that is asked for are given, too: they decide which samples of its counters
+count.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import itemgetter
-from typing import Any
 
 from greenpower.datatype import Kind
+from greenpower.measure.angle import make_angle
 from greenpower.measure.bucket import Bucket
-from greenpower.measure.column import Column, Cut
+from greenpower.measure.column import Cut, Payload, make_columns
 from greenpower.measure.counter.dip_filter import BEFORE
 from greenpower.measure.counter.register import CounterEvent, Register
 from greenpower.measure.counter.rules import OperatorDecision
-from greenpower.measure.number import are_numbers, is_number
+from greenpower.measure.gauge import make_gauge
 from greenpower.measure.spec import NO_DECISIONS, Spec
-from greenpower.measure.state import angle_of, gauge_of, state_of
-from greenpower.measure.window import floor
+from greenpower.measure.state import make_state
+from greenpower.measure.windows import floor
 
-Payload = dict[str, Any]
 NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -31,9 +30,9 @@ NO_NAMES: frozenset[str] = frozenset()
 class Rolled:
     """What readings became.
 
-    buckets: in order of time. incidents: what befell the counters. unknown: undeclared fields that were not let in.
-    short: counters that were judged by fewer than `BEFORE` samples before. open: those whose last samples
-    hang on what comes after the readings given. revisit: times of samples before those asked for that only these
+    buckets: in order of time. incidents: what happened to the counters. unknown: undeclared fields that are not
+    accepted. short: counters with fewer than `BEFORE` samples before the stretch. open: counters whose last samples
+    depend on what comes after the readings given. revisit: times of samples before those asked for that only these
     decided: their windows may change.
     """
 
@@ -55,12 +54,12 @@ def roll(
     spec: Spec,
     settled_before: datetime,
     decisions: Mapping[str, OperatorDecision] = NO_DECISIONS,
-    extra: frozenset[str] = NO_NAMES,
+    accepted: frozenset[str] = NO_NAMES,
 ) -> Rolled:
     """The buckets of `[begin, end)`, whole windows of `length` seconds, from readings in order of time.
 
-    settled_before: between readings before this time none will come any more (those that do are marked). words: what
-    the operator said, by counter. extra: the undeclared fields that are let in.
+    settled_before: between readings before this time no further one is expected (one that comes makes the window be
+    computed again). decisions: the operator's, by counter. accepted: the undeclared fields that are rolled up.
     """
     low, high = bisect_left(times, begin), bisect_left(times, end)
     result = Rolled()
@@ -71,7 +70,7 @@ def roll(
         Bucket(start=start, count=j - i, first=times[i], last=times[j - 1]) for start, i, j in cuts
     ]
     register = Register(times, low, high, settled_before)
-    for column in _columns(payloads):
+    for column in make_columns(payloads):
         name = column.name
         if name in spec.refused:
             continue
@@ -80,7 +79,7 @@ def roll(
             continue
         kind = spec.kinds.get(name)
         if kind is None:
-            if name not in extra:
+            if name not in accepted:
                 result.unknown.add(name)
                 continue
             kind = Kind.GAUGE
@@ -101,11 +100,11 @@ def roll(
             if a == b:
                 continue
             if kind is Kind.GAUGE:
-                bucket.put(name, kind, gauge_of(values[a:b]))
+                bucket.put(name, kind, make_gauge(values[a:b]))
             elif kind is Kind.ANGLE:
-                bucket.put(name, kind, angle_of(values[a:b]))
+                bucket.put(name, kind, make_angle(values[a:b]))
             else:
-                bucket.put(name, kind, state_of(values[a:b], (times[column.reading(b - 1)],)))
+                bucket.put(name, kind, make_state(values[a:b], (times[column.reading(b - 1)],)))
     result.revisit = register.revisit
     return result
 
@@ -121,31 +120,3 @@ def _cuts(times: Sequence[datetime], low: int, high: int, length: int) -> list[C
         cuts.append((start, here, there))
         here = there
     return cuts
-
-
-def _columns(payloads: Sequence[Payload]) -> list[Column]:
-    """Each field's numbers."""
-    keys = payloads[0].keys()
-    if not keys or not all(map(keys.__eq__, map(dict.keys, payloads))):
-        every = dict.fromkeys(name for payload in payloads for name in payload)
-        return [column for name in every if (column := _sparse(name, payloads)) is not None]
-    names = list(keys)
-    found: Iterable[tuple[Any, ...]]
-    if len(names) > 1:
-        found = zip(*map(itemgetter(*names), payloads), strict=True)
-    else:
-        found = [tuple(payload[names[0]] for payload in payloads)]
-    columns: list[Column] = []
-    for name, values in zip(names, found, strict=True):
-        if are_numbers(values):
-            columns.append(Column(name, values, None))
-        elif (column := _sparse(name, payloads)) is not None:
-            columns.append(column)
-    return columns
-
-
-def _sparse(name: str, payloads: Sequence[Payload]) -> Column | None:
-    where = [index for index, payload in enumerate(payloads) if is_number(payload.get(name))]
-    if not where:
-        return None
-    return Column(name, tuple(payloads[index][name] for index in where), where)

@@ -1,10 +1,9 @@
-"""Buckets of all kinds against the plain recomputation, and the windows they lie in."""
+"""Buckets of all kinds against the plain recomputation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from typing import Any
 
 from hypothesis import given
@@ -13,11 +12,9 @@ from hypothesis import strategies as st
 from greenpower.datatype import Kind
 from greenpower.measure.bucket import by_window, merge_buckets
 from greenpower.measure.counter.rules import Limits
-from greenpower.measure.exact import join, split
-from greenpower.measure.series import Rolled, roll
+from greenpower.measure.gauge import make_gauge
+from greenpower.measure.roll import Rolled, roll
 from greenpower.measure.spec import Spec
-from greenpower.measure.state import angle_of, angle_value, gauge_of, gauge_value, merge_angles, merge_gauges
-from greenpower.measure.window import ceil, floor, spans, starts
 from tests.measure import plain
 
 T0 = datetime(2026, 11, 23, tzinfo=UTC)
@@ -55,7 +52,7 @@ def rolled(found: Sequence[plain.Reading], length: int) -> Rolled:
         length=length,
         spec=SPEC,
         settled_before=ALWAYS,
-        extra=frozenset({"x"}),
+        accepted=frozenset({"x"}),
     )
 
 
@@ -113,7 +110,7 @@ def test_merged_buckets_equal_the_plain_recomputation(found: list[plain.Reading]
     ]
 
 
-def test_only_what_was_let_in_is_rolled_up() -> None:
+def test_only_accepted_fields_are_rolled_up() -> None:
     found = [(T0, {"g": 1, "new": 2}), (T0 + timedelta(seconds=1), {"new": 3})]
     result = rolled(found, 60)
     assert result.unknown == {"new"}
@@ -122,47 +119,10 @@ def test_only_what_was_let_in_is_rolled_up() -> None:
 
 def test_a_state_of_another_kind_is_left_out() -> None:
     bucket = {
-        "stats": {"c": gauge_of([1, 2]), "g": gauge_of([4])},
+        "stats": {"c": make_gauge([1, 2]), "g": make_gauge([4])},
         "coverage": {"count": 2, "first": T0, "last": T0},
         "final": True,
     }
     assert merge_buckets([bucket], T0, SPEC).stats.keys() == {"g"}
     refusing = Spec(kinds={"g": Kind.GAUGE}, refused=frozenset({"g"}))
     assert merge_buckets([bucket], T0, refusing).stats.keys() == {"c"}
-
-
-def test_a_mean_is_of_readings_not_of_means() -> None:
-    assert gauge_value(merge_gauges([gauge_of([1, 1, 1]), gauge_of([5])])) == 2
-
-
-def test_angles_are_averaged_on_the_circle() -> None:
-    mean = angle_value(merge_angles([angle_of([350]), angle_of([10])]))
-    assert mean is not None and min(mean, 360 - mean) < 1e-9
-    assert angle_value(angle_of([0, 180])) is None
-
-
-@given(st.lists(st.floats(-360, 360), min_size=1))
-def test_a_circular_mean_lies_on_the_circle(angles: list[float]) -> None:
-    mean = angle_value(angle_of(angles))
-    assert mean is None or 0 <= mean < 360
-
-
-@given(st.lists(st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(-1e18, 1e18))))
-def test_totals_split_and_join_exactly(parts: list[Any]) -> None:
-    total = sum(map(Fraction, parts), Fraction())
-    nearest, rest = split(total)
-    assert join(nearest, rest) == total
-    assert nearest == total or nearest == float(total)
-
-
-def test_windows_are_aligned_to_utc() -> None:
-    time = datetime(2026, 11, 23, 5, 59, 59, 999_000, tzinfo=UTC)
-    assert floor(time, 21_600) == T0
-    assert ceil(time, 21_600) == T0 + timedelta(hours=6)
-    assert ceil(T0, 60) == T0
-    assert list(starts(time, time + timedelta(seconds=1), 1800)) == [
-        T0 + timedelta(hours=5.5),
-        T0 + timedelta(hours=6),
-    ]
-    hour = timedelta(hours=1)
-    assert spans([T0 + hour, T0, T0 + 3 * hour], 3600) == [(T0, T0 + 2 * hour), (T0 + 3 * hour, T0 + 4 * hour)]

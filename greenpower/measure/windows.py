@@ -1,4 +1,10 @@
-"""Windows: stretches of time of one length, aligned to UTC, `[start, start + length)`. Lengths are whole seconds."""
+"""Windows: stretches of time of one length, aligned to UTC, `[start, start + length)`. Lengths are whole seconds.
+
+A window is done some time after its end: until then it may still get readings in the ordinary way. Two clocks meet
+there, that of the job which computes a window and that of ingest which stores a reading. A job takes a window as done
+`WINDOW_GRACE` after its end; ingest invalidates what a reading touches that was stored later than half of that. So no
+reading falls between the two as long as the hosts' clocks differ by less than the other half.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 HOUR = 3_600
+WINDOW_GRACE = timedelta(seconds=60)
 
 
 def floor(time: datetime, length: int) -> datetime:
@@ -38,3 +45,20 @@ def spans(windows: Iterable[datetime], length: int) -> list[tuple[datetime, date
         else:
             found.append((start, start + step))
     return found
+
+
+def done_before(now: datetime, length: int | None) -> datetime:
+    """Windows that end at this time or before are done. length: seconds, None for raw copies."""
+    return _begun(now - WINDOW_GRACE, length)
+
+
+def late_before(now: datetime, length: int | None) -> datetime:
+    """A reading stored by now that was measured before this time may have missed its window, which then has
+    to be computed again."""
+    return _begun(now - WINDOW_GRACE / 2, length)
+
+
+def _begun(time: datetime, length: int | None) -> datetime:
+    if length is None:
+        return time.replace(microsecond=time.microsecond // 1000 * 1000)
+    return floor(time, length)
