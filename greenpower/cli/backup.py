@@ -1,4 +1,4 @@
-"""`greenpower backup` and `greenpower restore`: everything that is kept, into a folder and back."""
+"""`greenpower backup` and `greenpower restore`: all data, to a folder and back."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Pat
 
 @click.command()
 @FOLDER
-@click.option("--check", is_flag=True, help="Write nothing; read a backup that is there and check it.")
+@click.option("--check", is_flag=True, help="Check an existing backup; write nothing.")
 def backup(folder: Path, check: bool) -> None:
-    """Write all readings, events, tiers, users and devices into FOLDER, and check what was written.
+    """Write all data to a folder, and check it.
 
-    The system may run meanwhile. To have everything to the last frame, stop ingest and worker first: the broker keeps
-    what comes.
+    These are readings, events, tiers, users and devices. The system can run meanwhile. To have everything up to the
+    last frame, stop ingest and worker first: the broker keeps new frames.
     """
     settings = load_settings()
     with _told() as tell, _one_line():
@@ -47,12 +47,12 @@ def backup(folder: Path, check: bool) -> None:
 
 @click.command()
 @FOLDER
-@click.option("--replace", is_flag=True, help="Delete what is in the databases first.")
+@click.option("--replace", is_flag=True, help="First delete everything in the databases.")
 def restore(folder: Path, replace: bool) -> None:
-    """Load a backup into empty databases. Stop all other processes first.
+    """Load a backup into empty databases.
 
-    If the system ran while the backup was written, `greenpower replay` of the time since an hour before it makes
-    readings and events agree again.
+    Stop all other processes first. If the system was running during the backup, run `greenpower replay` from an hour
+    before it, so that readings and events agree.
     """
     settings = load_settings()
     with _told() as tell, _one_line(), sync_client(settings) as client, sql_context(settings):

@@ -16,9 +16,9 @@ from greenpower.mongo.schema.sharding import is_router, script
 
 @click.command("ensure-indexes")
 def ensure_indexes() -> None:
-    """Make missing indexes and set changed retentions. Safe to repeat.
+    """Make missing indexes and apply changed retentions.
 
-    Says which collections are compressed otherwise than those that are made now.
+    Can be repeated. Lists collections whose compression differs from that of new ones.
     """
     settings = load_settings()
     # An index of what is there already takes as long as it takes.
@@ -34,12 +34,12 @@ def ensure_indexes() -> None:
 
 
 @click.command()
-@click.option("--apply", "applied", is_flag=True, help="Do it, through the router that MONGO_DB_URI names.")
+@click.option("--apply", "applied", is_flag=True, help="Apply the sharding through the router in MONGO_DB_URI.")
 def shard(applied: bool) -> None:
-    """Print how the collections are split over shards, for mongosh.
+    """Print the sharding of the collections, for mongosh.
 
-    Readings and tiers by device and time, which is their unique index; events by device and arrival. Needs a sharded
-    cluster; --apply first makes what `greenpower ensure-indexes` makes, and may be repeated.
+    Readings and tiers are sharded by device and time, which is their unique index; events by device and arrival.
+    Needs a sharded cluster. --apply first does what `greenpower ensure-indexes` does, and can be repeated.
     """
     settings = load_settings()
     if not applied:
@@ -48,7 +48,7 @@ def shard(applied: bool) -> None:
         return
     with sync_client(settings, socketTimeoutMS=0) as client:
         if not is_router(client):
-            raise ConfigError("MONGO_DB_URI names no router (mongos) of a sharded cluster: nothing can be split there")
+            raise ConfigError("MONGO_DB_URI is not a router (mongos) of a sharded cluster")
         bring_up_to_date(client[settings.mongo_db_name], get_registry(), settings)
         changes = split(client, get_registry(), settings)
     for change in changes:

@@ -20,17 +20,22 @@ from greenpower.mongo.rollups.tier_view import RAW, read_tier_views
 
 
 @click.command()
-@click.option("--type", "name", required=True, help="The data type.")
+@click.option("--type", "name", required=True, help="Data type.")
+@click.option("--since", type=TimeOption(), default=None, help="First time, ISO 8601. Default: all.")
+@click.option("--until", type=TimeOption(), default=None, help="Last time, included. Default: all.")
+@click.option("--device", "devices", multiple=True, help="Only this device. Can be repeated.")
+@click.option("--field", "fields", multiple=True, help="Only this field. Can be repeated.")
+@click.option("--resolution", default=RAW, show_default=True, help="raw, or the resolution of a tier.")
 @click.option(
-    "--since", type=TimeOption(), default=None, help="From this time on, ISO 8601; default from the beginning."
+    "--format", "form", type=click.Choice(FORMATS), default=NDJSON, show_default=True, help="Format of the file."
 )
-@click.option("--until", type=TimeOption(), default=None, help="Up to this time, itself included; default to the end.")
-@click.option("--device", "devices", multiple=True, help="Only this device's; may be repeated.")
-@click.option("--field", "fields", multiple=True, help="Only this value; may be repeated.")
-@click.option("--resolution", default=RAW, show_default=True, help="raw, or the length of a tier's buckets.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default=NDJSON, show_default=True, help="Of the file.")
-@click.option("--gzip", is_flag=True, help="Write a gzip file.")
-@click.option("--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="The file; - is stdout.")
+@click.option("--gzip", is_flag=True, help="Compress with gzip.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    default="-",
+    help="File to write. Default: standard output.",
+)
 def export(
     name: str,
     since: datetime | None,
@@ -42,7 +47,10 @@ def export(
     gzip: bool,
     output: str,
 ) -> None:
-    """Write the rows of a span to a file, as the API's export does."""
+    """Write readings or buckets to a file.
+
+    The file is the same as that of the API's export.
+    """
     settings, registry = load_settings(), get_registry()
     datatype = registry.get(name)
     if datatype is None:

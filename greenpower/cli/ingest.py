@@ -1,4 +1,4 @@
-"""`greenpower ingest`: the process that stores what devices send."""
+"""`greenpower ingest`: the process that stores the frames of devices."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from greenpower.log import set_up_logging
 
 
 @click.command()
-@click.option("--mqtt", is_flag=True, help="Take frames from the MQTT broker.")
-@click.option("--tcp", is_flag=True, help="Take frames from gateways over TCP, and as lines of JSON.")
+@click.option("--mqtt", is_flag=True, help="Receive frames from the MQTT broker.")
+@click.option("--tcp", is_flag=True, help="Receive frames over TCP: from gateways, and as lines of JSON.")
 def ingest(mqtt: bool, tcp: bool) -> None:
-    """Store the frames of devices."""
+    """Receive and store the frames of devices."""
     if not mqtt and not tcp:
-        raise click.UsageError("nothing to take frames from: give --mqtt, --tcp or both")
+        raise click.UsageError("no source of frames: use --mqtt, --tcp or both")
     settings = load_settings()
     settings.check_production()
     set_up_logging(settings.log_level, settings.log_format)

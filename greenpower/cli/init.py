@@ -23,14 +23,17 @@ from greenpower.sql.user import find_user
 
 @click.command()
 def init() -> None:
-    """Make the databases ready: tables, roles, the administrator, indexes. Safe to repeat, also at the same time."""
+    """Set up the databases, or update them.
+
+    Makes tables, roles, the administrator and indexes. Can be repeated, and run several times at once.
+    """
     settings = load_settings()
     settings.check_production()
     set_up_logging("WARNING")
     done = [*init_sql(settings), *init_mongo(settings)]
     for line in done:
         click.echo(line)
-    click.echo(f"{len(done)} changes" if done else "nothing to do")
+    click.echo(f"{len(done)} changes" if done else "no changes")
 
 
 def init_sql(settings: Settings) -> list[str]:

@@ -41,8 +41,10 @@ log = logging.getLogger(__name__)
 
 @click.command()
 def worker() -> None:
-    """Run background jobs. SIGTERM lets the job that runs come to its end; one that takes too long goes back into the
-    queue."""
+    """Run background jobs.
+
+    After SIGTERM the current job is finished, or goes back into the queue if it takes too long.
+    """
     connection, stop = _connect(), threading.Event()
 
     get_registry()  # jobs are forked from here: what is imported once need not be imported in each of them
@@ -68,7 +70,10 @@ def worker() -> None:
 
 @click.command()
 def scheduler() -> None:
-    """Put periodic jobs into the queue when they are due. Several may run; one at a time does the work."""
+    """Queue periodic jobs when they are due.
+
+    Several can run; one at a time does the work.
+    """
     connection, stop = _connect(), threading.Event()
     settings = load_settings()
 

@@ -1,4 +1,4 @@
-"""`greenpower mqtt`: what is between us and the broker: sessions of ingest processes, the access list."""
+"""`greenpower mqtt`: sessions of ingest processes at the broker, and its access list."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from greenpower.stack.ingest_pool import NO_SESSION
 
 @click.group()
 def mqtt() -> None:
-    """Sessions of ingest processes at the broker, and the broker's access list."""
+    """Manage sessions and the access list of the broker."""
 
 
 @mqtt.command()
 @click.argument("client_id")
 def drain(client_id: str) -> None:
-    """Store what waits at the broker for an ingest process that is gone for good, and end its session.
+    """Store the frames of a retired ingest process.
 
-    CLIENT_ID is the MQTT_CLIENT_ID that the process had. It must not run any more. Without this, the broker goes on
-    keeping that process's share of the frames.
+    CLIENT_ID is the MQTT_CLIENT_ID of the process, which must not be running. Its frames that wait at the broker are
+    stored, then its session is ended. Without this, the broker goes on keeping its share of the frames.
     """
     settings = load_settings().model_copy(update={"mqtt_client_id": client_id})
     settings.check_production()
@@ -61,14 +61,14 @@ def drain(client_id: str) -> None:
     "--output",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     default=None,
-    help="Write to this file, in one step, instead of standard output. One that is there keeps mode and owner.",
+    help="File to write. Default: standard output. An existing file keeps its mode and owner.",
 )
 def acl(output: Path | None) -> None:
-    """Print the broker's access list for the devices of the registry, in mosquitto's format.
+    """Print the access list for mosquitto.
 
-    Each device logs in under its id and may publish where its data types are claimed; ingest, worker and `mqtt drain`
-    log in as MQTT_USERNAME. Make it again when a device was registered or its data types changed, and let the broker
-    read it (SIGHUP).
+    Each device of the registry logs in with its id and may publish on the topics of its data types. Ingest, worker and
+    `mqtt drain` log in as MQTT_USERNAME. Repeat this when a device is registered or its data types change, and let the
+    broker read the list again (SIGHUP).
     """
     settings = load_settings()
     user = settings.need("MQTT_USERNAME")
@@ -87,7 +87,7 @@ def acl(output: Path | None) -> None:
 
 
 async def _drain(settings: Settings, registry: Registry) -> tuple[int, Counter[str]]:
-    """How many frames came, and what became of them."""
+    """The number of frames, by outcome."""
     with sync_client(settings) as blocking:
         ensure_indexes(blocking[settings.mongo_db_name], registry, settings)
     metrics = Metrics()

@@ -17,12 +17,12 @@ from greenpower.mongo.client import async_client
 
 
 @click.command()
-@click.option("--type", "name", required=True, help="The data type whose readings are rebuilt.")
+@click.option("--type", "name", required=True, help="Data type.")
 @click.option("--since", type=TimeOption(), required=True, help="First timestamp, ISO 8601.")
-@click.option("--until", type=TimeOption(), default=None, help="First timestamp after the span; default now.")
-@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--until", type=TimeOption(), default=None, help="First timestamp after the range. Default: now.")
+@click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
 def replay(name: str, since: datetime, until: datetime | None, dry_run: bool) -> None:
-    """Rebuild the readings of a span from all their events with today's parser."""
+    """Rebuild readings from events with the current parser."""
     registry = get_registry()
     datatype = registry.get(name)
     if datatype is None:

@@ -1,4 +1,4 @@
-"""`greenpower rollups`: how far the tiers are, bring them up to date now, compute a span anew."""
+"""`greenpower rollups`: show the state of the tiers, update them now, compute a range again."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ PIPE_WIDTH = 200
 
 @click.group()
 def rollups() -> None:
-    """The tiers: how far they are, and computing them by hand."""
+    """Show and compute the tiers."""
 
 
 @rollups.command()
 def status() -> None:
-    """Show how far each tier is, and what waits."""
+    """Show how far each tier is computed."""
     with _database() as (db, _):
         found = read_lags(db, get_registry(), datetime.now(UTC))
     table = Table(box=None, header_style="bold")
@@ -68,9 +68,9 @@ def _span(seconds: float) -> str:
 
 
 @rollups.command()
-@click.option("--type", "names", multiple=True, help="Only this data type; give it again for several.")
+@click.option("--type", "names", multiple=True, help="Only this data type. Can be repeated.")
 def run(names: tuple[str, ...]) -> None:
-    """Bring all tiers up to date now, without the worker."""
+    """Update all tiers now, without the worker."""
     with _database() as (db, settings):
         for datatype in [_type(name) for name in names] or list(get_registry()):
             for plan in make_plans(datatype, settings):
@@ -80,14 +80,14 @@ def run(names: tuple[str, ...]) -> None:
 
 
 @rollups.command()
-@click.option("--type", "name", required=True, help="The data type.")
-@click.option("--tier", "prefix", help="The tier to begin with, by its prefix; the finest unless given.")
-@click.option("--since", type=TimeOption(), help="First time, ISO 8601; as far back as retention goes unless given.")
-@click.option("--until", type=TimeOption(), help="First time after the span; now unless given.")
+@click.option("--type", "name", required=True, help="Data type.")
+@click.option("--tier", "prefix", help="Prefix of the first tier. Default: the finest.")
+@click.option("--since", type=TimeOption(), help="First time, ISO 8601. Default: as far back as data is kept.")
+@click.option("--until", type=TimeOption(), help="First time after the range. Default: now.")
 def backfill(name: str, prefix: str | None, since: datetime | None, until: datetime | None) -> None:
-    """Compute a span of a tier, and of those above it, anew.
+    """Compute a range of a tier again, and all tiers above it.
 
-    Without --tier, --since and --until it also takes in the fields whose kind was changed.
+    Without --tier, --since and --until, fields whose kind has changed are included.
     """
     datatype = _type(name)
     prefixes = [tier.prefix for tier in datatype.tiers]

@@ -1,6 +1,6 @@
-"""`greenpower devices commands` and `tell`: what a device can be told, what it was told, and telling it.
+"""`greenpower devices commands` and `tell`: the commands of a device, and sending one.
 
-For whoever has the machine. The rules are those of the API, but that nobody logs in: `console` gives the command.
+For administrators of the machine. The rules are those of the API, but nobody logs in: the user is `console`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KNOWN_HEADINGS = ("command", "parameters", "what it does")
 GIVEN_HEADINGS = ("number", "given", "by", "command", "parameters", "state", "detail")
 LAST = 20
 LOOK_SECONDS = 0.2
-# The worker ends what has expired at its next turn.
+# The worker ends expired commands in its next round.
 LATE_SECONDS = 15
 TRUTH = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
 
@@ -37,7 +37,7 @@ TRUTH = {"true": True, "on": True, "1": True, "false": False, "off": False, "0":
 @click.command()
 @click.argument("device_id")
 def commands(device_id: str) -> None:
-    """What a device can be told, and what it was told last."""
+    """List the commands for a device, and the last ones sent."""
     with sql_database(load_settings()):
         device = _find(device_id)
         known = [
@@ -57,30 +57,32 @@ def commands(device_id: str) -> None:
 @click.argument("device_id")
 @click.argument("name", metavar="COMMAND")
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
-@click.option("--yes", is_flag=True, help="Do not ask before something in the world is moved.")
-@click.option("--no-wait", is_flag=True, help="Do not wait for what becomes of it.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation before a relay is switched.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for the result.")
 def tell(device_id: str, name: str, parameters: tuple[str, ...], yes: bool, no_wait: bool) -> None:
-    """Give a device a command and wait for what becomes of it.
+    """Send a command to a device and wait for the result.
 
-    For example: greenpower devices tell 33B1225950027 set_interval interval=60. Ends with 1 where it is not done.
+    Example: greenpower devices tell 33B1225950027 set_interval interval=60. Exits with status 1 if it is not done.
     """
     settings = load_settings()
     with sql_database(settings):
         device = _find(device_id)
         found = find_command(get_registry(), [row.type for row in device.types], name)
         if found is None:
-            raise ConfigError(f"{device_id} takes no command {name!r}: see `greenpower devices commands {device_id}`")
+            raise ConfigError(
+                f"unknown command {name!r} for {device_id}; `greenpower devices commands {device_id}` lists them"
+            )
         type_name, command = found
         values = _read(command, parameters)
         if problem := obstacle(settings, command, device):
             raise ConfigError(problem)
         if command.interlock and not yes:
-            click.confirm(f"{command.title} of {device_id}: {_shown(values)}. Do it?", abort=True)
+            click.confirm(f"{command.title} of {device_id}: {_shown(values)}. Send this command?", abort=True)
         try:
             row = queue(db.session, device, type_name, command, values, by=CONSOLE)
             db.session.commit()
         except IntegrityError:
-            raise ConfigError(f"{name} to {device_id} is under way already") from None
+            raise ConfigError(f"{name} is already being sent to {device_id}") from None
         kick(settings.redis_address)
         click.echo(f"command {row.id} is {row.state}")
         if not no_wait:
@@ -90,7 +92,7 @@ def tell(device_id: str, name: str, parameters: tuple[str, ...], yes: bool, no_w
 def _find(device_id: str) -> Device:
     device = db.session.scalar(select(Device).where(Device.device_id == device_id))
     if device is None:
-        raise ConfigError(f"there is no device {device_id!r} in the registry")
+        raise ConfigError(f"unknown device {device_id!r}: it is not in the registry")
     return device
 
 
@@ -126,7 +128,7 @@ def _wait(row: DeviceCommand) -> int:
             state = row.state
             click.echo(f"{state} {row.detail}".rstrip())
     if row.state in OPEN:
-        click.echo("no worker has settled it: does one run?", err=True)
+        click.echo("no result: check that a worker is running", err=True)
     return 0 if row.state == CommandState.DONE else 1
 
 

@@ -34,7 +34,7 @@ def watch(type_name: str | None, device: str | None) -> None:
     settings = load_settings()
     registry = get_registry()
     if type_name is not None and registry.get(type_name) is None:
-        raise click.BadParameter(f"no data type is called {type_name!r}", param_hint="--type")
+        raise click.BadParameter(f"unknown data type {type_name!r}", param_hint="--type")
     types = [datatype for datatype in registry if type_name in (None, datatype.name)]
     board = Board(types, device)
     stop = Event()

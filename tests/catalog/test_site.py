@@ -252,7 +252,6 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> No
 def test_the_example_is_right_and_shows_every_key() -> None:
     result = run("check", str(EXAMPLE))
     assert result.exit_code == 0
-    assert result.output.endswith("no problem found\n")
     text = EXAMPLE.read_text("utf-8")
     for name in ("topics", "gateways", "greatest_power", "stale_after", "fields", "points", "modbus"):
         assert name in text

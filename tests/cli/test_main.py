@@ -4,31 +4,51 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 import pytest
+from click.testing import CliRunner
 
 from greenpower import __version__
 from greenpower.catalog.registry import load_registry
-from greenpower.cli.main import COMMANDS, Commands, group
+from greenpower.cli.main import group
 from tests.command import run_cli
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_imports_and_explains_itself(name: str) -> None:
-    assert isinstance(group, Commands)
-    command = group.get_command(click.Context(group), name)
-    assert command is not None
-    assert command.help or command.short_help
-    described = [command]
-    if isinstance(command, click.Group):
-        described += list(command.commands.values())
-    for each in described:
-        assert each.help, each.name
-        assert all(parameter.help for parameter in each.params if isinstance(parameter, click.Option)), each.name
+def every_command() -> Iterator[tuple[str, click.Command]]:
+    """All commands and groups, with the words that call them."""
+
+    def walk(words: str, command: click.Command, context: click.Context) -> Iterator[tuple[str, click.Command]]:
+        yield words, command
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                child = command.get_command(context, name)
+                assert child is not None
+                yield from walk(f"{words} {name}", child, context)
+
+    yield from walk("greenpower", group, click.Context(group))
+
+
+@pytest.mark.parametrize("words", [words for words, command in every_command() if isinstance(command, click.Group)])
+def test_one_line_says_all_of_a_command_in_a_list(words: str) -> None:
+    """At 80 columns click cuts a longer one and puts dots at its end."""
+    result = CliRunner().invoke(group, [*words.split()[1:], "--help"], terminal_width=80)
+    assert result.exit_code == 0
+    _, listed = result.output.split("\nCommands:\n")
+    assert listed and not [line for line in listed.splitlines() if line.endswith("...")]
+
+
+@pytest.mark.parametrize("words", [words for words, _ in every_command()])
+def test_each_command_and_each_option_is_explained(words: str) -> None:
+    command = dict(every_command())[words]
+    assert command.help and command.help.strip()
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+    result = CliRunner().invoke(group, [*words.split()[1:], "--help"], terminal_width=80)
+    assert result.exit_code == 0 and "--help" in result.output
 
 
 def test_an_unknown_command_is_told_in_one_line(

@@ -52,7 +52,7 @@ def test_a_device_is_told_and_says_that_it_is_done(world: World, console: Consol
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("explode",), "takes no command 'explode'"),
+        (("explode",), "'explode'"),
         (("set_interval",), "interval: Missing data for required field."),
         (("set_interval", "interval=31"), "interval: Not one of 30, 60"),
         (("set_interval", "interval=often"), "interval: Not of the kind integer."),
@@ -69,12 +69,13 @@ def test_what_is_not_declared_is_refused(
 
 
 def test_a_device_must_be_there_and_one_of_a_kind_is_open(world: World, console: Console) -> None:
-    assert console("commands", "nobody") == (2, "greenpower: there is no device 'nobody' in the registry\n")
+    code, said = console("commands", "nobody")
+    assert code == 2 and "'nobody'" in said and len(said.splitlines()) == 1
     _, name = world.device()
     code, said = console("tell", name, "set_time", "--no-wait")
     assert code == 0 and said.endswith("is queued\n")
     code, said = console("tell", name, "set_time", "--no-wait")
-    assert (code, said) == (2, f"greenpower: set_time to {name} is under way already\n")
+    assert code == 2 and {"set_time", name} <= set(said.split()) and len(said.splitlines()) == 1
 
 
 def test_a_relay_is_asked_about_and_off_until_the_site_lets_it(

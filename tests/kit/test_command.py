@@ -98,11 +98,12 @@ def test_a_frame_can_be_kept_as_a_sample(make: Make, tmp_path: Path) -> None:
     plugin = make()
     (tmp_path / "hot.json").write_text('{"id":"S-7","time":"20261123203000","power":1.5,"temp":400}\n')
     result = run("try", plugin.name, "hot.json", "--keep", "hot")
-    assert result.exit_code == 0 and f"kept as {plugin.origin}/samples/hot\n" in result.output
+    assert result.exit_code == 0 and f" {plugin.origin}/samples/hot\n" in result.output
     expected = json.loads((plugin.folder / "samples" / "hot" / "expected.json").read_text())
     assert expected["readings"][0]["left_out"] == {"temp": "out-of-range"}
     assert run("check", plugin.name).exit_code == 0
-    assert "is there already" in run("try", plugin.name, "hot.json", "--keep", "hot").output
+    again = run("try", plugin.name, "hot.json", "--keep", "hot")
+    assert again.exit_code == 1 and f"{plugin.origin}/samples/hot " in again.output
 
 
 def test_a_round_of_a_gateway_can_be_tried(make: Make) -> None:

@@ -120,9 +120,9 @@ def test_it_stops_without_a_broker(settings: Settings, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("--faults", "duplicates,hail"), "no fault is called hail; there are duplicates, zero"),
-        (("--type", "rt,steam"), "no data type is called steam"),
-        (("--type", "rt", "--devices", "5", "--rate", "6"), "--rate 6 needs at least so many devices"),
+        (("--faults", "duplicates,hail"), "'hail'"),
+        (("--type", "rt,steam"), "'steam'"),
+        (("--type", "rt", "--devices", "5", "--rate", "6"), "--rate 6 "),
     ],
 )
 def test_what_the_operator_has_to_mend(settings: Settings, tmp_path: Path, args: tuple[str, ...], words: str) -> None:

