@@ -37,6 +37,7 @@ class Command:
 
     def __init__(self, settings: Settings, *args: str, folder: Path, env: dict[str, str] | None = None) -> None:
         self.settings = settings
+        self.http_port = settings.realtime_port if args[0] == "realtime" else settings.ingest_http_port
         self.log = folder / f"{args[0]}-{os.urandom(3).hex()}.log"
         env = {**environment(settings), **(env or {})}
         if args[0] == "realtime" and env.pop(MEASURED, None) is not None:
@@ -81,11 +82,11 @@ class Command:
         return self.process.wait(timeout)
 
     def get(self, path: str) -> httpx.Response:
-        """GET from ingest's own HTTP port."""
-        return httpx.get(f"http://127.0.0.1:{self.settings.ingest_http_port}{path}", timeout=5)
+        """GET from the HTTP port of ingest or of the realtime gateway."""
+        return httpx.get(f"http://127.0.0.1:{self.http_port}{path}", timeout=5)
 
     def health(self) -> dict[str, Any]:
-        """Ingest's health, empty while it does not answer."""
+        """What ingest or the realtime gateway says of itself, empty while it does not answer."""
         try:
             report: dict[str, Any] = self.get("/health").json()
         except httpx.HTTPError:

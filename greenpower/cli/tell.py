@@ -16,8 +16,7 @@ from greenpower.catalog.registry import get_registry
 from greenpower.cli.sql import sql_database
 from greenpower.cli.table import print_table, shown_time
 from greenpower.config import ConfigError, load_settings
-from greenpower.control.order import find_command, obstacle, queue
-from greenpower.control.wake_worker import kick
+from greenpower.control.order import find_command, obstacle, queue, wake_worker
 from greenpower.datatype import Command, Parameter
 from greenpower.datatype.command import Value
 from greenpower.sql import CommandState, Device, DeviceCommand
@@ -83,7 +82,7 @@ def tell(device_id: str, name: str, parameters: tuple[str, ...], yes: bool, no_w
             db.session.commit()
         except IntegrityError:
             raise ConfigError(f"{name} is already being sent to {device_id}") from None
-        kick(settings.redis_address)
+        wake_worker(settings.redis_address)
         click.echo(f"command {row.id} is {row.state}")
         if not no_wait:
             sys.exit(_wait(row))

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from threading import Event
 
 import click
 from rich.console import Console
@@ -18,6 +17,7 @@ from greenpower.bus.message import Message
 from greenpower.catalog.registry import get_registry
 from greenpower.config import load_settings
 from greenpower.datatype import DataType
+from greenpower.loops import ThreadLoop
 from greenpower.realtime.cache import LatestCache
 from greenpower.realtime.feed import Feed
 
@@ -37,15 +37,22 @@ def watch(type_name: str | None, device: str | None) -> None:
         raise click.BadParameter(f"unknown data type {type_name!r}", param_hint="--type")
     types = [datatype for datatype in registry if type_name in (None, datatype.name)]
     board = Board(types, device)
-    stop = Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     console = Console()
     feed = Feed(settings.need("REDIS_URL"), [datatype.name for datatype in types], board)
     with (
         suppress(KeyboardInterrupt),
         Live(console=console, auto_refresh=False, screen=console.is_terminal) as live,
     ):
-        feed.run(stop, lambda: board.show(live, connected=feed.connected))
+
+        def work(loop: ThreadLoop) -> None:
+            try:
+                feed.run(loop, lambda: board.show(live, connected=True))
+            finally:
+                board.show(live, connected=False)
+
+        loop = feed.make_loop(work)
+        signal.signal(signal.SIGTERM, lambda *_: loop.request_stop())
+        loop.run()
 
 
 class Board:

@@ -1,13 +1,17 @@
-"""Giving a command: from a request to a queued row, and from a row to the message."""
+"""Giving a command: from a request to a queued row, from a row to the message, and waking the worker that sends it."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+from redis import Redis, RedisError
+from rq import Queue
 from sqlalchemy.orm import Session, scoped_session
 
 from greenpower.catalog.registry import Registry
@@ -17,9 +21,15 @@ from greenpower.sql import CommandState, Device, DeviceCommand, DeviceStatus
 from greenpower.sql.device_command import note_step
 from greenpower.sql.time import now
 
-#: who gives a command that nobody gave
+log = logging.getLogger(__name__)
+
+# Who gave a command that no person gave.
 SYSTEM = "system"
 ALL = "*"
+COMMAND_QUEUE = "greenpower"
+COMMAND_JOB = "greenpower.jobs.commands.work"
+COMMAND_JOB_SECONDS = 60
+WAKE_TIMEOUT_SECONDS = 0.5
 
 
 def new_operation() -> str:
@@ -38,15 +48,15 @@ def find_command(registry: Registry, types: list[str], name: str) -> tuple[str, 
 
 
 def is_locked_out(settings: Settings, command: Command, device_id: str) -> bool:
-    """Whether the site does not let this device be told this: what moves something in the world is off until then."""
-    let = {part.strip() for part in settings.downlink_interlocked.split(",")}
-    return command.interlock and not let & {ALL, device_id}
+    """Whether the site does not allow this command for this device. What moves something is off by default."""
+    allowed = {part.strip() for part in settings.downlink_interlocked.split(",")}
+    return command.interlock and not allowed & {ALL, device_id}
 
 
 def obstacle(settings: Settings, command: Command, device: Device) -> str:
-    """What stands in the way of moving something in the world; empty where nothing does, or it moves nothing."""
+    """Why a command that moves something in the world may not be given; empty where it may, or moves nothing."""
     if is_locked_out(settings, command, device.device_id):
-        return "The site does not let this device be told this (DOWNLINK_INTERLOCKED)."
+        return "The site does not allow this command for this device (DOWNLINK_INTERLOCKED)."
     if command.interlock and device.status != DeviceStatus.ONLINE:
         return "The device is not online."
     return ""
@@ -88,7 +98,7 @@ def queue(
 
 
 def device_time(device: Device | None, settings: Settings, at: datetime) -> datetime:
-    """A time by the clock on the device's wall."""
+    """A time in the device's zone."""
     name = device.timezone if device is not None else None
     return at.astimezone(ZoneInfo(name) if name else settings.device_zone)
 
@@ -99,3 +109,18 @@ def message_of(row: DeviceCommand, command: Command, at: datetime) -> Message:
     if row.state == CommandState.ANSWERED and command.read_back is not None and row.read_operation is not None:
         operation, build = row.read_operation, command.read_back.build
     return build(Order(device_id=row.wire_id, operation=operation, at=at, parameters=row.parameters))
+
+
+def wake_worker(url: str) -> None:
+    """Let the worker look at commands now instead of at its next turn. Call it after the commit; never fails."""
+    if not url:
+        return
+    timeouts = {"socket_timeout": WAKE_TIMEOUT_SECONDS, "socket_connect_timeout": WAKE_TIMEOUT_SECONDS}
+    try:
+        with closing(Redis.from_url(url, **timeouts)) as redis:
+            # Under an id of its own: the job of the schedule may have looked already, and its id ends with it.
+            Queue(COMMAND_QUEUE, connection=redis).enqueue_call(
+                COMMAND_JOB, timeout=COMMAND_JOB_SECONDS, ttl=COMMAND_JOB_SECONDS, result_ttl=0, at_front=True
+            )
+    except RedisError as error:
+        log.warning("a command waits for the worker's next turn: %.200s", error)

@@ -13,20 +13,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from redis import Redis
+from redis import Redis, RedisError
 from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq_scheduler import Scheduler
 
+from greenpower.loops import ThreadLoop
 from greenpower.rollups.plan import TierPlan
 
 log = logging.getLogger(__name__)
 
 QUEUE = "greenpower"
-# All our entries begin so; what else is in the schedule is not ours to remove.
+# The ids of all our entries begin with it; other entries in the schedule are not ours to remove.
 PREFIX = "greenpower-"
-TIMEOUT = 600
+JOB_TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Entry:
     function: str
     args: tuple[Any, ...]
     every: int
-    timeout: int = TIMEOUT
+    timeout: int = JOB_TIMEOUT_SECONDS
 
     @property
     def id(self) -> str:
@@ -55,31 +56,65 @@ def rollup_entry(plan: TierPlan) -> Entry:
 
 
 class JobScheduler(Scheduler):  # type: ignore[misc]
-    """rq-scheduler over the entries of a function, asked anew at the start; signals are the caller's business."""
+    """rq-scheduler's schedule over the entries of a function, asked once at the start."""
 
     def __init__(self, entries: Callable[[], Iterable[Entry]], *, connection: Redis, interval: int, name: str) -> None:
         super().__init__(QUEUE, connection=connection, interval=interval, name=name)
         self.entries = {entry.id: entry for entry in entries()}
         self._checked = False
 
-    def _install_signal_handlers(self) -> None:
-        """Its own talk to Redis, which may be what is away."""
+    def work(self, loop: ThreadLoop) -> None:
+        """Queue what is due until the loop is stopped. Raises RedisError.
 
-    def enqueue_jobs(self) -> Any:
-        """Called under the scheduler's lock."""
-        scheduled = {key.decode() for key in self.connection.zrange(self.scheduled_jobs_key, 0, -1)}
+        In Redis it is registered when it has come through a round, and no more when one fails: who asks whether a
+        scheduler lives looks at that.
+        """
+        registered = False
+        try:
+            while True:
+                if self.acquire_lock():
+                    try:
+                        self.enqueue_jobs()
+                    finally:
+                        self.remove_lock()
+                if self.connection.exists(self.key):
+                    self.heartbeat()
+                else:  # the first round, or Redis was emptied
+                    self.register_birth()
+                    registered = True
+                loop.advance()
+                if loop.wait(self._interval):
+                    return
+        finally:
+            if registered:
+                self.register_death()
+
+    def enqueue_jobs(self) -> None:
+        """Bring the schedule up to date where it must be, and queue what is due. Called under the scheduler's lock."""
+        scheduled = {key.decode("utf-8", "replace") for key in self._keys("+inf")}
         if not self._checked or not self.entries.keys() <= scheduled:
             self.bring_up_to_date(scheduled)
             self._checked = True
-        return super().enqueue_jobs()
+        for key in self._keys(time.time()):
+            try:
+                self.enqueue_job(Job.fetch(key.decode(), connection=self.connection))
+            except RedisError:
+                raise
+            except Exception as error:  # from unpickling anything: it costs this entry; ours are made anew
+                if not isinstance(error, NoSuchJobError):
+                    log.warning("a scheduled job cannot be read and is removed: %a (%s)", key, type(error).__name__)
+                self.connection.zrem(self.scheduled_jobs_key, key)
+
+    def _keys(self, until: float | str) -> list[bytes]:
+        return list(self.connection.zrangebyscore(self.scheduled_jobs_key, "-inf", until))
 
     def bring_up_to_date(self, scheduled: Iterable[str]) -> None:
-        """Add entries that are missing or differ, remove those that are declared no more; others keep their time."""
-        for key in scheduled:
+        """Add entries that are missing or differ, remove those that are no longer declared; others keep their time."""
+        there = set(scheduled)
+        for key in there:
             if key.startswith(PREFIX) and key not in self.entries:
                 self.cancel(key)
                 log.info("no longer scheduled: %s", key.removeprefix(PREFIX))
-        there = set(scheduled)
         for entry in self.entries.values():
             if entry.id not in there or not self._is_current(entry):
                 # What was not scheduled until now has waited long enough.
@@ -97,14 +132,16 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
     def _is_current(self, entry: Entry) -> bool:
         try:
             job = Job.fetch(entry.id, connection=self.connection)
-        except NoSuchJobError:
+            return bool(
+                job.meta.get("interval") == entry.every
+                and job.timeout == entry.timeout
+                and job.func_name == entry.function
+                and tuple(job.args) == entry.args
+            )
+        except RedisError:
+            raise
+        except Exception:  # there is none, or none that can be read
             return False
-        return bool(
-            job.meta.get("interval") == entry.every
-            and job.timeout == entry.timeout
-            and job.func_name == entry.function
-            and tuple(job.args) == entry.args
-        )
 
     def enqueue_job(self, job: Job) -> None:
         """Put a job into the queue unless it waits there already: workers that were away find each job once."""

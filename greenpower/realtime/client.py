@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 from greenpower.bus.message import Message
 from greenpower.realtime.cache import LatestCache
-from greenpower.realtime.token import READ_DEVICES, Claims
+from greenpower.realtime.token import READ_DEVICES, SocketClaims
 
 ALL = "*"
 # No client is sent readings more often than this, even by many ingest processes at once.
-MOST_HZ = 20.0
+MAX_HZ = 20.0
 SNAPSHOT_DEVICES = 250
-MOST_AT_ONCE = 2_000
+MAX_READINGS_PER_MESSAGE = 2_000
 
 Key = tuple[str, str]
 Fields = frozenset[str] | None
@@ -49,7 +49,7 @@ class Client:
 
     sid: str
     eio_sid: str
-    claims: Claims
+    claims: SocketClaims
     subscriptions: dict[Key, Subscription] = field(default_factory=dict)
     statuses: dict[Key, Message] = field(default_factory=dict)
 
@@ -124,7 +124,7 @@ class Client:
             if not subscription.changed or now < subscription.due:
                 continue
             subscription.due = now + subscription.pause
-            while subscription.changed and len(found) < MOST_AT_ONCE:
+            while subscription.changed and len(found) < MAX_READINGS_PER_MESSAGE:
                 key = (subscription.type, subscription.changed.pop())
                 found[key] = _both(found[key], subscription.fields) if key in found else subscription.fields
         views = (view(cache, *key, fields) for key, fields in found.items())

@@ -1,32 +1,48 @@
-"""The feed: what Redis tells, and what it kept while we were away. Blocking; for a thread or greenlet of its own."""
+"""The feed: what Redis tells, and what it kept while we were away. Blocking; for a loop of its own.
+
+A bad value, or a listener that fails on one, costs that value: it is counted, logged once per kind and skipped. Only a
+lost connection ends `run`; the loop starts it again.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
-from threading import Event
 from typing import Any, Protocol
 
-import orjson
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from greenpower.bus.keys import STATUS_CHANNEL, latest_key, reading_channel, status_key
-from greenpower.bus.message import Message, read_latest
+from greenpower.bus.message import Message
 from greenpower.bus.revocation import CHANNEL as REVOKED_CHANNEL
+from greenpower.loops import Backoff, ThreadLoop
+from greenpower.realtime.value import (
+    BadValue,
+    check_list,
+    check_reading,
+    check_status,
+    parse,
+    stored_reading,
+    stored_status,
+)
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 3.0
+REDIS_TIMEOUT_SECONDS = 3.0
 # A ping is sent so often: a connection that is dead without a word is noticed.
-HEALTH_SECONDS = 5
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
+REDIS_PING_SECONDS = 5
+POLL_SECONDS = 0.25
 SCAN_COUNT = 500
+STALLED_SECONDS = 10.0
+BACKOFF = Backoff(first=0.2, longest=3.0)
+MAX_KINDS_LOGGED = 100
 
 
-class Listener(Protocol):
-    """Who is told. Must not fail."""
+class FeedListener(Protocol):
+    """Who is told. `on_loaded`: all that Redis keeps was told, after each connecting."""
 
     def on_readings(self, type_name: str, readings: list[Message]) -> None: ...
     def on_statuses(self, statuses: list[Message]) -> None: ...
@@ -38,71 +54,130 @@ def make_client(url: str) -> redis.Redis:
     """A client that gives up soon and tries nothing twice."""
     return redis.Redis.from_url(
         url,
-        socket_timeout=TIMEOUT,
-        socket_connect_timeout=TIMEOUT,
-        health_check_interval=HEALTH_SECONDS,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        health_check_interval=REDIS_PING_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
 
 
 class Feed:
-    """Listens for some data types. After each connecting it tells all that Redis keeps, so nothing is missed."""
+    """Listens for some data types. After each connecting it tells all that Redis keeps, so nothing is missed.
 
-    def __init__(self, url: str, types: Iterable[str], listener: Listener) -> None:
+    skipped: called with the source of each value that is left out: `latest`, `status`, `reading-channel`,
+    `status-channel`, `revocation-channel` for bad values, `listener` where the listener failed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        types: Iterable[str],
+        listener: FeedListener,
+        skipped: Callable[[str], object] = lambda source: None,
+    ) -> None:
         self._client = make_client(url)
         self._types = {reading_channel(name).encode(): name for name in types}
         self._listener = listener
-        self.connected = False
+        self._skipped = skipped
+        self._logged: set[tuple[str, str]] = set()
 
-    def run(self, stop: Event | None = None, idle: Callable[[], None] = lambda: None) -> None:
-        """Listen until `stop`. `idle` is called several times a second."""
-        pause = SHORTEST_PAUSE
-        stop = stop or Event()
-        while not stop.is_set():
-            try:
-                with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
-                    # First listen, then look: what comes between is told twice, and the older changes nothing.
-                    pubsub.subscribe(*self._types, STATUS_CHANNEL, REVOKED_CHANNEL)
-                    self._load()
-                    self._listener.on_loaded()
-                    self.connected = True
-                    log.info("listening to Redis")
-                    pause = SHORTEST_PAUSE
-                    while not stop.is_set():
-                        message = pubsub.get_message(timeout=0.25)
-                        if message is not None:
-                            self._tell(message)
-                        idle()
-            except (redis.RedisError, OSError) as error:
-                if self.connected or pause == SHORTEST_PAUSE:
-                    log.warning("Redis: %.200s; trying again", error)
-                self.connected = False
+    def make_loop(self, work: Callable[[ThreadLoop], None] | None = None) -> ThreadLoop:
+        """The loop that runs it; healthy from when all that Redis keeps was told. work: what is called, else `run`."""
+        return ThreadLoop(
+            "feed",
+            work or self.run,
+            stalled_after=STALLED_SECONDS,
+            expected=(redis.RedisError, OSError),
+            backoff=BACKOFF,
+        )
+
+    def run(self, loop: ThreadLoop, idle: Callable[[], None] = lambda: None) -> None:
+        """Listen until the loop is stopped. `idle` is called several times a second. Raises RedisError, OSError."""
+        with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
+            # First listen, then look: what comes between is told twice, and the older changes nothing.
+            pubsub.subscribe(*self._types, STATUS_CHANNEL, REVOKED_CHANNEL)
+            for name in self._types.values():
+                self._load(name)
+            self._tell(self._listener.on_loaded)
+            log.info("listening to Redis")
+            while not loop.stopping:
+                loop.advance()
+                message = pubsub.get_message(timeout=POLL_SECONDS)
+                if message is not None:
+                    self._read(message)
                 idle()
-                stop.wait(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                time.sleep(0)  # other greenlets come first, however many messages wait
 
-    def _load(self) -> None:
-        for name in self._types.values():
-            for _, value in self._hash(latest_key(name)):
-                if (reading := read_latest(value)) is not None:
-                    self._listener.on_readings(name, [reading])
-            statuses = [orjson.loads(value) for _, value in self._hash(status_key(name))]
-            self._listener.on_statuses(statuses)
+    def _load(self, name: str) -> None:
+        for device, value in self._hash("latest", latest_key(name)):
+            try:
+                reading = stored_reading(name, device, value)
+            except BadValue as error:
+                self._skip("latest", f"{latest_key(name)}: {error}")
+            else:
+                self._tell(self._listener.on_readings, name, [reading])
+        for device, value in self._hash("status", status_key(name)):
+            try:
+                status = stored_status(name, device, value)
+            except BadValue as error:
+                self._skip("status", f"{status_key(name)}: {error}")
+            else:
+                self._tell(self._listener.on_statuses, [status])
 
-    def _hash(self, key: str) -> Iterable[tuple[bytes, bytes]]:
-        found: Any = self._client.hscan_iter(key, count=SCAN_COUNT)
-        return found  # type: ignore[no-any-return]
-
-    def _tell(self, message: dict[str, Any]) -> None:
-        channel, data = message["channel"], message["data"]
+    def _hash(self, source: str, key: str) -> Iterable[tuple[bytes, bytes]]:
         try:
-            if channel == REVOKED_CHANNEL.encode():
-                self._listener.on_revoked(data.decode())
-                return
-            found = orjson.loads(data)
-            if channel == STATUS_CHANNEL.encode():
-                self._listener.on_statuses(found)
-            elif name := self._types.get(channel):
-                self._listener.on_readings(name, found["readings"])
-        except (ValueError, KeyError, TypeError):
-            log.exception("a message on %a cannot be read", channel)
+            yield from self._client.hscan_iter(key, count=SCAN_COUNT)
+        except redis.ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            self._skip(source, f"{key}: not a hash")
+
+    def _read(self, message: dict[str, Any]) -> None:
+        channel, data = message["channel"], message["data"]
+        if channel == REVOKED_CHANNEL.encode():
+            self._tell(self._listener.on_revoked, data.decode("utf-8", "replace"))
+        elif channel == STATUS_CHANNEL.encode():
+            statuses = self._checked("status-channel", data, lambda found: found, check_status)
+            if statuses:
+                self._tell(self._listener.on_statuses, statuses)
+        elif name := self._types.get(channel):
+            readings = self._checked("reading-channel", data, _readings_of, lambda found: check_reading(name, found))
+            if readings:
+                self._tell(self._listener.on_readings, name, readings)
+
+    def _checked(
+        self, source: str, data: bytes, items: Callable[[object], object], check: Callable[[object], Message]
+    ) -> list[Message]:
+        """The good ones among the items of a message."""
+        found = []
+        try:
+            for item in check_list(items(parse(data))):
+                try:
+                    found.append(check(item))
+                except BadValue as error:
+                    self._skip(source, f"a message has one that is no good: {error}")
+        except BadValue as error:
+            self._skip(source, f"a message is {error}")
+        return found
+
+    def _tell(self, method: Callable[..., None], *arguments: object) -> None:
+        try:
+            method(*arguments)
+        except (redis.ConnectionError, redis.TimeoutError):
+            raise  # the listener asked Redis something; what it missed is told after the next connecting
+        except Exception as error:
+            self._skip("listener", f"{method.__name__}: {type(error).__name__}", error)
+
+    def _skip(self, source: str, text: str, error: Exception | None = None) -> None:
+        self._skipped(source)
+        if (source, text) not in self._logged and len(self._logged) < MAX_KINDS_LOGGED:
+            self._logged.add((source, text))
+            log.log(
+                logging.WARNING if error is None else logging.ERROR, "skipped, %s: %s", source, text, exc_info=error
+            )
+
+
+def _readings_of(message: object) -> object:
+    if not isinstance(message, dict):
+        raise BadValue("not an object")
+    return message.get("readings")

@@ -6,37 +6,35 @@ import logging
 import time
 from typing import Any
 
-import eventlet
 import orjson
-import redis
-from flask import Flask, Response, request
-from flask_socketio import ConnectionRefusedError, SocketIO
+from flask import Flask, Response
+from flask_socketio import SocketIO
 
 from greenpower.bus import revocation
 from greenpower.bus.message import Message
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
+from greenpower.loops import Loops, ThreadLoop
 from greenpower.realtime.client import Client
+from greenpower.realtime.events import NAMESPACE, ClientEvents
 from greenpower.realtime.feed import Feed, make_client
 from greenpower.realtime.hub import Hub
-from greenpower.realtime.metrics import Metrics
+from greenpower.realtime.metrics import RealtimeMetrics
 from greenpower.realtime.origin import Origins
-from greenpower.realtime.request import Allowance, Bad, read_subscribe, read_unsubscribe
-from greenpower.realtime.token import Refused, check_token
 
 log = logging.getLogger(__name__)
 
-NAMESPACE = "/telemetry"
 PING_SECONDS, PONG_SECONDS = 15, 10
-LONGEST_REQUEST = 64 * 1024
+MAX_REQUEST_BYTES = 64 * 1024
 TICK_SECONDS = 0.02
 SWEEP_SECONDS = 1.0
+STALLED_SECONDS = 10.0
 # A connection that has not said who it is by then is closed.
 NAMELESS_SECONDS = 10.0
 
 
 class _Json:
-    """orjson under the names that python-socketio calls; what the mirror encoded already goes in as it is."""
+    """orjson under the names that python-socketio calls; what the cache encoded already goes in as it is."""
 
     @staticmethod
     def dumps(value: object, **_: object) -> str:
@@ -47,19 +45,16 @@ class _Json:
         return orjson.loads(text)
 
 
-class Gateway:
-    """One realtime process. `app` is its WSGI app; `start` its background work."""
+class RealtimeGateway:
+    """One realtime process. `app` is its WSGI app; `loops` its background work, which `serve` starts."""
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
-        self._key = settings.need("JWT_SIGNING_KEY")
         url = settings.need("REDIS_URL")
-        self._types = frozenset(datatype.name for datatype in registry)
+        types = frozenset(datatype.name for datatype in registry)
         self._redis = make_client(url)
-        self._allowances: dict[str, Allowance] = {}
         self._nameless: dict[str, float] = {}
-        self.hub = Hub(self._send, self._queued)
-        self.metrics = Metrics(self.hub)
-        self.feed = Feed(url, self._types, self)
+        self.hub = Hub(self._send, self._queued, self._failed)
+        self.metrics = RealtimeMetrics(self.hub)
         self.app = Flask("greenpower.realtime", static_folder=None)
         self.socketio = SocketIO(
             self.app,
@@ -70,24 +65,18 @@ class Gateway:
             cors_allowed_origins=Origins(settings).allows,
             ping_interval=PING_SECONDS,
             ping_timeout=PONG_SECONDS,
-            max_http_buffer_size=LONGEST_REQUEST,
+            max_http_buffer_size=MAX_REQUEST_BYTES,
         )
-        for name, handler in (
-            ("connect", self._connect),
-            ("disconnect", self._disconnect),
-            ("subscribe", self._subscribe),
-            ("unsubscribe", self._unsubscribe),
-            ("renew", self._renew),
-        ):
-            self.socketio.on_event(name, handler, namespace=NAMESPACE)
+        key = settings.need("JWT_SIGNING_KEY")
+        events = ClientEvents(key=key, types=types, store=self._redis, hub=self.hub, metrics=self.metrics)
+        events.register(self.socketio)
         self.app.add_url_rule("/health", "health", self._health)
         self.app.add_url_rule("/metrics", "metrics", self._metrics)
-
-    def start(self) -> None:
-        """Start listening to Redis, sending to those that wait, and ending what has expired."""
-        eventlet.spawn(self.feed.run, None, lambda: eventlet.sleep(0))
-        eventlet.spawn(self._tick)
-        eventlet.spawn(self._sweep)
+        self.loops = Loops(self.metrics.registry)
+        feed = Feed(url, types, self, lambda source: self.metrics.skipped.labels(source).inc())
+        self.feed = self.loops.add(feed.make_loop())
+        self.loops.add(ThreadLoop("ticker", self._tick, stalled_after=STALLED_SECONDS))
+        self.loops.add(ThreadLoop("sweeper", self._sweep, stalled_after=STALLED_SECONDS))
 
     # What the feed tells.
 
@@ -102,83 +91,10 @@ class Gateway:
             self._end(client, "token-revoked")
 
     def on_loaded(self) -> None:
-        """Logins may have ended while Redis was away from us."""
+        """Logins may have ended while Redis was away from us. Raises RedisError."""
         for family in {client.claims.family for client in self.hub.clients.values()}:
             if revocation.is_revoked(self._redis, family):
                 self.on_revoked(family)
-
-    # What clients say. They get answers `{"ok": true, …}` or `{"ok": false, "error", "detail"}`.
-
-    def _connect(self, auth: object = None) -> None:
-        sid = _sid()
-        try:
-            claims = check_token(auth.get("token") if isinstance(auth, dict) else None, self._key)
-            if revocation.is_revoked(self._redis, claims.family):
-                raise Refused("token-revoked")
-            eio_sid = self.socketio.server.manager.eio_sid_from_sid(sid, NAMESPACE)
-            if not self.hub.connect(Client(sid=sid, eio_sid=eio_sid, claims=claims)):
-                raise Refused("token-revoked")
-        except Refused as error:
-            self.metrics.refused.labels(str(error)).inc()
-            raise ConnectionRefusedError(str(error)) from None
-        except redis.RedisError as error:
-            log.warning("Redis: %.200s; a client was refused", error)
-            self.metrics.refused.labels("unavailable").inc()
-            raise ConnectionRefusedError("unavailable") from None
-        self._allowances[sid] = Allowance(time.monotonic())
-
-    def _disconnect(self, reason: object = None) -> None:
-        self.hub.disconnect(_sid())
-        self._allowances.pop(_sid(), None)
-
-    def _subscribe(self, data: object = None) -> dict[str, object]:
-        try:
-            client = self._client()
-            subscription = read_subscribe(data, client, self._types)
-        except Bad as error:
-            return _refusal(error)
-        self.hub.subscribe(client, subscription)
-        return {"ok": True, "type": subscription.type, "device_id": subscription.device}
-
-    def _unsubscribe(self, data: object = None) -> dict[str, object]:
-        try:
-            client = self._client()
-            key = read_unsubscribe(data)
-            if not self.hub.unsubscribe(client, key):
-                raise Bad("not-subscribed")
-        except Bad as error:
-            return _refusal(error)
-        return {"ok": True, "type": key[0], "device_id": key[1]}
-
-    def _renew(self, data: object = None) -> dict[str, object]:
-        """A new token for a connection that is there: of the same user or key, with the same limits."""
-        try:
-            client = self._client()
-            claims = check_token(data.get("token") if isinstance(data, dict) else None, self._key)
-            old = client.claims
-            if revocation.is_revoked(self._redis, claims.family):
-                raise Bad("token-revoked")
-            if (old.subject, old.scopes, old.types, old.devices) != (
-                claims.subject, claims.scopes, claims.types, claims.devices
-            ):  # fmt: skip
-                raise Bad("other-rights", "connect anew with this token")
-        except Refused as error:
-            return _refusal(Bad(str(error)))
-        except Bad as error:
-            return _refusal(error)
-        except redis.RedisError:
-            return _refusal(Bad("unavailable"))
-        client.claims = claims
-        return {"ok": True, "expires": claims.expires}
-
-    def _client(self) -> Client:
-        """Who asks. Raises Bad where he asks too often, or is being disconnected."""
-        client, allowance = self.hub.clients.get(_sid()), self._allowances.get(_sid())
-        if client is None or allowance is None:
-            raise Bad("disconnected")
-        if not allowance.spend(time.monotonic()):
-            raise Bad("too-many-requests")
-        return client
 
     # What is sent.
 
@@ -190,30 +106,38 @@ class Gateway:
         socket = self.socketio.server.eio.sockets.get(client.eio_sid)
         return 0 if socket is None else int(socket.queue.qsize())
 
+    def _failed(self, client: Client, error: Exception) -> None:
+        """Disconnect a client that could not be served: it connects again, and gets a snapshot."""
+        log.error("a client could not be served and is disconnected", exc_info=error)
+        self._end(client, "fault")
+
     def _end(self, client: Client, reason: str) -> None:
-        """Tell a client why, and disconnect it."""
+        """Tell a client why, and disconnect it. Where that fails, the sweeper closes its connection."""
         self.metrics.ended.labels(reason).inc()
         self.hub.disconnect(client.sid)
-        self.socketio.server.emit("ended", {"reason": reason}, to=client.sid, namespace=NAMESPACE)
-        self.socketio.server.disconnect(client.sid, namespace=NAMESPACE)
+        try:
+            self.socketio.server.emit("ended", {"reason": reason}, to=client.sid, namespace=NAMESPACE)
+            self.socketio.server.disconnect(client.sid, namespace=NAMESPACE)
+        except Exception:
+            log.exception("a client could not be told that its connection ends")
 
-    def _tick(self) -> None:
+    def _tick(self, loop: ThreadLoop) -> None:
+        """Send what had to wait."""
         while True:
-            eventlet.sleep(TICK_SECONDS)
-            try:
-                self.hub.tick()
-            except Exception:
-                log.exception("what waits could not be sent")
+            self.hub.tick()
+            loop.advance()
+            if loop.wait(TICK_SECONDS):
+                return
 
-    def _sweep(self) -> None:
+    def _sweep(self, loop: ThreadLoop) -> None:
+        """End what has expired."""
         while True:
-            eventlet.sleep(SWEEP_SECONDS)
-            try:
-                for client in self.hub.expired(time.time()):
-                    self._end(client, "token-expired")
-                self._close_nameless()
-            except Exception:
-                log.exception("what has expired could not be ended")
+            for client in self.hub.expired(time.time()):
+                self._end(client, "token-expired")
+            self._close_nameless()
+            loop.advance()
+            if loop.wait(SWEEP_SECONDS):
+                return
 
     def _close_nameless(self) -> None:
         """Close connections without a client: they never said who they are, or were refused and stayed."""
@@ -228,17 +152,11 @@ class Gateway:
     # What operators see.
 
     def _health(self) -> Response:
-        found = {"status": "ok" if self.feed.connected else "degraded", "redis": self.feed.connected,
-                 "clients": len(self.hub.clients)}  # fmt: skip
-        return Response(orjson.dumps(found), 200 if self.feed.connected else 503, content_type="application/json")
+        loops = self.loops.health()
+        ok = all(loop["ok"] for loop in loops.values())
+        found = {"status": "ok" if ok else "degraded", "redis": loops[self.feed.name]["ok"],
+                 "clients": len(self.hub.clients), "loops": loops}  # fmt: skip
+        return Response(orjson.dumps(found), 200 if ok else 503, content_type="application/json")
 
     def _metrics(self) -> Response:
         return Response(self.metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _sid() -> str:
-    return str(request.sid)  # type: ignore[attr-defined]
-
-
-def _refusal(error: Bad) -> dict[str, object]:
-    return {"ok": False, "error": error.error, "detail": error.detail}

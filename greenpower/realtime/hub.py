@@ -12,23 +12,28 @@ from greenpower.realtime.cache import LatestCache
 from greenpower.realtime.client import ALL, Client, Key, Subscription
 
 # Messages that may be on their way to a client before it gets another: what it has not taken is not piled up.
-MOST_QUEUED = 2
-MOST_REVOKED = 10_000
+MAX_QUEUED = 2
+MAX_REVOKED = 10_000
 
 Send = Callable[[Client, str, object], None]
 Queued = Callable[[Client], int]
+Failed = Callable[[Client, Exception], None]
 
 
 class Hub:
-    """All clients of a process. send: hands a message to a client's transport. queued: how many wait there."""
+    """All clients of a process. send: hands a message to a client's transport. queued: how many wait there.
 
-    def __init__(self, send: Send, queued: Queued, clock: Callable[[], float] = time.monotonic) -> None:
+    failed: told of a client that could not be served; it is out of the hub then, and costs the others nothing.
+    """
+
+    def __init__(self, send: Send, queued: Queued, failed: Failed, clock: Callable[[], float] = time.monotonic) -> None:
         self.cache = LatestCache()
         self.clients: dict[str, Client] = {}
         self.waiting: dict[Client, None] = {}
         self._rooms: dict[Key, dict[Client, Subscription]] = {}
         self._send = send
         self._queued = queued
+        self._failed = failed
         self._clock = clock
         self._revoked: OrderedDict[str, float] = OrderedDict()
 
@@ -92,7 +97,7 @@ class Hub:
         """A login has ended. Returns its clients."""
         self._revoked[family] = self._clock()
         while self._revoked and (
-            len(self._revoked) > MOST_REVOKED
+            len(self._revoked) > MAX_REVOKED
             or self._clock() - next(iter(self._revoked.values())) > ACCESS_SECONDS + MARGIN_SECONDS
         ):
             self._revoked.popitem(last=False)
@@ -104,11 +109,15 @@ class Hub:
 
     def flush(self, client: Client) -> None:
         """Send a client what is due, as far as it takes it; the rest waits for `tick`."""
-        while self._queued(client) < MOST_QUEUED:
-            message = client.take(self.cache, self._clock())
-            if message is None:
-                break
-            self._send(client, *message)
+        try:
+            while self._queued(client) < MAX_QUEUED:
+                message = client.take(self.cache, self._clock())
+                if message is None:
+                    break
+                self._send(client, *message)
+        except Exception as error:
+            self.disconnect(client.sid)
+            self._failed(client, error)
         if client.waits and client.sid in self.clients:
             self.waiting[client] = None
         else:

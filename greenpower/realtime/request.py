@@ -7,18 +7,18 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from greenpower.realtime.client import ALL, MOST_HZ, Client, Key, Subscription
+from greenpower.realtime.client import ALL, MAX_HZ, Client, Key, Subscription
 
-MOST_SUBSCRIPTIONS = 200
-MOST_FIELDS = 200
-LONGEST_ID = 256
-# Requests of one client: so many at once, then so many a second.
-BURST, PER_SECOND = 300, 20
+MAX_SUBSCRIPTIONS = 200
+MAX_FIELDS = 200
+MAX_ID_LENGTH = 256
+# Requests of one client: so many at once, then so many per second.
+MAX_REQUESTS_AT_ONCE, REQUESTS_PER_SECOND = 300, 20
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Bad(Exception):
+class BadRequest(Exception):
     """The request is refused. `error`: one word; `detail`: for people."""
 
     def __init__(self, error: str, detail: str = "") -> None:
@@ -32,27 +32,27 @@ class Unsubscribe(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     type: str = Field(max_length=64)
-    device_id: str = Field(min_length=1, max_length=LONGEST_ID)
+    device_id: str = Field(min_length=1, max_length=MAX_ID_LENGTH)
 
 
 class Subscribe(Unsubscribe):
     """`{type, device_id, fields?, max_hz?}`; fields: those of the payload that are wanted."""
 
-    fields: list[str] | None = Field(None, max_length=MOST_FIELDS)
-    max_hz: float = Field(MOST_HZ, ge=0.001, le=MOST_HZ)
+    fields: list[str] | None = Field(None, max_length=MAX_FIELDS)
+    max_hz: float = Field(MAX_HZ, ge=0.001, le=MAX_HZ)
 
 
 def read_subscribe(data: object, client: Client, types: Collection[str]) -> Subscription:
-    """What a client wants. Raises Bad: `bad-request`, `unknown-type`, `forbidden`, `too-many-subscriptions`."""
+    """What a client wants. Raises BadRequest: `bad-request`, `unknown-type`, `forbidden`, `too-many-subscriptions`."""
     asked = _validated(Subscribe, data)
     if asked.type not in types:
-        raise Bad("unknown-type", f"types are {', '.join(sorted(types))}")
+        raise BadRequest("unknown-type", f"types are {', '.join(sorted(types))}")
     device = None if asked.device_id == ALL else asked.device_id
     if not client.claims.may_see(asked.type, device):
-        raise Bad("forbidden")
+        raise BadRequest("forbidden")
     key = (asked.type, asked.device_id)
-    if key not in client.subscriptions and len(client.subscriptions) >= MOST_SUBSCRIPTIONS:
-        raise Bad("too-many-subscriptions", f"a client may have {MOST_SUBSCRIPTIONS}")
+    if key not in client.subscriptions and len(client.subscriptions) >= MAX_SUBSCRIPTIONS:
+        raise BadRequest("too-many-subscriptions", f"a client may have {MAX_SUBSCRIPTIONS}")
     return Subscription(
         type=asked.type,
         device=asked.device_id,
@@ -62,7 +62,7 @@ def read_subscribe(data: object, client: Client, types: Collection[str]) -> Subs
 
 
 def read_unsubscribe(data: object) -> Key:
-    """What a client wants no more. Raises Bad: `bad-request`."""
+    """What a client no longer wants. Raises BadRequest: `bad-request`."""
     asked = _validated(Unsubscribe, data)
     return asked.type, asked.device_id
 
@@ -72,19 +72,19 @@ def _validated(model: type[Model], data: object) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         found = ("{}: {}".format(".".join(map(str, item["loc"])) or "request", item["msg"]) for item in error.errors())
-        raise Bad("bad-request", "; ".join(found)[:300]) from None
+        raise BadRequest("bad-request", "; ".join(found)[:300]) from None
 
 
-class Allowance:
+class RequestLimit:
     """How many requests a client may still make."""
 
     def __init__(self, now: float) -> None:
-        self._left = float(BURST)
+        self._left = float(MAX_REQUESTS_AT_ONCE)
         self._at = now
 
     def spend(self, now: float) -> bool:
         """One more request; False where it is too many."""
-        self._left = min(BURST, self._left + (now - self._at) * PER_SECOND)
+        self._left = min(MAX_REQUESTS_AT_ONCE, self._left + (now - self._at) * REQUESTS_PER_SECOND)
         self._at = now
         if self._left < 1:
             return False

@@ -12,15 +12,16 @@ import eventlet.wsgi
 
 from greenpower.catalog.registry import Registry
 from greenpower.config import ConfigError, Settings
-from greenpower.realtime.gateway import Gateway
+from greenpower.realtime.gateway import RealtimeGateway
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 10_000
-BACKLOG = 1024
+MAX_CONNECTIONS = 10_000
+LISTEN_BACKLOG = 1024
 # What the system may hold for a client that does not read: small, so that what it reads later is not old.
-SEND_BUFFER = 128 * 1024
+SEND_BUFFER_BYTES = 128 * 1024
 POLL_SECONDS = 0.1
+STOP_SECONDS = 1.0
 
 
 def serve(settings: Settings, registry: Registry) -> None:
@@ -34,16 +35,17 @@ def serve(settings: Settings, registry: Registry) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     _raise_open_files()
-    gateway = Gateway(settings, registry)
-    gateway.start()
+    gateway = RealtimeGateway(settings, registry)
+    gateway.loops.start()
     # Not before all that Redis keeps is known: the first client's snapshot shall be whole.
-    while not gateway.feed.connected and not stopping:
+    while not gateway.feed.health()["ok"] and not stopping:
         eventlet.sleep(POLL_SECONDS)
     if stopping:
+        gateway.loops.stop(STOP_SECONDS)
         return
     listener = _listen(settings.api_host, settings.realtime_port)
     log.info("listening on %s:%d", settings.api_host, settings.realtime_port)
-    pool = eventlet.GreenPool(MOST_CONNECTIONS)
+    pool = eventlet.GreenPool(MAX_CONNECTIONS)
     server = eventlet.spawn(
         eventlet.wsgi.server,
         listener,
@@ -56,23 +58,26 @@ def serve(settings: Settings, registry: Registry) -> None:
     while not stopping and not server.dead:
         eventlet.sleep(POLL_SECONDS)
     # Clients find their connection gone and come again by themselves; nothing here has to be saved.
+    if server.dead and not stopping:
+        server.wait()  # raises what it died of
     server.kill()
     listener.close()
+    gateway.loops.stop(STOP_SECONDS)
     log.info("stopped")
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener: socket.socket = eventlet.listen((host, port), family, backlog=BACKLOG, reuse_port=False)
+        listener: socket.socket = eventlet.listen((host, port), family, backlog=LISTEN_BACKLOG, reuse_port=False)
     except OSError as error:
         raise ConfigError(f"REALTIME_PORT {port} cannot be used on {host} ({error.strerror})") from None
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # inherited by connections
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # inherited by connections
     return listener
 
 
 def _raise_open_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + 100 if hard == resource.RLIM_INFINITY else min(MOST_CONNECTIONS + 100, hard)
+    wanted = MAX_CONNECTIONS + 100 if hard == resource.RLIM_INFINITY else min(MAX_CONNECTIONS + 100, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -8,20 +8,20 @@ from typing import Any
 import jwt
 
 ISSUER = "greenpower"
-LONGEST = 8192
-# What a key must be good for; users may read everything.
+MAX_TOKEN_LENGTH = 8192
+# Scopes that a key needs; users may read everything.
 READ_TELEMETRY, READ_DEVICES = "telemetry:read", "devices:read"
 
 
 class Refused(Exception):
-    """The token is no good. The text is the reason that the client gets: one word."""
+    """The token is not accepted. The text is the reason that the client gets: one word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
+class SocketClaims:
     """What a token says. expires: Unix time. family: of the login or key that it came from.
 
-    scopes: of a key; None for a user. types, devices: those that it is limited to; None for no limit.
+    scopes: of a key; None for a user. types, devices: what it is limited to; None for no limit.
     """
 
     subject: str
@@ -32,7 +32,7 @@ class Claims:
     devices: frozenset[str] | None = None
 
     def may_have(self, scope: str) -> bool:
-        """Whether it is good for what a scope allows."""
+        """Whether it has a scope."""
         return self.scopes is None or scope in self.scopes
 
     def may_see(self, type_name: str, device_id: str | None = None) -> bool:
@@ -42,11 +42,11 @@ class Claims:
         return device_id is None or self.devices is None or device_id in self.devices
 
 
-def check_token(token: object, key: str) -> Claims:
+def check_token(token: object, key: str) -> SocketClaims:
     """The claims of an access token. Raises Refused: `token-missing`, `token-expired`, `token-invalid`, `forbidden`."""
     if not isinstance(token, str) or not token:
         raise Refused("token-missing")
-    if len(token) > LONGEST:
+    if len(token) > MAX_TOKEN_LENGTH:
         raise Refused("token-invalid")
     try:
         found = jwt.decode(
@@ -62,7 +62,7 @@ def check_token(token: object, key: str) -> Claims:
         raise Refused("token-invalid") from None
     if found.get("type") != "access" or not isinstance(found.get("fam"), str):
         raise Refused("token-invalid")
-    claims = Claims(
+    claims = SocketClaims(
         subject=str(found["sub"]),
         family=found["fam"],
         expires=float(found["exp"]),

@@ -10,7 +10,7 @@ import redis
 import socketio.exceptions
 
 from greenpower.bus import revocation
-from greenpower.realtime.request import BURST
+from greenpower.realtime.request import MAX_REQUESTS_AT_ONCE
 from tests.process import Command
 from tests.realtime.conftest import Browser, Open, Start, make_reading, make_status, make_token, tell, tell_status
 from tests.wait import wait_until
@@ -125,7 +125,7 @@ def test_what_is_asked_wrongly_is_refused_with_a_reason(browser: Open) -> None:
     assert client.subscribe("one more")["error"] == "too-many-subscriptions"
     assert client.subscribe("D7", max_hz=1)["ok"], "replacing one is no new one"
     # Without waiting for the answers: a slow machine would give as many requests back meanwhile.
-    for _ in range(2 * BURST):
+    for _ in range(2 * MAX_REQUESTS_AT_ONCE):
         client.client.emit("subscribe", {"type": "rt", "device_id": "D7"}, namespace="/telemetry")
     assert client.subscribe("D7")["error"] == "too-many-requests"
 

@@ -26,8 +26,7 @@ from greenpower.api.http.errors import abort_body
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import example_page, sql_page_answer
 from greenpower.control.interlock import SECONDS, check_confirmation, make_confirmation
-from greenpower.control.order import find_command, obstacle, queue
-from greenpower.control.wake_worker import kick
+from greenpower.control.order import find_command, obstacle, queue, wake_worker
 from greenpower.datatype import Command
 from greenpower.sql import CommandState, DeviceCommand, RoleName
 from greenpower.sql.extensions import db
@@ -111,7 +110,7 @@ def make_blueprint() -> Blueprint:
         except IntegrityError:
             db.session.rollback()
             abort(409, f"{command.name!r} to {device.device_id} is still open, or the confirmation was already used.")
-        kick(context.settings.redis_address)
+        wake_worker(context.settings.redis_address)
         return answer(_present(row), 201)
 
     @blueprint.route(f"{DEVICE_PATH}commands/<int(min=1, max={LARGEST_ID}):command_id>/")

@@ -1,0 +1,135 @@
+"""What clients say: Socket.IO's events, answered with `{"ok": true, …}` or `{"ok": false, "error", "detail"}`.
+
+What belongs here: who may connect, and what a client may change of what it is sent. What does not: what is sent to it
+(`greenpower.realtime.hub`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+
+import redis
+from flask import request
+from flask_socketio import ConnectionRefusedError, SocketIO
+
+from greenpower.bus import revocation
+from greenpower.realtime.client import Client
+from greenpower.realtime.hub import Hub
+from greenpower.realtime.metrics import RealtimeMetrics
+from greenpower.realtime.request import BadRequest, RequestLimit, read_subscribe, read_unsubscribe
+from greenpower.realtime.token import Refused, SocketClaims, check_token
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "/telemetry"
+
+
+class ClientEvents:
+    """The handlers of the namespace. key: of the tokens' signatures. types: names of the data types there are."""
+
+    def __init__(
+        self, *, key: str, types: Collection[str], store: redis.Redis, hub: Hub, metrics: RealtimeMetrics
+    ) -> None:
+        self._key = key
+        self._types = types
+        self._store = store
+        self._hub = hub
+        self._metrics = metrics
+        self._limits: dict[str, RequestLimit] = {}
+
+    def register(self, socketio: SocketIO) -> None:
+        """Let Socket.IO call the handlers."""
+
+        def connect(auth: object = None) -> None:
+            self._connect(auth, lambda sid: str(socketio.server.manager.eio_sid_from_sid(sid, NAMESPACE)))
+
+        for name, handler in (
+            ("connect", connect),
+            ("disconnect", self._disconnect),
+            ("subscribe", self._subscribe),
+            ("unsubscribe", self._unsubscribe),
+            ("renew", self._renew),
+        ):
+            socketio.on_event(name, handler, namespace=NAMESPACE)
+
+    def _connect(self, auth: object, eio_sid_of: Callable[[str], str]) -> None:
+        sid = _sid()
+        try:
+            claims = self._claims(auth)
+            if not self._hub.connect(Client(sid=sid, eio_sid=eio_sid_of(sid), claims=claims)):
+                raise Refused("token-revoked")
+        except Refused as error:
+            self._metrics.refused.labels(str(error)).inc()
+            raise ConnectionRefusedError(str(error)) from None
+        except redis.RedisError as error:
+            log.warning("Redis: %.200s; a client was refused", error)
+            self._metrics.refused.labels("unavailable").inc()
+            raise ConnectionRefusedError("unavailable") from None
+        self._limits[sid] = RequestLimit(time.monotonic())
+
+    def _claims(self, data: object) -> SocketClaims:
+        """The claims of the token in `{"token": …}`. Raises Refused, RedisError."""
+        claims = check_token(data.get("token") if isinstance(data, dict) else None, self._key)
+        if revocation.is_revoked(self._store, claims.family):
+            raise Refused("token-revoked")
+        return claims
+
+    def _disconnect(self, reason: object = None) -> None:
+        self._hub.disconnect(_sid())
+        self._limits.pop(_sid(), None)
+
+    def _subscribe(self, data: object = None) -> dict[str, object]:
+        try:
+            client = self._client()
+            subscription = read_subscribe(data, client, self._types)
+        except BadRequest as error:
+            return _refusal(error)
+        self._hub.subscribe(client, subscription)
+        return {"ok": True, "type": subscription.type, "device_id": subscription.device}
+
+    def _unsubscribe(self, data: object = None) -> dict[str, object]:
+        try:
+            client = self._client()
+            key = read_unsubscribe(data)
+            if not self._hub.unsubscribe(client, key):
+                raise BadRequest("not-subscribed")
+        except BadRequest as error:
+            return _refusal(error)
+        return {"ok": True, "type": key[0], "device_id": key[1]}
+
+    def _renew(self, data: object = None) -> dict[str, object]:
+        """A new token for a connection that is there: of the same user or key, with the same limits."""
+        try:
+            client = self._client()
+            claims, old = self._claims(data), client.claims
+            if (old.subject, old.scopes, old.types, old.devices) != (
+                claims.subject, claims.scopes, claims.types, claims.devices
+            ):  # fmt: skip
+                raise BadRequest("other-rights", "connect again with this token")
+        except Refused as error:
+            return _refusal(BadRequest(str(error)))
+        except BadRequest as error:
+            return _refusal(error)
+        except redis.RedisError:
+            return _refusal(BadRequest("unavailable"))
+        client.claims = claims
+        return {"ok": True, "expires": claims.expires}
+
+    def _client(self) -> Client:
+        """The client that asks. Raises BadRequest where it asks too often, or is being disconnected."""
+        client, limit = self._hub.clients.get(_sid()), self._limits.get(_sid())
+        if client is None or limit is None:
+            raise BadRequest("disconnected")
+        if not limit.spend(time.monotonic()):
+            raise BadRequest("too-many-requests")
+        return client
+
+
+def _sid() -> str:
+    return str(request.sid)  # type: ignore[attr-defined]
+
+
+def _refusal(error: BadRequest) -> dict[str, object]:
+    return {"ok": False, "error": error.error, "detail": error.detail}
