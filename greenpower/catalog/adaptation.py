@@ -1,7 +1,7 @@
-"""Data types as a site has them: the plugins' declarations with the site file's changes.
+"""Data types of a site: the plugins' declarations with the changes of the site file.
 
-What belongs here: how each part of a site file changes a declaration, and what contradicts it. What does not: the
-file's shape (`greenpower.catalog.site`).
+What belongs here: how each part of a site file changes a declaration, and contradictions between them. What does not:
+the file's shape (`greenpower.catalog.site`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PER_KILOWATT = {"kWh": 1, "kvarh": 1, "kVAh": 1, "Wh": 1000}
 
 
 def apply_site(datatypes: Iterable[DataType], site: Site) -> tuple[DataType, ...]:
-    """The data types with what the site says, in the same order. Raises SiteError with every problem."""
+    """The data types with the changes of the site file, in the same order. Raises SiteError with every problem."""
     datatypes = tuple(datatypes)
     problems = [
         f"types.{name}: there is no such data type; known are {', '.join(datatype.name for datatype in datatypes)}"
@@ -35,7 +35,7 @@ def apply_site(datatypes: Iterable[DataType], site: Site) -> tuple[DataType, ...
 
 
 class _Place:
-    """In a `with` statement: a DeclarationError becomes a problem of this place, and what follows goes on."""
+    """A context in which a DeclarationError becomes a problem of this place; the code after it continues."""
 
     def __init__(self, adaptation: _Adaptation, parts: tuple[object, ...]) -> None:
         self.adaptation = adaptation
@@ -52,7 +52,7 @@ class _Place:
 
 
 class _Adaptation:
-    """One data type and what is said about it. Every problem is added to a list, with its place."""
+    """One data type and its changes. Every problem is added to a list, with its place in the file."""
 
     def __init__(self, datatype: DataType, given: SiteType, problems: list[str]) -> None:
         self.datatype = datatype
@@ -60,7 +60,7 @@ class _Adaptation:
         self.problems = problems
 
     def result(self) -> DataType:
-        """The data type as the site has it, or as it was where there were problems."""
+        """The changed data type; unchanged if there are problems."""
         known = len(self.problems)
         fields = self._fields()
         poll = self._poll(fields)

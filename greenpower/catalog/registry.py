@@ -1,7 +1,7 @@
 """Discovery: which data types there are.
 
 What belongs here: finding plugins (the `plugins` package beside greenpower, then the entry points of the group
-`greenpower.plugins`), reading their declarations, having the site file applied, refusing conflicts. What does not: what
+`greenpower.plugins`), reading their declarations, applying the site file, refusing conflicts. What does not: what
 follows from a declaration (`greenpower.catalog.facts`).
 """
 
@@ -28,7 +28,7 @@ GROUP = "greenpower.plugins"
 
 
 class RegistryError(Exception):
-    """The plugins that are there cannot be used together. The text has one line a problem."""
+    """The installed plugins cannot be used together. The text has one line per problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Loaded:
 
 
 class Registry:
-    """The data types in force, in order of discovery. Raises RegistryError where two cannot live together."""
+    """The data types in force, in order of discovery. Raises RegistryError if two are in conflict."""
 
     def __init__(self, loaded: Iterable[Loaded]) -> None:
         self.loaded = tuple(loaded)
@@ -58,7 +58,7 @@ class Registry:
 
     @classmethod
     def of(cls, *datatypes: DataType) -> Registry:
-        """A registry of just these."""
+        """A registry of only these data types."""
         return cls(Loaded(datatype=datatype, origin="given") for datatype in datatypes)
 
     def __iter__(self) -> Iterator[DataType]:
@@ -68,22 +68,22 @@ class Registry:
         return len(self.loaded)
 
     def __getitem__(self, name: str) -> DataType:
-        """The data type of a name. Raises KeyError."""
+        """The data type with a name. Raises KeyError."""
         return self._by_name[name]
 
     def get(self, name: str) -> DataType | None:
-        """The data type of a name, if there is one."""
+        """The data type with a name; None if there is none."""
         return self._by_name.get(name)
 
     def match_topic(self, topic: str) -> tuple[DataType, Mqtt] | None:
-        """The one claim that a topic falls under, its `device` the one of this topic."""
+        """The data type and the claim that match a topic. The claim has the `device` of this topic."""
         if found := self._exact.get(topic):
             return found
         return next(((datatype, claim.at(topic)) for datatype, claim in self._wild if claim.matches(topic)), None)
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """All claimed topic filters, those of answers to commands as well."""
+        """All claimed topic filters, including those of answers to commands."""
         return tuple(claim.topic for datatype in self for claim in (*datatype.topics, *datatype.answers))
 
     @property
@@ -124,7 +124,7 @@ def declared_in(module: ModuleType) -> tuple[DataType, ...]:
 
 
 def discover(site: Site | None = None) -> Registry:
-    """All plugins that are installed, as a site has them. Raises RegistryError with every problem that was found."""
+    """All installed plugins, changed by a site file. Raises RegistryError with every problem."""
     loaded: list[Loaded] = []
     problems: list[str] = []
     for name in _module_names():
@@ -133,7 +133,7 @@ def discover(site: Site | None = None) -> Registry:
             loaded.extend(Loaded(datatype=datatype, origin=name) for datatype in declared_in(module))
         except (RegistryError, DeclarationError) as error:
             problems.append(f"plugin {name}: {error}")
-        except Exception as error:  # a plugin is foreign code: whatever it raises must name it
+        except Exception as error:  # plugins are foreign code: every error must name the plugin
             problems.append(f"plugin {name} does not import: {type(error).__name__}: {error}")
     if problems:
         raise RegistryError("\n".join(problems))
@@ -156,7 +156,7 @@ def _module_names() -> Iterator[str]:
 
 
 def load_registry(path: Path | None) -> Registry:
-    """All plugins, with the site file at `path`. Raises RegistryError with every problem of either."""
+    """All plugins, changed by the site file at `path`. Raises RegistryError with every problem of either."""
     try:
         return discover(None if path is None else read_site(path))
     except SiteError as error:
@@ -165,5 +165,5 @@ def load_registry(path: Path | None) -> Registry:
 
 @cache
 def get_registry() -> Registry:
-    """The registry of this process, discovered once, with the site file of the settings in force."""
+    """The registry of this process, discovered once, with the site file that the settings name."""
     return load_registry(load_settings().greenpower_site)

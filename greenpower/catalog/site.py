@@ -1,4 +1,4 @@
-"""The site file: what differs from site to site, as one TOML document with a schema.
+"""The site file: what is specific to a site, as one TOML document with a schema.
 
 What belongs here: the document's shape, and reading it. What does not: what it changes
 (`greenpower.catalog.adaptation`).
@@ -18,7 +18,7 @@ from greenpower.framing.poll import LAYOUTS
 
 
 class SiteError(Exception):
-    """A site file cannot be used. `problems` has one line for each thing to mend, with its place."""
+    """A site file cannot be used. `problems` has one line per problem, with its place in the file."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
