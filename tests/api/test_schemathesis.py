@@ -146,7 +146,7 @@ def api_schema(app: Flask) -> Any:
 
 
 def token_of(app: Flask) -> str:
-    """A token of an administrator, whatever the case before has done to him."""
+    """A token of an administrator, even if the previous case changed the user."""
     with app.app_context():
         user = db.session.scalar(select(User).where(User.username == "fuzz"))
         role = db.session.scalars(select(Role).where(Role.name == RoleName.ADMIN)).one()

@@ -40,7 +40,7 @@ class SqlApi(Api):
         return response.get_json() if response.data else None
 
     def user(self, name: str, role: RoleName = RoleName.VIEWER) -> dict[str, str]:
-        """Make a user and log him in."""
+        """Create a user and log in."""
         with self.app.app_context():
             assert make_user(name, PASSWORD, role)
         tokens: dict[str, str] = self.log_in(name, PASSWORD).get_json()

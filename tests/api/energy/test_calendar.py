@@ -1,4 +1,4 @@
-"""Local hours, days, weeks, months and years as stretches of UTC."""
+"""Local hours, days, weeks, months and years in UTC."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def test_other_stretches_too(year: tuple[Meters, dict[str, Plain]], bucket: str,
 
 
 def reconciles(body: dict[str, Any]) -> None:
-    """Whether stretches and devices add up to their totals, to the last digit."""
+    """Whether buckets and devices add up to their totals, to the last digit."""
 
     def exact(value: float | None) -> Fraction:
         return Fraction(repr(value or 0))

@@ -65,7 +65,7 @@ def test_an_address_may_ask_so_often_and_health_is_free(tmp_path: Path, mongod: 
             last = api.client.post(LOGIN, json={"username": "\0", "password": "x"})
         assert refused(last, 429)
         assert all(api.client.get("/api/ready/").status_code == 200 for _ in range(9))
-        # Who stands behind no proxy cannot say that he is somebody else.
+        # Without a proxy, a caller cannot claim another address.
         forged = api.client.get(PATH, headers={"X-Forwarded-For": "192.0.2.7"})
         assert refused(forged, 429)
 

@@ -186,7 +186,7 @@ def test_positions_are_exact_beside_inserts_on_both_sides(api: Api, order: str) 
         body = api.get(url).get_json()
         seen += [(row["device_id"], row["timestamp"]) for row in body["results"]]
         url, number = body["next"], number + 1
-        # Behind the reader and before him, and beside the very row he stands at.
+        # Behind and ahead of the reader, and beside its current row.
         here = datetime.fromisoformat(seen[-1][1])
         side = -1 if order == "asc" else 1
         api.add((f"0{number}", start - side * HOUR + number * MINUTE, {"volts": 0}), (f"@{number}", here, {"volts": 0}))
