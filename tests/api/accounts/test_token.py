@@ -126,7 +126,7 @@ def test_a_role_is_the_one_the_database_has_now(api: Api) -> None:
         viewer = db.session.scalars(select(Role.id).where(Role.name == "viewer")).one()
         db.session.execute(update(User).values(role_id=viewer))
         db.session.commit()
-    with pytest.raises(Forbidden, match="needs the role operator; admin is viewer"):
+    with pytest.raises(Forbidden):
         check()
 
 
