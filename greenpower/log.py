@@ -1,4 +1,4 @@
-"""Logging: how every process writes its lines, for people or, with LOG_FORMAT=json, an object a line for programs."""
+"""Logging: how every process writes its lines: text for people, or with LOG_FORMAT=json one object per line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-# gmqtt warns of each write to a connection that is gone; ingest counts those as unacknowledged.
-QUIET = {
+# gmqtt warns of each write to a closed connection; ingest counts those as unacknowledged.
+LIBRARY_LEVELS = {
     "gmqtt": logging.WARNING,
     "gmqtt.mqtt.protocol": logging.ERROR,
     "pymongo": logging.WARNING,
@@ -20,13 +20,13 @@ QUIET = {
     "alembic": logging.WARNING,
     "flask-limiter": logging.WARNING,
 }
-# The id of the request that this thread works on, empty elsewhere. It stays until the next one, so that the server's
-# own line about a request has it too.
+# The id of the request that this thread works on, else empty. It stays until the next request, so that the access log
+# has it too.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What a caller gave with `extra={"fields": {…}}`."""
+    """The fields that a caller passed with `extra={"fields": {…}}`."""
     found: dict[str, Any] = getattr(record, "fields", {})
     return found
 
@@ -44,8 +44,8 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """`{"time", "level", "logger", "message"}`, with `request_id`, what the caller gave as `fields`, and
-    `exception`, where there are any."""
+    """`{"time", "level", "logger", "message", "process"}`, and if there are any `request_id`, the caller's fields and
+    `exception`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -64,15 +64,15 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         try:
             return orjson.dumps(line).decode()
-        except TypeError:  # a lone surrogate, from a name in a file system or a header
+        except TypeError:  # a lone surrogate, from a file name or a header
             clean = {key: str(value).encode(errors="replace").decode() for key, value in line.items()}
             return orjson.dumps(clean).decode()
 
 
 def set_up_logging(level: str, form: str = "text") -> None:
-    """Log to stderr at `level`, libraries that chat at warning and above. form: `text` or `json`."""
+    """Log to stderr at `level`, noisy libraries at warning and above. form: `text` or `json`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name, least in QUIET.items():
+    for name, least in LIBRARY_LEVELS.items():
         logging.getLogger(name).setLevel(max(least, logging.getLevelName(level)))

@@ -44,6 +44,16 @@ def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert f"GREENPOWER_HOME={tmp_path / 'file'}" in refused(tmp_path / "file").split()
 
 
+def test_a_misspelt_setting_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("API_PROT=1\n")
+    (tmp_path / "file").touch()
+    with running(tmp_path / "file") as up:
+        assert up.process.wait(30) == 2
+        up.end()
+        [warning] = [line for line in up.lines if "API_PROT" in line]
+        assert "API_PORT" in warning and len(up.lines) == 2
+
+
 def test_a_taken_port_is_one_line(tmp_path: Path, broker: tuple[str, int]) -> None:
     assert "MQTT_PORT" in refused(tmp_path / "home", MQTT_PORT=str(broker[1]))
 
