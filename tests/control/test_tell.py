@@ -100,4 +100,4 @@ def test_a_command_that_is_not_done_ends_with_1(
     monkeypatch.setattr("greenpower.cli.tell.LATE_SECONDS", -59.5)
     _, name = world.device()
     code, said = console("tell", name, "read_interval")
-    assert code == 1 and "does one run?" in said
+    assert code == 1 and "worker" in said
