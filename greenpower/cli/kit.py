@@ -150,11 +150,11 @@ def _show(tried: FrameTrial, paths: tuple[Path, ...]) -> None:
             what = "rejected" if arrival.rejected else "noted"
             click.echo(f"  {what}: {arrival.rejected or arrival.noted}  {arrival.detail}".rstrip())
         for item in (item for item in tried.found if item.arrival is arrival):
-            click.echo(f"  reading of {item.device_id or 'a device that another part names'} at {_when(item)}")
+            click.echo(f"  reading of {item.device_id or 'a device that another packet names'} at {_when(item)}")
             for field, value in item.payload.items():
                 click.echo(f"    {field:<28}{value}{units.get(field, '')}")
         for field, why in (arrival.left_out or {}).items():
-            click.echo(f"    {field:<28}left out: {why}")
+            click.echo(f"    {field:<28}ignored: {why}")
     for device, buckets in tried.buckets.items():
         for bucket in buckets:
             click.echo(f"\nbucket of {tried.resolution} from {bucket.start:%Y-%m-%d %H:%M} UTC, {device}")
@@ -171,8 +171,8 @@ def _when(item: Found) -> str:
     assert item.time is not None
     time = f"{item.time:%Y-%m-%d %H:%M:%S} UTC"
     if item.clock:
-        return f"{time}, its arrival: the stamp {item.stamp} is a wrong clock's, and would get an offset"
-    return f"{time}, its arrival: it has no stamp" if item.undated else f"{time}, stamped {item.stamp}"
+        return f"{time} (time of arrival; the clock is wrong: {item.stamp}; it would get an offset)"
+    return f"{time} (time of arrival; no timestamp)" if item.undated else f"{time} (timestamp {item.stamp})"
 
 
 def _keep(plugin: Plugin, tried: FrameTrial, paths: tuple[Path, ...], case: str) -> None:

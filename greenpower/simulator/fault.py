@@ -17,14 +17,14 @@ from greenpower.simulator.device import Device, Packet
 from greenpower.simulator.garbage import garbage
 
 FAULTS = {
-    "duplicates": "a frame, or a gateway's answer, comes two or three times, byte for byte",
-    "zero": "a frame has an all-zero twin with the same id and time",
-    "clock": "every fourth device thinks that it is 2005, another fourth is ten minutes slow",
-    "split": "a device that sends one packet sends several; a gateway writes byte by byte",
-    "reorder": "packets of a reading come in any order, some between those of other devices; of a gateway the next "
-    "heartbeat is glued to the answer",
-    "drop": "a packet never comes; an answer never comes or breaks off, and some gateways then dial in anew",
-    "garbage": "frames that are no reading come between; a gateway sends noise, and exceptions for answers",
+    "duplicates": "a frame, or an answer of a gateway, is sent two or three times",
+    "zero": "a frame is followed by an all-zero copy with the same id and time",
+    "clock": "the clock of every fourth device is in 2005, and of another fourth ten minutes slow",
+    "split": "a device sends several packets instead of one; a gateway sends byte by byte",
+    "reorder": "packets of a reading are sent in any order, some between those of other devices; a gateway "
+    "joins its answer and its next heartbeat",
+    "drop": "a packet is not sent; an answer is missing or cut off, and some gateways then connect again",
+    "garbage": "frames without a reading are sent in between; a gateway sends noise, or exceptions as answers",
 }
 #: the share of readings that a fault befalls; `clock` befalls devices instead
 SHARE = 0.15
