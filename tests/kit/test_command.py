@@ -58,7 +58,7 @@ def test_try_shows_readings_what_is_left_out_statistics_and_the_answer(tmp_path:
     result = run("try", "rt", path, "--received", "2026-11-23T14:30:09")
     assert result.exit_code == 0
     text = result.output
-    assert ", on MQTT_RT_DATA\n\nframe.json\n  reading of 33B1225950027 at 2026-11-23 14:30:00 UTC, " in text
+    assert ", on MQTT_RT_DATA\n\nframe.json\n  reading of 33B1225950027 at 2026-11-23 14:30:00 UTC " in text
     assert "    ua                          229.5 V\n" in text
     assert re.search(r"^ +ub .*\bout-of-range$", text, re.MULTILINE)
     assert "bucket of 1m from 2026-11-23 14:30 UTC, 33B1225950027\n" in text
