@@ -98,4 +98,4 @@ def _show_revoked(settings: Settings, families: list[str]) -> None:
             decode_responses=True,
         ) as client,
     ):
-        revocation.mirror(client, families)
+        revocation.mark_revoked(client, families)

@@ -1,4 +1,4 @@
-"""What an answer makes of a command. An answer that comes again, or late, changes nothing that is settled."""
+"""What an answer changes in a command. An answer that comes again, or late, changes no final state."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def apply_answer(session: Session, registry: Registry, answer: Answer) -> bool:
-    """Move the command on that an answer belongs to. The caller commits. False where it belongs to none."""
-
+    """Apply an answer to its command. The caller commits. Returns False if there is no such command."""
     row = session.scalar(select(DeviceCommand).where(DeviceCommand.operation == answer.operation))
     reading_back = False
     if row is None:
@@ -46,7 +45,7 @@ def _answered(session: Session, row: DeviceCommand, command: Command | None, ans
             setattr(row, name, value)
         note_step(session, row.id, row.state, f"answered late: {answer.detail}")
         return
-    if row.state == CommandState.QUEUED:  # the worker that sent it was gone before it could say so
+    if row.state == CommandState.QUEUED:  # the worker that sent it stopped before it could note that
         advance(session, row, CommandState.SENT, "seen by its answer", sent_at=now())
     if not answer.ok:
         advance(session, row, CommandState.FAILED, f"the device refused: {answer.detail}", **said)
@@ -54,16 +53,16 @@ def _answered(session: Session, row: DeviceCommand, command: Command | None, ans
         more = {"read_operation": new_operation(), "claimed_at": None}
         advance(session, row, CommandState.ANSWERED, answer.detail, **said, **more)
     elif advance(session, row, CommandState.ANSWERED, answer.detail, **said):
-        why = "the protocol has no way to read it back" if command is not None else "it is not declared any more"
+        why = "the protocol cannot read it back" if command is not None else "the command is no longer declared"
         advance(session, row, CommandState.DONE, f"answered; {why}")
 
 
 def _read_back(session: Session, row: DeviceCommand, command: Command | None, answer: Answer) -> None:
     if row.verified_at is not None or row.state == CommandState.FAILED:
         return
-    problem = "the command is not declared any more"
+    problem = "the command is no longer declared"
     if command is not None and command.read_back is not None:
-        problem = "" if answer.ok else f"the device refused to be read: {answer.detail}"
+        problem = "" if answer.ok else f"the device refused the read-back: {answer.detail}"
         problem = problem or command.read_back.problem(row.parameters, answer)
     if row.state != CommandState.ANSWERED:
         row.verified_at = None if problem else now()

@@ -1,7 +1,7 @@
-"""Setting the clocks of devices that are wrong by themselves, where the site wants it: each at most so often.
+"""Setting wrong clocks of devices automatically, if the site wants it: each clock at most once in some hours.
 
-A clock is wrong where ingest had to move the stamp of the newest frame (`device_clocks` has by how much). Only devices
-that are online and of a type with a command that sets the clock are told.
+A clock is wrong if ingest had to correct the stamp of the newest frame (`device_clocks` has by how much). Only devices
+that are online, and whose type has a command that sets the clock, get it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from greenpower.sql.time import now
 
 log = logging.getLogger(__name__)
 
-# What a device said longer ago says nothing of its clock now.
-FRESH = timedelta(hours=1)
-# Of one run: a site whose clocks are all wrong is set right in some minutes.
-MOST = 20
+# An older frame says nothing about the clock now.
+FRAME_MAX_AGE = timedelta(hours=1)
+# A site whose clocks are all wrong is corrected in some minutes.
+MAX_CLOCKS_PER_RUN = 20
 
 
 def sync_clocks(session: Session, db: Database[Document], registry: Registry, settings: Settings) -> int:
@@ -43,12 +43,12 @@ def sync_clocks(session: Session, db: Database[Document], registry: Registry, se
         try:
             queue(session, device, *found, {}, by=SYSTEM)
             session.commit()
-        except IntegrityError:  # somebody gave it just now
+        except IntegrityError:  # the same command was given just now
             session.rollback()
             continue
-        log.info("the clock of %s is wrong and will be set", device.device_id)
+        log.info("the clock of %s is wrong and is being set", device.device_id)
         queued += 1
-        if queued >= MOST:
+        if queued >= MAX_CLOCKS_PER_RUN:
             break
     session.rollback()
     return queued
@@ -64,7 +64,7 @@ def _clock_command(registry: Registry, types: list[str]) -> tuple[str, Command] 
 
 
 def _is_recent(session: Session, device: Device, command: Command, settings: Settings) -> bool:
-    """Whether it was told lately, by whomever, whatever became of it."""
+    """Whether it got this command in the last hours, from anyone, with any result."""
     row = DeviceCommand
     newest = select(func.max(row.created_at)).where(row.wire_id == device.device_id, row.command == command.name)
     at = session.scalar(newest)
@@ -72,6 +72,6 @@ def _is_recent(session: Session, device: Device, command: Command, settings: Set
 
 
 def _is_wrong(db: Database[Document], device_id: str) -> bool:
-    query = {"device_id": device_id, "received_at": {"$gte": now() - FRESH}, "outcome": "stored"}
+    query = {"device_id": device_id, "received_at": {"$gte": now() - FRAME_MAX_AGE}, "outcome": "stored"}
     newest = db[EVENTS].find_one(query, {"clock": 1}, sort=[("received_at", -1)])
     return newest is not None and newest.get("clock") == "offset"

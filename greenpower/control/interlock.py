@@ -1,7 +1,7 @@
-"""The interlock: what moves something in the world is confirmed by who asked for it, within a minute, once.
+"""The interlock: a command that moves something must be confirmed by the same caller, within a minute, once.
 
-A confirmation is a signed text that holds who, what and the operation's id. That id goes into the command's row, where
-it is unique; so a confirmation is good once without being kept anywhere.
+A confirmation is a signed text with the caller, the command and the operation's id. That id goes into the command's
+row, where it is unique. So a confirmation works once, and is stored nowhere.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from greenpower.config import Settings
 from greenpower.control.order import new_operation
 
-SECONDS = 60
+CONFIRMATION_SECONDS = 60
 SALT = "greenpower.interlock"
 
 
 def _serializer(settings: Settings) -> URLSafeTimedSerializer:
-    # The key of tokens: it is there wherever the API runs, and the salt keeps the two apart.
+    # The key of tokens: every API process has it. The salt keeps confirmations and tokens apart.
     return URLSafeTimedSerializer(settings.jwt_signing_key.get_secret_value(), salt=SALT)
 
 
-def _matter(caller: str, device_id: str, command: str, parameters: Mapping[str, Any]) -> list[Any]:
+def _subject(caller: str, device_id: str, command: str, parameters: Mapping[str, Any]) -> list[Any]:
     return [caller, device_id, command, sorted(parameters.items())]
 
 
 def make_confirmation(
     settings: Settings, caller: str, device_id: str, command: str, parameters: Mapping[str, Any]
 ) -> str:
-    """What the caller is to send back."""
-    matter = _matter(caller, device_id, command, parameters)
-    return str(_serializer(settings).dumps([new_operation(), *matter]))
+    """The text that the caller must send back."""
+    subject = _subject(caller, device_id, command, parameters)
+    return str(_serializer(settings).dumps([new_operation(), *subject]))
 
 
 def check_confirmation(
     settings: Settings, text: str, caller: str, device_id: str, command: str, parameters: Mapping[str, Any]
 ) -> str | None:
-    """The operation's id, where this is a confirmation of just that by just him, given within a minute; else None."""
+    """The operation's id if this caller was given the text for this command within the last minute; else None."""
     try:
-        operation, *matter = _serializer(settings).loads(text, max_age=SECONDS)
+        operation, *subject = _serializer(settings).loads(text, max_age=CONFIRMATION_SECONDS)
     except (BadData, TypeError, ValueError):
         return None
-    wanted = _matter(caller, device_id, command, parameters)
+    wanted = _subject(caller, device_id, command, parameters)
     wanted[-1] = [list(item) for item in wanted[-1]]
-    return str(operation) if matter == wanted else None
+    return str(operation) if subject == wanted else None

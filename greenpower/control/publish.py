@@ -1,7 +1,7 @@
-"""A short visit to the broker: connect, publish with QoS 1, wait until it has it, leave.
+"""A short visit to the broker: connect, publish with QoS 1, wait for the acknowledgement, disconnect.
 
-The worker's jobs are processes of their own, a few a minute: they keep no session, so nothing of them is sent later.
-A message carries how long it is good for, where the broker speaks MQTT 5: a meter that was away is not told old things.
+The worker's jobs are processes of their own, a few per minute. They keep no session, so nothing is sent later. If the
+broker speaks MQTT 5, a message carries its time of expiry: a meter that was away does not get old commands.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ PUBLISH_SECONDS = 5.0
 
 
 class NoBroker(OSError):
-    """The broker cannot be reached, or does not let us in: nothing was sent."""
+    """The broker cannot be reached, or refuses the login: nothing was sent."""
 
 
 class Visit:
-    """A connection that is open."""
+    """An open connection to the broker."""
 
     def __init__(self, client: paho.Client, version: MQTTProtocolVersion) -> None:
         self._client = client
         self._version = version
 
     def publish(self, message: Message, good_for: float) -> bool:
-        """Publish; whether the broker has it. Where it has not, it may have it all the same. good_for: seconds."""
+        """Publish. Returns whether the broker acknowledged; without that it may still have it. good_for: seconds."""
         properties = None
         if self._version == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
@@ -60,7 +60,7 @@ class Visit:
 
 @contextmanager
 def visit(settings: Settings) -> Iterator[Visit]:
-    """A connection to the broker, MQTT 5 or, where it knows none, 3.1.1. Raises NoBroker, ConfigError."""
+    """A connection to the broker with MQTT 5, or with 3.1.1 if it knows no 5. Raises NoBroker, ConfigError."""
     host = settings.need("MQTT_BROKER")
     for version in (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311):
         client = _client(settings, version)
@@ -91,7 +91,7 @@ def _client(settings: Settings, version: MQTTProtocolVersion) -> paho.Client:
 
 
 def _connect(client: paho.Client, host: str, port: int) -> str:
-    """Connect; why not, empty where it is done."""
+    """Connect. Returns what went wrong, empty if nothing did."""
     done, refused = Event(), [""]
 
     def on_connect(_client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:

@@ -1,7 +1,7 @@
-"""Sending what is queued. A worker takes a command in hand before it sends it, so that of several one does.
+"""Sending queued commands. A worker claims a command before it sends it, so that only one of several sends it.
 
-Should it be gone before it could say that it has sent, the command is sent again under the same id once the claim is
-stale; but not what moves something in the world, which fails then: whether it was sent is not known.
+If the worker stops before it has noted that the command was sent, the command is sent again under the same id when the
+claim is too old. A command that moves something is not sent again: it fails, as nobody knows whether it was sent.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from greenpower.sql.time import now
 
 log = logging.getLogger(__name__)
 
-CLAIM = timedelta(seconds=15)
-UNKNOWN = "the sender stopped midway: it may have been sent"
-STILL = {
+CLAIM_MAX_AGE = timedelta(seconds=15)
+UNKNOWN_WHETHER_SENT = "the worker stopped while sending: it may have been sent"
+EXPIRED_WHILE = {
     CommandState.QUEUED.value: "it could not be sent in time",
     CommandState.SENT.value: "no answer in time",
-    CommandState.ANSWERED.value: "the device said yes, but could not be read back in time",
+    CommandState.ANSWERED.value: "the device accepted it, but the read-back did not come in time",
 }
 
 
 def open_commands(session: Session) -> list[DeviceCommand]:
-    """Those that are not settled, oldest first."""
+    """The commands without a final state, oldest first."""
     statement = select(DeviceCommand).where(DeviceCommand.state.in_(OPEN)).order_by(DeviceCommand.id)
     found = list(session.scalars(statement.execution_options(populate_existing=True)))
     session.rollback()
@@ -42,15 +42,15 @@ def open_commands(session: Session) -> list[DeviceCommand]:
 
 
 def expire(session: Session, rows: Iterable[DeviceCommand]) -> None:
-    """End those whose time is over."""
+    """Expire the commands whose time is over."""
     for row in rows:
-        if row.state in STILL and row.expires_at <= now():
-            advance(session, row, CommandState.EXPIRED, STILL[row.state])
+        if row.state in EXPIRED_WHILE and row.expires_at <= now():
+            advance(session, row, CommandState.EXPIRED, EXPIRED_WHILE[row.state])
             session.commit()
 
 
 def send_all(session: Session, registry: Registry, settings: Settings, rows: Iterable[DeviceCommand]) -> int:
-    """Send what is to be sent, messages of read-backs as well. Returns how many the broker took; logs its absence."""
+    """Send what is due, including read-backs. Returns how many messages the broker took. Logs if there is no broker."""
     waiting = [row for row in rows if row.state != CommandState.SENT and row.expires_at > now()]
     sent = 0
     if not any(_is_free(row) for row in waiting):
@@ -65,29 +65,29 @@ def send_all(session: Session, registry: Registry, settings: Settings, rows: Ite
 
 
 def _is_free(row: DeviceCommand, at: datetime | None = None) -> bool:
-    return row.claimed_at is None or row.claimed_at < (at or now()) - CLAIM
+    return row.claimed_at is None or row.claimed_at < (at or now()) - CLAIM_MAX_AGE
 
 
 def _send(session: Session, registry: Registry, settings: Settings, row: DeviceCommand, broker: Visit) -> bool:
     datatype = registry.get(row.type)
     command = None if datatype is None else datatype.command(row.command)
     if command is None or is_locked_out(settings, command, row.wire_id):
-        advance(session, row, CommandState.FAILED, "it is not declared, or not let, any more")
+        advance(session, row, CommandState.FAILED, "the command is no longer declared or allowed")
         session.commit()
         return False
     before = row.claimed_at
     if not _claim(session, row):
         return False
     if before is not None and command.interlock:
-        advance(session, row, CommandState.FAILED, UNKNOWN)
+        advance(session, row, CommandState.FAILED, UNKNOWN_WHETHER_SENT)
         session.commit()
         return False
     return _publish(session, settings, row, command, broker)
 
 
 def _claim(session: Session, row: DeviceCommand) -> bool:
-    """Take a command in hand; False where another worker has it."""
-    free = DeviceCommand.claimed_at.is_(None) | (DeviceCommand.claimed_at < now() - CLAIM)
+    """Claim a command; False if another worker has it."""
+    free = DeviceCommand.claimed_at.is_(None) | (DeviceCommand.claimed_at < now() - CLAIM_MAX_AGE)
     same = (DeviceCommand.id == row.id, DeviceCommand.state == row.state)
     statement = update(DeviceCommand).where(*same, free).values(claimed_at=now()).returning(DeviceCommand.id)
     claimed = session.scalar(statement.execution_options(synchronize_session=False))
@@ -99,20 +99,20 @@ def _publish(session: Session, settings: Settings, row: DeviceCommand, command: 
     device = None if row.device_id is None else session.get(Device, row.device_id)
     try:
         message = message_of(row, command, device_time(device, settings, now()))
-    except Exception as error:  # foreign code: its fault costs this command
+    except Exception as error:  # plugin code: its fault costs only this command
         log.exception("the message of %s cannot be built", row.command)
-        advance(session, row, CommandState.FAILED, f"it cannot be built: {type(error).__name__}: {error}")
+        advance(session, row, CommandState.FAILED, f"the message cannot be built: {type(error).__name__}: {error}")
         session.commit()
         return False
     reading_back = row.state == CommandState.ANSWERED
     good_for = (row.expires_at - now()).total_seconds()
     if not broker.publish(message, good_for):
         if command.interlock:
-            advance(session, row, CommandState.FAILED, UNKNOWN)
+            advance(session, row, CommandState.FAILED, UNKNOWN_WHETHER_SENT)
             session.commit()
         return False
     if reading_back:
-        note_step(session, row.id, row.state, "asked what it has now")
+        note_step(session, row.id, row.state, "read-back sent")
     else:
         text = message.payload.decode("utf-8", "backslashreplace")
         advance(session, row, CommandState.SENT, "", sent_at=now(), topic=message.topic, payload=text)

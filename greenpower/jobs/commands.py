@@ -1,8 +1,8 @@
-"""The command job: sends what is queued, takes answers, lets expire what is over. Runs when a command is given, and
+"""The command job: sends queued commands, reads answers, expires old commands. It runs when a command is given, and
 every few seconds.
 
-All that it knows is in SQL and MongoDB, every step is made once whoever makes it, so it may be killed at any point and
-run beside itself.
+All its state is in SQL and MongoDB, and each step happens once even if several workers try it. So it may be killed at
+any point, and several may run at once.
 """
 
 from __future__ import annotations
@@ -26,20 +26,26 @@ from greenpower.sql.session import sql_session
 
 log = logging.getLogger(__name__)
 
-EVERY = 10
-TIMEOUT = 60
+COMMANDS_EVERY_SECONDS = 10
+COMMANDS_JOB_SECONDS = 60
 # How long a run waits for answers: most come within a second, and other jobs wait meanwhile.
-LINGER_SECONDS = 3.0
-PAUSE_SECONDS = 0.1
+WAIT_FOR_ANSWERS_SECONDS = 3.0
+BETWEEN_PASSES_SECONDS = 0.1
 
 
 def commands_entry() -> Entry:
     """The job, every few seconds."""
-    return Entry(name="commands", function="greenpower.jobs.commands.work", args=(), every=EVERY, timeout=TIMEOUT)
+    return Entry(
+        name="commands",
+        function="greenpower.jobs.commands.work",
+        args=(),
+        every=COMMANDS_EVERY_SECONDS,
+        timeout=COMMANDS_JOB_SECONDS,
+    )
 
 
 def work() -> str:
-    """What RQ runs. Raises what the databases raise; the next run goes on where this one stopped."""
+    """What RQ runs. Raises the errors of the databases; the next run goes on where this one stopped."""
     settings, registry = load_settings(), get_registry()
     sent = 0
     with (
@@ -49,21 +55,21 @@ def work() -> str:
         db = client[settings.mongo_db_name]
         if settings.downlink_time_sync:
             sync_clocks(session, db, registry, settings)
-        end = time.monotonic() + LINGER_SECONDS
+        end = time.monotonic() + WAIT_FOR_ANSWERS_SECONDS
         while True:
             sent += one_pass(session, db[ANSWERS], registry, settings)
             left = len(open_commands(session))
             if not left or time.monotonic() > end:
                 return f"{sent} sent, {left} open"
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(BETWEEN_PASSES_SECONDS)
 
 
 def one_pass(session: Session, answers: Collection[Document], registry: Registry, settings: Settings) -> int:
-    """Take what was answered, end what is over, send what is to be sent. Returns how many messages were sent."""
+    """Apply the answers, expire old commands, send the queued ones. Returns how many messages were sent."""
     for document in untaken(answers):
         answer = read_answer(document)
         if not apply_answer(session, registry, answer):
-            log.info("an answer of %a belongs to no command from here", answer.device_id)
+            log.info("an answer of %a belongs to no command of this system", answer.device_id)
         session.commit()
         take(answers, document)
     rows = open_commands(session)

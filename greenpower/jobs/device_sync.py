@@ -1,6 +1,8 @@
-"""The device job: registers what ingest has heard, writes the projection that ingest reads, shows revocations in Redis.
+"""The device job: registers the devices that ingest has seen, writes the settings cache that ingest reads, and marks
+revoked logins in Redis.
 
-Every step says what should be and writes what differs, so it may be repeated, and run beside itself and the API.
+Each step compares what should be with what is, and writes the difference. So it may be repeated, and several may run
+at once, beside the API.
 """
 
 from __future__ import annotations
@@ -30,26 +32,28 @@ from greenpower.sql.time import now
 
 log = logging.getLogger(__name__)
 
-TRIES = 3
-TIMEOUT = 120
-EMPTY = {"registered": False, "timezone": None, "interval_seconds": None, "zone_id": None}
+REGISTER_ATTEMPTS = 3
+DEVICES_JOB_SECONDS = 120
+UNREGISTERED = {"registered": False, "timezone": None, "interval_seconds": None, "zone_id": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
-    """How many devices or types of devices were registered, and settings written."""
+    """How many devices, or types of devices, were registered, and how many settings were written."""
 
     registered: int
-    projected: int
+    written: int
 
 
 def devices_entry() -> Entry:
     """The job, every minute."""
-    return Entry(name="devices", function="greenpower.jobs.device_sync.sync", args=(), every=60, timeout=TIMEOUT)
+    return Entry(
+        name="devices", function="greenpower.jobs.device_sync.sync", args=(), every=60, timeout=DEVICES_JOB_SECONDS
+    )
 
 
 def sync() -> str:
-    """What RQ runs. Raises what the databases raise; the next run does it all again."""
+    """What RQ runs. Raises the errors of the databases; the next run does everything again."""
     settings = load_settings()
     with (
         sync_client(settings, appname="greenpower-worker") as client,
@@ -58,34 +62,34 @@ def sync() -> str:
     ):
         done = sync_devices(session, client[settings.mongo_db_name], add=settings.device_policy == "open")
         try:
-            mirror_revocations(session, redis)
+            mark_revocations(session, redis)
         except RedisError as error:
-            log.warning("revocations are not shown in Redis: %.200s", error)
-    return f"{done.registered} registered, {done.projected} projected"
+            log.warning("revocations are not in Redis: %.200s", error)
+    return f"{done.registered} registered, {done.written} settings written"
 
 
 def sync_devices(session: Session, db: Database[Document], *, add: bool = True) -> Synced:
-    """Register what was heard and bring the projection up to date. Raises PyMongoError, SQLAlchemyError."""
-    return Synced(registered=register(session, db, add=add), projected=project(session, db))
+    """Register new devices and bring the settings cache up to date. Raises PyMongoError, SQLAlchemyError."""
+    return Synced(registered=register(session, db, add=add), written=write_settings_cache(session, db))
 
 
 def register(session: Session, db: Database[Document], *, add: bool = True) -> int:
-    """Add the devices, and the types of devices, that ingest has heard. Returns how many there were to add.
+    """Add the devices, and the types of devices, that ingest has seen. Returns how many were added.
 
-    add: whether a device becomes registered by being heard; its types do in any case.
+    add: whether a device becomes registered by being seen; new types of a registered device always do.
     """
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, REGISTER_ATTEMPTS + 1):
         try:
             return _register(session, db, add)
         except IntegrityError:  # the API or another worker changed the registry meanwhile
             session.rollback()
-            if attempt == TRIES:
+            if attempt == REGISTER_ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
 
 
 def _register(session: Session, db: Database[Document], add: bool) -> int:
-    # The registry first: a device that is deleted after this is not in what is read next, or it was heard again.
+    # The registry first: a device that is deleted after this is not in what is read next, unless it has sent again.
     numbers = {device_id: number for number, device_id in session.execute(select(Device.id, Device.device_id))}
     known: defaultdict[int, set[str]] = defaultdict(set)
     for number, name in session.execute(select(DeviceType.device_id, DeviceType.type)):
@@ -107,9 +111,9 @@ def _register(session: Session, db: Database[Document], add: bool) -> int:
     return added
 
 
-def project(session: Session, db: Database[Document]) -> int:
+def write_settings_cache(session: Session, db: Database[Document]) -> int:
     """Write the settings that differ from the registry. Returns how many changed."""
-    # The projection first: what is in it and not in the registry then was deleted, not just added.
+    # The cache first: a device that is in it, and not in the registry read after it, was deleted, not just added.
     stored = read_settings(db[DEVICE_SETTINGS])
     columns = (Device.device_id, Device.updated_at, Device.timezone, Device.interval_seconds, Device.zone_id)
     wanted = {
@@ -121,7 +125,7 @@ def project(session: Session, db: Database[Document]) -> int:
     session.rollback()
     changed = [one for one in wanted.values() if not _same(stored.get(one.device_id, {}), one.document())]
     for device_id in stored.keys() - wanted.keys():
-        if not _same(stored[device_id], EMPTY):
+        if not _same(stored[device_id], UNREGISTERED):
             changed.append(DeviceSettings(device_id=device_id, updated_at=now(), registered=False))
     return write_settings(db[DEVICE_SETTINGS], changed)
 
@@ -130,10 +134,10 @@ def _same(document: Document, wanted: Document) -> bool:
     return all(name in document and document[name] == value for name, value in wanted.items())
 
 
-def mirror_revocations(session: Session, redis: Redis) -> None:
-    """Show in Redis what was revoked while access tokens of it may live. Raises RedisError."""
+def mark_revocations(session: Session, redis: Redis) -> None:
+    """Mark in Redis the revoked logins and keys that may still have valid access tokens. Raises RedisError."""
     since = now() - timedelta(seconds=revocation.ACCESS_SECONDS)
     families = list(session.scalars(select(TokenFamily.id).where(TokenFamily.revoked_at >= since)))
     families += [key.family for key in session.scalars(select(ApiKey).where(ApiKey.revoked_at >= since))]
     session.rollback()
-    revocation.mirror(redis, families)
+    revocation.mark_revoked(redis, families)

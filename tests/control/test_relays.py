@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from greenpower.api.http.context import get_context, set_context
-from greenpower.control.send import UNKNOWN
+from greenpower.control.send import UNKNOWN_WHETHER_SENT
 from greenpower.sql import DeviceStatus, RoleName
 from greenpower.sql.time import now
 from tests.api.conftest import refused
@@ -46,13 +46,13 @@ def test_a_relay_is_never_sent_twice(world: World) -> None:
         given = world.switch(number, on=False)
         world.claim(given["id"], now() - timedelta(minutes=1))
         found = world.until(number, given["id"], "failed")
-        assert found["detail"] == UNKNOWN and not meter.told
+        assert found["detail"] == UNKNOWN_WHETHER_SENT and not meter.told
 
 
 def test_an_old_confirmation_is_none(world: World, monkeypatch: Any) -> None:
     number, _ = world.device()
     first = world.give(number, "relay", 202, on=True)
-    monkeypatch.setattr("greenpower.control.interlock.SECONDS", -1)
+    monkeypatch.setattr("greenpower.control.interlock.CONFIRMATION_SECONDS", -1)
     body = {"command": "relay", "parameters": {"on": True}, "confirmation": first["confirmation"]}
     assert refused(world.api.ask("POST", f"/api/devices/{number}/commands/", body), 422)
 

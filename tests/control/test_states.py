@@ -16,7 +16,7 @@ from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.control.answer import apply_answer
 from greenpower.control.order import find_command, queue
-from greenpower.control.send import _claim, expire
+from greenpower.control.send import EXPIRED_WHILE, _claim, expire
 from greenpower.datatype import Answer, Command
 from greenpower.sql import CommandState, Device, DeviceCommand
 from greenpower.sql.device_command import advance
@@ -96,7 +96,7 @@ def test_what_is_over_stays_over(session: Session, registry: Registry) -> None:
     row.expires_at = now() - timedelta(seconds=1)
     session.commit()
     expire(session, [row])
-    assert (row.state, row.detail) == ("expired", "the device said yes, but could not be read back in time")
+    assert (row.state, row.detail) == ("expired", EXPIRED_WHILE["answered"])
     for _ in range(2):
         apply_answer(session, registry, answer(row.read_operation))
         session.commit()

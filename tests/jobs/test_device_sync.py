@@ -24,7 +24,7 @@ from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.jobs import device_sync as devices
-from greenpower.jobs.device_sync import mirror_revocations, sync_devices
+from greenpower.jobs.device_sync import mark_revocations, sync_devices
 from greenpower.mongo.devices.seen import read_types
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
 from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN
@@ -89,7 +89,7 @@ def test_what_was_heard_is_registered_once(session: Session, db: Database[Docume
     assert sync_devices(session, db).registered == 1
     assert registry(session)["B/1"] == ["eny_now", "rt"]
     again = sync_devices(session, db)
-    assert (again.registered, again.projected) == (0, 0)
+    assert (again.registered, again.written) == (0, 0)
 
 
 def test_what_people_said_of_a_device_stays(session: Session, db: Database[Document]) -> None:
@@ -105,18 +105,18 @@ def test_the_projection_follows_the_registry(session: Session, db: Database[Docu
     session.add(Device(device_id="A", timezone="Asia/Kathmandu", interval_seconds=60))
     session.add(Device(device_id="B"))
     session.commit()
-    assert sync_devices(session, db).projected == 2
+    assert sync_devices(session, db).written == 2
     assert projection(db) == {"A": "Asia/Kathmandu", "B": None}
     device = session.scalars(select(Device).where(Device.device_id == "A")).unique().one()
     device.timezone = "Europe/Berlin"
     session.commit()
-    assert sync_devices(session, db).projected == 1
+    assert sync_devices(session, db).written == 1
     assert projection(db)["A"] == "Europe/Berlin"
     session.delete(device)
     session.commit()
-    assert sync_devices(session, db).projected == 1
+    assert sync_devices(session, db).written == 1
     assert projection(db) == {"A": None, "B": None}
-    assert sync_devices(session, db).projected == 0
+    assert sync_devices(session, db).written == 0
 
 
 def test_an_older_state_never_overwrites_a_newer_one(db: Database[Document]) -> None:
@@ -194,12 +194,16 @@ def test_redis_is_shown_what_was_revoked(session: Session, redis_url: str) -> No
         session.add(TokenFamily(id=name, user_id=user.id, expires_at=expires, revoked_at=revoked))
     session.commit()
     with redis.Redis.from_url(redis_url, decode_responses=True) as client, client.pubsub() as heard:
-        heard.subscribe(revocation.CHANNEL)
+        heard.subscribe(revocation.REVOCATION_CHANNEL)
         heard.get_message(timeout=5)
         for _ in range(2):
-            mirror_revocations(session, client)
+            mark_revocations(session, client)
         assert [revocation.is_revoked(client, name) for name in ("new", "old", "good")] == [True, False, False]
-        assert 0 < int(str(client.ttl(revocation.key("new")))) <= revocation.ACCESS_SECONDS + revocation.MARGIN_SECONDS
+        assert (
+            0
+            < int(str(client.ttl(revocation.revoked_key("new"))))
+            <= revocation.ACCESS_SECONDS + revocation.MARGIN_SECONDS
+        )
         message = heard.get_message(timeout=5)
         assert message is not None and message["data"] == "new"
         assert heard.get_message(timeout=0.1) is None
@@ -210,8 +214,8 @@ def test_the_job_does_it_all(
 ) -> None:
     monkeypatch.setattr(devices, "load_settings", lambda: world.model_copy(update={"redis_url": SecretStr(redis_url)}))
     hear(db, ("rt", "A"))
-    assert devices.sync() == "1 registered, 1 projected"
-    assert devices.sync() == "0 registered, 0 projected"
+    assert devices.sync() == "1 registered, 1 settings written"
+    assert devices.sync() == "0 registered, 0 settings written"
     assert registry(session) == {"A": ["rt"]}
 
 

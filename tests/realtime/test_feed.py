@@ -87,6 +87,27 @@ gateway.hub.tick = real
 until(200)
 assert gateway.loops.health()["ticker"]["restarts"] >= 1
 """,
+    "a client that cannot be served costs no other": """
+from types import SimpleNamespace
+from greenpower.realtime.client import Client, Subscription
+served, ended = [], []
+gateway.hub._send = lambda client, event, data: fails() if client.sid == "bad" else served.append((client.sid, event))
+gateway.hub._queued = lambda client: 0
+gateway.socketio.server.eio.disconnect = ended.append
+claims = SimpleNamespace(devices=None, family="f", expires=time.time() + 600, may_see=lambda *_: True,
+                         may_have=lambda _: True)
+for sid in ("bad", "good"):
+    client = Client(sid=sid, eio_sid="eio-" + sid, claims=claims)
+    assert gateway.hub.connect(client)
+    gateway.hub.subscribe(client, Subscription(type="rt", device="D1", fields=None, pause=0.01))
+while ("good", "snapshot") not in served:
+    eventlet.sleep(0.02)
+tell()
+while ("good", "reading") not in served:
+    eventlet.sleep(0.02)
+assert ended.count("eio-bad") == 1 and set(gateway.hub.clients) == {"good"}
+assert health()[0] == 200 and not any(loop["restarts"] for loop in gateway.loops.health().values())
+""",
     "the sweeper is red while it hangs, and comes back": """
 hanging, real = True, gateway.hub.expired
 gateway.hub.expired = lambda now: hangs() or []
@@ -155,7 +176,7 @@ def test_a_listener_that_fails_costs_what_it_was_told(bad: str, redis_url: str, 
         wait_until(lambda: loop.health()["ok"])
         tell(redis_url, make_reading("D2", 1))
         tell_status(redis_url, make_status("D2"))
-        revocation.mirror(store, ["family"])
+        revocation.mark_revoked(store, ["family"])
         wanted = {
             ("readings", "D1"), ("readings", "D2"), ("statuses", "D1"), ("statuses", "D2"), ("revoked", "family"),
             ("loaded", None),

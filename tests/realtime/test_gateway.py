@@ -27,7 +27,7 @@ def refusal(port: int, token: str) -> str:
 
 
 def test_who_has_no_good_token_gets_nothing_but_a_reason(gateway: Command, store: redis.Redis) -> None:
-    revocation.mirror(store, ["gone"])
+    revocation.mark_revoked(store, ["gone"])
     reasons = {
         "": "token-missing",
         make_token(-5): "token-expired",
@@ -155,7 +155,7 @@ def test_an_expired_and_a_revoked_token_end_the_connection_with_a_reason(browser
     assert renewed.ask("renew", token=make_token(600, sub="2"))["error"] == "other-rights"
     assert renewed.ask("renew", token="x")["error"] == "token-invalid"
     assert renewed.ask("renew")["error"] == "token-missing"
-    revocation.mirror(store, ["ends"])
+    revocation.mark_revoked(store, ["ends"])
     assert revoked.next("ended") == {"reason": "token-revoked"}
     assert short.next("ended") == {"reason": "token-expired"}
     for client in (short, revoked):

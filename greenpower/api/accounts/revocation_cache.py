@@ -35,6 +35,6 @@ def cache_revoked(families: Iterable[str]) -> None:
     if client is None:
         return
     try:
-        revocation.mirror(client, families)
+        revocation.mark_revoked(client, families)
     except RedisError as error:
         log.warning("Redis does not have the revocation yet: %.200s", error)

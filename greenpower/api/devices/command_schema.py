@@ -10,7 +10,7 @@ from greenpower.api.http.blueprint import describe
 from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, EXAMPLE_TIME, EXAMPLE_TYPE, text_field, time_field
 from greenpower.api.http.paging import PageQuery, PageSchema
 from greenpower.api.http.time_range import RangeQuery
-from greenpower.control.interlock import SECONDS
+from greenpower.control.interlock import CONFIRMATION_SECONDS
 from greenpower.datatype import Command
 from greenpower.sql import CommandState
 
@@ -118,7 +118,7 @@ class ConfirmationSchema(ma.Schema):
 
     confirmation = ma.fields.String(required=True, metadata=describe("send the same request again, with this"))
     expires_in = ma.fields.Integer(
-        required=True, metadata=describe("seconds for which it is valid, for one use", example=SECONDS)
+        required=True, metadata=describe("seconds for which it is valid, for one use", example=CONFIRMATION_SECONDS)
     )
 
 

@@ -25,7 +25,7 @@ from greenpower.api.http.context import get_context
 from greenpower.api.http.errors import abort_body
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import example_page, sql_page_answer
-from greenpower.control.interlock import SECONDS, check_confirmation, make_confirmation
+from greenpower.control.interlock import CONFIRMATION_SECONDS, check_confirmation, make_confirmation
 from greenpower.control.order import find_command, obstacle, queue, wake_worker
 from greenpower.datatype import Command
 from greenpower.sql import CommandState, DeviceCommand, RoleName
@@ -100,7 +100,7 @@ def make_blueprint() -> Blueprint:
             matter = (caller.username, device.device_id, command.name, parameters)
             if "confirmation" not in body:
                 confirmation = make_confirmation(context.settings, *matter)
-                return private(answer({"confirmation": confirmation, "expires_in": SECONDS}, 202))
+                return private(answer({"confirmation": confirmation, "expires_in": CONFIRMATION_SECONDS}, 202))
             operation = check_confirmation(context.settings, body["confirmation"], *matter)
             if operation is None:
                 abort_body({"confirmation": ["Not valid for this command and user, or expired."]})
