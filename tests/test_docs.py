@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 from greenpower.api.http.openapi import operations
 from greenpower.cli import docs
 from greenpower.cli.main import group
+
+MAX_PICTURE_BYTES = 150_000
 
 
 @pytest.mark.parametrize("part", docs.PARTS)
@@ -46,3 +49,17 @@ def test_the_collection_has_every_operation_and_no_secret() -> None:
     for request in requests:
         if "body" in request:
             assert isinstance(json.loads(request["body"]["raw"]), dict)
+
+
+def test_every_page_is_listed_once() -> None:
+    folder = docs.ROOT / "docs"
+    trees = re.findall(r"```\{toctree\}\n(.*?)```", (folder / "index.md").read_text("utf-8"), re.DOTALL)
+    listed = [line for tree in trees for line in tree.splitlines() if line and not line.startswith(":")]
+    assert len(listed) == len(set(listed))
+    assert {name for name in listed if "*" not in name} == {path.stem for path in folder.glob("*.md")} - {"index"}
+
+
+def test_pictures_are_there_and_small() -> None:
+    for page in (docs.ROOT / "README.md", *(docs.ROOT / "docs").glob("*.md")):
+        for place in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text("utf-8")):
+            assert (page.parent / place).stat().st_size < MAX_PICTURE_BYTES, place
