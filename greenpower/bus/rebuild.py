@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from greenpower.bus.keys import REBUILDING, WHOLE
 from greenpower.bus.latest import MOST_DEVICES, Latest
 from greenpower.bus.message import Message, reading_message
+from greenpower.loops import TaskLoop
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import SEEN
 
@@ -35,19 +36,19 @@ class Rebuild:
         self._latest = latest
         self._redis = redis
 
-    async def run(self, lost: asyncio.Event) -> None:
+    async def run(self, lost: asyncio.Event, loop: TaskLoop) -> None:
         """Fill Redis at once, and again whenever it lost what it kept, until cancelled."""
+        lost.set()
         while True:
-            lost.clear()
-            try:
-                await self.fill()
-            except (PyMongoError, RedisError, OSError) as error:
-                log.warning("the newest readings cannot be put into Redis yet: %.200s", error)
-                lost.set()
-            except Exception:  # a fault of ours: it may cost live values, never the storing of frames
-                log.exception("the newest readings could not be put into Redis")
+            loop.advance()
+            if lost.is_set():
+                lost.clear()
+                try:
+                    await self.fill()
+                except (PyMongoError, RedisError, OSError) as error:
+                    log.warning("the newest readings cannot be put into Redis yet: %.200s", error)
+                    lost.set()
             await asyncio.sleep(RETRY_SECONDS)
-            await lost.wait()
 
     async def fill(self) -> None:
         """Fill Redis once; newer readings that come meanwhile win. Raises PyMongoError, RedisError.

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 import uvloop
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import load_settings
-from greenpower.ingest.runner import Runner
+from greenpower.ingest.runner import TRANSPORTS, Runner
 from greenpower.log import set_up_logging
 
 
+def _transports(command: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each transport."""
+    for transport in reversed(TRANSPORTS):
+        command = click.option(f"--{transport.option}", is_flag=True, help=transport.help)(command)
+    return command
+
+
 @click.command()
-@click.option("--mqtt", is_flag=True, help="Receive frames from the MQTT broker.")
-@click.option("--tcp", is_flag=True, help="Receive frames over TCP: from gateways, and as lines of JSON.")
-def ingest(mqtt: bool, tcp: bool) -> None:
+@_transports
+def ingest(**chosen: bool) -> None:
     """Receive and store the frames of devices."""
-    if not mqtt and not tcp:
-        raise click.UsageError("no source of frames: use --mqtt, --tcp or both")
+    transports = {option for option, is_chosen in chosen.items() if is_chosen}
+    if not transports:
+        options = " or ".join(f"--{transport.option}" for transport in TRANSPORTS)
+        raise click.UsageError(f"no source of frames: use {options}, or several")
     settings = load_settings()
     settings.check_production()
     set_up_logging(settings.log_level, settings.log_format)
-    uvloop.run(Runner(settings=settings, registry=get_registry(), mqtt=mqtt, tcp=tcp).run())
+    uvloop.run(Runner(settings=settings, registry=get_registry(), transports=transports).run())

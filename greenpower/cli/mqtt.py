@@ -19,6 +19,7 @@ from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.mqtt.access_list import access_list
 from greenpower.ingest.sources.mqtt.drain import Drain, DrainError, NoSession
+from greenpower.ingest.sources.mqtt.intake import MqttIntake, MqttMetrics
 from greenpower.log import set_up_logging
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.schema.layout import ensure_indexes
@@ -97,9 +98,12 @@ async def _drain(settings: Settings, registry: Registry) -> tuple[int, Counter[s
         db = client[settings.mongo_db_name]
         pipeline = Pipeline(registry=registry, settings=settings, db=db, metrics=metrics, publisher=publisher)
         await pipeline.clock.load()
-        source = Drain(settings=settings, topics=registry.topics, pipeline=pipeline)
+        intake = MqttIntake(
+            pipeline=pipeline, metrics=MqttMetrics(metrics.registry), window=settings.mqtt_receive_maximum
+        )
+        session = Drain(settings=settings, topics=registry.topics, intake=intake)
         try:
-            await source.drain()
+            await session.drain()
         finally:
             if publisher is not None:
                 await publisher.close()
@@ -110,4 +114,4 @@ async def _drain(settings: Settings, registry: Registry) -> tuple[int, Counter[s
         for sample in family.samples:
             if sample.name.endswith("_total"):
                 outcomes[sample.labels["outcome"]] += int(sample.value)
-    return source.taken, outcomes
+    return session.taken, outcomes

@@ -14,7 +14,7 @@ from greenpower.config import load_settings
 from greenpower.log import set_up_logging
 from greenpower.simulator.fault import FAULTS, Sender
 from greenpower.simulator.fleet import Fleet, can_simulate, make_fleet
-from greenpower.simulator.run import Plan, Simulation, Totals
+from greenpower.simulator.run import Simulation, SimulationPlan, Totals
 
 log = logging.getLogger("greenpower.simulator")
 
@@ -70,7 +70,9 @@ def simulate(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        return await Simulation(fleet, Plan(rate=rate, count=count, seconds=duration), sender, settings).run(stop)
+        return await Simulation(fleet, SimulationPlan(rate=rate, count=count, seconds=duration), sender, settings).run(
+            stop
+        )
 
     totals = asyncio.run(go())
     faults_made = "".join(f", {name} {number}" for name, number in sorted(sender.counts.items()) if number)

@@ -1,73 +1,89 @@
-"""Ingest's own HTTP port: /health and /metrics, in a thread beside the event loop."""
+"""Ingest's own HTTP port: /health and /metrics, in a thread beside the event loop.
+
+What belongs here: answering. What does not: what the parts of the health are (`runner`).
+"""
 
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from greenpower.config import ConfigError
+from greenpower.loops import Loop, ThreadLoop
 
-# The event loop notes its time each second; older than this, it hangs.
-LONGEST_SILENCE = 10.0
+# How long one request is waited for before the loop says that it goes on.
+REQUEST_WAIT_SECONDS = 0.5
+STALLED_SECONDS = 10.0
+
+Parts = dict[str, dict[str, Any]]
 
 
 class Health:
-    """What ingest says of itself. Written on the event loop, read by the HTTP thread."""
+    """What ingest says of itself. parts: asked for by the HTTP thread. heartbeat: a loop on the event loop."""
 
-    def __init__(self, parts: Callable[[], dict[str, dict[str, Any]]]) -> None:
+    def __init__(self, parts: Callable[[], Parts], heartbeat: Loop) -> None:
         self._parts = parts
-        self.beat = time.monotonic()
+        self._heartbeat = heartbeat
 
     def report(self) -> dict[str, Any]:
-        """`{"status": "ok" | "failing", "parts": {name: {"ok": bool, ...}}}`."""
+        """`{"status": "ok" | "failing", "parts": {name: {"ok": bool, ...}}}`. The part `loop` is the event loop."""
+        heartbeat = self._heartbeat.health()
         parts = self._parts()
-        silence = time.monotonic() - self.beat
-        parts["loop"] = {"ok": silence < LONGEST_SILENCE, "silent_seconds": round(silence, 1)}
+        parts["loop"] = {"ok": heartbeat["ok"], "silent_seconds": heartbeat["seconds_since_advance"]}
         return {"status": "ok" if all(part["ok"] for part in parts.values()) else "failing", "parts": parts}
+
+
+class HttpServer:
+    """Serves from `start` to `close`; `loop` is its thread."""
+
+    def __init__(self, *, host: str, port: int, health: Health, metrics: CollectorRegistry) -> None:
+        self.host, self.port = host, port
+        self.loop = ThreadLoop("http", self._serve, stalled_after=STALLED_SECONDS)
+        self._health = health
+        self._metrics = make_wsgi_app(metrics)
+        self._server: BaseWSGIServer | None = None
+
+    def start(self) -> None:
+        """Listen, and serve in a thread. Raises ConfigError where the port is taken."""
+        try:
+            self._server = make_server(self.host, self.port, self._answer, threaded=True, request_handler=_QuietHandler)
+        except (OSError, SystemExit):  # werkzeug exits where the port is taken
+            raise ConfigError(f"INGEST_HTTP_PORT: {self.host}:{self.port} is taken") from None
+        self._server.timeout = REQUEST_WAIT_SECONDS
+        self.port = self._server.server_port
+        self.loop.start()
+
+    def close(self) -> None:
+        """Stop serving. Does nothing where it did not start."""
+        server, self._server = self._server, None
+        if server is not None:
+            self.loop.stop(STALLED_SECONDS)
+            server.server_close()
+
+    def _serve(self, loop: ThreadLoop) -> None:
+        server = self._server
+        while server is not None and not loop.stopping:
+            server.handle_request()
+            loop.advance()
+
+    def _answer(self, environ: Any, start_response: Any) -> Any:
+        path = Request(environ).path.rstrip("/")
+        if path == "/metrics":
+            return self._metrics(environ, start_response)
+        if path == "/health":
+            report = self._health.report()
+            status = 200 if report["status"] == "ok" else 503
+            response = Response(json.dumps(report), status, mimetype="application/json")
+        else:
+            response = Response('{"status": "not found"}', 404, mimetype="application/json")
+        return response(environ, start_response)
 
 
 class _QuietHandler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Health checks come every few seconds: not worth a line."""
-
-
-class HttpServer:
-    """Serves until closed."""
-
-    def __init__(self, host: str, port: int, health: Health, registry: CollectorRegistry) -> None:
-        """Raises ConfigError where the port is taken."""
-        metrics = make_wsgi_app(registry)
-
-        def application(environ: Any, start_response: Any) -> Any:
-            request = Request(environ)
-            if request.path.rstrip("/") == "/metrics":
-                return metrics(environ, start_response)
-            if request.path.rstrip("/") == "/health":
-                report = health.report()
-                response = Response(
-                    json.dumps(report), 200 if report["status"] == "ok" else 503, mimetype="application/json"
-                )
-            else:
-                response = Response('{"status": "not found"}', 404, mimetype="application/json")
-            return response(environ, start_response)
-
-        try:
-            self._server = make_server(host, port, application, threaded=True, request_handler=_QuietHandler)
-        except (OSError, SystemExit):  # werkzeug exits where the port is taken
-            raise ConfigError(f"INGEST_HTTP_PORT: {host}:{port} is taken") from None
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()

@@ -32,16 +32,8 @@ class Metrics:
         self.left_out = counter("values_left_out", "values left out of readings, by reason", "type", "reason")
         self.conflicts = counter("value_conflicts", "values that differ from the one stored first", "type")
         self.retries = counter("write_retries", "writes that MongoDB did not take at once")
-        self.overflow = counter("frames_overflow", "QoS 0 frames dropped because too many were waiting")
-        self.disconnects = counter("mqtt_disconnects", "connections to the broker that ended")
-        self.acknowledged = counter("mqtt_acknowledged", "QoS 1 frames acknowledged")
-        self.unacknowledged = counter("mqtt_unacknowledged", "QoS 1 frames not acknowledged: their connection was gone")
         self.pending = gauge("frames_pending", "frames held, not yet stored")
         self.pending_bytes = gauge("frames_pending_bytes", "bytes of the frames held")
-        self.connected = gauge("mqtt_connected", "1 while connected to the broker")
-        self.broker_dropped = gauge("mqtt_broker_dropped", "messages to any client that the broker says it dropped")
-        self.tcp_connections = gauge("tcp_connections", "TCP connections")
-        self.tcp_closed = counter("tcp_closed", "TCP connections that ended, by reason", "reason")
         self.write_seconds = Histogram(
             "greenpower_batch_write_seconds", "from a batch's closing to its last write", registry=self.registry
         )

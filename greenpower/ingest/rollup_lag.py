@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -14,7 +13,6 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.lag import read_lags_async
 
 LABELS = ("type", "tier")
-REFRESH_SECONDS = 15.0
 
 
 class LagMetrics:
@@ -22,7 +20,6 @@ class LagMetrics:
 
     def __init__(self, registry: CollectorRegistry, datatypes: Iterable[DataType]) -> None:
         self.datatypes = tuple(datatypes)
-        self._due = 0.0
 
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"greenpower_rollup_{name}", text, LABELS, registry=registry)
@@ -34,10 +31,7 @@ class LagMetrics:
         self.failing = gauge("failing", "1 where the last run ended with an error")
 
     async def refresh(self, db: AsyncDatabase[Document]) -> None:
-        """Read it anew, unless that was done just now. Raises PyMongoError."""
-        if time.monotonic() < self._due:
-            return
-        self._due = time.monotonic() + REFRESH_SECONDS
+        """Read it anew. Raises PyMongoError."""
         for lag in await read_lags_async(db, self.datatypes, datetime.now(UTC)):
             if lag.behind is not None:
                 self.behind.labels(lag.type, lag.prefix).set(lag.behind)

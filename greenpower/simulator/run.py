@@ -18,7 +18,7 @@ from greenpower.simulator.dial import Dialler
 from greenpower.simulator.fault import Sender
 from greenpower.simulator.fleet import Fleet
 from greenpower.simulator.listeners import Listeners
-from greenpower.simulator.publisher import Publisher
+from greenpower.simulator.publisher import SimulatorPublisher
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ DRAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SimulationPlan:
     """rate: readings a second in all, of the devices in turn. count, seconds: stop after so many; None goes on."""
 
     rate: float
@@ -51,13 +51,13 @@ class Totals:
 class Simulation:
     """One run of a fleet. A gateway's reading is a round that it answered to the end."""
 
-    def __init__(self, fleet: Fleet, plan: Plan, sender: Sender, settings: Settings) -> None:
+    def __init__(self, fleet: Fleet, plan: SimulationPlan, sender: Sender, settings: Settings) -> None:
         self.totals = Totals()
         self._fleet = fleet
         self._plan = plan
         self._sender = sender
         self._enough = asyncio.Event()
-        self._publisher = Publisher(settings, Listeners(fleet.devices)) if fleet.devices else None
+        self._publisher = SimulatorPublisher(settings, Listeners(fleet.devices)) if fleet.devices else None
         seconds = len(fleet) / plan.rate
         self._diallers = [
             Dialler(
@@ -94,7 +94,7 @@ class Simulation:
             await asyncio.gather(*work, *ends, return_exceptions=True)
         return self.totals
 
-    async def _make(self, publisher: Publisher) -> None:
+    async def _make(self, publisher: SimulatorPublisher) -> None:
         """Send the readings of the devices in turn, each when it is due."""
         devices = self._fleet.devices
         rate = self._plan.rate * len(devices) / len(self._fleet)
@@ -115,7 +115,7 @@ class Simulation:
             self._count()
             slot += 1
 
-    async def _finish(self, publisher: Publisher) -> None:
+    async def _finish(self, publisher: SimulatorPublisher) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 for packet in self._sender.flush():

@@ -22,6 +22,8 @@ from greenpower.cli.main import COMMANDS
 from greenpower.config import Settings, load_settings
 from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.rollup_lag import LagMetrics
+from greenpower.ingest.sources.admission import Admission
+from greenpower.ingest.sources.mqtt.intake import MqttMetrics
 from greenpower.stack.mosquitto import SETTINGS as BROKER
 from greenpower.stack.stack import SERVICES
 
@@ -163,6 +165,8 @@ def metric_names() -> set[str]:
     """All that ingest and the gateway serve at /metrics, `_bucket` and the like included."""
     metrics = Metrics()
     LagMetrics(metrics.registry, ())
+    MqttMetrics(metrics.registry)
+    Admission(load_settings(), metrics.registry)
     Publisher("redis://127.0.0.1:1", metrics.registry)
     names = {"up", *_names(metrics.registry)}
     text = (ROOT / "greenpower/realtime/metrics.py").read_text("utf-8")

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from greenpower.cli.init import init_mongo, init_sql
 from greenpower.config import Settings
-from greenpower.ingest.http_server import LONGEST_SILENCE, Health, HttpServer
+from greenpower.ingest.http_server import Health, HttpServer
+from greenpower.loops import TaskLoop
 from greenpower.stack import Valkey, probe
 from greenpower.stack import restarter as restarter
 from greenpower.stack.child import Child
@@ -22,6 +23,7 @@ from greenpower.stack.stack import INGEST, SERVICES, service_child
 from greenpower.stack.supervisor import Supervisor
 from tests.process import environment
 from tests.stack.test_supervisor import Lines, until
+from tests.wait import wait_until
 
 
 @pytest.mark.slow
@@ -86,12 +88,29 @@ def test_that_redis_is_away_is_nobodys_silence(find: object, tmp_path: Path) -> 
 
 def test_ingest_that_answers_and_stands_still_is_silent() -> None:
     """Its HTTP port has a thread of its own: it answers while the event loop does not go on."""
-    health = Health(lambda: {"mqtt": {"ok": False}})
-    server = HttpServer("127.0.0.1", 0, health, CollectorRegistry())
-    try:
-        assert not probe.ingest_silent("127.0.0.1", server.port)  # without a broker, but alive
-        health.beat -= LONGEST_SILENCE + 1
-        assert probe.ingest_silent("127.0.0.1", server.port)
-    finally:
-        server.close()
-    assert probe.ingest_silent("127.0.0.1", server.port)
+
+    async def beat(loop: TaskLoop) -> None:
+        while True:
+            loop.advance()
+            await asyncio.sleep(0.01)
+
+    def silent_while_blocked(server: HttpServer) -> bool:
+        """Called on the event loop, and so it stands still meanwhile."""
+        return bool(wait_until(lambda: probe.ingest_silent("127.0.0.1", server.port)))
+
+    async def run() -> int:
+        heartbeat = TaskLoop("heartbeat", beat, stalled_after=1.0)
+        health = Health(lambda: {"mqtt": {"ok": False}}, heartbeat)
+        server = HttpServer(host="127.0.0.1", port=0, health=health, metrics=CollectorRegistry())
+        server.start()
+        heartbeat.start()
+        try:
+            while await asyncio.to_thread(probe.ingest_silent, "127.0.0.1", server.port):
+                await asyncio.sleep(0.01)  # it is not silent once it has begun, though a part of it fails
+            assert silent_while_blocked(server)
+        finally:
+            server.close()
+            await heartbeat.stop()
+        return server.port
+
+    assert probe.ingest_silent("127.0.0.1", asyncio.run(run()))

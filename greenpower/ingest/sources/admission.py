@@ -1,4 +1,7 @@
-"""Admission: how many TCP connections there may be, and which goes when there are too many."""
+"""Admission: how many TCP connections there may be, and which one goes when there are too many.
+
+What belongs here: places, and the metrics of connections. What does not: sockets (`connection`, `listener`).
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ import resource
 from collections import Counter
 from typing import Protocol
 
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import Counter as Metric
+
 from greenpower.config import Settings
-from greenpower.ingest.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 # Beside the connections: database, broker, HTTP, logs.
-OTHER_FILES = 500
+OTHER_OPEN_FILES = 500
 
 
 class Guest(Protocol):
@@ -22,47 +27,59 @@ class Guest(Protocol):
     address: str
 
     def close(self, reason: str) -> None:
-        """End the connection; counted under the reason."""
+        """End the connection; counted under the reason. Never raises."""
 
 
 class Admission:
-    """Lets connections in and knows which of them have not said who they are. One for all TCP ports of a process."""
+    """The places for connections. One for all TCP ports of a process.
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self.most = min(settings.tcp_max_connections, raise_open_files(settings.tcp_max_connections) - OTHER_FILES)
-        self.most_per_address = settings.tcp_max_per_address
-        self.metrics = metrics
+    A connection has its place from `enter` to `leave`; it is nameless until `name`.
+    """
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        self.max_connections = settings.tcp_max_connections
+        self.max_per_address = settings.tcp_max_per_address
+        self.connections = Gauge("greenpower_tcp_connections", "TCP connections", registry=registry)
+        self.closed = Metric(
+            "greenpower_tcp_closed", "TCP connections that ended, by reason", ("reason",), registry=registry
+        )
         self._nameless: dict[Guest, None] = {}  # in order of arrival
         self._named: set[Guest] = set()
         self._per_address: Counter[str] = Counter()
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """How many connections there are."""
         return len(self._nameless) + len(self._named)
 
+    def raise_open_files(self) -> None:
+        """Raise the limit of open files as far as needed; where it stays lower, fewer connections fit."""
+        allowed = raise_open_files(self.max_connections) - OTHER_OPEN_FILES
+        self.max_connections = min(self.max_connections, allowed)
+
     def enter(self, guest: Guest) -> bool:
-        """Let a connection in, at the cost of the oldest nameless one where all places are taken."""
-        if self.most_per_address and self._per_address[guest.address] >= self.most_per_address:
+        """Give a connection a place. Where all are taken, the oldest nameless connection goes. False: there is none."""
+        if self.max_per_address and self._per_address[guest.address] >= self.max_per_address:
             return False
-        if self.count >= self.most:
+        if self.count >= self.max_connections:
             oldest = next(iter(self._nameless), None)
             if oldest is None:
                 return False
-            oldest.close("crowded-out")
             self.leave(oldest)
+            oldest.close("crowded-out")
         self._nameless[guest] = None
         self._per_address[guest.address] += 1
-        self.metrics.tcp_connections.set(self.count)
+        self.connections.set(self.count)
         return True
 
     def name(self, guest: Guest) -> None:
         """A connection has said who it is: it keeps its place."""
-        if self._nameless.pop(guest, guest) is None:
+        if guest in self._nameless:
+            del self._nameless[guest]
             self._named.add(guest)
 
     def leave(self, guest: Guest) -> None:
-        """A connection has ended."""
+        """A connection gives its place back. Does nothing where it has none."""
         if guest not in self._nameless and guest not in self._named:
             return
         self._nameless.pop(guest, None)
@@ -70,18 +87,18 @@ class Admission:
         self._per_address[guest.address] -= 1
         if not self._per_address[guest.address]:
             del self._per_address[guest.address]
-        self.metrics.tcp_connections.set(self.count)
+        self.connections.set(self.count)
 
 
 def raise_open_files(wanted: int) -> int:
-    """Raise the limit of open files as far as it may be; returns it."""
+    """Raise the limit of open files for so many connections, as far as it may be raised. Returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    target = wanted + OTHER_FILES
+    target = wanted + OTHER_OPEN_FILES
     if hard != resource.RLIM_INFINITY:
         target = min(target, hard)
     if soft != resource.RLIM_INFINITY and soft < target:
         resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
         soft = target
-    if soft != resource.RLIM_INFINITY and soft < wanted + OTHER_FILES:
+    if soft != resource.RLIM_INFINITY and soft < wanted + OTHER_OPEN_FILES:
         log.warning("the limit of open files is %d: fewer than TCP_MAX_CONNECTIONS=%d fit", soft, wanted)
-    return wanted + OTHER_FILES if soft == resource.RLIM_INFINITY else soft
+    return wanted + OTHER_OPEN_FILES if soft == resource.RLIM_INFINITY else soft

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from greenpower.catalog.registry import Registry
 from greenpower.datatype import Command, DataType, Mqtt, Order
 from greenpower.ingest.sources.mqtt.broker_limits import DROPPED
-from greenpower.ingest.sources.mqtt.drain import MARKS
+from greenpower.ingest.sources.mqtt.drain import MARK_TOPICS
 
 HEAD = (
     "# Made by `greenpower mqtt acl` from the device registry: do not edit, make it again.\n"
@@ -39,7 +39,7 @@ def access_list(devices: Mapping[str, Iterable[str]], registry: Registry, user: 
         told = _told(device_id, types)
         commands += told
         blocks.append(_block(device_id, [*_lines("write", _says(device_id, types)), *_lines("read", told)]))
-    ours = [*_lines("read", (*registry.topics, DROPPED)), f"topic readwrite {MARKS}#", *_lines("write", commands)]
+    ours = [*_lines("read", (*registry.topics, DROPPED)), f"topic readwrite {MARK_TOPICS}#", *_lines("write", commands)]
     return "\n".join((HEAD, _block(user, ours), *blocks))
 
 

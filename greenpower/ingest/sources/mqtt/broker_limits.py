@@ -1,7 +1,7 @@
 """Which limits of a broker break what ingest promises, as far as the broker tells of them.
 
-It tells in its CONNACK (MQTT 5 only), in its SUBACK and, where it may be read, in $SYS. How long its queues are it
-tells nobody: docs/broker.md and docker/mosquitto.conf have what it must be set to.
+It tells them in its CONNACK (MQTT 5 only), in its SUBACK and, where it may be read, in $SYS. It does not tell how long
+its queues are: docs/broker.md and docker/mosquitto.conf have what it must be set to.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from greenpower.config import Settings
-from greenpower.ingest.sources.mqtt.connection import NEVER
+from greenpower.ingest.sources.mqtt.gmqtt_client import NEVER_EXPIRES
 
 DROPPED = "$SYS/broker/publish/messages/dropped"
 # What comes before a payload in a PUBLISH: header, topic, packet id, properties.
-OVERHEAD = 1024
+PUBLISH_OVERHEAD_BYTES = 1024
 # A window of 20 frames, mosquitto's default, is 400 frames a second where batches wait 50 ms.
-LEAST_WINDOW = 1000
+MIN_WINDOW_FRAMES = 1000
 
 
 def of_connack(connack: Mapping[str, Sequence[Any]], *, is_v5: bool, settings: Settings) -> tuple[str, ...]:
-    """What is wrong with a broker by the properties of its CONNACK; empty where nothing is, or where it is silent."""
+    """What is wrong with a broker by the properties of its CONNACK; empty where nothing is, or nothing is told."""
     found = []
 
     def said(name: str, default: int) -> int:
@@ -31,7 +31,7 @@ def of_connack(connack: Mapping[str, Sequence[Any]], *, is_v5: bool, settings: S
         if settings.mqtt_shared:
             found.append("MQTT_SHARED: the broker speaks MQTT 3.1.1 only, which knows no shared subscriptions")
         return tuple(found)
-    if (kept := said("session_expiry_interval", NEVER)) != NEVER:
+    if (kept := said("session_expiry_interval", NEVER_EXPIRES)) != NEVER_EXPIRES:
         found.append(f"the broker forgets a session after {kept} s: frames that wait longer for ingest are lost")
     if said("max_qos", 2) < 1:
         found.append(
@@ -39,13 +39,13 @@ def of_connack(connack: Mapping[str, Sequence[Any]], *, is_v5: bool, settings: S
         )
     if settings.mqtt_shared and not said("shared_subscription_available", 1):
         found.append("MQTT_SHARED: the broker has no shared subscriptions")
-    if (longest := said("maximum_packet_size", NEVER)) < settings.max_frame_bytes + OVERHEAD:
+    if (longest := said("maximum_packet_size", NEVER_EXPIRES)) < settings.max_frame_bytes + PUBLISH_OVERHEAD_BYTES:
         found.append(
-            f"the broker takes packets of {longest} bytes at most and cuts off who sends a longer one: "
+            f"the broker takes packets of {longest} bytes at most and cuts off a device that sends a longer one: "
             f"frames up to MAX_FRAME_BYTES ({settings.max_frame_bytes}) do not reach ingest"
         )
-    # It speaks of what we may send; mosquitto derives both directions from max_inflight_messages.
-    if (window := said("receive_maximum", 65_535)) < min(LEAST_WINDOW, settings.mqtt_receive_maximum):
+    # This is the window for what we send; mosquitto derives both directions from max_inflight_messages.
+    if (window := said("receive_maximum", 65_535)) < min(MIN_WINDOW_FRAMES, settings.mqtt_receive_maximum):
         found.append(
             f"the broker lets {window} frames be unacknowledged at once: ingest will be slow, and its queue fill up "
             "(mosquitto: max_inflight_messages)"
@@ -64,7 +64,7 @@ def of_suback(topics: Sequence[str], granted: Sequence[int]) -> tuple[str, ...]:
 class Dropped:
     """How many messages the broker says that it dropped, since its start and since we listen.
 
-    Its counter is of all its clients; of ours it is where our queue is full.
+    It counts those to all its clients. Those to us are among them where our queue is full.
     """
 
     def __init__(self) -> None:

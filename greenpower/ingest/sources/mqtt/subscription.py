@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gmqtt import Subscription
+from greenpower.ingest.sources.mqtt.gmqtt_client import Subscription
 
 GROUP = "$share/greenpower/"
 DO_NOT_SEND_RETAINED = 2

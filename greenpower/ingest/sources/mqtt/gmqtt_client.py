@@ -1,8 +1,12 @@
-"""One connection to the broker: a gmqtt client that is never used for a second one, and making it connect.
+"""gmqtt, as we use it: the only module that imports gmqtt, and the only one that touches what is private in it.
+
+What belongs here: clients, each of a single connection, and making them connect. What does not: when to connect again
+(`session`, `simulator.publisher`), what is done with a frame (`intake`).
 
 A gmqtt client that reconnects by itself would acknowledge a frame of the old connection on the new one, under a packet
 id that may by then name another frame. So each connection has a client of its own, which only ever speaks to the
-connection that it was made with. When to connect again is not decided here (`mqtt`).
+connection that it was made with. tests/ingest/sources/test_gmqtt_client.py fails where another version of gmqtt behaves
+differently.
 """
 
 from __future__ import annotations
@@ -10,49 +14,100 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from gmqtt import Client
-from gmqtt.mqtt.constants import MQTTv50
-from gmqtt.mqtt.handler import MQTTConnectError
+from gmqtt import Client, Subscription
+from gmqtt.mqtt.constants import MQTTv50, MQTTv311
+from gmqtt.mqtt.handler import MQTTConnectError, MQTTError
+from gmqtt.storage import PersistentStorage
 
 from greenpower.config import Settings
 
-NEVER = 0xFFFFFFFF
-KEEPALIVE = 30
+__all__ = [
+    "BrokerConnection",
+    "BrokerSilent",
+    "MQTTConnectError",
+    "MQTTError",
+    "MQTTv50",
+    "MQTTv311",
+    "PersistentStorage",
+    "Properties",
+    "SingleConnection",
+    "Subscription",
+    "Topic",
+    "connect",
+    "fleeting",
+    "persistent",
+    "refusal_code",
+    "set_credentials",
+    "tls_to_broker",
+    "version_name",
+]
+
+NEVER_EXPIRES = 0xFFFFFFFF
+KEEPALIVE_SECONDS = 30
 CONNECT_SECONDS = 5.0
+LEAVE_SECONDS = 5.0
 # Type and length, then the packet id; without a reason code it is success, in MQTT 5 too.
 PUBACK, PUBACK_HEAD = struct.Struct("!HH"), 0x4002
 
 Topic = str | bytes  # bytes where it is no UTF-8
+Properties = dict[str, Any]
 
 
 class BrokerSilent(OSError):
     """There is a connection, but no answer to our CONNECT."""
 
 
-class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
-    """A client for one connection: where gmqtt would reconnect, it says that the connection is lost.
+class SingleConnection(Client):  # type: ignore[misc]  # gmqtt has no types
+    """A client for one connection: where gmqtt would reconnect, it says that the connection is lost."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.lost = asyncio.Event()
+        super().__init__(*args, **kwargs)
+
+    @property
+    def client_id(self) -> str:
+        """The id that it connects under."""
+        found: str = self._client_id
+        return found
+
+    async def reconnect(self, delay: bool = False) -> None:
+        """Called by gmqtt when the connection ended or was refused."""
+        self.lost.set()
+
+    async def leave(self, timeout: float = LEAVE_SECONDS) -> None:
+        """Disconnect, whatever state it is in."""
+        with suppress(OSError, TimeoutError, AttributeError):
+            await asyncio.wait_for(self.disconnect(), timeout)
+
+
+class BrokerConnection(SingleConnection):
+    """A connection whose frames are acknowledged when they are stored.
 
     on_frame: takes each frame of QoS 1 (its properties have `dup` and `retain`) and returns what must have ended well
-    before it is acknowledged, None where it shall not be. Frames that wait for the same are acknowledged in one write;
+    before it is acknowledged, None where it must not be. Frames that wait for the same are acknowledged in one write;
     gmqtt would make a task and a write for each. on_acknowledged: told how many were, and how many no more could be.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.lost = asyncio.Event()
         self.held_back = False
         self.noisy = False  # whether it was said that the broker sends too much
-        self.on_frame: Callable[[Connection, Topic, bytes, dict[str, Any]], asyncio.Future[None] | None] = _keep_nothing
+        self.on_frame: Callable[[BrokerConnection, Topic, bytes, dict[str, Any]], asyncio.Future[None] | None]
+        self.on_frame = _keep_nothing
         self.on_acknowledged: Callable[[int, int], None] = lambda sent, unsent: None
         self._waiting: dict[asyncio.Future[None], list[int]] = {}
         super().__init__(*args, **kwargs)
         self._package_handler._handle_qos_1_publish_packet = self._take
 
     def hold_back(self, hold: bool) -> None:
-        """Read nothing more from the broker, or read on; nothing where the connection is closed."""
+        """Read nothing more from the broker, or read on; nothing where the connection is closed.
+
+        Call it at least twice per minute while it is held back: gmqtt closes a connection on which it reads nothing.
+        """
         if self._connection is None or self._connection.is_closing():
             return
         transport, protocol = self._connection._transport, self._connection._protocol
@@ -60,6 +115,7 @@ class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
             transport.pause_reading()
             # gmqtt's stream reader would read on once it has handed on what it has, if it remembers that it paused too.
             protocol._hard_reader._paused = False
+            self._connection._last_data_in = time.monotonic()
         elif self.held_back:
             transport.resume_reading()
         self.held_back = hold
@@ -85,56 +141,50 @@ class Connection(Client):  # type: ignore[misc]  # gmqtt has no types
             self._connection.send_package(b"".join([PUBACK.pack(PUBACK_HEAD, packet_id) for packet_id in packet_ids]))
             self.on_acknowledged(len(packet_ids), 0)
 
-    async def reconnect(self, delay: bool = False) -> None:
-        """Called by gmqtt when the connection ended or was refused."""
-        self.lost.set()
-
     @property
     def connack(self) -> dict[str, list[Any]]:
         """The properties of the broker's CONNACK alone: gmqtt hands out ours in their place."""
         found: dict[str, list[Any]] = self._package_handler._connack_properties
         return found
 
-    async def leave(self) -> None:
-        """Disconnect, whatever state it is in."""
-        with suppress(OSError, TimeoutError):
-            await asyncio.wait_for(self.disconnect(), CONNECT_SECONDS)
 
-
-def _keep_nothing(client: Connection, topic: Topic, payload: bytes, properties: dict[str, Any]) -> None:
+def _keep_nothing(client: BrokerConnection, topic: Topic, payload: bytes, properties: dict[str, Any]) -> None:
     return None
 
 
-def persistent(settings: Settings, version: int) -> Connection:
+def persistent(settings: Settings, version: int) -> BrokerConnection:
     """A client for a session that the broker keeps, and that acknowledges a frame when its handler says so."""
     properties: dict[str, Any] = {}
     if version == MQTTv50:
-        properties = {"session_expiry_interval": NEVER, "receive_maximum": settings.mqtt_receive_maximum}
-    client = Connection(settings.mqtt_client_id, clean_session=False, optimistic_acknowledgement=False, **properties)
-    _authenticate(client, settings)
+        properties = {"session_expiry_interval": NEVER_EXPIRES, "receive_maximum": settings.mqtt_receive_maximum}
+    client = BrokerConnection(
+        settings.mqtt_client_id, clean_session=False, optimistic_acknowledgement=False, **properties
+    )
+    set_credentials(client, settings)
     return client
 
 
-def fleeting(settings: Settings) -> Connection:
+def fleeting(settings: Settings) -> BrokerConnection:
     """A client of the same name that ends the session: the broker forgets it at once, and this one when it leaves."""
-    client = Connection(settings.mqtt_client_id, clean_session=True)
-    _authenticate(client, settings)
+    client = BrokerConnection(settings.mqtt_client_id, clean_session=True)
+    set_credentials(client, settings)
     return client
 
 
-def _authenticate(client: Connection, settings: Settings) -> None:
+def set_credentials(client: SingleConnection, settings: Settings) -> None:
+    """Let a client log in as the settings say."""
     if settings.mqtt_username:
         client.set_auth_credentials(settings.mqtt_username, settings.mqtt_password.get_secret_value() or None)
 
 
-async def connect(client: Connection, settings: Settings, version: int) -> None:
+async def connect(client: SingleConnection, settings: Settings, version: int) -> None:
     """Connect. Raises OSError (BrokerSilent among them) or MQTTConnectError; the caller then lets the client leave."""
     connecting = asyncio.ensure_future(
         client.connect(
             settings.need("MQTT_BROKER"),
             settings.mqtt_port,
-            ssl=_tls(settings) or False,
-            keepalive=KEEPALIVE,
+            ssl=tls_to_broker(settings) or False,
+            keepalive=KEEPALIVE_SECONDS,
             version=version,
         )
     )
@@ -154,12 +204,18 @@ async def connect(client: Connection, settings: Settings, version: int) -> None:
                 await task
 
 
+def refusal_code(error: Exception) -> int | None:
+    """The code with which the broker refused a connection; None where it did not."""
+    return error._code if isinstance(error, MQTTConnectError) else None
+
+
 def version_name(version: int) -> str:
     """The version of MQTT as people write it."""
     return "5" if version == MQTTv50 else "3.1.1"
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
+def tls_to_broker(settings: Settings) -> ssl.SSLContext | None:
+    """What to speak TLS with; None without it."""
     if not settings.mqtt_tls:
         return None
     context = ssl.create_default_context(cafile=settings.mqtt_tls_ca)
