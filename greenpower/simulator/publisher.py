@@ -13,6 +13,7 @@ from random import uniform
 from uuid import uuid4
 
 from greenpower.config import Settings
+from greenpower.ingest.sources.mqtt.connect import connect, set_credentials
 from greenpower.ingest.sources.mqtt.gmqtt_client import (
     MQTTError,
     MQTTv50,
@@ -21,8 +22,6 @@ from greenpower.ingest.sources.mqtt.gmqtt_client import (
     Properties,
     SingleConnection,
     Subscription,
-    connect,
-    set_credentials,
 )
 from greenpower.simulator.device import Packet
 from greenpower.simulator.listeners import Listeners

@@ -24,17 +24,19 @@ from gmqtt.storage import PersistentStorage
 
 import greenpower
 from greenpower.config import Settings
-from greenpower.ingest.sources.mqtt.gmqtt_client import (
+from greenpower.ingest.sources.mqtt.connect import (
     NEVER_EXPIRES,
-    BrokerConnection,
     BrokerSilent,
+    connect,
+    fleeting,
+    persistent,
+)
+from greenpower.ingest.sources.mqtt.gmqtt_client import (
+    BrokerConnection,
     MQTTv50,
     MQTTv311,
     SingleConnection,
     Subscription,
-    connect,
-    fleeting,
-    persistent,
     refusal_code,
 )
 from tests.ingest.conftest import Publisher

@@ -16,7 +16,10 @@ from prometheus_client import CollectorRegistry
 from greenpower.config import Settings
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.sources.admission import Admission
-from greenpower.ingest.sources.mqtt.gmqtt_client import MQTTv50, connect, fleeting
+from greenpower.ingest.sources.mqtt.connect import connect, fleeting
+from greenpower.ingest.sources.mqtt.gmqtt_client import (
+    MQTTv50,
+)
 from greenpower.ingest.sources.mqtt.source import make
 from greenpower.ingest.sources.source import Source, SourceKit
 from greenpower.loops import Loops

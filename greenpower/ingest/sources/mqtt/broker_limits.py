@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from greenpower.config import Settings
-from greenpower.ingest.sources.mqtt.gmqtt_client import NEVER_EXPIRES
+from greenpower.ingest.sources.mqtt.connect import NEVER_EXPIRES
 
 DROPPED = "$SYS/broker/publish/messages/dropped"
 # What comes before a payload in a PUBLISH: header, topic, packet id, properties.

@@ -14,14 +14,13 @@ from contextlib import suppress
 from uuid import uuid4
 
 from greenpower.config import Settings
+from greenpower.ingest.sources.mqtt.connect import connect, fleeting
 from greenpower.ingest.sources.mqtt.gmqtt_client import (
     BrokerConnection,
     MQTTConnectError,
     Properties,
     Subscription,
     Topic,
-    connect,
-    fleeting,
 )
 from greenpower.ingest.sources.mqtt.intake import MqttIntake
 from greenpower.ingest.sources.mqtt.session import MqttSession

@@ -1,7 +1,7 @@
 """gmqtt, as we use it: the only module that imports gmqtt, and the only one that touches what is private in it.
 
-What belongs here: clients, each of a single connection, and making them connect. What does not: when to connect again
-(`session`, `simulator.publisher`), what is done with a frame (`intake`).
+What belongs here: clients, each of a single connection. What does not: the settings that they connect with (`connect`),
+when to connect again (`session`, `simulator.publisher`), what is done with a frame (`intake`).
 
 A gmqtt client that reconnects by itself would acknowledge a frame of the old connection on the new one, under a packet
 id that may by then name another frame. So each connection has a client of its own, which only ever speaks to the
@@ -12,7 +12,6 @@ differently.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -24,11 +23,8 @@ from gmqtt.mqtt.constants import MQTTv50, MQTTv311
 from gmqtt.mqtt.handler import MQTTConnectError, MQTTError
 from gmqtt.storage import PersistentStorage
 
-from greenpower.config import Settings
-
 __all__ = [
     "BrokerConnection",
-    "BrokerSilent",
     "MQTTConnectError",
     "MQTTError",
     "MQTTv50",
@@ -38,28 +34,15 @@ __all__ = [
     "SingleConnection",
     "Subscription",
     "Topic",
-    "connect",
-    "fleeting",
-    "persistent",
     "refusal_code",
-    "set_credentials",
-    "tls_to_broker",
-    "version_name",
 ]
 
-NEVER_EXPIRES = 0xFFFFFFFF
-KEEPALIVE_SECONDS = 30
-CONNECT_SECONDS = 5.0
 LEAVE_SECONDS = 5.0
 # Type and length, then the packet id; without a reason code it is success, in MQTT 5 too.
 PUBACK, PUBACK_HEAD = struct.Struct("!HH"), 0x4002
 
 Topic = str | bytes  # bytes where it is no UTF-8
 Properties = dict[str, Any]
-
-
-class BrokerSilent(OSError):
-    """There is a connection, but no answer to our CONNECT."""
 
 
 class SingleConnection(Client):  # type: ignore[misc]  # gmqtt has no types
@@ -152,73 +135,6 @@ def _keep_nothing(client: BrokerConnection, topic: Topic, payload: bytes, proper
     return None
 
 
-def persistent(settings: Settings, version: int) -> BrokerConnection:
-    """A client for a session that the broker keeps, and that acknowledges a frame when its handler says so."""
-    properties: dict[str, Any] = {}
-    if version == MQTTv50:
-        properties = {"session_expiry_interval": NEVER_EXPIRES, "receive_maximum": settings.mqtt_receive_maximum}
-    client = BrokerConnection(
-        settings.mqtt_client_id, clean_session=False, optimistic_acknowledgement=False, **properties
-    )
-    set_credentials(client, settings)
-    return client
-
-
-def fleeting(settings: Settings) -> BrokerConnection:
-    """A client of the same name that ends the session: the broker forgets it at once, and this one when it leaves."""
-    client = BrokerConnection(settings.mqtt_client_id, clean_session=True)
-    set_credentials(client, settings)
-    return client
-
-
-def set_credentials(client: SingleConnection, settings: Settings) -> None:
-    """Let a client log in as the settings say."""
-    if settings.mqtt_username:
-        client.set_auth_credentials(settings.mqtt_username, settings.mqtt_password.get_secret_value() or None)
-
-
-async def connect(client: SingleConnection, settings: Settings, version: int) -> None:
-    """Connect. Raises OSError (BrokerSilent among them) or MQTTConnectError; the caller then lets the client leave."""
-    connecting = asyncio.ensure_future(
-        client.connect(
-            settings.need("MQTT_BROKER"),
-            settings.mqtt_port,
-            ssl=tls_to_broker(settings) or False,
-            keepalive=KEEPALIVE_SECONDS,
-            version=version,
-        )
-    )
-    lost = asyncio.ensure_future(client.lost.wait())
-    try:
-        await asyncio.wait({connecting, lost}, timeout=CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if connecting.done():
-            await connecting
-            return
-        if not client.lost.is_set():
-            raise BrokerSilent(f"no answer in {CONNECT_SECONDS:.0f} s")
-        raise BrokerSilent("the broker closed the connection")
-    finally:
-        for task in (connecting, lost):
-            task.cancel()
-            with suppress(asyncio.CancelledError, OSError, MQTTConnectError):
-                await task
-
-
 def refusal_code(error: Exception) -> int | None:
     """The code with which the broker refused a connection; None where it did not."""
     return error._code if isinstance(error, MQTTConnectError) else None
-
-
-def version_name(version: int) -> str:
-    """The version of MQTT as people write it."""
-    return "5" if version == MQTTv50 else "3.1.1"
-
-
-def tls_to_broker(settings: Settings) -> ssl.SSLContext | None:
-    """What to speak TLS with; None without it."""
-    if not settings.mqtt_tls:
-        return None
-    context = ssl.create_default_context(cafile=settings.mqtt_tls_ca)
-    if settings.mqtt_tls_cert is not None:
-        context.load_cert_chain(settings.mqtt_tls_cert, settings.mqtt_tls_key)
-    return context

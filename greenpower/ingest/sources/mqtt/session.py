@@ -14,19 +14,16 @@ from contextlib import suppress
 
 from greenpower.config import Settings
 from greenpower.ingest.sources.mqtt.broker_limits import DROPPED, of_connack, of_suback
+from greenpower.ingest.sources.mqtt.connect import BrokerSilent, connect, persistent, version_name
 from greenpower.ingest.sources.mqtt.gmqtt_client import (
     BrokerConnection,
-    BrokerSilent,
     MQTTConnectError,
     MQTTv50,
     MQTTv311,
     Properties,
     Subscription,
     Topic,
-    connect,
-    persistent,
     refusal_code,
-    version_name,
 )
 from greenpower.ingest.sources.mqtt.intake import MqttIntake
 from greenpower.ingest.sources.mqtt.subscription import ALWAYS_SEND_RETAINED, encoded, filters, subscriptions
