@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from greenpower.datatype import FrameError, Tcp
-from greenpower.framing.gateway import Answer, GatewayFramer, Heartbeat, Message
+from greenpower.framing.gateway import GatewayFramer, Heartbeat, Message, ModbusAnswer
 from greenpower.framing.modbus import ReadRequest, describe, exception_name
 from greenpower.framing.registration import identify
 
 #: bytes of noise between two good messages that are still put up with
-MOST_NOISE = 1024
+MAX_NOISE_RUN_BYTES = 1024
 #: an answer that keeps coming may take this many times the time-out in all
-PATIENCE = 4
+MAX_TIMEOUTS_PER_ANSWER = 4
 
 
 class PollDialogue:
@@ -124,7 +124,7 @@ class PollDialogue:
         for message in messages:
             if isinstance(message, Heartbeat):
                 self._heartbeat(message.identity, now)
-            elif isinstance(message, Answer):
+            elif isinstance(message, ModbusAnswer):
                 self._answer(message, now)
             else:
                 self.noise += len(message.data)
@@ -141,7 +141,7 @@ class PollDialogue:
         elif now >= self._paused_until:
             self._ask(now)
 
-    def _answer(self, answer: Answer, now: float) -> None:
+    def _answer(self, answer: ModbusAnswer, now: float) -> None:
         self.heard = now
         if self._asked_at is None or answer.request is not self._requests[self._turn]:
             self._useless("unasked-answer", str(answer.request), answer.data)
@@ -172,14 +172,14 @@ class PollDialogue:
         """When the question under way is given up: later while bytes of the answer keep coming."""
         due = asked_at + self._timeout
         if self._framer.is_waiting:
-            due = max(due, min(self._came_at + self._timeout, asked_at + PATIENCE * self._timeout))
+            due = max(due, min(self._came_at + self._timeout, asked_at + MAX_TIMEOUTS_PER_ANSWER * self._timeout))
         return due
 
     def _useless(self, reason: str, detail: str, data: bytes) -> None:
         """Note bytes that help nobody. A stream of nothing else is not put up with."""
         self._note(reason, detail, data)
         self._noise_run += len(data)
-        if self._noise_run > MOST_NOISE:
+        if self._noise_run > MAX_NOISE_RUN_BYTES:
             raise FrameError("noise", f"{self._noise_run} bytes that nobody asked for")
 
     def _note(self, reason: str, detail: str, data: bytes = b"") -> None:

@@ -13,11 +13,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from greenpower.datatype.deprecated import warn_renamed
 from greenpower.framing.modbus import ReadRequest
 
-NOISE_PIECE = 256
+MAX_NOISE_BYTES = 256
 #: so much of a registration packet inside an answer is no measured value
-TELLING = 4
+TELLING_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModbusAnswer:
     """An answer to a request, whole; `code` is its exception code, None where it carries registers."""
 
     request: ReadRequest
@@ -38,16 +39,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Bytes that are neither, at most NOISE_PIECE."""
+    """Bytes that are neither, at most MAX_NOISE_BYTES."""
 
     data: bytes
 
 
-Message = Heartbeat | Answer | Noise
+Message = Heartbeat | ModbusAnswer | Noise
 
 
 class GatewayFramer:
-    """Cuts the stream of one connection. It holds at most one unfinished answer and NOISE_PIECE bytes of noise."""
+    """Cuts the stream of one connection. It holds at most one unfinished answer and MAX_NOISE_BYTES bytes of noise."""
 
     def __init__(self, registration: str, requests: Iterable[ReadRequest]) -> None:
         self._heads: dict[bytes, tuple[ReadRequest, int]] = {}
@@ -102,7 +103,7 @@ class GatewayFramer:
             yield from self._flush()
             data = bytes(buffer[:size])
             del buffer[:size]
-            yield Answer(request, data, None if size > len(head) + 1 else data[-1])
+            yield ModbusAnswer(request, data, None if size > len(head) + 1 else data[-1])
         begun = self._beginning.search(buffer)
         yield from self._drop(begun.start() if begun else len(buffer))
 
@@ -117,7 +118,7 @@ class GatewayFramer:
         at = self._buffer.find(identity, 0, size + len(identity) - 1)
         if at >= 0:
             return at
-        at = self._buffer.find(identity[:TELLING], 0, size)
+        at = self._buffer.find(identity[:TELLING_BYTES], 0, size)
         if at >= 0 and identity.startswith(self._buffer[at:]):
             return None
         return size
@@ -126,9 +127,9 @@ class GatewayFramer:
         """Move bytes from the front of the buffer to the noise."""
         self._noise += self._buffer[:count]
         del self._buffer[:count]
-        while len(self._noise) >= NOISE_PIECE:
-            yield Noise(bytes(self._noise[:NOISE_PIECE]))
-            del self._noise[:NOISE_PIECE]
+        while len(self._noise) >= MAX_NOISE_BYTES:
+            yield Noise(bytes(self._noise[:MAX_NOISE_BYTES]))
+            del self._noise[:MAX_NOISE_BYTES]
 
     def _flush(self) -> Iterator[Noise]:
         if self._noise:
@@ -142,3 +143,11 @@ def _part_of(start: Sequence[bytes]) -> bytes:
     for atom in reversed(start):
         pattern = atom + (b"(?:" + pattern + b")?" if pattern else b"")
     return pattern
+
+
+def __getattr__(name: str) -> type[ModbusAnswer]:
+    """What is imported by a name that it had before."""
+    if name != "Answer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warn_renamed("Answer", "ModbusAnswer")
+    return ModbusAnswer

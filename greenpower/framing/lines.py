@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-HEAD = 4096
+MAX_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class LineFramer:
     def _skip(self, part: bytes | bytearray) -> None:
         self._length += len(part)
         self._digest.update(part)
-        self._head += bytes(part[: HEAD - len(self._head)])
+        self._head += bytes(part[: MAX_HEAD_BYTES - len(self._head)])
 
     def _skipped(self) -> Overlong:
         line = Overlong(length=self._length, digest=self._digest.hexdigest(), head=self._head)

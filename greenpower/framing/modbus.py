@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from greenpower.datatype import DeclarationError
 
 READS = {3: "holding registers", 4: "input registers"}
-MOST_REGISTERS = 125
-HEAD = struct.Struct(">HHHBB")
+MAX_REGISTERS = 125
+FRAME_HEAD = struct.Struct(">HHHBB")
 EXCEPTIONS = {
     1: "illegal function",
     2: "illegal data address",
@@ -51,8 +51,8 @@ class ReadRequest:
             raise DeclarationError(f"unit {self.unit} is not 0 to 255")
         if self.function not in READS:
             raise DeclarationError(f"function {self.function} is none of {', '.join(map(str, READS))}")
-        if not 1 <= self.count <= MOST_REGISTERS:
-            raise DeclarationError(f"{self.count} registers: a request reads 1 to {MOST_REGISTERS}")
+        if not 1 <= self.count <= MAX_REGISTERS:
+            raise DeclarationError(f"{self.count} registers: a request reads 1 to {MAX_REGISTERS}")
         if not 1 <= self.register <= 0x10000 - self.count + 1:
             raise DeclarationError(
                 f"registers {self.register} to {self.register + self.count - 1} are not in 1 to 65536"
@@ -61,14 +61,14 @@ class ReadRequest:
     @property
     def encoded(self) -> bytes:
         """The request as sent, 12 bytes."""
-        head = HEAD.pack(self.transaction, 0, 6, self.unit, self.function)
+        head = FRAME_HEAD.pack(self.transaction, 0, 6, self.unit, self.function)
         return head + struct.pack(">HH", self.register - 1, self.count)
 
     @property
     def answer_head(self) -> bytes:
         """The first 9 bytes of an answer; `answer_size` bytes are the whole."""
         size = 2 * self.count
-        return HEAD.pack(self.transaction, 0, 3 + size, self.unit, self.function) + bytes([size])
+        return FRAME_HEAD.pack(self.transaction, 0, 3 + size, self.unit, self.function) + bytes([size])
 
     @property
     def answer_size(self) -> int:
@@ -78,7 +78,7 @@ class ReadRequest:
     @property
     def exception_head(self) -> bytes:
         """The first 8 bytes of an exception; the code follows."""
-        return HEAD.pack(self.transaction, 0, 3, self.unit, self.function | 0x80)
+        return FRAME_HEAD.pack(self.transaction, 0, 3, self.unit, self.function | 0x80)
 
     def answer(self, registers: bytes) -> bytes:
         """The answer that carries these registers' bytes. Raises ValueError where they are not as many."""
@@ -97,8 +97,8 @@ class ReadRequest:
 
 def describe(data: bytes) -> str:
     """What bytes that are no answer to anything asked look like, for a person."""
-    if len(data) >= HEAD.size:
-        transaction, protocol, length, unit, function = HEAD.unpack_from(data)
+    if len(data) >= FRAME_HEAD.size:
+        transaction, protocol, length, unit, function = FRAME_HEAD.unpack_from(data)
         if protocol == 0 and 3 <= length <= 254:
             return (
                 f"transaction {transaction:#06x}, unit {unit}, function {function:#04x}, length {length}: not asked for"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from greenpower.datatype import FrameError, Tcp
 
-SHOWN = 32
+MAX_BYTES_SHOWN = 32
 
 
 def identify(data: bytes, claims: Iterable[Tcp]) -> tuple[Tcp, str] | None:
@@ -23,7 +23,7 @@ def identify(data: bytes, claims: Iterable[Tcp]) -> tuple[Tcp, str] | None:
     if undecided:
         return None
     raise FrameError(
-        "not-registered", f"{len(data)} bytes that start with no registration packet: {data[:SHOWN].hex()}"
+        "not-registered", f"{len(data)} bytes that start with no registration packet: {data[:MAX_BYTES_SHOWN].hex()}"
     )
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from greenpower.simulator.gateway import Gateway, exception
+from greenpower.simulator.gateway import SimulatedGateway, exception
 
 #: the share of answers that a fault befalls
-SHARE = 0.1
+FAULTY_ANSWER_SHARE = 0.1
 #: the share of dropped answers after which the gateway dials in anew
-ANEW = 0.3
+DIALS_AGAIN_SHARE = 0.3
 DEVICE_BUSY = 6
 FAULTS = ("drop", "garbage", "duplicates", "reorder", "split")
 
@@ -29,10 +29,10 @@ class Delivery:
     befell: tuple[str, ...] = ()
 
 
-def deliver(gateway: Gateway, request: bytes, at: datetime, faults: Set[str], random: Random) -> Delivery:
+def deliver(gateway: SimulatedGateway, request: bytes, at: datetime, faults: Set[str], random: Random) -> Delivery:
     """The answer to a request (12 bytes) at a time (aware)."""
     answer = gateway.answer(request, at)
-    struck = tuple(name for name in FAULTS if random.random() < SHARE and name in faults)
+    struck = tuple(name for name in FAULTS if random.random() < FAULTY_ANSWER_SHARE and name in faults)
     whole = True
     if "drop" in struck:
         whole = False
@@ -50,6 +50,6 @@ def deliver(gateway: Gateway, request: bytes, at: datetime, faults: Set[str], ra
     return Delivery(
         writes=tuple(piece for piece in pieces if piece),
         round_ends=whole and gateway.is_last(request),
-        anew="drop" in struck and random.random() < ANEW,
+        anew="drop" in struck and random.random() < DIALS_AGAIN_SHARE,
         befell=struck,
     )

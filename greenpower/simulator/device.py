@@ -26,7 +26,7 @@ class CannotSimulate(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class SimulatedDevice:
     """A device of one data type. number counts the devices of its type from 0."""
 
     datatype: DataType
@@ -48,7 +48,7 @@ class Device:
         return [(self.topic, payload) for payload in self.wire.encode(sample)]
 
 
-def frames(device: Device, at: datetime) -> list[Packet]:
+def frames(device: SimulatedDevice, at: datetime) -> list[Packet]:
     """What a device sends at a time: (topic, payload), in order. The same device and time give the same bytes."""
     return device.send(device.sample(at))
 
@@ -100,7 +100,7 @@ def topic_for(claim: Mqtt, device_id: str) -> str:
     return "/".join(levels)
 
 
-def make_devices(datatype: DataType, count: int, seed: int, zone: tzinfo) -> list[Device]:
+def make_devices(datatype: DataType, count: int, seed: int, zone: tzinfo) -> list[SimulatedDevice]:
     """`count` devices of a data type, or those that its topics name. Raises CannotSimulate."""
     wire = wire_of(datatype)
     # A site may have narrowed what is plausible of the fields that the wire format was declared with.
@@ -117,7 +117,7 @@ def make_devices(datatype: DataType, count: int, seed: int, zone: tzinfo) -> lis
             idle=number % IDLE_EVERY == IDLE_EVERY - 1,
         )
         devices.append(
-            Device(
+            SimulatedDevice(
                 datatype=datatype, topic=topic, wire=wire, device_id=device_id, number=number, model=model,
                 measured=measured, zone=zone,
             )

@@ -15,20 +15,20 @@ from datetime import UTC, datetime
 from random import Random, uniform
 
 from greenpower.simulator.delivery import deliver
-from greenpower.simulator.gateway import Gateway, Requests
+from greenpower.simulator.gateway import Requests, SimulatedGateway
 
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10
-LONGEST_PAUSE_SECONDS = 30.0
-CHUNK = 4096
+MAX_RECONNECT_SECONDS = 30.0
+READ_BYTES = 4096
 
 
 @dataclass(slots=True, kw_only=True)
 class Dialler:
     """One gateway's connections. heartbeat_seconds: between heartbeats. on_round: called when a round was answered."""
 
-    gateway: Gateway
+    gateway: SimulatedGateway
     host: str
     port: int
     heartbeat_seconds: float
@@ -55,7 +55,7 @@ class Dialler:
                 except (OSError, TimeoutError) as error:
                     log.debug("%s: no server at %s:%d: %s", self.gateway.device_id, self.host, self.port, error)
                     failures += 1
-                    await asyncio.sleep(min(0.5 * 2 ** min(failures, 9), LONGEST_PAUSE_SECONDS) * uniform(0.5, 1.0))
+                    await asyncio.sleep(min(0.5 * 2 ** min(failures, 9), MAX_RECONNECT_SECONDS) * uniform(0.5, 1.0))
                     continue
                 failures = 0
                 self.connected = True
@@ -80,7 +80,7 @@ class Dialler:
         heartbeats = asyncio.create_task(self._beat(writer))
         requests = Requests()
         try:
-            while data := await reader.read(CHUNK):
+            while data := await reader.read(READ_BYTES):
                 for request in requests.receive(data):
                     delivery = deliver(self.gateway, request, datetime.now(UTC), self.faults, self._random)
                     self.counts.update(delivery.befell)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from greenpower.datatype import Sample
-from greenpower.simulator.device import Device, Packet
+from greenpower.simulator.device import Packet, SimulatedDevice
 from greenpower.simulator.garbage import garbage
 
 FAULTS = {
@@ -27,9 +27,9 @@ FAULTS = {
     "garbage": "frames without a reading are sent in between; a gateway sends noise, or exceptions as answers",
 }
 #: the share of readings that a fault befalls; `clock` befalls devices instead
-SHARE = 0.15
-RESET = timedelta(days=7670)  # 2026-01-01 becomes 2005-01-01
-SLOW = timedelta(minutes=10)
+FAULTY_READING_SHARE = 0.15
+CLOCK_RESET = timedelta(days=7670)  # 2026-01-01 becomes 2005-01-01
+CLOCK_LAG = timedelta(minutes=10)
 
 
 class Sender:
@@ -45,7 +45,7 @@ class Sender:
         self.seed = seed
         self._held: list[Packet] = []
 
-    def send(self, device: Device, at: datetime) -> list[Packet]:
+    def send(self, device: SimulatedDevice, at: datetime) -> list[Packet]:
         """The packets to send now, in order, for the reading of a device at a time (aware)."""
         sample = device.sample(at)
         if not self.faults:
@@ -74,14 +74,14 @@ class Sender:
 
     def _befalls(self, fault: str, random: Random) -> bool:
         """Whether a fault befalls this reading. Draws even for a fault that is off: the others stay as they are."""
-        struck = random.random() < SHARE and fault in self.faults
+        struck = random.random() < FAULTY_READING_SHARE and fault in self.faults
         self.counts[fault] += struck
         return struck
 
-    def _spoiled(self, device: Device, sample: Sample, random: Random) -> Sample:
+    def _spoiled(self, device: SimulatedDevice, sample: Sample, random: Random) -> Sample:
         if "clock" in self.faults and device.number % 4 in (1, 3):
             self.counts["clock"] += 1
-            sample = replace(sample, stamp=sample.stamp - (RESET if device.number % 4 == 1 else SLOW))
+            sample = replace(sample, stamp=sample.stamp - (CLOCK_RESET if device.number % 4 == 1 else CLOCK_LAG))
         packets = random.randint(2, 5)
         if device.model.packets == 1 and self._befalls("split", random):
             sample = replace(sample, packets=packets)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from greenpower.datatype import DataType
-from greenpower.simulator.device import CannotSimulate, Device, make_devices
-from greenpower.simulator.gateway import Gateway, make_gateways
+from greenpower.simulator.device import CannotSimulate, SimulatedDevice, make_devices
+from greenpower.simulator.gateway import SimulatedGateway, make_gateways
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """Devices that publish, and gateways that dial in."""
 
-    devices: tuple[Device, ...] = ()
-    gateways: tuple[Gateway, ...] = ()
+    devices: tuple[SimulatedDevice, ...] = ()
+    gateways: tuple[SimulatedGateway, ...] = ()
 
     def __len__(self) -> int:
         return len(self.devices) + len(self.gateways)
@@ -30,8 +30,8 @@ class Fleet:
 
 def make_fleet(datatypes: Iterable[DataType], count: int, seed: int, zone: tzinfo) -> Fleet:
     """`count` devices of each type (one where the topic gives the id). Raises CannotSimulate."""
-    devices: list[Device] = []
-    gateways: list[Gateway] = []
+    devices: list[SimulatedDevice] = []
+    gateways: list[SimulatedGateway] = []
     for datatype in datatypes:
         if datatype.gateways:
             gateways += make_gateways(datatype, count, seed, zone)

@@ -18,7 +18,7 @@ def _object(**members: object) -> bytes:
 
 
 #: why it is bad -> the bytes, made with a source of chance
-GARBAGE: dict[str, Callable[[Random], bytes]] = {
+GARBAGE_FRAMES: dict[str, Callable[[Random], bytes]] = {
     "nothing": lambda random: b"",
     "random bytes": lambda random: b"\xff" + random.randbytes(random.randint(1, 200)),
     "not JSON": lambda random: b'{"id":"GARBAGE-0001","ua":229.097,"ub":',
@@ -42,8 +42,8 @@ GARBAGE: dict[str, Callable[[Random], bytes]] = {
 
 def garbage(random: Random, datatype: DataType) -> bytes:
     """One of them that this type refuses: a type without ids reads some that others cannot."""
-    payload = GARBAGE[random.choice(tuple(GARBAGE))](random)
-    return payload if is_refused(datatype, payload) else GARBAGE["not JSON"](random)
+    payload = GARBAGE_FRAMES[random.choice(tuple(GARBAGE_FRAMES))](random)
+    return payload if is_refused(datatype, payload) else GARBAGE_FRAMES["not JSON"](random)
 
 
 def is_refused(datatype: DataType, payload: bytes) -> bool:

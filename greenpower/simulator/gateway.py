@@ -19,7 +19,7 @@ ILLEGAL_ADDRESS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gateway:
+class SimulatedGateway:
     """A gateway of one data type, and the meter behind it. number counts the gateways of its type from 0."""
 
     datatype: DataType
@@ -47,7 +47,7 @@ class Gateway:
         return request == self.poll.requests[-1].encoded
 
 
-def make_gateways(datatype: DataType, count: int, seed: int, zone: tzinfo) -> list[Gateway]:
+def make_gateways(datatype: DataType, count: int, seed: int, zone: tzinfo) -> list[SimulatedGateway]:
     """`count` gateways of a data type. Raises CannotSimulate."""
     if not datatype.gateways:
         raise CannotSimulate(f"{datatype.name}: it claims no TCP gateway")
@@ -63,7 +63,7 @@ def make_gateways(datatype: DataType, count: int, seed: int, zone: tzinfo) -> li
         name = device_name(pattern, seed, number, first)
         measured = Measured(datatype.fields, f"{seed}/{name}", about=datatype.title)
         gateways.append(
-            Gateway(datatype=datatype, poll=poll, device_id=name, number=number, measured=measured, zone=zone)
+            SimulatedGateway(datatype=datatype, poll=poll, device_id=name, number=number, measured=measured, zone=zone)
         )
     return gateways
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from greenpower.datatype import Message
-from greenpower.simulator.device import Device, Packet
+from greenpower.simulator.device import Packet, SimulatedDevice
 
 #: devices that listen; a fleet for load has more, and each costs the broker some subscriptions
 MOST_LISTENING = 500
@@ -18,8 +18,8 @@ MOST_LISTENING = 500
 class Listeners:
     """The devices of a fleet that listen."""
 
-    def __init__(self, devices: Iterable[Device]) -> None:
-        self._by_topic: dict[str, Device] = {}
+    def __init__(self, devices: Iterable[SimulatedDevice]) -> None:
+        self._by_topic: dict[str, SimulatedDevice] = {}
         self._memory: dict[str, dict[str, str]] = {}
         for device in [device for device in devices if device.datatype.simulated_response is not None][:MOST_LISTENING]:
             assert device.datatype.simulated_response is not None

@@ -17,7 +17,7 @@ from greenpower.simulator.feeder import EVERY_HOUR, INSTALLED, TARIFFS, Feeder, 
 
 ENERGY = frozenset({"Wh", "kWh", "kvarh", "kVAh"})
 #: a register may rise by so many times what a feeder of its size takes
-SAFE = 2
+SAFETY_FACTOR = 2
 EXPORT = re.compile(r"\b(export|received|reverse)")
 SUMMED = {"kW": "p", "kvar": "q", "kVA": "s"}
 
@@ -149,7 +149,7 @@ def _register(clue: Clue) -> Quantity:
 
     def fitting(feeder: Feeder) -> float:
         """Makes the feeder small enough for a register that can rise by so much only."""
-        return 1.0 if rate is None or unit not in ENERGY else min(1.0, rate / (SAFE * thousands * feeder.size))
+        return 1.0 if rate is None or unit not in ENERGY else min(1.0, rate / (SAFETY_FACTOR * thousands * feeder.size))
 
     def reading(feeder: Feeder, second: float) -> float:
         if unit == "kvarh":

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenpower.datatype import Frame, FrameError
-from greenpower.framing.gateway import Answer, GatewayFramer, Heartbeat, Message
+from greenpower.framing.gateway import GatewayFramer, Heartbeat, Message, ModbusAnswer
 from greenpower.framing.lines import LineFramer
 from tests.framing.stream import ANSWERS, GOOD, IDENTITY, NOISE, POLL, REQUESTS, pieces, talk
 from tests.framing.test_gateway import bytes_of
@@ -67,7 +67,7 @@ def test_gateway_and_dialogue() -> None:
             found += framer.give_up()
         assert b"".join(map(bytes_of, found)) == stream
         for message in found:
-            if isinstance(message, Answer):
+            if isinstance(message, ModbusAnswer):
                 assert message.data[:8] in (message.request.answer_head[:8], message.request.exception_head)
             if isinstance(message, Heartbeat):
                 assert message.identity.startswith("GWCCCL")

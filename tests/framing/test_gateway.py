@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from greenpower.framing.gateway import NOISE_PIECE, Answer, GatewayFramer, Heartbeat, Message, Noise
+from greenpower.framing.gateway import MAX_NOISE_BYTES, GatewayFramer, Heartbeat, Message, ModbusAnswer, Noise
 from tests.framing.stream import ANSWERS, GOOD, IDENTITY, NOISE, REQUESTS, pieces
 
 STREAMS = st.lists(GOOD | NOISE, max_size=12).map(b"".join)
@@ -32,10 +32,10 @@ def test_a_heartbeat_and_every_kind_of_answer() -> None:
     stream = IDENTITY + ANSWERS[0] + IDENTITY + REQUESTS[1].exception(2) + ANSWERS[2]
     expected = [
         Heartbeat("GWCCCL0001"),
-        Answer(REQUESTS[0], ANSWERS[0]),
+        ModbusAnswer(REQUESTS[0], ANSWERS[0]),
         Heartbeat("GWCCCL0001"),
-        Answer(REQUESTS[1], REQUESTS[1].exception(2), 2),
-        Answer(REQUESTS[2], ANSWERS[2]),
+        ModbusAnswer(REQUESTS[1], REQUESTS[1].exception(2), 2),
+        ModbusAnswer(REQUESTS[2], ANSWERS[2]),
     ]
     assert messages([stream]) == expected
     assert messages([stream[at : at + 1] for at in range(len(stream))]) == expected
@@ -55,7 +55,7 @@ def test_byte_by_byte_is_as_good_as_whole(stream: bytes) -> None:
     single = framer()
     found = list(whole.receive(stream))
     again = [message for byte in stream for message in single.receive(bytes([byte]))]
-    if not re.search(rb"GW?C?$", b"".join(m.data[-3:] for m in again if isinstance(m, Answer)), re.MULTILINE):
+    if not re.search(rb"GW?C?$", b"".join(m.data[-3:] for m in again if isinstance(m, ModbusAnswer)), re.MULTILINE):
         assert again == found
         assert list(single.give_up()) == list(whole.give_up())
 
@@ -69,7 +69,7 @@ def test_every_byte_comes_out_once_and_in_order(stream: bytes, cuts: list[int]) 
         found += cutter.give_up()
     assert b"".join(map(bytes_of, found)) == stream
     assert not cutter.is_waiting
-    assert all(0 < len(message.data) <= NOISE_PIECE for message in found if isinstance(message, Noise))
+    assert all(0 < len(message.data) <= MAX_NOISE_BYTES for message in found if isinstance(message, Noise))
 
 
 @given(st.lists(NOISE, max_size=4).map(b"".join))
@@ -85,7 +85,7 @@ def test_after_noise_the_next_heartbeat_is_found_at_once(noise: bytes) -> None:
 @given(st.lists(NOISE, max_size=4).map(b"".join))
 def test_after_noise_that_begins_no_answer_the_next_answer_is_found(noise: bytes) -> None:
     assume(not any(request.answer_head in noise or request.exception_head in noise for request in REQUESTS))
-    assert messages([IDENTITY + noise, ANSWERS[1]])[-1] == Answer(REQUESTS[1], ANSWERS[1])
+    assert messages([IDENTITY + noise, ANSWERS[1]])[-1] == ModbusAnswer(REQUESTS[1], ANSWERS[1])
 
 
 @pytest.mark.parametrize("kept", range(9, len(ANSWERS[0]) - 3))
@@ -95,7 +95,7 @@ def test_an_answer_that_breaks_off_is_not_filled_up_with_the_heartbeat_after_it(
         Heartbeat("GWCCCL0001"),
         Noise(ANSWERS[0][:kept]),
         Heartbeat("GWCCCL0001"),
-        Answer(REQUESTS[1], ANSWERS[1]),
+        ModbusAnswer(REQUESTS[1], ANSWERS[1]),
     ]
     assert messages([stream]) == expected
     assert messages([stream[at : at + 1] for at in range(len(stream))]) == expected
@@ -130,12 +130,12 @@ def test_what_is_not_exactly_an_answer_is_noise(head: str) -> None:
 
 def test_values_that_spell_the_beginning_of_a_heartbeat_are_values() -> None:
     answer = REQUESTS[0].answer(b"GWCCxxxx")
-    assert messages([IDENTITY + answer + IDENTITY])[1] == Answer(REQUESTS[0], answer)
+    assert messages([IDENTITY + answer + IDENTITY])[1] == ModbusAnswer(REQUESTS[0], answer)
     cutter = framer()
     answer = REQUESTS[0].answer(b"xxxxGWCC")
     found = list(cutter.receive(IDENTITY + answer))
     assert found == [Heartbeat("GWCCCL0001")], "more bytes will tell"
-    assert list(cutter.receive(IDENTITY)) == [Answer(REQUESTS[0], answer), Heartbeat("GWCCCL0001")]
+    assert list(cutter.receive(IDENTITY)) == [ModbusAnswer(REQUESTS[0], answer), Heartbeat("GWCCCL0001")]
 
 
 def test_a_flood_of_noise_is_held_in_small_pieces() -> None:
@@ -145,5 +145,5 @@ def test_a_flood_of_noise_is_held_in_small_pieces() -> None:
         for message in cutter.receive(b"\xaa" * 10_000):
             assert isinstance(message, Noise)
             count += len(message.data)
-        assert len(cutter._buffer) + len(cutter._noise) <= NOISE_PIECE
+        assert len(cutter._buffer) + len(cutter._noise) <= MAX_NOISE_BYTES
     assert count > 999_000

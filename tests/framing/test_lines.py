@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenpower.framing.lines import HEAD, LineFramer, Overlong
+from greenpower.framing.lines import MAX_HEAD_BYTES, LineFramer, Overlong
 
 
 def overlong(line: bytes) -> Overlong:
-    return Overlong(length=len(line), digest=sha256(line).hexdigest(), head=line[:HEAD])
+    return Overlong(length=len(line), digest=sha256(line).hexdigest(), head=line[:MAX_HEAD_BYTES])
 
 
 def expected(stream: bytes, limit: int) -> list[bytes | Overlong]:
@@ -58,7 +58,7 @@ def test_an_endless_line_costs_no_memory() -> None:
     for _ in range(2000):
         assert framer.receive(b"x" * 1000) == []
         assert len(framer._buffer) <= 2001
-        assert len(framer._head) <= HEAD
+        assert len(framer._head) <= MAX_HEAD_BYTES
     assert framer.receive(b"\nnext\n") == [overlong(b"x" * 2_000_000), b"next"]
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from greenpower.datatype import FrameError
-from greenpower.framing.dialogue import MOST_NOISE
+from greenpower.framing.dialogue import MAX_NOISE_RUN_BYTES
 from tests.framing.stream import (
     ANSWERS,
     ASKED,
@@ -107,7 +107,7 @@ def test_noise_is_counted_noted_and_not_put_up_with_for_ever() -> None:
     with pytest.raises(FrameError) as caught:
         dialogue.receive(b"\xaa" * 100_000, 2)
     assert caught.value.reason == "noise"
-    assert dialogue.noise <= 1200 + MOST_NOISE + 256
+    assert dialogue.noise <= 1200 + MAX_NOISE_RUN_BYTES + 256
 
 
 def test_answers_that_nobody_asked_for_are_not_put_up_with_for_ever() -> None:

@@ -13,16 +13,16 @@ import pytest
 
 from greenpower.catalog.registry import get_registry
 from greenpower.datatype import FrameError
-from greenpower.simulator.device import Device, Packet, frames, make_devices
+from greenpower.simulator.device import Packet, SimulatedDevice, frames, make_devices
 from greenpower.simulator.fault import FAULTS, Sender
-from greenpower.simulator.garbage import GARBAGE, garbage, is_refused
+from greenpower.simulator.garbage import GARBAGE_FRAMES, garbage, is_refused
 from tests.simulator.sample import EVENING, ZONE, over_mqtt, read
 
 RT = get_registry()["rt"]
 TIMES = [EVENING + timedelta(seconds=30 * step) for step in range(60)]
 
 
-def fleet() -> list[Device]:
+def fleet() -> list[SimulatedDevice]:
     return make_devices(RT, 8, 0, ZONE)
 
 
@@ -116,9 +116,9 @@ def test_garbage_is_refused_and_the_rest_untouched() -> None:
     assert Counter(good) <= Counter(sent)
 
 
-@pytest.mark.parametrize("why", GARBAGE)
+@pytest.mark.parametrize("why", GARBAGE_FRAMES)
 def test_every_kind_of_garbage_is_refused_by_rt(why: str) -> None:
-    assert is_refused(RT, GARBAGE[why](Random(1)))
+    assert is_refused(RT, GARBAGE_FRAMES[why](Random(1)))
 
 
 @pytest.mark.parametrize("datatype", over_mqtt(), ids=lambda datatype: datatype.name)

@@ -15,7 +15,7 @@ from greenpower.datatype.check import Checker
 from greenpower.simulator.delivery import FAULTS, deliver
 from greenpower.simulator.device import CannotSimulate
 from greenpower.simulator.dial import Dialler
-from greenpower.simulator.gateway import Gateway, Requests, make_gateways
+from greenpower.simulator.gateway import Requests, SimulatedGateway, make_gateways
 from tests.simulator.sample import EVENING, ZONE
 
 TYPES = [datatype for datatype in get_registry() if datatype.gateways]
@@ -143,7 +143,7 @@ class Server:
             writer.close()
 
 
-async def dialled(gateways: list[Gateway], rounds: int, faults: set[str]) -> tuple[Server, list[str]]:
+async def dialled(gateways: list[SimulatedGateway], rounds: int, faults: set[str]) -> tuple[Server, list[str]]:
     """Run gateways against a server until each had so many rounds, or for a time at most."""
     server = Server(SOLAR)
     listening = await asyncio.start_server(server, "127.0.0.1", 0)

@@ -10,7 +10,7 @@ import pytest
 
 from greenpower.catalog.registry import get_registry
 from greenpower.datatype import Field, Kind
-from greenpower.simulator.device import Device, make_devices
+from greenpower.simulator.device import SimulatedDevice, make_devices
 from greenpower.simulator.feeder import INSTALLED
 from greenpower.simulator.value import Measured
 from tests.simulator.sample import EVENING, NIGHT, ZONE
@@ -18,7 +18,7 @@ from tests.simulator.sample import EVENING, NIGHT, ZONE
 DAY = 86_400
 
 
-def meter(number: int = 1) -> Device:
+def meter(number: int = 1) -> SimulatedDevice:
     return make_devices(get_registry()["rt"], number + 1, 5, ZONE)[number]
 
 

@@ -17,13 +17,13 @@ from zoneinfo import ZoneInfo
 import uvloop
 
 from greenpower.catalog.registry import get_registry
-from greenpower.simulator.gateway import REQUEST_SIZE, Gateway, make_gateways
+from greenpower.simulator.gateway import REQUEST_SIZE, SimulatedGateway, make_gateways
 
 
 class Talk(asyncio.Protocol):
     """One gateway's connection. The answers are made beforehand."""
 
-    def __init__(self, gateway: Gateway, running: Callable[[], bool], pause: float) -> None:
+    def __init__(self, gateway: SimulatedGateway, running: Callable[[], bool], pause: float) -> None:
         now = datetime.now(UTC)
         self.answers = {item.encoded: gateway.answer(item.encoded, now) for item in gateway.poll.requests}
         self.last = gateway.poll.requests[-1].encoded

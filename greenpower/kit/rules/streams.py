@@ -11,9 +11,9 @@ from greenpower.framing.poll import ModbusPoll
 from greenpower.kit.outcome import Merged, merged
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, short, shown
-from greenpower.simulator.device import CannotSimulate, Device
+from greenpower.simulator.device import CannotSimulate, SimulatedDevice
 from greenpower.simulator.fleet import make_fleet
-from greenpower.simulator.gateway import Gateway, Requests
+from greenpower.simulator.gateway import Requests, SimulatedGateway
 
 SAMPLE_TIME = datetime(2026, 11, 23, 13, 30, 7, tzinfo=UTC)
 #: devices of a type, so that each model is among them, and one that is connected to nothing
@@ -61,7 +61,7 @@ def _cut(plugin: Plugin, datatype: DataType, claim: Tcp) -> Iterator[Problem]:
             )
 
 
-def _talk(gateway: Gateway, claim: Tcp, *, pieces: bool, doubled: bool) -> list[bytes]:
+def _talk(gateway: SimulatedGateway, claim: Tcp, *, pieces: bool, doubled: bool) -> list[bytes]:
     """The frames of a round of heartbeats and answers."""
     dialogue = claim.dialogue(claim)
     requests = Requests()
@@ -109,7 +109,7 @@ def check_simulated(plugin: Plugin) -> Iterator[Problem]:
                     return
 
 
-def _misread(datatype: DataType, device: Device, packets: int) -> str:
+def _misread(datatype: DataType, device: SimulatedDevice, packets: int) -> str:
     sample = device.sample(SAMPLE_TIME)
     frames = device.wire.encode(type(sample)(
         device_id=sample.device_id, model=sample.model, stamp=sample.stamp, values=sample.values, packets=packets,

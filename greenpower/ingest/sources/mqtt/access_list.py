@@ -15,13 +15,13 @@ from greenpower.datatype import Command, DataType, Mqtt, Order
 from greenpower.ingest.sources.mqtt.broker_limits import DROPPED
 from greenpower.ingest.sources.mqtt.drain import MARK_TOPICS
 
-HEAD = (
+FILE_HEAD = (
     "# Made by `greenpower mqtt acl` from the device registry: do not edit, make it again.\n"
     "# allow_anonymous false, password_file with a line for each user below, acl_file with this.\n"
 )
 # Where a command goes depends on the device alone.
-OPERATION = "0" * 32
-AT = datetime(2026, 1, 1, tzinfo=UTC)
+OPERATION_ID = "0" * 32
+COMMAND_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def access_list(devices: Mapping[str, Iterable[str]], registry: Registry, user: str) -> str:
@@ -40,7 +40,7 @@ def access_list(devices: Mapping[str, Iterable[str]], registry: Registry, user: 
         commands += told
         blocks.append(_block(device_id, [*_lines("write", _says(device_id, types)), *_lines("read", told)]))
     ours = [*_lines("read", (*registry.topics, DROPPED)), f"topic readwrite {MARK_TOPICS}#", *_lines("write", commands)]
-    return "\n".join((HEAD, _block(user, ours), *blocks))
+    return "\n".join((FILE_HEAD, _block(user, ours), *blocks))
 
 
 def _trouble(device_id: str, types: list[DataType], user: str) -> str:
@@ -80,7 +80,7 @@ def _told(device_id: str, types: list[DataType]) -> tuple[str, ...]:
 
 def _goes_to(command: Command, device_id: str) -> Iterator[str]:
     for parameters in command.examples():
-        order = Order(device_id=device_id, operation=OPERATION, at=AT, parameters=parameters)
+        order = Order(device_id=device_id, operation=OPERATION_ID, at=COMMAND_TIME, parameters=parameters)
         yield command.build(order).topic
         if command.read_back is not None:
             yield command.read_back.build(order).topic
