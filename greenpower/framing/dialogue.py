@@ -1,7 +1,7 @@
-"""The talk with one gateway, sans-IO: each heartbeat is answered with one question, in turn.
+"""The dialogue with one gateway, sans-IO: each heartbeat is answered with one request, in turn.
 
-What belongs here: whose turn it is, what was missed, when to give up. What does not: where a message starts and ends
-(`gateway`), what answers mean (`poll`). It implements `greenpower.datatype.Dialogue`.
+What belongs here: which request is next, what was missed, when to give up. What does not: where a message starts and
+ends (`gateway`), what answers mean (`poll`). It implements `greenpower.datatype.Dialogue`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from greenpower.framing.gateway import GatewayFramer, Heartbeat, Message, Modbus
 from greenpower.framing.modbus import ReadRequest, describe, exception_name
 from greenpower.framing.registration import identify
 
-#: bytes of noise between two good messages that are still put up with
+#: bytes of noise between two good messages; with more, the connection ends
 MAX_NOISE_RUN_BYTES = 1024
 #: an answer that keeps coming may take this many times the time-out in all
 MAX_TIMEOUTS_PER_ANSWER = 4
 
 
 class PollDialogue:
-    """One connection's talk. Times are seconds of one monotonic clock, the first of them the first `receive`'s.
+    """The dialogue of one connection. Times are seconds of one monotonic clock, from the first `receive` on.
 
     It keeps at most one round of answers, one question under way, and 1 KiB of noise.
     """
@@ -176,11 +176,11 @@ class PollDialogue:
         return due
 
     def _useless(self, reason: str, detail: str, data: bytes) -> None:
-        """Note bytes that help nobody. A stream of nothing else is not put up with."""
+        """Note bytes that are of no use. Raises FrameError where nothing else comes."""
         self._note(reason, detail, data)
         self._noise_run += len(data)
         if self._noise_run > MAX_NOISE_RUN_BYTES:
-            raise FrameError("noise", f"{self._noise_run} bytes that nobody asked for")
+            raise FrameError("noise", f"{self._noise_run} bytes that were not asked for")
 
     def _note(self, reason: str, detail: str, data: bytes = b"") -> None:
         self._notes.append((reason, detail, data))

@@ -1,7 +1,7 @@
 """What is asked of the meters behind a gateway, as a declaration: blocks of registers, and the values in them.
 
 What belongs here: the declaration, the requests that follow from it, and how a round of answers is read. What does not:
-the talk with the gateway (`dialogue`).
+the dialogue with the gateway (`dialogue`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Block:
 
 
 class ModbusPoll:
-    """Blocks asked in turn, one a heartbeat; the answers of one pass over all are a frame, and this is its parser.
+    """Blocks read in turn, one per heartbeat. The answers of one pass over all are a frame, and this is its parser.
 
     timeout: seconds an answer may take. greatest_pause: seconds without questions at most, after answers that did not
     come. silence: seconds without a sign of life after which a connection is dead. Raises DeclarationError.
@@ -109,7 +109,7 @@ class ModbusPoll:
         return frozenset(name for block in self.blocks for name in block.fields if name)
 
     def dialogue(self, claim: Tcp) -> PollDialogue:
-        """The talk with one connection."""
+        """The dialogue for one connection."""
         return PollDialogue(
             claim,
             self.requests,
@@ -119,7 +119,7 @@ class ModbusPoll:
         )
 
     def __call__(self, frame: Frame) -> tuple[Reading, ...]:
-        """Read a frame, the answers of one round one after the other: a reading a device, complete if all answered.
+        """Read a frame, the answers of one round one after the other: one reading per device, complete if all answered.
 
         Raises FrameError: no-id, bad-answer, cut-answer, answered-twice.
         """

@@ -1,5 +1,4 @@
-"""How a simulated gateway's answer goes out: as it is, or as the faults let it through. Pure, drawn from a source of
-chance."""
+"""How the answer of a simulated gateway is written: as it is, or with faults. Pure; chance is an argument."""
 
 from __future__ import annotations
 
@@ -10,9 +9,9 @@ from random import Random
 
 from greenpower.simulator.gateway import SimulatedGateway, exception
 
-#: the share of answers that a fault befalls
+#: the share of answers that have a fault
 FAULTY_ANSWER_SHARE = 0.1
-#: the share of dropped answers after which the gateway dials in anew
+#: the share of dropped answers after which the gateway dials in again
 DIALS_AGAIN_SHARE = 0.3
 DEVICE_BUSY = 6
 FAULTS = ("drop", "garbage", "duplicates", "reorder", "split")
@@ -20,13 +19,13 @@ FAULTS = ("drop", "garbage", "duplicates", "reorder", "split")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What is written, one write each. round_ends: a round was answered to its end. anew: the gateway then leaves the
-    connection open and dials in again. befell: the faults."""
+    """What is written, one write each. round_ends: a round was answered to its end. dials_again: the gateway then leaves
+    the connection open and dials in again. faults: those that it has."""
 
     writes: tuple[bytes, ...] = ()
     round_ends: bool = False
-    anew: bool = False
-    befell: tuple[str, ...] = ()
+    dials_again: bool = False
+    faults: tuple[str, ...] = ()
 
 
 def deliver(gateway: SimulatedGateway, request: bytes, at: datetime, faults: Set[str], random: Random) -> Delivery:
@@ -50,6 +49,6 @@ def deliver(gateway: SimulatedGateway, request: bytes, at: datetime, faults: Set
     return Delivery(
         writes=tuple(piece for piece in pieces if piece),
         round_ends=whole and gateway.is_last(request),
-        anew="drop" in struck and random.random() < DIALS_AGAIN_SHARE,
-        befell=struck,
+        dials_again="drop" in struck and random.random() < DIALS_AGAIN_SHARE,
+        faults=struck,
     )

@@ -14,7 +14,7 @@ from greenpower.datatype.json import JsonParser
 from greenpower.datatype.wire import Model
 from greenpower.simulator.value import Measured
 
-#: every so many-th device is connected to nothing
+#: one device in so many has no load
 IDLE_EVERY = 7
 
 #: topic and payload

@@ -1,4 +1,4 @@
-"""The way of a simulated gateway to the server: a TCP connection, heartbeats, answers; dialled again when it ends.
+"""The connection of a simulated gateway to the server: heartbeats, answers; dialled again when it ends.
 
 What does not belong here: what is answered (`gateway`, `delivery`).
 """
@@ -59,37 +59,37 @@ class Dialler:
                     continue
                 failures = 0
                 self.connected = True
-                anew = False
+                dials_again = False
                 try:
-                    anew = await self._talk(reader, writer)
+                    dials_again = await self._talk(reader, writer)
                 finally:
                     self.connected = False
                     self._close(self._left_open)
                     self._left_open = None
-                    if anew:
+                    if dials_again:
                         self._left_open = writer
                     else:
                         self._close(writer)
-                # Whoever hangs up on us is not called back at once.
-                await asyncio.sleep(0 if anew else self.heartbeat_seconds)
+                # A server that closes the connection is not dialled again at once.
+                await asyncio.sleep(0 if dials_again else self.heartbeat_seconds)
         finally:
             self._close(self._left_open)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One connection until it ends. Returns whether to leave it open and dial anew."""
+        """One connection until it ends. Returns whether to leave it open and dial again."""
         heartbeats = asyncio.create_task(self._beat(writer))
         requests = Requests()
         try:
             while data := await reader.read(READ_BYTES):
                 for request in requests.receive(data):
                     delivery = deliver(self.gateway, request, datetime.now(UTC), self.faults, self._random)
-                    self.counts.update(delivery.befell)
+                    self.counts.update(delivery.faults)
                     for piece in delivery.writes:
                         writer.write(piece)
                     await writer.drain()
                     if delivery.round_ends:
                         self.on_round()
-                    if delivery.anew:
+                    if delivery.dials_again:
                         return True
             return False
         except OSError:

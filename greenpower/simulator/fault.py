@@ -1,7 +1,7 @@
 """What goes wrong between a device's reading and the broker, as it was seen on real meters.
 
 What belongs here: the faults by name, and a sender that applies them. What does not: sockets.
-Each reading's luck is drawn from the seed, the device and the time, so a run can be repeated.
+Faults are drawn from the seed, the device and the time, so a run can be repeated.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ FAULTS = {
     "drop": "a packet is not sent; an answer is missing or cut off, and some gateways then connect again",
     "garbage": "frames without a reading are sent in between; a gateway sends noise, or exceptions as answers",
 }
-#: the share of readings that a fault befalls; `clock` befalls devices instead
+#: the share of readings that have a fault; `clock` is a fault of devices instead
 FAULTY_READING_SHARE = 0.15
 CLOCK_RESET = timedelta(days=7670)  # 2026-01-01 becomes 2005-01-01
 CLOCK_LAG = timedelta(minutes=10)
 
 
 class Sender:
-    """Makes the packets that are sent for readings, some of them spoiled.
+    """Makes the packets that are sent for readings, some of them with faults.
 
-    `counts` tells how often each fault befell. With `reorder` some packets are held back until the next readings or
+    `counts` has how often there was each fault. With `reorder` some packets are held back until the next readings or
     `flush`.
     """
 
@@ -51,17 +51,17 @@ class Sender:
         if not self.faults:
             return device.send(sample)
         random = Random(f"{self.seed}/{device.datatype.name}/{device.device_id}/{at.timestamp()}")
-        good = device.send(self._spoiled(device, sample, random))
-        if self._befalls("drop", random):
+        good = device.send(self._with_faults(device, sample, random))
+        if self._has("drop", random):
             del good[random.randrange(len(good))]
-        if self._befalls("duplicates", random) and good:
+        if self._has("duplicates", random) and good:
             place = random.randrange(len(good))
             good[place:place] = [good[place]] * random.choice((1, 1, 2))
-        if device.datatype.anchors and self._befalls("zero", random):
+        if device.datatype.anchors and self._has("zero", random):
             zeros = replace(sample, values=dict.fromkeys(sample.values, 0.0), packets=1)
             place = random.randint(0, len(good))
             good[place:place] = device.send(zeros)
-        if self._befalls("garbage", random):
+        if self._has("garbage", random):
             good.insert(random.randint(0, len(good)), (device.topic, garbage(random, device.datatype)))
         if "reorder" in self.faults:
             return self._reordered(good, random)
@@ -72,25 +72,25 @@ class Sender:
         held, self._held = self._held, []
         return held
 
-    def _befalls(self, fault: str, random: Random) -> bool:
-        """Whether a fault befalls this reading. Draws even for a fault that is off: the others stay as they are."""
+    def _has(self, fault: str, random: Random) -> bool:
+        """Whether a reading has a fault. Also draws for a fault that is off, so that the others stay as they are."""
         struck = random.random() < FAULTY_READING_SHARE and fault in self.faults
         self.counts[fault] += struck
         return struck
 
-    def _spoiled(self, device: SimulatedDevice, sample: Sample, random: Random) -> Sample:
+    def _with_faults(self, device: SimulatedDevice, sample: Sample, random: Random) -> Sample:
         if "clock" in self.faults and device.number % 4 in (1, 3):
             self.counts["clock"] += 1
             sample = replace(sample, stamp=sample.stamp - (CLOCK_RESET if device.number % 4 == 1 else CLOCK_LAG))
         packets = random.randint(2, 5)
-        if device.model.packets == 1 and self._befalls("split", random):
+        if device.model.packets == 1 and self._has("split", random):
             sample = replace(sample, packets=packets)
         return sample
 
     def _reordered(self, packets: list[Packet], random: Random) -> list[Packet]:
         """Shuffle what comes now with what was held back, and hold some of it back."""
         mixed = [*self.flush(), *packets]
-        if self._befalls("reorder", random):
+        if self._has("reorder", random):
             random.shuffle(mixed)
             keep = random.randint(0, len(packets) // 2)
             mixed, self._held = mixed[: len(mixed) - keep], mixed[len(mixed) - keep :]

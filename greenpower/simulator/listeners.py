@@ -1,4 +1,4 @@
-"""Simulated devices that do as they are told: which topics they listen to, and what they answer.
+"""Simulated devices that obey commands: which topics they listen to, and what they answer.
 
 What belongs here: finding the device that a message is for, and what each remembers. What does not: the connection
 (`publisher`), what the protocol says (the data type's `simulated_response`).

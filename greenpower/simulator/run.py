@@ -31,7 +31,7 @@ DRAIN_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationPlan:
-    """rate: readings a second in all, of the devices in turn. count, seconds: stop after so many; None goes on."""
+    """rate: readings per second in total, of the devices in turn. count, seconds: when to stop; None: never."""
 
     rate: float
     count: int | None = None

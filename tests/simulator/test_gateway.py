@@ -86,34 +86,34 @@ def test_a_type_without_gateways_is_refused() -> None:
 
 
 def deliveries(*faults: str) -> tuple[Counter[str], set[int], list[bytes]]:
-    """How often each fault befell, how many writes there were, and what they say together."""
+    """How often there was each fault, how many writes there were, and what they say together."""
     (gateway,) = make_gateways(SOLAR, 1, 0, ZONE)
     random = Random(4)
-    befell: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     writes, streams = set(), []
     for number in range(300):
         request = gateway.poll.requests[number % 3].encoded
         delivery = deliver(gateway, request, EVENING, set(faults), random)
-        befell.update(delivery.befell)
+        counts.update(delivery.faults)
         writes.add(len(delivery.writes))
         streams.append(b"".join(delivery.writes))
-    return befell, writes, streams
+    return counts, writes, streams
 
 
 def test_faults_of_gateways_do_what_they_say() -> None:
-    befell, writes, good = deliveries()
-    assert not befell and writes == {1}
-    befell, writes, streams = deliveries("split")
+    faults, writes, good = deliveries()
+    assert not faults and writes == {1}
+    faults, writes, streams = deliveries("split")
     assert streams == good and writes == {1} | {len(answer) for answer in good}
-    befell, _, streams = deliveries("reorder")
-    assert sum(stream.endswith(b"GWCCCL9001") for stream in streams) == befell["reorder"] > 10
-    befell, _, streams = deliveries("duplicates")
+    faults, _, streams = deliveries("reorder")
+    assert sum(stream.endswith(b"GWCCCL9001") for stream in streams) == faults["reorder"] > 10
+    faults, _, streams = deliveries("duplicates")
     assert {len(stream) // len(answer) for stream, answer in zip(streams, good, strict=True)} == {1, 2, 3}
-    befell, _, streams = deliveries("drop")
-    assert sum(len(stream) < len(answer) for stream, answer in zip(streams, good, strict=True)) == befell["drop"] > 10
-    befell, _, streams = deliveries("garbage")
+    faults, _, streams = deliveries("drop")
+    assert sum(len(stream) < len(answer) for stream, answer in zip(streams, good, strict=True)) == faults["drop"] > 10
+    faults, _, streams = deliveries("garbage")
     assert sum(stream[7:8] == b"\x83" for stream in streams) > 5
-    assert sum(stream != answer for stream, answer in zip(streams, good, strict=True)) == befell["garbage"] > 10
+    assert sum(stream != answer for stream, answer in zip(streams, good, strict=True)) == faults["garbage"] > 10
 
 
 class Server:

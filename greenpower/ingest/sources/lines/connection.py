@@ -110,7 +110,7 @@ class LineConnection(TcpConnection):
             return
         self.listener.admission.name(self)
         self.transport.write(b"ok\n")
-        # What came behind the token is cut anew: the limit of a token is not that of a frame.
+        # What came behind the token is cut again: the limit of a token is not that of a frame.
         rest, self._beginning = self._beginning.partition(b"\n")[2], None
         self._framer = LineFramer(self.source.max_line_bytes)
         self._take(self._framer.receive(rest))

@@ -27,7 +27,7 @@ COMMAND_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 def access_list(devices: Mapping[str, Iterable[str]], registry: Registry, user: str) -> str:
     """The list for devices, {id: names of its data types}, and for ourselves, who log in as `user`.
 
-    Devices that cannot be let in are named in a comment, with the reason.
+    Devices that cannot have a block are named in a comment, with the reason.
     """
     blocks: list[str] = []
     commands: list[str] = []
