@@ -19,8 +19,8 @@ FAULTS = ("drop", "garbage", "duplicates", "reorder", "split")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What is written, one write each. round_ends: a round was answered to its end. dials_again: the gateway then leaves
-    the connection open and dials in again. faults: those that it has."""
+    """What is written, one write each. round_ends: a round was answered to its end. dials_again: the gateway leaves the
+    connection open and dials in again. faults: those that it has."""
 
     writes: tuple[bytes, ...] = ()
     round_ends: bool = False
