@@ -54,6 +54,7 @@ class Drain(MqttSession):
     def __init__(self, *, settings: Settings, topics: Sequence[str], intake: MqttIntake) -> None:
         super().__init__(settings=settings, topics=topics, intake=intake)
         self.pipeline = intake.pipeline
+        self.on_frame = self._take
         self.taken = 0
         self._marks = f"{MARK_TOPICS}{uuid4().hex}"
         self._was_there: bool | None = None
@@ -200,4 +201,4 @@ class Drain(MqttSession):
         if isinstance(topic, str) and topic.startswith("$SYS/"):
             return self.intake.nothing_to_store
         self.taken += 1
-        return super()._take(client, topic, payload, properties)
+        return self.intake.take(client, topic, payload, properties)

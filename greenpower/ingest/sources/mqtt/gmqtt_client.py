@@ -29,6 +29,7 @@ __all__ = [
     "MQTTError",
     "MQTTv50",
     "MQTTv311",
+    "OnFrame",
     "PersistentStorage",
     "Properties",
     "SingleConnection",
@@ -79,8 +80,7 @@ class BrokerConnection(SingleConnection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.held_back = False
         self.noisy = False  # whether it was said that the broker sends too much
-        self.on_frame: Callable[[BrokerConnection, Topic, bytes, dict[str, Any]], asyncio.Future[None] | None]
-        self.on_frame = _keep_nothing
+        self.on_frame: OnFrame = _keep_nothing
         self.on_acknowledged: Callable[[int, int], None] = lambda sent, unsent: None
         self._waiting: dict[asyncio.Future[None], list[int]] = {}
         super().__init__(*args, **kwargs)
@@ -129,6 +129,9 @@ class BrokerConnection(SingleConnection):
         """The properties of the broker's CONNACK alone: gmqtt hands out ours in their place."""
         found: dict[str, list[Any]] = self._package_handler._connack_properties
         return found
+
+
+OnFrame = Callable[[BrokerConnection, Topic, bytes, Properties], asyncio.Future[None] | None]
 
 
 def _keep_nothing(client: BrokerConnection, topic: Topic, payload: bytes, properties: dict[str, Any]) -> None:

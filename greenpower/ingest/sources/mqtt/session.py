@@ -20,9 +20,9 @@ from greenpower.ingest.sources.mqtt.gmqtt_client import (
     MQTTConnectError,
     MQTTv50,
     MQTTv311,
+    OnFrame,
     Properties,
     Subscription,
-    Topic,
     refusal_code,
 )
 from greenpower.ingest.sources.mqtt.intake import MqttIntake
@@ -49,6 +49,7 @@ class MqttSession:
         self.metrics = intake.metrics
         self.topics = filters(topics, shared=settings.mqtt_shared)
         self.others = filters(topics, shared=not settings.mqtt_shared)
+        self.on_frame: OnFrame = intake.take
         self.advance: Callable[[], None] = lambda: None  # called again and again while `run` goes on
         self.connected = False
         self.problem = "not connected yet"
@@ -135,17 +136,12 @@ class MqttSession:
     def _new_client(self) -> BrokerConnection:
         client = persistent(self.settings, self._version)
         client.on_message = self.intake.take_other
-        client.on_frame = self._take
+        client.on_frame = self.on_frame
         client.on_acknowledged = self.intake.count_acknowledged
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         return client
-
-    def _take(
-        self, client: BrokerConnection, topic: Topic, payload: bytes, properties: Properties
-    ) -> asyncio.Future[None] | None:
-        return self.intake.take(client, topic, payload, properties)
 
     def _give_up(self, error: Exception) -> None:
         """Note why a connection failed, and try the other version next where that may be the cause."""
