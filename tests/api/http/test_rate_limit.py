@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limits.storage import MemoryStorage
 from pydantic import SecretStr
 
-from greenpower.api.http.rate_limit_parts import PartsRateLimiter
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry
 from greenpower.config import ConfigError, Settings
@@ -74,13 +74,13 @@ def test_what_was_taken_in_advance_is_all_that_may_be_asked(
     tmp_path: Path, mongod: Mongod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = []
-    real = PartsRateLimiter.hit
+    real = MemoryStorage.incr
 
-    def hit(*args: Any, **more: Any) -> bool:
-        counted.append(args)
-        return real(*args, **more)
+    def incr(storage: MemoryStorage, key: str, expiry: float, amount: int = 1) -> int:
+        counted.append(amount)
+        return real(storage, key, expiry, amount)
 
-    monkeypatch.setattr(PartsRateLimiter, "hit", hit)
+    monkeypatch.setattr(MemoryStorage, "incr", incr)
     # Parts of 3 each.
     with serving(tmp_path, mongod, api_rate_limit="600 per hour; 700 per day") as api:
         answers = [api.get(PATH).status_code for _ in range(603)]

@@ -9,11 +9,11 @@ import pytest
 from limits import parse
 from limits.storage import MemoryStorage, RedisStorage, Storage
 
-from greenpower.api.http.rate_limit_parts import LARGEST_PART, PART_OF, PartsRateLimiter
+from greenpower.api.http.rate_limit_parts import MAX_REQUESTS_PER_PART, PARTS_PER_LIMIT, PartsRateLimiter
 
 
 class Counting(MemoryStorage):
-    """Knows how often it was asked."""
+    """Counts how often it is asked."""
 
     asked = 0
 
@@ -27,12 +27,12 @@ def test_a_large_limit_is_taken_in_parts_and_a_small_one_by_one() -> None:
     limiter = PartsRateLimiter(storage)
     large = parse("6000 per hour")
     assert sum(limiter.hit(large, "one") for _ in range(7000)) == 6000
-    assert storage.asked == PART_OF + 1000
+    assert storage.asked == PARTS_PER_LIMIT + 1000
     assert limiter.hit(large, "other")
     huge, before = parse("1000000 per hour"), storage.asked
-    assert all(limiter.hit(huge, "one") for _ in range(10 * LARGEST_PART)) and storage.asked == before + 10
-    small = parse(f"{PART_OF} per hour")
-    assert [limiter.hit(small, "one") for _ in range(PART_OF + 2)] == [True] * PART_OF + [False] * 2
+    assert all(limiter.hit(huge, "one") for _ in range(10 * MAX_REQUESTS_PER_PART)) and storage.asked == before + 10
+    small = parse(f"{PARTS_PER_LIMIT} per hour")
+    assert [limiter.hit(small, "one") for _ in range(PARTS_PER_LIMIT + 2)] == [True] * PARTS_PER_LIMIT + [False] * 2
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -47,27 +47,14 @@ def test_processes_that_share_a_limit_never_let_more_pass(storage: Storage) -> N
     processes = [PartsRateLimiter(storage) for _ in range(3)]
     with ThreadPoolExecutor(6) as pool:
         passed = sum(pool.map(lambda number: processes[number % 3].hit(limit, "many"), range(1500)))
-    # Each may hold a part that nobody asked it for.
-    assert 1000 - len(processes) * 1000 // PART_OF <= passed <= 1000
+    # Each may hold a part that no request has used.
+    assert 1000 - len(processes) * 1000 // PARTS_PER_LIMIT <= passed <= 1000
 
 
-def test_what_is_held_goes_with_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_held_part_ends_with_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = Counting()
     limiter, limit = PartsRateLimiter(storage), parse("6000 per minute")
     assert limiter.hit(limit, "one") and limiter.hit(limit, "one") and storage.asked == 1
     later = time.time() + 61
     monkeypatch.setattr("greenpower.api.http.rate_limit_parts.time.time", lambda: later)
     assert limiter.hit(limit, "one") and storage.asked == 2
-
-
-def test_of_several_limits_all_are_taken_or_none() -> None:
-    storage = Counting()
-    limiter = PartsRateLimiter(storage)
-    short, long = parse("400 per minute"), parse("1000 per hour")
-    assert not limiter.spend((short, long), "one")
-    assert limiter.hit(short, "one") and not limiter.spend((short, long), "one")
-    assert limiter.hit(long, "one") and storage.asked == 2
-    # One of the short limit's part of two is left, and four of the long one's five.
-    assert [limiter.spend((short, long), "one") for _ in range(3)] == [True, False, False]
-    assert [limiter.spend((long,), "one") for _ in range(4)] == [True, True, True, False]
-    assert not limiter.spend((long,), "other") and storage.asked == 2
