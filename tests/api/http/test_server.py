@@ -16,7 +16,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from greenpower.api.http.server import THREADS
+from greenpower.api.http.server import THREADS_PER_WORKER
 from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.stack import Mongod
@@ -97,7 +97,8 @@ def test_connections_that_stay_open_leave_threads_for_others(settings: Settings,
     with Command(settings, "api", folder=tmp_path) as command, ExitStack() as stack:
         wait_ready(command)
         clients = [
-            stack.enter_context(httpx.Client(base_url=url(settings, ""), timeout=10)) for _ in range(3 * THREADS)
+            stack.enter_context(httpx.Client(base_url=url(settings, ""), timeout=10))
+            for _ in range(3 * THREADS_PER_WORKER)
         ]
         for _ in range(2):
             for client in clients:
