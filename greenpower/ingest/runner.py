@@ -6,6 +6,7 @@ What belongs here: wiring and order. What does not: how a source takes frames, w
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Awaitable, Collection, Sequence
@@ -18,7 +19,6 @@ from pymongo.errors import PyMongoError
 from greenpower.bus.publisher import Publisher
 from greenpower.bus.rebuild import Rebuild
 from greenpower.catalog.registry import Registry
-from greenpower.collector import calm_collector
 from greenpower.config import Settings
 from greenpower.ingest.housekeeping import Housekeeping
 from greenpower.ingest.http_server import Health, HttpServer, Parts
@@ -55,7 +55,8 @@ STOP_LOOPS_SECONDS = 10.0
 PUBLISHER_STALLED_SECONDS = 60.0
 # The newest reading of 100 000 devices is read in one round.
 REBUILD_STALLED_SECONDS = 900.0
-# For Python's cycle collector: thousands of frames wait at any time.
+# Python looks for cycles after so many new objects. Thousands of frames wait at any time, and none is in a cycle: by
+# default they would be searched again and again (docs/decisions/0016).
 COLLECTOR_THRESHOLDS = 100_000, 20, 50
 
 
@@ -73,7 +74,7 @@ class Runner:
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises ConfigError for what the operator has to put right."""
         stop = _stop_signal()
-        calm_collector(*COLLECTOR_THRESHOLDS)
+        gc.set_threshold(*COLLECTOR_THRESHOLDS)
         async with async_client(self.settings) as client:
             self._wire(client)
             try:
