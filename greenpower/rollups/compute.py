@@ -23,7 +23,7 @@ from greenpower.mongo.rollups.source import count_within, devices_within, first_
 from greenpower.mongo.rollups.watermarks import EPOCH, take_as_of
 from greenpower.mongo.rollups.write import delete_documents, write_documents
 from greenpower.rollups.documents import Made, Task, make_documents
-from greenpower.rollups.plan import Source
+from greenpower.rollups.plan import TierSource
 from greenpower.rollups.tier_run import TierRun
 
 # Documents that are held in memory at once: readings, or buckets, which are several times as large.
@@ -103,7 +103,7 @@ def _attempt(run: TierRun, stretch: tuple[datetime, datetime], devices: Sequence
 
 
 def _device_groups(
-    run: TierRun, source: Source, begin: datetime, end: datetime, devices: Sequence[str] | None
+    run: TierRun, source: TierSource, begin: datetime, end: datetime, devices: Sequence[str] | None
 ) -> Iterator[Sequence[str] | None]:
     """All devices at once, or, where one window of them is too much, group by group."""
     collection, most = run.db[source.collection], _max_documents(source)
@@ -138,7 +138,7 @@ def _delete_absent(run: TierRun, task: Task, made: Made) -> None:
     run.counts.deleted += len(absent)
 
 
-def _max_documents(source: Source) -> int:
+def _max_documents(source: TierSource) -> int:
     return MAX_READINGS_PER_STEP if source.window is None else MAX_BUCKETS_PER_STEP
 
 

@@ -15,7 +15,7 @@ from greenpower.mongo.rollups.incidents import save_incidents
 from greenpower.mongo.rollups.source import BUCKET, READING, any_before, by_device, newest_before
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.rollups.look_around import DeviceReadings, roll_device
-from greenpower.rollups.plan import Source
+from greenpower.rollups.plan import TierSource
 from greenpower.rollups.tier_run import TierRun
 
 
@@ -26,7 +26,7 @@ class Task:
     as_of: taken before anything was read.
     """
 
-    source: Source
+    source: TierSource
     begin: datetime
     end: datetime
     devices: Sequence[str] | None

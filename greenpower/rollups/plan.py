@@ -20,7 +20,7 @@ CADENCES = (1, 2, 3, 5, 6, 10, 12, 15, 20, 30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class TierSource:
     """A collection that a tier can be computed from. window: of its buckets, None for readings. ttl: 0 for ever."""
 
     prefix: str
@@ -36,7 +36,7 @@ class TierPlan:
     datatype: DataType
     tier: Tier
     ttl: int
-    sources: tuple[Source, ...]
+    sources: tuple[TierSource, ...]
     next: str | None
 
     @property
@@ -75,9 +75,9 @@ class TierPlan:
 
 def make_plans(datatype: DataType, settings: Settings) -> tuple[TierPlan, ...]:
     """The plans of a type's tiers, finest first. Each prefers the coarsest of the finer buckets, then readings."""
-    raw = Source(prefix="", collection=datatype.collection, window=None, ttl=raw_retention(settings))
-    copies: list[Source] = [raw]
-    buckets: list[Source] = []
+    raw = TierSource(prefix="", collection=datatype.collection, window=None, ttl=raw_retention(settings))
+    copies: list[TierSource] = [raw]
+    buckets: list[TierSource] = []
     plans = []
     for tier, above in zip_longest(datatype.tiers, datatype.tiers[1:]):
         ttl = tier_retention(tier, settings)
@@ -90,7 +90,7 @@ def make_plans(datatype: DataType, settings: Settings) -> tuple[TierPlan, ...]:
                 next=None if above is None else above.prefix,
             )
         )
-        made = Source(prefix=tier.prefix, collection=plans[-1].collection, window=tier.window, ttl=ttl)
+        made = TierSource(prefix=tier.prefix, collection=plans[-1].collection, window=tier.window, ttl=ttl)
         (copies if tier.window is None else buckets).append(made)
     return tuple(plans)
 

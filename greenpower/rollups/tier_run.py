@@ -23,12 +23,12 @@ from greenpower.mongo.rollups.field_kinds import FieldKinds
 from greenpower.mongo.rollups.incidents import OperatorDecisions, read_decisions
 from greenpower.mongo.rollups.watermarks import EPOCH, Progress, note_horizon, read_progress
 from greenpower.mongo.schema.layout import ATTEMPTS, FIELD_KINDS, INCIDENTS, INVALIDATIONS, WATERMARKS
-from greenpower.rollups.plan import Source, TierPlan
+from greenpower.rollups.plan import TierPlan, TierSource
 
 Clock = Callable[[], datetime]
 MayContinue = Callable[[], bool]
 # A stretch of time, and the source that it is computed from.
-SourcedStretch = tuple[Source, datetime, datetime]
+SourcedStretch = tuple[TierSource, datetime, datetime]
 
 
 def always() -> bool:
@@ -67,7 +67,7 @@ class TierRun:
     now: datetime
     patience: timedelta
     top: datetime
-    sources: tuple[Source, ...]
+    sources: tuple[TierSource, ...]
     whole_from: Mapping[str, datetime]
     watermark: datetime | None
     target: datetime
@@ -152,13 +152,13 @@ def prepare(
     )
 
 
-def _sources(plan: TierPlan, watermark: datetime | None, progress: Mapping[str, Progress]) -> tuple[Source, ...]:
+def _sources(plan: TierPlan, watermark: datetime | None, progress: Mapping[str, Progress]) -> tuple[TierSource, ...]:
     """Those that are as far as this tier. What is behind it is being made anew, and not whole yet."""
     done = watermark or EPOCH
     return tuple(s for s in plan.sources if not s.prefix or (progress[s.prefix].watermark or EPOCH) >= done)
 
 
-def _target(plan: TierPlan, below: Source, progress: Mapping[str, Progress], now: datetime) -> datetime:
+def _target(plan: TierPlan, below: TierSource, progress: Mapping[str, Progress], now: datetime) -> datetime:
     """Windows that end then or before are done: their grace is over, and so are those that they are merged from."""
     target = done_before(now, plan.window)
     if below.window is None:

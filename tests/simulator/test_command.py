@@ -105,7 +105,6 @@ def test_it_waits_for_a_broker_and_outlives_a_restart(settings: Settings, tmp_pa
                 before = len(heard)
                 wait_until(lambda: len(heard) > before + 20, 20)
             assert command.stop() == 0
-            assert "the broker is gone" in command.log.read_text()
     finally:
         broker.stop()
 
