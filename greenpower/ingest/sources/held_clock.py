@@ -6,7 +6,6 @@ this clock, times of arrival are real: `age` turns one into the other.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 # Between an answer and its use there are few holds; older ones can be forgotten.
@@ -20,7 +19,7 @@ class HeldClock:
         self._time = time
         self._held = 0.0
         self._stopped: float | None = None
-        self._holds: deque[tuple[float, float]] = deque(maxlen=MAX_HOLDS_REMEMBERED)
+        self._holds: tuple[tuple[float, float], ...] = ()
 
     def now(self) -> float:
         """The time by this clock."""
@@ -35,7 +34,7 @@ class HeldClock:
         """Go on."""
         if self._stopped is not None:
             length = self._time() - self._stopped
-            self._holds.append((self.now(), length))
+            self._holds = (*self._holds[1 - MAX_HOLDS_REMEMBERED :], (self.now(), length))
             self._held += length
             self._stopped = None
 

@@ -1,7 +1,7 @@
 """Topic filters of a session: the plain ones, or those of the group of which several ingest processes are members.
 
-A session keeps every filter that it was ever subscribed to. One that changes from plain to shared, or back, must
-therefore let go of the other form, else it gets frames twice and takes them from the others.
+A session keeps every filter that it was ever subscribed to. Where it changes from plain to shared, or back, it must be
+unsubscribed from the other form: else it gets frames twice, or takes them from the other members.
 """
 
 from __future__ import annotations
