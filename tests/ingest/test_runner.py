@@ -90,7 +90,7 @@ def box(monkeypatch: pytest.MonkeyPatch) -> list[PostBox]:
     )
     monkeypatch.setattr(runner, "TRANSPORTS", wired)
     # Of the process, and this one goes on with other tests.
-    monkeypatch.setattr(runner, "calm_collector", lambda *_: None)
+    monkeypatch.setattr("gc.set_threshold", lambda *_: None)
     return made
 
 
