@@ -83,13 +83,13 @@ async def forget_gone(redis: Redis, type_name: str, known: set[str], now: dateti
     """Drop what is kept of devices that are not known any more. Returns how many. Raises RedisError."""
     hashes = cast(Any, redis)  # its types are those of both kinds of client
     old = stamp(now - YOUNG).encode()
-    gone = [key for key in await hashes.hkeys(latest_key(type_name)) if key.decode() not in known]
+    gone = [key for key in await hashes.hkeys(latest_key(type_name)) if key.decode("utf-8", "replace") not in known]
     if gone:
         values = await hashes.hmget(latest_key(type_name), gone)
         gone = [key for key, value in zip(gone, values, strict=True) if (value or b"")[:STAMP_LENGTH] < old]
     if gone:
         await hashes.hdel(latest_key(type_name), *gone)
-    unseen = [key for key in await hashes.hkeys(status_key(type_name)) if key.decode() not in known]
+    unseen = [key for key in await hashes.hkeys(status_key(type_name)) if key.decode("utf-8", "replace") not in known]
     if unseen:
         await hashes.hdel(status_key(type_name), *unseen)
     return len({*gone, *unseen})

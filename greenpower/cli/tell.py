@@ -96,7 +96,7 @@ def _find(device_id: str) -> Device:
 
 
 def _read(command: Command, texts: tuple[str, ...]) -> dict[str, Value]:
-    """Parameters from `name=value`. Raises ConfigError for what is not declared."""
+    """Parameters from `name=value`. Raises ConfigError for those that are not declared."""
     declared = {parameter.name: parameter for parameter in command.parameters}
     values: dict[str, Value] = {}
     for text in texts:
@@ -108,7 +108,7 @@ def _read(command: Command, texts: tuple[str, ...]) -> dict[str, Value]:
 
 
 def _value(parameter: Parameter, text: str) -> Value:
-    """A text as the parameter's kind; as it is where it is none, which the declaration then refuses."""
+    """A text as a value of the parameter's kind; unchanged if it is none, so that the declaration refuses it."""
     if parameter.kind == "boolean":
         return TRUTH.get(text.lower(), text)
     if parameter.kind == "integer" and text.removeprefix("-").isdecimal() and text.isascii():
@@ -117,7 +117,7 @@ def _value(parameter: Parameter, text: str) -> Value:
 
 
 def _wait(row: DeviceCommand) -> int:
-    """Print each new state until it is settled, or the time of the command has been over for a while."""
+    """Print each new state until the final one, or until some time after the command has expired."""
     state, end = row.state, time.monotonic() + (row.expires_at - row.created_at).total_seconds() + LATE_SECONDS
     while row.state in OPEN and time.monotonic() < end:
         time.sleep(LOOK_SECONDS)
@@ -132,7 +132,7 @@ def _wait(row: DeviceCommand) -> int:
 
 
 def _values(parameter: Parameter) -> str:
-    """What may be given for a parameter."""
+    """The values that a parameter accepts."""
     if parameter.choices:
         return f"{parameter.name}={'|'.join(map(str, parameter.choices))}"
     return f"{parameter.name}={'on|off' if parameter.kind == 'boolean' else f'{parameter.low}…{parameter.high}'}"

@@ -65,10 +65,10 @@ class Board:
         self._shown_at = 0.0
 
     def on_readings(self, type_name: str, readings: list[Message]) -> None:
-        self.cache.take_readings(type_name, readings)
+        self.cache.add_readings(type_name, readings)
 
     def on_statuses(self, statuses: list[Message]) -> None:
-        self.cache.take_statuses(statuses)
+        self.cache.add_statuses(statuses)
 
     def on_revoked(self, family: str) -> None:
         """Nobody is logged in here."""

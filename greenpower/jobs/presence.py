@@ -16,7 +16,7 @@ from itertools import islice
 
 from pymongo.asynchronous.database import AsyncDatabase
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -76,10 +76,7 @@ async def _judge_and_tell(settings: Settings, datatypes: Iterable[DataType]) -> 
         judged = await judge(client[settings.mongo_db_name], datatypes, now)
     redis = Redis.from_url(settings.need("REDIS_URL"))
     try:
-        await tell(redis, judged)
-        for datatype in datatypes:
-            known = {item.document["device_id"] for item in judged if item.document["type"] == datatype.name}
-            await forget_gone(redis, datatype.name, known, now)
+        await tell_types(redis, judged, [datatype.name for datatype in datatypes], now)
     except RedisError as error:
         log.warning("Redis did not take the statuses: %.200s", error)
     finally:
@@ -139,6 +136,20 @@ async def _change(
     silent = [document for document in silent if document.get("status") != "offline"]
     changed = [*await take_offline(db[SEEN], silent, now), *await bring_online(db[SEEN], alive, now)]
     return {document["_id"]: document for document in changed}
+
+
+async def tell_types(redis: Redis, judged: list[Judged], types: Iterable[str], now: datetime) -> None:
+    """Tell the statuses of each type, and drop in Redis the devices that are gone. Raises RedisError if Redis is away.
+
+    A key of another Redis type, or what else Redis refuses, costs only its data type.
+    """
+    for name in types:
+        of_type = [item for item in judged if item.document["type"] == name]
+        try:
+            await tell(redis, of_type)
+            await forget_gone(redis, name, {item.document["device_id"] for item in of_type}, now)
+        except ResponseError as error:
+            log.warning("Redis did not take the statuses of %s: %.200s", name, error)
 
 
 async def tell(redis: Redis, judged: Iterable[Judged]) -> None:

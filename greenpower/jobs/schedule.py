@@ -1,4 +1,4 @@
-"""The schedule: which jobs run when, kept in Redis by rq-scheduler and brought up to what the registry declares.
+"""The schedule: which jobs run when. rq-scheduler keeps it in Redis; it is updated to what the registry declares.
 
 What belongs here: entries, bringing the schedule up to date, putting a job into the queue once. What does not: what the
 jobs do.
@@ -66,8 +66,8 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
     def work(self, loop: ThreadLoop) -> None:
         """Queue what is due until the loop is stopped. Raises RedisError.
 
-        In Redis it is registered when it has come through a round, and no more when one fails: who asks whether a
-        scheduler lives looks at that.
+        It is registered in Redis after its first good round, and removed when a round fails: health checks look at
+        that.
         """
         registered = False
         try:
@@ -100,7 +100,7 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
                 self.enqueue_job(Job.fetch(key.decode(), connection=self.connection))
             except RedisError:
                 raise
-            except Exception as error:  # from unpickling anything: it costs this entry; ours are made anew
+            except Exception as error:  # from unpickling anything: it costs this entry; our own are made again
                 if not isinstance(error, NoSuchJobError):
                     log.warning("a scheduled job cannot be read and is removed: %a (%s)", key, type(error).__name__)
                 self.connection.zrem(self.scheduled_jobs_key, key)
@@ -117,7 +117,7 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
                 log.info("no longer scheduled: %s", key.removeprefix(PREFIX))
         for entry in self.entries.values():
             if entry.id not in there or not self._is_current(entry):
-                # What was not scheduled until now has waited long enough.
+                # It was not scheduled until now: let it run at once.
                 self.schedule(
                     datetime.now(UTC),
                     entry.function,
@@ -144,7 +144,7 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
             return False
 
     def enqueue_job(self, job: Job) -> None:
-        """Put a job into the queue unless it waits there already: workers that were away find each job once."""
+        """Queue a job unless it waits there already: after a time without workers each job is queued once."""
         if is_queued(self.connection, job.id):
             self.connection.zadd(self.scheduled_jobs_key, {job.id: time.time() + job.meta["interval"]})
         else:

@@ -1,7 +1,7 @@
 """The worker: takes jobs from the queue and runs each in a process of its own, under a supervised loop.
 
-RQ writes a heartbeat to Redis in each round; who asks whether a worker lives looks at that. So a worker whose rounds
-fail must not write one: after a failure it is registered again when it has come through a round.
+RQ writes a heartbeat to Redis in each round, and health checks look at that. So a worker whose rounds fail must not
+look alive: after a failure it is registered again when it has finished a round.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ BACKOFF = Backoff(first=1.0, longest=5.0)
 class JobWorker(Worker):
     """One life of the worker, from its registration to the first failure or the stop.
 
-    A job that is not done in time at a stop is cut off, and the next worker's first: all jobs may be cut off and
-    done again. `failure`: what ended it, which RQ itself would only log.
+    A job that does not finish in time at a stop is cut off and is the first of the next worker: all jobs may be cut
+    off and run again. `failure`: the error that ended it, which RQ itself would only log.
     """
 
     def __init__(self, connection: Redis, name: str, loop: ThreadLoop, *, failed_before: bool) -> None:
@@ -53,7 +53,7 @@ class JobWorker(Worker):
         self._beats = 0
         self._cut = False
 
-    # Rounds: RQ's heartbeat comes at the begin and at the end of each.
+    # Rounds: RQ sends a heartbeat at the start and at the end of each.
 
     def register_birth(self) -> None:
         if self._proven:
@@ -92,7 +92,7 @@ class JobWorker(Worker):
             raise StopRequested from error
 
     def _drop(self, job: Job, queue: Queue) -> None:
-        """Forget a job that an older or newer release has queued; the scheduler makes it anew if it is still wanted."""
+        """Delete a job that another release has queued. If it is still needed, the scheduler makes a new one."""
         log.warning("a job is dropped, there is no such function here: %s", job.id)
         self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
         job.delete(remove_from_queue=True)
@@ -123,7 +123,7 @@ class JobWorker(Worker):
         super().handle_job_failure(job, *arguments, **options)
         if self._cut:
             job.requeue(at_front=True)
-            log.warning("%s was not done in time, it is in the queue again", job.description)
+            log.warning("%s was not finished in time and is queued again", job.description)
 
 
 def is_runnable(job: Job) -> bool:

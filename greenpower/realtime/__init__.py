@@ -1,5 +1,5 @@
-"""The realtime gateway: Socket.IO to dashboards, fed by Redis and touching nothing else.
+"""The realtime gateway: Socket.IO for dashboards. It reads Redis and uses no other server.
 
-What belongs here: who may connect, what each client has asked for, and what is sent to it. What does not: who writes
-into Redis (`greenpower.bus`), when a device is offline (`greenpower.measure.presence`).
+What belongs here: who may connect, what each client subscribed to, and what it is sent. What does not: writing into
+Redis (`greenpower.bus`), when a device is offline (`greenpower.measure.presence`).
 """

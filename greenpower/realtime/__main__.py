@@ -1,6 +1,6 @@
-"""The gateway's process: `python -m greenpower.realtime`, which is what `greenpower realtime` becomes.
+"""The gateway's process: `python -m greenpower.realtime`; `greenpower realtime` starts it.
 
-An interpreter of its own, because eventlet must replace sockets and locks before anything else is imported.
+It is a fresh interpreter, because eventlet must replace sockets and locks before anything else is imported.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import warnings
 
 
 def main() -> None:
-    """Serve until SIGTERM. What the operator has to mend is one line on stderr and exit code 2."""
-    # That eventlet only gets bug fixes is known; an operator can do nothing about it.
+    """Serve until SIGTERM. A problem with the settings is one line on stderr and exit code 2."""
+    # It says that eventlet only gets bug fixes. That is known, and an operator can do nothing about it.
     warnings.filterwarnings("ignore", message="\\s*Eventlet is deprecated")
     import eventlet
 

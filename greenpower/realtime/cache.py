@@ -1,4 +1,4 @@
-"""The newest reading and status of every device, in memory: what snapshots and coalesced clients are served from."""
+"""The newest reading and status of every device, in memory. Everything that clients get comes from here."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from greenpower.bus.message import Message, newer
 
 
 class LatestCache:
-    """One a process. Late readings change nothing; parts of one reading are joined."""
+    """One per process. Late readings change nothing; parts of one reading are joined."""
 
     def __init__(self) -> None:
         self._readings: dict[str, dict[str, Message]] = {}
         self._statuses: dict[str, dict[str, Message]] = {}
         self._texts: dict[tuple[str, str], orjson.Fragment] = {}
 
-    def take_readings(self, type_name: str, readings: Iterable[Message]) -> list[str]:
-        """Take readings of a type in. Returns the devices whose newest reading has changed, each once."""
+    def add_readings(self, type_name: str, readings: Iterable[Message]) -> list[str]:
+        """Add readings of a type. Returns the devices whose newest reading has changed, each once."""
         kept = self._readings.setdefault(type_name, {})
         changed: dict[str, None] = {}
         for reading in readings:
@@ -33,8 +33,8 @@ class LatestCache:
                 self._texts.pop((type_name, device), None)
         return list(changed)
 
-    def take_statuses(self, statuses: Iterable[Message]) -> list[Message]:
-        """Take statuses in. Returns those that tell of a change."""
+    def add_statuses(self, statuses: Iterable[Message]) -> list[Message]:
+        """Add statuses. Returns those that have changed."""
         changed = []
         for status in statuses:
             kept = self._statuses.setdefault(status["type"], {})
@@ -65,7 +65,7 @@ class LatestCache:
         return self._statuses.get(type_name, {}).get(device_id)
 
     def devices(self, type_name: str) -> Iterator[str]:
-        """The devices of a type of which anything is known, those with readings first."""
+        """The devices of a type that have a reading or a status; those with readings first."""
         readings = self._readings.get(type_name, {})
         yield from readings
         yield from (device for device in self._statuses.get(type_name, {}) if device not in readings)

@@ -1,7 +1,7 @@
-"""A client: what it asked for, what waits for it, and when it may have more. Sends nothing itself.
+"""A client: its subscriptions, what waits for it, and when it may get more. It sends nothing itself.
 
-Nothing is queued. What waits is which devices changed; what is sent is their newest reading at that moment. So a client
-that is slow, or wants little, costs one entry a device, whatever happens meanwhile.
+No values are queued. The client keeps which devices have changed, and gets their newest reading when it is sent. So a
+client that is slow, or wants few messages, costs one entry per device.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from greenpower.realtime.cache import LatestCache
 from greenpower.realtime.token import READ_DEVICES, SocketClaims
 
 ALL = "*"
-# No client is sent readings more often than this, even by many ingest processes at once.
+# Messages of readings per second, at most, also with many ingest processes.
 MAX_HZ = 20.0
 SNAPSHOT_DEVICES = 250
 MAX_READINGS_PER_MESSAGE = 2_000
@@ -25,9 +25,9 @@ Fields = frozenset[str] | None
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Subscription:
-    """What a client asked for: a device of a type, or `*`. fields: None for all. pause: seconds between messages.
+    """A device of a type, or `*`. fields: None for all. pause: seconds between messages.
 
-    changed: devices with news. due: when there may be more. snapshot: devices still to be shown, None when all are.
+    changed: devices with a new reading. due: time of the next message. snapshot: devices still to be sent.
     """
 
     type: str
@@ -45,7 +45,7 @@ class Subscription:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Client:
-    """One connection. statuses: newest that wait to be sent, by (type, device)."""
+    """One connection. statuses: the newest ones that wait to be sent, by (type, device)."""
 
     sid: str
     eio_sid: str
@@ -54,12 +54,12 @@ class Client:
     statuses: dict[Key, Message] = field(default_factory=dict)
 
     def sees(self, type_name: str, device: str) -> bool:
-        """Whether it asked for this device and may see it."""
+        """Whether it subscribed to this device and may see it."""
         asked = (type_name, device) in self.subscriptions or (type_name, ALL) in self.subscriptions
         return asked and self.claims.may_see(type_name, device)
 
     def note(self, subscription: Subscription, devices: Iterable[str]) -> None:
-        """Devices of a subscription have news."""
+        """Devices of a subscription have new readings."""
         if self.claims.devices is None:
             subscription.changed.update(devices)
         else:
@@ -78,7 +78,7 @@ class Client:
         )
 
     def take(self, cache: LatestCache, now: float) -> tuple[str, object] | None:
-        """The next message that is due, (event, data); None where there is none. now: monotonic seconds."""
+        """The next message that is due, (event, data), or None. now: monotonic seconds."""
         for subscription in self.subscriptions.values():
             if subscription.snapshot is not None:
                 return "snapshot", self._snapshot(subscription, cache)
@@ -118,7 +118,7 @@ class Client:
         }
 
     def _readings(self, cache: LatestCache, now: float) -> list[object]:
-        """The newest readings of devices with news; where two subscriptions cover one, with the fields of both."""
+        """The newest readings of changed devices; if two subscriptions cover one, with the fields of both."""
         found: dict[Key, Fields] = {}
         for subscription in self.subscriptions.values():
             if not subscription.changed or now < subscription.due:
@@ -132,7 +132,7 @@ class Client:
 
 
 def view(cache: LatestCache, type_name: str, device: str, fields: Fields) -> object | None:
-    """A device's newest reading, ready to be encoded, with only some fields; None where there is nothing to show."""
+    """A device's newest reading, ready to be encoded, with only some fields; None if nothing is left."""
     if fields is None:
         return cache.text(type_name, device)
     reading = cache.reading(type_name, device)

@@ -1,6 +1,6 @@
-"""What clients say: Socket.IO's events, answered with `{"ok": true, …}` or `{"ok": false, "error", "detail"}`.
+"""The Socket.IO events that clients send, answered with `{"ok": true, …}` or `{"ok": false, "error", "detail"}`.
 
-What belongs here: who may connect, and what a client may change of what it is sent. What does not: what is sent to it
+What belongs here: accepting connections and changing subscriptions. What does not: what is sent to a client
 (`greenpower.realtime.hub`).
 """
 
@@ -100,7 +100,7 @@ class ClientEvents:
         return {"ok": True, "type": key[0], "device_id": key[1]}
 
     def _renew(self, data: object = None) -> dict[str, object]:
-        """A new token for a connection that is there: of the same user or key, with the same limits."""
+        """Replace the token of a connection by a newer one of the same user or key, with the same limits."""
         try:
             client = self._client()
             claims, old = self._claims(data), client.claims
@@ -118,7 +118,7 @@ class ClientEvents:
         return {"ok": True, "expires": claims.expires}
 
     def _client(self) -> Client:
-        """The client that asks. Raises BadRequest where it asks too often, or is being disconnected."""
+        """The client that asks. Raises BadRequest if it asks too often, or is being disconnected."""
         client, limit = self._hub.clients.get(_sid()), self._limits.get(_sid())
         if client is None or limit is None:
             raise BadRequest("disconnected")

@@ -1,4 +1,4 @@
-"""The feed: what Redis tells, and what it kept while we were away. Blocking; for a loop of its own.
+"""The feed: reads all values that Redis holds, then its messages. Blocking; it runs in a loop of its own.
 
 A bad value, or a listener that fails on one, costs that value: it is counted, logged once per kind and skipped. Only a
 lost connection ends `run`; the loop starts it again.
@@ -42,7 +42,7 @@ MAX_KINDS_LOGGED = 100
 
 
 class FeedListener(Protocol):
-    """Who is told. `on_loaded`: all that Redis keeps was told, after each connecting."""
+    """Gets the values. `on_loaded`: after each connect, when all values that Redis holds were passed on."""
 
     def on_readings(self, type_name: str, readings: list[Message]) -> None: ...
     def on_statuses(self, statuses: list[Message]) -> None: ...
@@ -62,7 +62,7 @@ def make_client(url: str) -> redis.Redis:
 
 
 class Feed:
-    """Listens for some data types. After each connecting it tells all that Redis keeps, so nothing is missed.
+    """Listens for some data types. After each connect it passes on all that Redis holds, so nothing is missed.
 
     skipped: called with the source of each value that is left out: `latest`, `status`, `reading-channel`,
     `status-channel`, `revocation-channel` for bad values, `listener` where the listener failed.
@@ -82,7 +82,7 @@ class Feed:
         self._logged: set[tuple[str, str]] = set()
 
     def make_loop(self, work: Callable[[ThreadLoop], None] | None = None) -> ThreadLoop:
-        """The loop that runs it; healthy from when all that Redis keeps was told. work: what is called, else `run`."""
+        """The loop that runs it; healthy when all that Redis holds was passed on. work: called instead of `run`."""
         return ThreadLoop(
             "feed",
             work or self.run,
@@ -94,7 +94,7 @@ class Feed:
     def run(self, loop: ThreadLoop, idle: Callable[[], None] = lambda: None) -> None:
         """Listen until the loop is stopped. `idle` is called several times a second. Raises RedisError, OSError."""
         with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
-            # First listen, then look: what comes between is told twice, and the older changes nothing.
+            # First subscribe, then read: a value in between comes twice, and the older one changes nothing.
             pubsub.subscribe(*self._types, STATUS_CHANNEL, REVOCATION_CHANNEL)
             for name in self._types.values():
                 self._load(name)
@@ -155,16 +155,16 @@ class Feed:
                 try:
                     found.append(check(item))
                 except BadValue as error:
-                    self._skip(source, f"a message has one that is no good: {error}")
+                    self._skip(source, f"an item of a message: {error}")
         except BadValue as error:
-            self._skip(source, f"a message is {error}")
+            self._skip(source, f"a message: {error}")
         return found
 
     def _tell(self, method: Callable[..., None], *arguments: object) -> None:
         try:
             method(*arguments)
         except (redis.ConnectionError, redis.TimeoutError):
-            raise  # the listener asked Redis something; what it missed is told after the next connecting
+            raise  # the listener asked Redis something; after the next connect it gets everything again
         except Exception as error:
             self._skip("listener", f"{method.__name__}: {type(error).__name__}", error)
 

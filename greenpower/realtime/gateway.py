@@ -78,7 +78,7 @@ class RealtimeGateway:
         self.loops.add(ThreadLoop("ticker", self._tick, stalled_after=STALLED_SECONDS))
         self.loops.add(ThreadLoop("sweeper", self._sweep, stalled_after=STALLED_SECONDS))
 
-    # What the feed tells.
+    # The listener of the feed.
 
     def on_readings(self, type_name: str, readings: list[Message]) -> None:
         self.hub.readings(type_name, readings)
@@ -91,7 +91,7 @@ class RealtimeGateway:
             self._end(client, "token-revoked")
 
     def on_loaded(self) -> None:
-        """Logins may have ended while Redis was away from us. Raises RedisError."""
+        """Logins may have been revoked while Redis was away. Raises RedisError."""
         for family in {client.claims.family for client in self.hub.clients.values()}:
             if revocation.is_revoked(self._redis, family):
                 self.on_revoked(family)

@@ -1,4 +1,4 @@
-"""The hub: brings what Redis tells to the clients that asked for it. Knows no Socket.IO; two functions stand for it."""
+"""The hub: passes readings and statuses to the clients that subscribed. It sends through functions, not Socket.IO."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from greenpower.bus.revocation import ACCESS_SECONDS, MARGIN_SECONDS
 from greenpower.realtime.cache import LatestCache
 from greenpower.realtime.client import ALL, Client, Key, Subscription
 
-# Messages that may be on their way to a client before it gets another: what it has not taken is not piled up.
+# A client gets no further message while this many are on their way to it: nothing piles up for a slow client.
 MAX_QUEUED = 2
 MAX_REVOKED = 10_000
 
@@ -38,14 +38,14 @@ class Hub:
         self._revoked: OrderedDict[str, float] = OrderedDict()
 
     def connect(self, client: Client) -> bool:
-        """A client is there. False, and nothing done, where its login ended a moment ago."""
+        """Add a client. Returns False, and does nothing, if its login was revoked a moment ago."""
         if client.claims.family in self._revoked:
             return False
         self.clients[client.sid] = client
         return True
 
     def disconnect(self, sid: str) -> None:
-        """A client is gone."""
+        """Remove a client."""
         client = self.clients.pop(sid, None)
         if client is not None:
             for key in list(client.subscriptions):
@@ -53,7 +53,7 @@ class Hub:
             self.waiting.pop(client, None)
 
     def subscribe(self, client: Client, subscription: Subscription) -> None:
-        """A client wants this, in place of what it wanted under the same key; its snapshot goes out first."""
+        """Add a subscription, or replace the one with the same key. Its snapshot is sent first."""
         devices = self.cache.devices(subscription.type) if subscription.device == ALL else [subscription.device]
         subscription.snapshot = iter(list(devices))
         client.subscriptions[subscription.key] = subscription
@@ -61,7 +61,7 @@ class Hub:
         self.waiting[client] = None
 
     def unsubscribe(self, client: Client, key: Key) -> bool:
-        """A client wants this no more. False where it did not."""
+        """Remove a subscription. Returns False if there is none."""
         if client.subscriptions.pop(key, None) is None:
             return False
         room = self._rooms[key]
@@ -71,8 +71,8 @@ class Hub:
         return True
 
     def readings(self, type_name: str, readings: list[Message]) -> None:
-        """Redis told of readings."""
-        changed = self.cache.take_readings(type_name, readings)
+        """New readings of a type."""
+        changed = self.cache.add_readings(type_name, readings)
         touched: dict[Client, None] = {}
         if changed:
             for client, subscription in self._rooms.get((type_name, ALL), {}).items():
@@ -86,15 +86,15 @@ class Hub:
             self.flush(client)
 
     def statuses(self, statuses: list[Message]) -> None:
-        """Redis told of statuses."""
-        for status in self.cache.take_statuses(statuses):
+        """New statuses."""
+        for status in self.cache.add_statuses(statuses):
             for device in (ALL, status["device_id"]):
                 for client in self._rooms.get((status["type"], device), {}):
                     client.note_status(status)
                     self.waiting[client] = None
 
     def revoke(self, family: str) -> list[Client]:
-        """A login has ended. Returns its clients."""
+        """A login was revoked. Returns its clients."""
         self._revoked[family] = self._clock()
         while self._revoked and (
             len(self._revoked) > MAX_REVOKED
@@ -108,7 +108,7 @@ class Hub:
         return [client for client in self.clients.values() if client.claims.expires <= now]
 
     def flush(self, client: Client) -> None:
-        """Send a client what is due, as far as it takes it; the rest waits for `tick`."""
+        """Send a client what is due, until enough is on its way; the rest waits for `tick`."""
         try:
             while self._queued(client) < MAX_QUEUED:
                 message = client.take(self.cache, self._clock())
@@ -124,6 +124,6 @@ class Hub:
             self.waiting.pop(client, None)
 
     def tick(self) -> None:
-        """Try again for those that wait. Call it several times in the shortest pause."""
+        """Try again for the clients that wait. Call it several times within the shortest pause of a subscription."""
         for client in list(self.waiting):
             self.flush(client)

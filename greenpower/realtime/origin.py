@@ -1,4 +1,4 @@
-"""Which pages may connect: those of the allowed origins, and those that the API itself serves on the same host."""
+"""Which pages may connect: those of the allowed origins, and those of the API on the same host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from greenpower.config import Settings
 
 
 class Origins:
-    """Tokens are sent by hand, not by cookie, so this guards against mistakes more than against attacks."""
+    """Tokens are not in cookies, so this is a guard against mistakes more than against attacks."""
 
     def __init__(self, settings: Settings) -> None:
         self._allowed = frozenset(settings.cors_origins)

@@ -1,4 +1,4 @@
-"""What clients may ask: `subscribe` and `unsubscribe`, checked, and limited per client."""
+"""The requests of clients, `subscribe` and `unsubscribe`: checked, and limited per client."""
 
 from __future__ import annotations
 
@@ -36,14 +36,17 @@ class Unsubscribe(BaseModel):
 
 
 class Subscribe(Unsubscribe):
-    """`{type, device_id, fields?, max_hz?}`; fields: those of the payload that are wanted."""
+    """`{type, device_id, fields?, max_hz?}`; fields: names in the payload."""
 
     fields: list[str] | None = Field(None, max_length=MAX_FIELDS)
     max_hz: float = Field(MAX_HZ, ge=0.001, le=MAX_HZ)
 
 
 def read_subscribe(data: object, client: Client, types: Collection[str]) -> Subscription:
-    """What a client wants. Raises BadRequest: `bad-request`, `unknown-type`, `forbidden`, `too-many-subscriptions`."""
+    """The subscription that a client asks for.
+
+    Raises BadRequest: `bad-request`, `unknown-type`, `forbidden`, `too-many-subscriptions`.
+    """
     asked = _validated(Subscribe, data)
     if asked.type not in types:
         raise BadRequest("unknown-type", f"types are {', '.join(sorted(types))}")
@@ -62,7 +65,7 @@ def read_subscribe(data: object, client: Client, types: Collection[str]) -> Subs
 
 
 def read_unsubscribe(data: object) -> Key:
-    """What a client no longer wants. Raises BadRequest: `bad-request`."""
+    """The key of the subscription that a client ends. Raises BadRequest: `bad-request`."""
     asked = _validated(Unsubscribe, data)
     return asked.type, asked.device_id
 
@@ -76,14 +79,14 @@ def _validated(model: type[Model], data: object) -> Model:
 
 
 class RequestLimit:
-    """How many requests a client may still make."""
+    """How many requests a client may make."""
 
     def __init__(self, now: float) -> None:
         self._left = float(MAX_REQUESTS_AT_ONCE)
         self._at = now
 
     def spend(self, now: float) -> bool:
-        """One more request; False where it is too many."""
+        """Count a request. Returns False if it is one too many."""
         self._left = min(MAX_REQUESTS_AT_ONCE, self._left + (now - self._at) * REQUESTS_PER_SECOND)
         self._at = now
         if self._left < 1:

@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 10_000
 LISTEN_BACKLOG = 1024
-# What the system may hold for a client that does not read: small, so that what it reads later is not old.
+# What the system may buffer for a client that does not read: small, so that it does not read old values later.
 SEND_BUFFER_BYTES = 128 * 1024
 POLL_SECONDS = 0.1
 STOP_SECONDS = 1.0
 
 
 def serve(settings: Settings, registry: Registry) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError where the port cannot be used."""
+    """Serve until SIGTERM or SIGINT. Raises ConfigError if the port cannot be used."""
     stopping = False
 
     def on_signal(*_: object) -> None:
@@ -37,7 +37,7 @@ def serve(settings: Settings, registry: Registry) -> None:
     _raise_open_files()
     gateway = RealtimeGateway(settings, registry)
     gateway.loops.start()
-    # Not before all that Redis keeps is known: the first client's snapshot shall be whole.
+    # First read all that Redis holds: the snapshot of the first client must be complete.
     while not gateway.feed.health()["ok"] and not stopping:
         eventlet.sleep(POLL_SECONDS)
     if stopping:
@@ -57,7 +57,7 @@ def serve(settings: Settings, registry: Registry) -> None:
     )
     while not stopping and not server.dead:
         eventlet.sleep(POLL_SECONDS)
-    # Clients find their connection gone and come again by themselves; nothing here has to be saved.
+    # Clients notice that the connection is closed and connect again; nothing has to be saved here.
     if server.dead and not stopping:
         server.wait()  # raises what it died of
     server.kill()

@@ -1,4 +1,4 @@
-"""Who connects: the access token of a Socket.IO connection, checked by signature alone."""
+"""The access token of a Socket.IO connection, checked by its signature only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketClaims:
-    """What a token says. expires: Unix time. family: of the login or key that it came from.
+    """The claims of a token. expires: Unix time. family: the login or key that it came from.
 
     scopes: of a key; None for a user. types, devices: what it is limited to; None for no limit.
     """
@@ -76,7 +76,7 @@ def check_token(token: object, key: str) -> SocketClaims:
 
 
 def _texts(claims: dict[str, Any], name: str) -> frozenset[str] | None:
-    """A claim that is a list of texts; None where it is absent. What is there and is no such list allows nothing."""
+    """A claim that is a list of texts; None if it is absent. A claim of another form allows nothing."""
     if name not in claims:
         return None
     value = claims[name]

@@ -1,6 +1,6 @@
-"""What comes out of Redis, checked: one bad value is found here, before anything that serves clients sees it.
+"""Checks of the values that come out of Redis: a bad one is found here, before it reaches the code that serves clients.
 
-Redis is shared and may hold what an older release, another program or an operator's hand has put there.
+Redis is shared: it may hold values of an older release, of another program, or written by hand.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from greenpower.bus.message import STAMP_LENGTH, Message, read_latest
 
 
 class BadValue(Exception):
-    """A value is none of ours. The text says what is wrong with it, in a word or two."""
+    """A value cannot be used. The text says why, in a word or two."""
 
 
 def parse(text: bytes) -> object:

@@ -15,12 +15,12 @@ from pymongo.database import Database
 from redis.asyncio import Redis
 from sqlalchemy import select
 
-from greenpower.bus.keys import STATUS_CHANNEL, status_key
+from greenpower.bus.keys import STATUS_CHANNEL, latest_key, status_key
 from greenpower.catalog.registry import Registry, discover
 from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.jobs.device_sync import sync_devices
-from greenpower.jobs.presence import Judged, judge, record, sources_of, tell
+from greenpower.jobs.presence import Judged, judge, record, sources_of, tell_types
 from greenpower.mongo.client import async_client
 from greenpower.mongo.devices.status import take_offline
 from greenpower.mongo.schema.layout import DEVICE_SETTINGS, LISTENING, SEEN
@@ -67,7 +67,7 @@ class World:
         client = Redis.from_url(self.settings.need("REDIS_URL"))
         async with async_client(self.settings) as mongo:
             judged = await judge(mongo[self.settings.mongo_db_name], self.registry, at(seconds))
-        await tell(client, judged)
+        await tell_types(client, judged, [datatype.name for datatype in self.registry], at(seconds))
         await client.aclose()
         return judged
 
@@ -183,3 +183,18 @@ def test_a_device_heard_while_it_is_judged_stays_online(world: World) -> None:
 
     [judged] = asyncio.run(race())
     assert judged.document["status"] == "online"
+
+
+def test_bad_values_in_redis_cost_only_their_type(world: World, redis_url: str) -> None:
+    world.heard("M1", 100)
+    world.heard("E1", 100, "solar")
+    world.listened(0, 105)
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset(latest_key("solar"), mapping={b"\xff\xfe": b"x", b"known-to-nobody": b"x"})
+        client.set(status_key("rt"), "no hash")
+        assert world.check(110) == {"M1": "online", "E1": "online"}
+        assert client.hkeys(status_key("solar")) == [b"E1"] and not client.hkeys(latest_key("solar"))
+        assert world.history("M1") and world.history("E1"), "SQL has both"
+        client.delete(status_key("rt"))
+        world.check(111)
+        assert client.hkeys(status_key("rt")) == [b"M1"]
