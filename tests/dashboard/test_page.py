@@ -183,3 +183,19 @@ def test_without_the_gateway_the_page_asks_and_comes_back_by_itself(visit: Visit
     page.wait_for_selector(".connection.live")
     visit.world.publish(zyggl=9.75)
     expect(page.locator(TOTAL)).to_contain_text("9.75 kW")
+
+
+def test_a_request_that_fails_for_a_while_is_repeated(visit: Visit) -> None:
+    visit.forgiven = ("502",)
+    visit.world.publish(zyggl=8)
+    page = visit.page
+    rows = "**/api/telemetry/rt-data/?*"
+    page.route(rows, lambda route: route.fulfill(status=502, body="bad gateway"))
+    end = int(time.time())
+    # A range that stands still is asked for once, so the next request is there because this one failed.
+    page.goto(f"{visit.world.base}/#/device/rt/{METER}?from={end - 3600}&to={end}")
+    alert = page.locator("section[aria-labelledby=history] [role=alert]")
+    expect(alert).to_contain_text("502")
+    page.unroute(rows)
+    expect(alert).to_have_count(0, timeout=15_000)
+    expect(page.locator("[data-resolution=raw]")).to_be_visible()
