@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
     environment: Literal["dev", "prod"] = Field("dev", description="`prod` refuses default keys and open CORS")
-    secret_key: SecretStr = Field(SecretStr(""), description="signs sessions; `greenpower up` makes one once")
-    jwt_signing_key: SecretStr = Field(SecretStr(""), description="signs API tokens; `greenpower up` makes one once")
+    secret_key: SecretStr = Field(SecretStr(""), description="signs sessions; `greenpower up` generates one")
+    jwt_signing_key: SecretStr = Field(SecretStr(""), description="signs API tokens; `greenpower up` generates one")
     greenpower_home: Path = Field(Path("var"), description="folder in which the embedded servers keep their data")
     greenpower_site: Path | None = Field(None, description="TOML file with the site's topics, device ids and maps")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level that is logged")
@@ -65,11 +65,11 @@ class Settings(BaseSettings):
     mongo_db_name: str = Field("green_power", description="MongoDB database")
     mongo_raw_ttl_seconds: int = _retention(0, "raw readings")
     mongo_events_ttl_seconds: int = _retention(30 * DAY, "events")
-    mongo_today_ttl_seconds: int = _retention(DAY, "`today_`")
-    mongo_last_7_days_ttl_seconds: int = _retention(7 * DAY, "`last_7_days_`")
-    mongo_last_30_days_ttl_seconds: int = _retention(30 * DAY, "`last_30_days_`")
-    mongo_last_6_months_ttl_seconds: int = _retention(180 * DAY, "`last_6_months_`")
-    mongo_this_year_ttl_seconds: int = _retention(365 * DAY, "`this_year_`")
+    mongo_today_ttl_seconds: int = _retention(DAY, "buckets of `today_`")
+    mongo_last_7_days_ttl_seconds: int = _retention(7 * DAY, "buckets of `last_7_days_`")
+    mongo_last_30_days_ttl_seconds: int = _retention(30 * DAY, "buckets of `last_30_days_`")
+    mongo_last_6_months_ttl_seconds: int = _retention(180 * DAY, "buckets of `last_6_months_`")
+    mongo_this_year_ttl_seconds: int = _retention(365 * DAY, "buckets of `this_year_`")
 
     redis_url: SecretStr = Field(SecretStr(""), description="Redis or Valkey; empty: `greenpower up` starts its own")
     redis_host: str = Field("", description="means `redis://REDIS_HOST:6379/0` when `REDIS_URL` is empty")
@@ -127,7 +127,7 @@ class Settings(BaseSettings):
 
     admin_username: str = Field("admin", description="user name of the first administrator")
     admin_password: SecretStr = Field(
-        SecretStr(""), description="password of the first administrator; `greenpower up` makes one once and prints it"
+        SecretStr(""), description="password of the first administrator; `greenpower up` generates and prints one"
     )
     device_policy: Literal["open", "registered"] = Field(
         "open", description="`registered` rejects the frames of devices that are not in the registry"
