@@ -117,6 +117,14 @@ def test_what_is_no_device_is_refused(api: SqlApi) -> None:
         assert ids(api) == []
 
 
+def test_a_refusal_names_the_wrong_value_and_the_known_ones(api: SqlApi) -> None:
+    for name, value, told in (("timezone", "Mars/Base", ()), ("zone_id", 999, ()), ("types", ["weather"], ("probe",))):
+        errors = api.ask("POST", DEVICES, {"device_id": "A", name: value}).get_json()["errors"]["json"]
+        assert errors.keys() == {name}
+        assert all(str(part) in errors[name][0] for part in ((*value,) if isinstance(value, list) else (value,)))
+        assert all(part in errors[name][0] for part in told)
+
+
 def test_an_id_is_taken_once(api: SqlApi) -> None:
     add(api, "A")
     assert refused(api.ask("POST", DEVICES, {"device_id": "A"}), 409)
