@@ -67,7 +67,6 @@ class Runner:
         self.settings = settings
         self.registry = registry
         self.metrics = Metrics()
-        self.lag = LagMetrics(self.metrics.registry, registry)
         self.loops = Loops(self.metrics.registry)
         self._make = [make for item in TRANSPORTS if item.option in transports for make in item.make]
 
@@ -107,7 +106,7 @@ class Runner:
         self.housekeeping = Housekeeping(
             pipeline=self.pipeline,
             listening=Listening(self.db[LISTENING]),
-            lag=self.lag,
+            lag=LagMetrics(metrics.registry, self.registry),
             metrics=metrics,
             max_pending=settings.mqtt_receive_maximum // 2,
         )
@@ -145,12 +144,9 @@ class Runner:
         if publisher is None:
             return
         types = {datatype.name: datatype.collection for datatype in self.registry}
-        rebuild = Rebuild(self.db, types, publisher.latest, publisher.redis)
-        for loop in (
-            TaskLoop("publisher", publisher.run, stalled_after=PUBLISHER_STALLED_SECONDS),
-            TaskLoop("rebuild", partial(rebuild.run, publisher.lost), stalled_after=REBUILD_STALLED_SECONDS),
-        ):
-            self.loops.add(loop).start()
+        rebuild = partial(Rebuild(self.db, types, publisher.latest, publisher.redis).run, publisher.lost)
+        self.loops.add(TaskLoop("publisher", publisher.run, stalled_after=PUBLISHER_STALLED_SECONDS)).start()
+        self.loops.add(TaskLoop("rebuild", rebuild, stalled_after=REBUILD_STALLED_SECONDS)).start()
 
     async def _start_sources(self) -> None:
         for source in self.sources:
