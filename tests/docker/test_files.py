@@ -24,6 +24,7 @@ from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.rollup_lag import LagMetrics
 from greenpower.ingest.sources.admission import Admission
 from greenpower.ingest.sources.mqtt.intake import MqttMetrics
+from greenpower.loops import Loops
 from greenpower.stack.mosquitto import SETTINGS as BROKER
 from greenpower.stack.stack import SERVICES
 
@@ -165,6 +166,7 @@ def metric_names() -> set[str]:
     """All that ingest and the gateway serve at /metrics, `_bucket` and the like included."""
     metrics = Metrics()
     LagMetrics(metrics.registry, ())
+    Loops(metrics.registry)
     MqttMetrics(metrics.registry)
     Admission(load_settings(), metrics.registry)
     Publisher("redis://127.0.0.1:1", metrics.registry)
