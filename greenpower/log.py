@@ -16,6 +16,7 @@ LIBRARY_LEVELS = {
     "gmqtt.mqtt.protocol": logging.ERROR,
     "pymongo": logging.WARNING,
     "rq.worker": logging.WARNING,
+    "rq_scheduler": logging.WARNING,
     "werkzeug": logging.WARNING,
     "alembic": logging.WARNING,
     "flask-limiter": logging.WARNING,
