@@ -28,7 +28,8 @@ def main() -> None:
         set_up_logging(settings.log_level, settings.log_format)
         serve(settings, get_registry())
     except (ConfigError, RegistryError) as error:
-        print(f"greenpower: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"greenpower: {line}", file=sys.stderr)
         sys.exit(2)
 
 
