@@ -88,7 +88,7 @@ def _limits(name: str, value: str) -> tuple[RateLimitItem, ...]:
     try:
         return tuple(parse_many(value)) if value.strip() else ()
     except ValueError:
-        raise ConfigError(f"{name}: {value!r} is no limit such as `100 per minute; 1000 per hour`") from None
+        raise ConfigError(f"{name}: {value!r} is not a limit such as `100 per minute; 1000 per hour`") from None
 
 
 def _redis_options() -> dict[str, Any]:

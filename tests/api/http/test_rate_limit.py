@@ -120,5 +120,5 @@ def test_a_limit_that_is_none_keeps_it_from_starting(tmp_path: Path, name: str) 
         jwt_signing_key=SecretStr(KEY),
         mongo_db_uri=SecretStr("mongodb://127.0.0.1:9/"),
     ).model_copy(update={name: "often"})
-    with pytest.raises(ConfigError, match=f"{name.upper()}: 'often' is no limit"):
+    with pytest.raises(ConfigError, match=name.upper()):
         create_app(settings, Registry.of(PROBE))
