@@ -15,7 +15,7 @@ from greenpower.cli.time_option import TimeOption
 from greenpower.config import load_settings
 from greenpower.mongo.client import sync_client
 from greenpower.mongo.rollups.export import stream
-from greenpower.mongo.rollups.series import Question, Series
+from greenpower.mongo.rollups.rows import RowQuery, Rows
 from greenpower.mongo.rollups.tier_view import RAW, read_tier_views
 
 
@@ -57,7 +57,7 @@ def export(
         raise click.BadParameter(f"no data type {name!r}; there are {', '.join(item.name for item in registry)}")
     if since is not None and until is not None and until < since:
         raise click.BadParameter("--since must not be after --until")
-    question = Question(start=since, end=until, devices=devices, ascending=True)
+    question = RowQuery(start=since, end=until, devices=devices, ascending=True)
     with sync_client(settings) as client:
         db = client[settings.mongo_db_name]
         tier_views = read_tier_views(db, datatype, settings)
@@ -65,7 +65,7 @@ def export(
         if tier_view is None:
             known = ", ".join(tier_view.resolution for tier_view in tier_views)
             raise click.BadParameter(f"{name} has no resolution {resolution!r}; it has {known}")
-        series = Series(db, datatype, tier_views, tier_view, question, datetime.now(UTC))
+        series = Rows(db, datatype, tier_views, tier_view, question, datetime.now(UTC))
         buckets = tier_view.window is not None
         writer = make_writer(form, columns_of(datatype, fields), buckets=buckets, gzip=gzip)
         projection = row_projection(tier_view, fields)

@@ -18,10 +18,10 @@ from pymongo.write_concern import WriteConcern
 from greenpower.mongo.client import Document
 from greenpower.mongo.readings.late import STAMP_AGAIN, is_late
 from greenpower.mongo.rollups.attempts import begin_attempt, finish_attempt
-from greenpower.mongo.rollups.invalidations import Place, invalidate_now
+from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.rollups.source import count_within, devices_within, first_time, keys
+from greenpower.mongo.rollups.tier_documents import delete_documents, write_documents
 from greenpower.mongo.rollups.watermarks import EPOCH, take_as_of
-from greenpower.mongo.rollups.write import delete_documents, write_documents
 from greenpower.rollups.documents import Made, Task, make_documents
 from greenpower.rollups.plan import TierSource
 from greenpower.rollups.tier_run import TierRun
@@ -85,7 +85,7 @@ def invalidate_next(run: TierRun, times: Iterable[tuple[str, datetime]]) -> None
     """Invalidate the next tier where this one was computed again: (device, time within the window)."""
     if run.plan.next is not None:
         name, prefix = run.plan.datatype.name, run.plan.next
-        invalidate_now(run.invalidations, {Place.of(name, prefix, device, time) for device, time in times})
+        invalidate(run.invalidations, {Place.of(name, prefix, device, time) for device, time in times})
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def roll_device(
 ) -> Rolled:
     """The buckets of `[begin, end)`. Undeclared fields are accepted as far as there is room. Raises PyMongoError."""
     device, before = readings.device, readings.before
-    accepted = run.field_kinds.let_in(device) if run.plan.datatype.open else NO_NAMES
+    accepted = run.field_kinds.accepted(device) if run.plan.datatype.open else NO_NAMES
 
     def roll_with(before: Sequence[Document], after: Sequence[Document], accepted: frozenset[str]) -> Rolled:
         documents = [*before, *readings.inside, *after]
@@ -59,7 +59,7 @@ def roll_device(
 
     rolled = roll_with(before, [], accepted)
     wider, after, again = before, [], False
-    if rolled.unknown and (now_accepted := run.field_kinds.ask(device, rolled.unknown)) != accepted:
+    if rolled.unknown and (now_accepted := run.field_kinds.accept(device, rolled.unknown)) != accepted:
         accepted, again = now_accepted, True
     if rolled.short and len(before) >= BEFORE:
         found = (neighbours(source, device, begin, BEFORE, before=True, field=name) for name in rolled.short)

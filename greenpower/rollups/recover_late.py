@@ -10,8 +10,8 @@ from datetime import datetime
 
 from greenpower.mongo.rollups.attempts import Attempt, forget_attempt, read_attempts
 from greenpower.mongo.rollups.incidents import incidents_at
-from greenpower.mongo.rollups.invalidations import Place, invalidate_now
-from greenpower.mongo.rollups.write import written_at
+from greenpower.mongo.rollups.invalidations import Place, invalidate
+from greenpower.mongo.rollups.tier_documents import written_at
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.rollups.tier_run import TierRun
 
@@ -24,7 +24,7 @@ def recover_late(run: TierRun) -> None:
     name, prefix = run.plan.datatype.name, run.plan.tier.prefix
     for attempt in read_attempts(run.attempts, name, prefix):
         places = {Place.of(name, prefix, device, time) for device, time in _written(run, attempt)}
-        invalidate_now(run.invalidations, places)
+        invalidate(run.invalidations, places)
         if attempt.done:
             forget_attempt(run.attempts, attempt)
 

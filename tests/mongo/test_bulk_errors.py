@@ -27,11 +27,17 @@ from greenpower.mongo.client import Document, async_client, sync_client
 from greenpower.mongo.devices.clocks import save_lags
 from greenpower.mongo.devices.seen import Sighting, save_seen
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
+from greenpower.mongo.readings.replace import replace_span
 from greenpower.mongo.readings.store import Draft, Part, group_parts, store_readings
 from greenpower.mongo.rollups.incidents import save_incidents
-from greenpower.mongo.rollups.invalidations import Place, invalidate_now, mark, read_invalidations, remove_invalidations
-from greenpower.mongo.rollups.replace import replace_span
-from greenpower.mongo.rollups.write import delete_documents, write_documents
+from greenpower.mongo.rollups.invalidations import (
+    Place,
+    invalidate,
+    invalidate_async,
+    read_invalidations,
+    remove_invalidations,
+)
+from greenpower.mongo.rollups.tier_documents import delete_documents, write_documents
 from greenpower.mongo.schema.layout import (
     CLOCKS,
     DEVICE_SETTINGS,
@@ -154,7 +160,7 @@ BLOCKING: dict[str, Callable[[Database[Document]], object]] = {
     "tier, new": lambda db: write_documents(db["rows"], [row()], fresh=True),
     "tier": lambda db: write_documents(db["rows"], [row()]),
     "tier, deletion": lambda db: delete_documents(db["rows"], [("M1", NOON)], LATER),
-    "marks": lambda db: invalidate_now(db[INVALIDATIONS], [PLACE]),
+    "marks": lambda db: invalidate(db[INVALIDATIONS], [PLACE]),
     "marks, removal": lambda db: remove_invalidations(
         db[INVALIDATIONS], read_invalidations(db[INVALIDATIONS], "meter", "today_", 9)
     ),
@@ -165,14 +171,14 @@ ASYNC: dict[str, Callable[[Any], Any]] = {
     "replay": replaced,
     "seen": lambda db: save_seen(db[SEEN], {("meter", "M1"): Sighting(NOON, NOON)}),
     "clocks": lambda db: save_lags(db[CLOCKS], {"M1": 1.0}),
-    "marks": lambda db: mark(db[INVALIDATIONS], [PLACE]),
+    "marks": lambda db: invalidate_async(db[INVALIDATIONS], [PLACE]),
 }
 
 
 @pytest.mark.parametrize("name", BLOCKING)
 def test_a_blocking_write_that_is_not_durable_is_an_error(name: str, db: Database[Document]) -> None:
     if name == "marks, removal":
-        invalidate_now(db[INVALIDATIONS], [PLACE])
+        invalidate(db[INVALIDATIONS], [PLACE])
     with not_durable(db), pytest.raises(OperationFailure):
         BLOCKING[name](db)
     BLOCKING[name](db)  # and writing it again is safe

@@ -31,7 +31,7 @@ from greenpower.mongo.client import async_client
 from greenpower.mongo.devices.listening import Listening
 from greenpower.mongo.events.books import read_ledger
 from greenpower.mongo.events.store import Outcome, event_document, raw_document
-from greenpower.mongo.rollups.invalidations import Place, invalidate_now
+from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.rollups.lag import read_lags
 from greenpower.mongo.schema.layout import (
     CLOCKS,
@@ -150,7 +150,7 @@ class World(Meters):
         run_all(self.database, [METER], self.settings)
         places = {Place.of("meter", METER.tiers[0].prefix, self.device(number), self.now - 90 * SPACING)
                   for number in range(DEVICES)}  # fmt: skip
-        invalidate_now(self.database[INVALIDATIONS], places)
+        invalidate(self.database[INVALIDATIONS], places)
         run_all(self.database, [METER], self.settings)
         backfill(self.database, METER, self.settings, since=self.now - timedelta(hours=1))
         read_lags(self.database, [METER], self.now)

@@ -1,4 +1,4 @@
-"""Backfill, the refusal of changed kinds, undeclared fields, and the commands."""
+"""Backfill, changed kinds, undeclared fields, and the commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Field, Kind
-from greenpower.mongo.rollups import field_kinds as field_kinds
+from greenpower.mongo.rollups import field_kinds
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.rollups.backfill import backfill
 from tests.process import environment
@@ -22,7 +22,7 @@ from tests.rollups.world import ENERGY, POWER, World
 
 
 @pytest.mark.parametrize("datatype", [POWER, ENERGY], ids=lambda item: item.name)
-def test_a_backfill_mends_what_was_tampered_with(world: World, datatype: object) -> None:
+def test_a_backfill_repairs_what_was_tampered_with(world: World, datatype: object) -> None:
     assert datatype in (POWER, ENERGY)
     kind = POWER if datatype is POWER else ENERGY
     world.store(kind, "d0", readings(3, T0, 300, MINUTE * 2))
@@ -48,8 +48,8 @@ def test_a_backfill_of_a_span_leaves_the_rest(world: World) -> None:
     since, until = T0 + timedelta(hours=1), T0 + timedelta(hours=2)
     done = backfill(world.db, POWER, world.settings, prefix="last_7_days_", since=since, until=until, clock=world.clock)
     assert [name.split("/")[1] for name in done] == [tier.prefix for tier in POWER.tiers[1:]]
-    mended = world.db.last_7_days_power_data.distinct("timestamp", {"payload": {"$ne": {}}})
-    assert mended and all(since <= time < until for time in mended)
+    repaired = world.db.last_7_days_power_data.distinct("timestamp", {"payload": {"$ne": {}}})
+    assert repaired and all(since <= time < until for time in repaired)
 
 
 def test_a_changed_kind_is_left_out_until_it_is_backfilled(world: World) -> None:
@@ -73,9 +73,9 @@ def test_a_changed_kind_is_left_out_until_it_is_backfilled(world: World) -> None
     assert state is not None and state["error"] == ""
 
 
-def test_undeclared_fields_are_let_in_as_far_as_there_is_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(field_kinds, "MOST_OF_DEVICE", 3)
-    monkeypatch.setattr(field_kinds, "MOST_OF_TYPE", 4)
+def test_undeclared_fields_are_accepted_as_far_as_there_is_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(field_kinds, "MAX_FIELDS_PER_DEVICE", 3)
+    monkeypatch.setattr(field_kinds, "MAX_FIELDS_PER_TYPE", 4)
     names = [f"x{number}" for number in range(6)]
     world.store(POWER, "d0", [(T0, dict.fromkeys([*names, "Not A Name"], 1.0))])
     world.store(POWER, "d1", [(T0, dict.fromkeys(names[::-1], 1.0))])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from greenpower.datatype import DataType
-from greenpower.mongo.rollups.invalidations import Place, invalidate_now
+from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.rollups import compute
 from greenpower.rollups.documents import Task, make_documents
 from greenpower.rollups.tier_run import TierRun
@@ -118,7 +118,7 @@ def test_a_reading_that_is_gone_takes_its_buckets_with_it(world: World) -> None:
     world.now = T0 + timedelta(hours=14)
     world.run(POWER)
     world.db.power_data.delete_one({"timestamp": T0})
-    invalidate_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0)])
+    invalidate(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0)])
     world.run(POWER)
     world.check(POWER)
     assert world.db.today_power_data.count_documents({}) == 1
@@ -136,7 +136,7 @@ def test_nothing_is_deleted_because_its_source_expired(world: World) -> None:
     world.db.today_power_data.delete_many({})
     world.db.last_7_days_power_data.delete_many({})
     world.run(POWER)
-    invalidate_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0)])
+    invalidate(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0)])
     counts = world.run(POWER)
     assert counts["power/last_30_days_"].left_alone > 0
     after = list(world.db.this_year_power_data.find())
@@ -155,7 +155,7 @@ def test_a_longer_retention_does_not_bring_back_what_expired(world: World) -> No
     world.settings = world.settings.model_copy(update={"mongo_today_ttl_seconds": 7 * 86_400})
     buckets = world.db.last_7_days_power_data
     wanted = {bucket["timestamp"]: bucket["stats"] for bucket in buckets.find()}
-    invalidate_now(world.db.rollup_marks, [Place.of("power", "last_7_days_", "d0", T0)])
+    invalidate(world.db.rollup_marks, [Place.of("power", "last_7_days_", "d0", T0)])
     world.run(POWER)
     assert {bucket["timestamp"]: bucket["stats"] for bucket in buckets.find()} == wanted
 
@@ -206,7 +206,7 @@ def test_running_again_changes_nothing_but_the_open_windows(world: World) -> Non
     before = [list(world.db[name].find()) for name in POWER.collections]
     world.run(POWER)
     assert [list(world.db[name].find()) for name in POWER.collections] == before
-    invalidate_now(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0 + timedelta(hours=1))])
+    invalidate(world.db.rollup_marks, [Place.of("power", "today_", "d0", T0 + timedelta(hours=1))])
     world.run(POWER)
     strip = {"as_of": None, "updated_at": None}
     after = [list(world.db[name].find()) for name in POWER.collections]

@@ -13,7 +13,7 @@ from greenpower.config import Settings
 from greenpower.datatype import ENERGY_TIERS, STANDARD_TIERS, DataType, Field, Kind, Mqtt, Tier, json_parser
 from greenpower.measure.windows import late_before
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.invalidations import Place, invalidate_now
+from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.schema.layout import INVALIDATIONS
 from greenpower.rollups.plan import make_plans
 from greenpower.rollups.run import now, run_tier
@@ -93,7 +93,7 @@ class World:
         """Mark what is late by the clock."""
         late = late_before(self.now, datatype.tiers[0].window)
         prefix = datatype.tiers[0].prefix
-        invalidate_now(
+        invalidate(
             self.db[INVALIDATIONS], {Place.of(datatype.name, prefix, device, time) for time in times if time < late}
         )
 

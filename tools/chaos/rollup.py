@@ -26,7 +26,7 @@ from greenpower.datatype import DataType
 from greenpower.jobs.schedule import QUEUE
 from greenpower.measure.windows import late_before
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.invalidations import Place, invalidate_now
+from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.schema.layout import INVALIDATIONS, ensure_indexes
 from greenpower.rollups.plan import all_plans
 from greenpower.stack import Mongod, Valkey
@@ -175,7 +175,7 @@ class Chaos:
                 if document["timestamp"] < late
             }
             try:
-                invalidate_now(self.db[INVALIDATIONS], places)
+                invalidate(self.db[INVALIDATIONS], places)
             except PyMongoError:
                 return False
             return True
@@ -190,7 +190,7 @@ class Chaos:
             for document in self.db[datatype.collection].find(span)
         }
         self.db[datatype.collection].delete_many(span)
-        invalidate_now(self.db[INVALIDATIONS], places)
+        invalidate(self.db[INVALIDATIONS], places)
 
     def settle(self, timeout: float = 120) -> None:
         """Leave everything alone until each tier has been run once more and nothing is marked.

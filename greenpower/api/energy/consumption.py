@@ -23,7 +23,7 @@ from greenpower.catalog.facts import counters
 from greenpower.datatype import DataType
 from greenpower.measure.spec import Spec
 from greenpower.mongo.energy.consumption import read_energy
-from greenpower.mongo.energy.interval_plan import PlanCell, make_interval_plan
+from greenpower.mongo.energy.interval_plan import PlanInterval, make_interval_plan
 from greenpower.mongo.energy.registers import Registers
 from greenpower.mongo.query import SECONDS
 from greenpower.mongo.readings.latest import find_devices
@@ -110,7 +110,7 @@ def _devices(datatype: DataType, query: dict[str, Any]) -> list[str]:
     return devices
 
 
-def _check_cost(cells: Sequence[PlanCell], devices: Sequence[str]) -> None:
+def _check_cost(cells: Sequence[PlanInterval], devices: Sequence[str]) -> None:
     """Abort with 422 if too much would be read."""
     reads = sum(len(cell.pieces) + sum(1 + len(boundary.pieces) for boundary in cell.boundaries) for cell in cells)
     if reads * len(devices) > MAX_READS:

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from greenpower.api.energy.calendar import Unit, label
 from greenpower.mongo.client import Document
-from greenpower.mongo.energy.consumption import UNIT, Reading, Registered
-from greenpower.mongo.energy.interval_plan import PlanCell
+from greenpower.mongo.energy.consumption import COUNTS_PER_UNIT, Registered, RegisterReading
+from greenpower.mongo.energy.interval_plan import PlanInterval
 
 
 def make_report(
@@ -30,7 +30,7 @@ def make_report(
             rows.append(
                 {
                     "bucket": names[number],
-                    "energy": counted / UNIT if samples else None,
+                    "energy": counted / COUNTS_PER_UNIT if samples else None,
                     "samples": samples,
                     "coverage": _coverage(before, after, start, min(end, now), samples),
                     "first": _register(before),
@@ -42,24 +42,30 @@ def make_report(
             sums[number][0] += counted
             sums[number][1] += samples
             sums[number][2] &= final
-        devices.append({"device_id": device, "total": total / UNIT, "results": rows})
+        devices.append({"device_id": device, "total": total / COUNTS_PER_UNIT, "results": rows})
     results = [
         {
             "bucket": name,
             "start": start.astimezone(zone).isoformat(),
             "end": end.astimezone(zone).isoformat(),
-            "energy": counted / UNIT if samples else None,
+            "energy": counted / COUNTS_PER_UNIT if samples else None,
             "samples": samples,
             "final": bool(final) and end <= now,
         }
         for name, (start, end), (counted, samples, final) in zip(names, buckets, sums, strict=True)
     ]
     total = sum(counted for counted, _, _ in sums)
-    return {"bucket": unit.value, "tz": zone.key, "total": total / UNIT, "results": results, "devices": devices}
+    return {
+        "bucket": unit.value,
+        "tz": zone.key,
+        "total": total / COUNTS_PER_UNIT,
+        "results": results,
+        "devices": devices,
+    }
 
 
 def moved_boundaries(
-    cells: Sequence[PlanCell], found: dict[str, Registered], tolerance: timedelta, now: datetime
+    cells: Sequence[PlanInterval], found: dict[str, Registered], tolerance: timedelta, now: datetime
 ) -> list[Document]:
     """The boundaries at which no register could be read: for all devices, or for one that was silent for longer than
     `tolerance`."""
@@ -78,7 +84,7 @@ def moved_boundaries(
     return moved
 
 
-def _energy(before: Reading | None, after: Reading | None) -> tuple[int, int]:
+def _energy(before: RegisterReading | None, after: RegisterReading | None) -> tuple[int, int]:
     """What was counted between two boundaries, in millionths, and by how many samples."""
     if after is None:
         return 0, 0
@@ -87,11 +93,13 @@ def _energy(before: Reading | None, after: Reading | None) -> tuple[int, int]:
     return after.counted - before.counted, after.samples - before.samples
 
 
-def _register(reading: Reading | None) -> Document | None:
+def _register(reading: RegisterReading | None) -> Document | None:
     return None if reading is None else {"at": reading.at, "value": reading.value}
 
 
-def _coverage(before: Reading | None, after: Reading | None, start: datetime, end: datetime, samples: int) -> float:
+def _coverage(
+    before: RegisterReading | None, after: RegisterReading | None, start: datetime, end: datetime, samples: int
+) -> float:
     """The part of a bucket, as far as it has passed, that lies between registers that were read."""
     if after is None or not samples or end <= start:
         return 0.0

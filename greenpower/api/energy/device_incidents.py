@@ -25,7 +25,7 @@ from greenpower.api.http.time_range import RangeQuery
 from greenpower.catalog.facts import counters
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.incidents import CONFIRMED, REJECTED, decide, record_swap
-from greenpower.mongo.rollups.invalidations import Place, invalidate_now
+from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.schema.layout import INCIDENTS, INVALIDATIONS
 from greenpower.sql import RoleName
 from greenpower.sql.extensions import db
@@ -183,4 +183,4 @@ def _caller() -> str:
 def _invalidate(type_name: str, device: str, at: datetime) -> None:
     datatype = get_context().registry.get(type_name)
     if datatype is not None and datatype.tiers:
-        invalidate_now(database()[INVALIDATIONS], [Place.of(type_name, datatype.tiers[0].prefix, device, at)])
+        invalidate(database()[INVALIDATIONS], [Place.of(type_name, datatype.tiers[0].prefix, device, at)])

@@ -23,7 +23,7 @@ from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.export import stream
-from greenpower.mongo.rollups.series import Question, Series
+from greenpower.mongo.rollups.rows import RowQuery, Rows
 from greenpower.mongo.rollups.tier_view import RAW
 from greenpower.sql import RoleName
 
@@ -131,10 +131,10 @@ def add_export(blueprint: Blueprint, datatype: DataType) -> None:
 def _download(datatype: DataType, query: dict[str, Any]) -> Download:
     tier_views = tier_views_of(datatype)
     tier_view = tier_view_named(tier_views, query["resolution"])
-    question = Question(
+    question = RowQuery(
         start=query.get("start_time"), end=query.get("end_time"), devices=query["device_id"], ascending=True
     )
-    series = Series(database(), datatype, tier_views, tier_view, question, datetime.now(UTC))
+    series = Rows(database(), datatype, tier_views, tier_view, question, datetime.now(UTC))
     writer = make_writer(
         query["format"],
         columns_of(datatype, query["only"]),

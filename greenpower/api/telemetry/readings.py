@@ -29,7 +29,7 @@ from greenpower.api.telemetry.row import presenter, row_projection
 from greenpower.api.telemetry.schema import Schemas
 from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
-from greenpower.mongo.rollups.series import Question, Series
+from greenpower.mongo.rollups.rows import RowQuery, Rows
 from greenpower.mongo.rollups.tier_view import RAW
 from greenpower.sql import RoleName
 
@@ -106,14 +106,14 @@ def add_list(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> None
             tier_view = tier_view_named(tier_views, resolution)
 
         # Rows.
-        question = Question(
+        question = RowQuery(
             start=start,
             end=end,
             devices=devices,
             ascending=order == OLDEST_FIRST,
             after=None if after is None else (after[0], after[1]),
         )
-        series = Series(database(), datatype, tier_views, tier_view, question, datetime.now(UTC))
+        series = Rows(database(), datatype, tier_views, tier_view, question, datetime.now(UTC))
         names, skip = query["only"], skipped(query)
         page = series.page(skip, query["page_size"], row_projection(tier_view, names, query["stats"]))
         mode = query.get("count", NONE if "cursor" in query else EXACT)

@@ -1,7 +1,7 @@
 """Resolution: which collection a question about a time range is answered from.
 
 What belongs here: the rule, and what it looks up in the database. What does not: the parameter
-(`greenpower.api.telemetry.parameters`), reading the rows (`greenpower.mongo.rollups.series`).
+(`greenpower.api.telemetry.parameters`), reading the rows (`greenpower.mongo.rollups.rows`).
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.devices import clocks
 from greenpower.mongo.devices.settings import KnownDevices
 from greenpower.mongo.events.store import REDELIVERED, raw_bytes
+from greenpower.mongo.readings.replace import Changes, replace_span
 from greenpower.mongo.readings.store import Part, group_parts, store_readings
-from greenpower.mongo.rollups.invalidations import Place, mark
-from greenpower.mongo.rollups.replace import Changes, replace_span
+from greenpower.mongo.rollups.invalidations import Place, invalidate_async
 from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS
 
 BATCH = 1_000
@@ -122,7 +122,9 @@ class Replay:
     async def _mark(self, keys: list[tuple[str, datetime]]) -> None:
         """Have the rollups of what changed computed again."""
         for tier in self.datatype.tiers[:1]:
-            await mark(self.db[INVALIDATIONS], {Place.of(self.datatype.name, tier.prefix, *key) for key in keys})
+            await invalidate_async(
+                self.db[INVALIDATIONS], {Place.of(self.datatype.name, tier.prefix, *key) for key in keys}
+            )
 
     async def _rebuild(
         self, beside: AsyncCollection[Document], parts: AsyncCollection[Document], progress: Advance

@@ -16,7 +16,7 @@ from greenpower.ingest.arrival import Found
 from greenpower.measure.windows import late_before
 from greenpower.mongo.client import Document
 from greenpower.mongo.failure import until_written
-from greenpower.mongo.rollups.invalidations import Place, Tier, hour_of, last_reads, mark
+from greenpower.mongo.rollups.invalidations import Place, TierKey, invalidate_async, read_tokens, start_of_hour
 
 # Places of a tier that are remembered; then they are marked anew, which does no harm.
 MOST_PLACES = 100_000
@@ -40,30 +40,30 @@ class Invalidator:
     def __init__(self, collection: AsyncCollection[Document], on_retry: Callable[[Exception], None]) -> None:
         self.collection = collection
         self._on_retry = on_retry
-        self._marked: dict[Tier, _Marked] = {}
+        self._marked: dict[TierKey, _Marked] = {}
 
     async def mark(self, batch: Iterable[Found]) -> None:
         """Mark those of a batch of stored readings that are late, waiting for MongoDB as long as it takes."""
         if late := _late(batch, datetime.now(UTC)):
             await until_written(lambda: self._mark(late), on_retry=self._on_retry)
 
-    async def _mark(self, late: dict[Tier, set[Spot]]) -> None:
+    async def _mark(self, late: dict[TierKey, set[Spot]]) -> None:
         # Looked at after the readings were stored and before anything is marked: both matter (see `store.marks`).
-        reads = await last_reads(self.collection, late)
+        reads = await read_tokens(self.collection, late)
         for tier, read in reads.items():
             known = self._marked.get(tier)
             if known is None or known.read != read or len(known.spots) > MOST_PLACES:
                 known = self._marked[tier] = _Marked(read)
             if new := late[tier] - known.spots:
-                await mark(self.collection, [Place(*tier, device, hour) for device, hour in new])
+                await invalidate_async(self.collection, [Place(*tier, device, hour) for device, hour in new])
                 # Into the set of that reading, which by now may have been replaced.
                 known.spots |= new
 
 
-def _late(batch: Iterable[Found], now: datetime) -> dict[Tier, set[Spot]]:
+def _late(batch: Iterable[Found], now: datetime) -> dict[TierKey, set[Spot]]:
     """The places of readings that a rollup may have read past."""
     limits: dict[str, tuple[datetime, set[Spot]] | None] = {}
-    found: dict[Tier, set[Spot]] = {}
+    found: dict[TierKey, set[Spot]] = {}
     for item in batch:
         datatype = item.arrival.datatype
         if datatype is None or item.time is None or item.device_id is None:
@@ -76,5 +76,5 @@ def _late(batch: Iterable[Found], now: datetime) -> dict[Tier, set[Spot]]:
                 limits[name] = late_before(now, datatype.tiers[0].window), spots
         limit = limits[name]
         if limit is not None and item.time < limit[0]:
-            limit[1].add((item.device_id, hour_of(item.time)))
+            limit[1].add((item.device_id, start_of_hour(item.time)))
     return {tier: spots for tier, spots in found.items() if spots}

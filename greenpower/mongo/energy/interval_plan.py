@@ -2,8 +2,8 @@
 
 `greenpower.mongo.energy.consumption` reads them.
 
-A chain of pieces runs over a grid, each cell from the coarsest tier that has it; where a boundary lies within a cell,
-finer pieces lead from the cell's start to it. Where nothing fine enough is left, the boundary has to move.
+A chain of pieces runs over a grid, each interval read from the coarsest tier that has it. Where a boundary lies within
+an interval, finer pieces lead from the interval's start to it. Where nothing fine enough is left, the boundary moves.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Piece:
 class Boundary:
     """A boundary. asked: where it should be. at: where the register is read; None where nothing is left of that time.
 
-    source: the resolution that made it move, empty where it did not. pieces: from its cell's start to it. here: the
+    source: the resolution that made it move, empty where it did not. pieces: from its interval's start to it. here: the
     piece that begins with it, whose first sample may lie on it.
     """
 
@@ -45,8 +45,8 @@ class Boundary:
 
 
 @dataclass(slots=True)
-class PlanCell:
-    """A cell of the grid: the boundaries within it, and the pieces that lead over it."""
+class PlanInterval:
+    """An interval of the grid: the boundaries within it, and the pieces that lead over it."""
 
     begin: datetime
     boundaries: list[Boundary] = field(default_factory=list)
@@ -55,24 +55,24 @@ class PlanCell:
 
 def make_interval_plan(
     tier_views: Sequence[TierView], asked: Sequence[datetime], now: datetime, shortest: timedelta
-) -> list[PlanCell]:
-    """The cells for boundaries in order, one cell further back included. shortest: what lies between two at least."""
+) -> list[PlanInterval]:
+    """The intervals for boundaries in order, and one interval before them. shortest: the least time between two."""
     readings, *tiers = tier_views
     tiers = [tier for tier in tiers if tier.window is not None and timedelta(seconds=tier.window) <= shortest]
-    boundaries = [_stop(readings, tiers, boundary, now) for boundary in asked]
+    boundaries = [_make_boundary(readings, tiers, boundary, now) for boundary in asked]
     known = [boundary.at for boundary in boundaries if boundary.at is not None]
     if not known:
-        return [PlanCell(asked[0], boundaries)]
-    cells = [PlanCell(begin) for begin in _grid(known, tiers, shortest)]
-    begins = [cell.begin for cell in cells]
+        return [PlanInterval(asked[0], boundaries)]
+    intervals = [PlanInterval(begin) for begin in _grid(known, tiers, shortest)]
+    begins = [interval.begin for interval in intervals]
     for boundary in boundaries:
         number = 0 if boundary.at is None else bisect_right(begins, boundary.at) - 1
-        cell = cells[number]
-        cell.boundaries.append(boundary)
+        interval = intervals[number]
+        interval.boundaries.append(boundary)
         if boundary.at is None:
             continue
         limit = begins[number + 1] if number + 1 < len(begins) else boundary.at + shortest
-        boundary.pieces = list(_lead(readings, tiers, cell.begin, boundary.at))
+        boundary.pieces = list(_lead(readings, tiers, interval.begin, boundary.at))
         if boundary.pieces and boundary.pieces[-1].tier_view.window is None:
             last = boundary.pieces.pop()
             boundary.pieces.append(Piece(last.tier_view, last.begin, boundary.at + TICK))
@@ -80,29 +80,29 @@ def make_interval_plan(
             boundary.here = next(_lead(readings, tiers, boundary.at, limit), None)
             if boundary.here is not None and boundary.here.tier_view.window is None:
                 boundary.here = Piece(readings, boundary.at, boundary.at + TICK)
-    for cell, after in zip(cells, begins[1:], strict=False):
-        cell.pieces = list(_lead(readings, tiers, cell.begin, after))
-    return list(_joined(cells))
+    for interval, after in zip(intervals, begins[1:], strict=False):
+        interval.pieces = list(_lead(readings, tiers, interval.begin, after))
+    return list(_joined(intervals))
 
 
-def _joined(cells: Sequence[PlanCell]) -> Iterator[PlanCell]:
-    """Cells, those without boundaries that only continue the readings of the one before made one with it."""
-    last: PlanCell | None = None
-    for cell in cells:
-        if last is not None and not cell.boundaries and len(last.pieces) == len(cell.pieces) == 1:
-            before, after = last.pieces[0], cell.pieces[0]
+def _joined(intervals: Sequence[PlanInterval]) -> Iterator[PlanInterval]:
+    """Intervals, those without boundaries that only continue the readings of the one before made one with it."""
+    last: PlanInterval | None = None
+    for interval in intervals:
+        if last is not None and not interval.boundaries and len(last.pieces) == len(interval.pieces) == 1:
+            before, after = last.pieces[0], interval.pieces[0]
             if before.tier_view is after.tier_view and before.tier_view.window is None and before.end == after.begin:
                 last.pieces = [Piece(before.tier_view, before.begin, after.end)]
                 continue
         if last is not None:
             yield last
-        last = cell
+        last = interval
     if last is not None:
         yield last
 
 
 def _grid(known: Sequence[datetime], tiers: Sequence[TierView], shortest: timedelta) -> list[datetime]:
-    """Where cells begin: at whole windows of the coarsest tier, or, without tiers, at the boundaries."""
+    """Where intervals begin: at whole windows of the coarsest tier, or, without tiers, at the boundaries."""
     if not tiers or tiers[-1].window is None:
         return sorted({known[0] - shortest, *known})
     window = tiers[-1].window
@@ -111,7 +111,7 @@ def _grid(known: Sequence[datetime], tiers: Sequence[TierView], shortest: timede
     return [begin + number * step for number in range((last - begin) // step + 1)]
 
 
-def _stop(readings: TierView, tiers: Sequence[TierView], asked: datetime, now: datetime) -> Boundary:
+def _make_boundary(readings: TierView, tiers: Sequence[TierView], asked: datetime, now: datetime) -> Boundary:
     # Boundaries are whole seconds.
     at = min(asked, now.replace(microsecond=0) + SECOND)
     # Readings lead to a boundary from where a window ends that is still there, so they must be whole from that on.

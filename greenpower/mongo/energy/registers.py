@@ -1,4 +1,4 @@
-"""Reading the states of one counter: from buckets by the start of their window, from readings with what judges them."""
+"""Reading the states of one counter: from buckets by the start of their window, from readings with others around."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from greenpower.measure.windows import done_before, spans
 from greenpower.mongo.client import Document
 from greenpower.mongo.energy.interval_plan import Piece
 from greenpower.mongo.query import SECONDS
-from greenpower.mongo.rollups.source import FARTHEST, neighbours
+from greenpower.mongo.rollups.source import MAX_LOOK_BACK, neighbours
 from greenpower.mongo.rollups.tier_view import TierView
 
-# With more stretches than this a list of starts is the better question.
-FEW = 4
-STRETCHES_A_QUERY = 100
-LONGEST = timedelta(days=1)
-BATCH = 5_000
+# With more stretches than this the query lists the starts of windows instead.
+MAX_STRETCHES_PER_QUERY = 4
+PIECES_PER_QUERY = 100
+MAX_PIECE_SPAN = timedelta(days=1)
+DOCUMENTS_PER_BATCH = 5_000
 
 Key = tuple[str, Piece]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PieceState:
     """The state of a counter in a piece. settled: whether no later sample can change it."""
 
     state: State
@@ -59,12 +59,12 @@ class Registers:
         self.now = now
 
     def rules(self, device: str) -> CounterRules:
-        """The judge of this counter of a device."""
+        """The rules of this counter of a device."""
         return self.spec.rules(self.name, self.decisions.get(device, {}))
 
-    def read(self, devices: Sequence[str], pieces: Iterable[Piece]) -> dict[Key, Part]:
+    def read(self, devices: Sequence[str], pieces: Iterable[Piece]) -> dict[Key, PieceState]:
         """The states of pieces of some devices; those without a sample that counts are left out."""
-        found: dict[Key, Part] = {}
+        found: dict[Key, PieceState] = {}
         tier_views: defaultdict[TierView, dict[datetime, Piece]] = defaultdict(dict)
         stretches = []
         for piece in dict.fromkeys(pieces):
@@ -75,35 +75,35 @@ class Registers:
         for tier_view, starts in tier_views.items():
             self._buckets(tier_view, starts, devices, found)
         for device in devices:
-            for first in range(0, len(stretches), STRETCHES_A_QUERY):
-                self._readings(device, stretches[first : first + STRETCHES_A_QUERY], found)
+            for first in range(0, len(stretches), PIECES_PER_QUERY):
+                self._readings(device, stretches[first : first + PIECES_PER_QUERY], found)
         return found
 
     def _buckets(
-        self, tier_view: TierView, starts: dict[datetime, Piece], devices: Sequence[str], found: dict[Key, Part]
+        self, tier_view: TierView, starts: dict[datetime, Piece], devices: Sequence[str], found: dict[Key, PieceState]
     ) -> None:
         assert tier_view.window is not None
         ranges = spans(starts, tier_view.window)
         times: list[Document] = [{"timestamp": {"$gte": begin, "$lt": end}} for begin, end in ranges]
-        if len(ranges) > FEW:
+        if len(ranges) > MAX_STRETCHES_PER_QUERY:
             times = [{"timestamp": {"$in": list(starts)}}]
         shown = {"_id": 0, "device_id": 1, "timestamp": 1, "final": 1, f"stats.{self.name}": 1}
         for time in times:
             with pymongo.timeout(SECONDS):
                 query = {"device_id": {"$in": list(devices)}, **time}
-                for document in self.db[tier_view.collection].find(query, shown).batch_size(BATCH):
+                for document in self.db[tier_view.collection].find(query, shown).batch_size(DOCUMENTS_PER_BATCH):
                     state = document["stats"].get(self.name)
                     if state and "correction" in state:
                         place = (document["device_id"], starts[document["timestamp"]])
-                        found[place] = Part(state, document["final"])
+                        found[place] = PieceState(state, document["final"])
 
-    def _readings(self, device: str, stretches: Sequence[Piece], found: dict[Key, Part]) -> None:
+    def _readings(self, device: str, stretches: Sequence[Piece], found: dict[Key, PieceState]) -> None:
         if not stretches:
             return
         value = f"payload.{self.name}"
         shown: Document = {"$project": {"_id": 0, "timestamp": 1, value: 1}}
 
-        def look(name: str, within: list[Document], order: int, limit: int | None) -> Document:
+        def lookup(name: str, within: list[Document], order: int, limit: int | None) -> Document:
             match = {"device_id": device, value: {"$type": "number"}, "$expr": {"$and": within}}
             stages: list[Document] = [{"$match": match}, {"$sort": {"timestamp": order}}]
             stages += [shown] if limit is None else [{"$limit": limit}, shown]
@@ -116,9 +116,9 @@ class Registers:
 
         pipeline: list[Document] = [
             {"$documents": [cut for index, piece in enumerate(stretches) for cut in _cut(index, piece)]},
-            look("before", span("behind", "begin"), DESCENDING, BEFORE),
-            look("inside", span("begin", "end"), ASCENDING, None),
-            look("after", span("end", "ahead"), ASCENDING, AHEAD),
+            lookup("before", span("behind", "begin"), DESCENDING, BEFORE),
+            lookup("inside", span("begin", "end"), ASCENDING, None),
+            lookup("after", span("end", "ahead"), ASCENDING, AHEAD),
         ]
         states: defaultdict[int, list[State]] = defaultdict(list)
         open_pieces = set()
@@ -132,7 +132,7 @@ class Registers:
                     open_pieces.add(row["piece"])
         for index, several in states.items():
             merged = merge_counters(several, self.rules(device))
-            found[device, stretches[index]] = Part(merged, index not in open_pieces)
+            found[device, stretches[index]] = PieceState(merged, index not in open_pieces)
 
     def _roll(
         self, device: str, documents: Sequence[Document], begin: datetime, end: datetime
@@ -154,10 +154,10 @@ class Registers:
         return (merge_counters(states, self.rules(device)) if states else None), settled
 
     def before(self, device: str, time: datetime, tier_views: Sequence[TierView]) -> State | None:
-        """The last sample that counts before a time, as a state; None where there is none within `FARTHEST`."""
+        """The last sample that counts before a time, as a state; None where there is none within `MAX_LOOK_BACK`."""
         readings, *tiers = tier_views
         if tiers and tiers[-1].done_until is not None and tiers[-1].done_until >= time:
-            query: Document = {"device_id": device, "timestamp": {"$lt": time, "$gte": time - FARTHEST}}
+            query: Document = {"device_id": device, "timestamp": {"$lt": time, "$gte": time - MAX_LOOK_BACK}}
             query[f"stats.{self.name}.correction"] = {"$exists": True}
             with pymongo.timeout(SECONDS):
                 found = self.db[tiers[-1].collection].find_one(query, sort=[("timestamp", DESCENDING)])
@@ -175,6 +175,12 @@ def _cut(index: int, piece: Piece) -> Iterable[Document]:
     """A stretch in parts that one document can hold the readings of."""
     begin = piece.begin
     while begin < piece.end:
-        end = min(piece.end, begin + LONGEST)
-        yield {"piece": index, "begin": begin, "end": end, "behind": begin - FARTHEST, "ahead": end + FARTHEST}
+        end = min(piece.end, begin + MAX_PIECE_SPAN)
+        yield {
+            "piece": index,
+            "begin": begin,
+            "end": end,
+            "behind": begin - MAX_LOOK_BACK,
+            "ahead": end + MAX_LOOK_BACK,
+        }
         begin = end

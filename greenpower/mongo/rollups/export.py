@@ -1,4 +1,4 @@
-"""Exports: all rows that a question asks for, batch by batch, in memory that does not grow with them."""
+"""Exports: all rows that a query asks for, batch by batch, in memory that does not grow with them."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from bson.codec_options import CodecOptions
 from pymongo import ASCENDING
 
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.series import Series
+from greenpower.mongo.rollups.rows import Rows
 
 # What stays in the processor's cache between decoding and encoding: larger ones are slower.
-BATCH = 300
+ROWS_PER_BATCH = 300
 # What the server may work for one export, waiting for the reader not included.
-WORK_MS = 600_000
+MAX_EXPORT_MS = 600_000
 # Times come without a zone, in UTC: the conversion is a tenth of an export's time.
-PLAIN: CodecOptions[Document] = CodecOptions(tz_aware=False)
+NO_TIME_ZONE: CodecOptions[Document] = CodecOptions(tz_aware=False)
 Item = TypeVar("Item")
 
 
-def stream(series: Series, projection: Mapping[str, Any]) -> Generator[list[Document]]:
-    """The rows of a series in order of time, stored ones and then the tail, in batches. Stored times have no zone.
+def stream(rows: Rows, projection: Mapping[str, Any]) -> Generator[list[Document]]:
+    """All rows of a query in order of time, in batches: stored ones, then those made on the fly.
 
-    The server looks for the next batch while one is written. Closing the iterator closes the cursor at the server.
-    Raises PyMongoError.
+    Stored times have no zone. The server reads the next batch while one is written. Closing the iterator closes the
+    cursor at the server. Raises PyMongoError.
     """
-    where = series.where()
-    cursor = series.stored.find_raw_batches(where, projection, batch_size=BATCH, max_time_ms=WORK_MS)
+    where = rows.where()
+    cursor = rows.stored.find_raw_batches(where, projection, batch_size=ROWS_PER_BATCH, max_time_ms=MAX_EXPORT_MS)
     with cursor.sort("timestamp", ASCENDING) as batches, closing(fetch_ahead(batches)) as fetched:
         batch: Any  # bytes, whatever the annotations say
         for batch in fetched:
-            if rows := decode_all(batch, PLAIN):
-                yield rows
-    tail = series.tail()
-    if series.left_out:
+            if decoded := decode_all(batch, NO_TIME_ZONE):
+                yield decoded
+    made = rows.on_the_fly()
+    if rows.too_far_behind:
         # The job is far behind: what it stored provisionally follows instead.
         done = where
-        with series.stored.find(series.where(), projection, max_time_ms=WORK_MS).sort("timestamp", ASCENDING) as rest:
+        with rows.stored.find(rows.where(), projection, max_time_ms=MAX_EXPORT_MS).sort("timestamp", ASCENDING) as rest:
             limit = _end(done)
-            tail = [row for row in rest if limit is None or row["timestamp"] > limit]
-    for first in range(0, len(tail), BATCH):
-        yield tail[first : first + BATCH]
+            made = [row for row in rest if limit is None or row["timestamp"] > limit]
+    for first in range(0, len(made), ROWS_PER_BATCH):
+        yield made[first : first + ROWS_PER_BATCH]
 
 
 def fetch_ahead(items: Iterator[Item]) -> Generator[Item]:

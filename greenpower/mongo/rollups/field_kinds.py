@@ -1,8 +1,8 @@
-"""The catalogue of fields: as which kind each field of a type is kept, and which undeclared ones are let in.
+"""Field kinds: as which kind each field of a type is kept, and which undeclared fields are accepted.
 
-A document a type, {_id, kinds: {field: kind}, open: [names], noted: [names]}, and one a device that sends undeclared
-fields, {_id: "type/device", fields: [names], noted: [names]}. The first names that come get the places; the rest are
-noted and not rolled up.
+One document per type, {_id, kinds: {field: kind}, open: [names], noted: [names]}, and one per device that sends
+undeclared fields, {_id: "type/device", fields: [names], noted: [names]}. The first names that come are accepted; the
+rest are noted and not rolled up.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from greenpower.mongo.client import Document
 
 log = logging.getLogger(__name__)
 
-MOST_OF_TYPE = 200
-MOST_OF_DEVICE = 64
-MOST_NOTED = 200
+MAX_FIELDS_PER_TYPE = 200
+MAX_FIELDS_PER_DEVICE = 64
+MAX_NOTED_FIELDS = 200
 
 
 class FieldKinds:
@@ -59,7 +59,7 @@ class FieldKinds:
             self.collection.update_one({"_id": self.type_name}, change, upsert=True)
             self.kinds.update(new)
 
-    def let_in(self, device: str) -> frozenset[str]:
+    def accepted(self, device: str) -> frozenset[str]:
         """The undeclared fields of a device that are rolled up."""
         if self._devices is None:
             prefix = f"{self.type_name}/"
@@ -70,19 +70,19 @@ class FieldKinds:
             }
         return self._devices.get(device, frozenset())
 
-    def ask(self, device: str, names: Iterable[str]) -> frozenset[str]:
-        """Let in further fields of a device as far as there is room. Returns all that are let in now."""
-        fields = self.let_in(device)
+    def accept(self, device: str, names: Iterable[str]) -> frozenset[str]:
+        """Accept further fields of a device as far as there is room. Returns all that are accepted now."""
+        fields = self.accepted(device)
         assert self._devices is not None
         for name in sorted(set(names) - fields):
             if (device, name) in self._refused:
                 continue
             if not NAME.fullmatch(name):
                 self._note(self.type_name, name, "not a name")
-            elif not self._place(self.type_name, "open", name, MOST_OF_TYPE, self._open):
-                self._note(self.type_name, name, f"the type has {MOST_OF_TYPE} already")
-            elif not self._place(f"{self.type_name}/{device}", "fields", name, MOST_OF_DEVICE, fields):
-                self._note(f"{self.type_name}/{device}", name, f"the device has {MOST_OF_DEVICE} already")
+            elif not self._place(self.type_name, "open", name, MAX_FIELDS_PER_TYPE, self._open):
+                self._note(self.type_name, name, f"the type already has {MAX_FIELDS_PER_TYPE} fields")
+            elif not self._place(f"{self.type_name}/{device}", "fields", name, MAX_FIELDS_PER_DEVICE, fields):
+                self._note(f"{self.type_name}/{device}", name, f"the device already has {MAX_FIELDS_PER_DEVICE} fields")
             else:
                 self._open.add(name)
                 fields = fields | {name}
@@ -104,7 +104,7 @@ class FieldKinds:
 
     def _note(self, key: str, name: str, why: str) -> None:
         log.info("%s: the undeclared field %.64r is not rolled up: %s", key, name, why)
-        room = {"_id": key, f"noted.{MOST_NOTED - 1}": {"$exists": False}}
+        room = {"_id": key, f"noted.{MAX_NOTED_FIELDS - 1}": {"$exists": False}}
         try:
             self.collection.update_one(room, {"$addToSet": {"noted": name[:64]}}, upsert=True)
         except DuplicateKeyError:

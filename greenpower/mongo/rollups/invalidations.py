@@ -1,13 +1,14 @@
-"""Marks: which hours of which devices a tier has to compute again.
+"""Invalidations: which hours of which devices a tier has to compute again.
 
-A document a type, tier, device and hour: {_id, type, prefix, device_id, hour, count, token, since, updated_at}. Setting
-a mark counts it up and gives it a new token. Whoever has done what a mark asks for removes it only if its token is the
-one that was read before the work began: what was marked meanwhile stays marked, and nobody has to remember anything.
+One document per type, tier, device and hour: {_id, type, prefix, device_id, hour, count, token, since, updated_at}.
+Invalidating a place again counts it up and gives it a new token. A run that has computed a place removes its document
+only if the token is the one that was read before the work began: what was invalidated meanwhile stays so, and no
+process has to remember anything.
 
-Marking the same places with every batch of a backlog would cost more than storing it. So whoever reads marks leaves a
-token of its own for the tier after that and before it looks at any reading: {_id: "type/prefix", token}. As long as
-that token is the one that was there before a place was marked, the mark is there and will be read before the readings
-are: a reading that was stored before the token was looked at again needs no other mark.
+Invalidating the same places with every batch of a backlog would cost more than storing it. So a run that has read
+invalidations leaves a token of its own for the tier, before it looks at any reading: {_id: "type/prefix", token}. As
+long as that token is the one that was there before a place was invalidated, its document is there and will be read
+before the readings are: a reading that was stored before the token was looked at again needs no other invalidation.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from greenpower.mongo.bulk import insert_each
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import INVALIDATION_READS
 
-Tier = tuple[str, str]  # type name, prefix
+TierKey = tuple[str, str]  # type name, prefix
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is marked. prefix: of the tier. hour: its start, UTC."""
+    """An hour of a device in a tier. prefix: of the tier. hour: its start, UTC."""
 
     type: str
     prefix: str
@@ -39,8 +40,8 @@ class Place:
 
     @classmethod
     def of(cls, type_name: str, prefix: str, device_id: str, time: datetime) -> Place:
-        """The place of a reading."""
-        return cls(type_name, prefix, device_id, hour_of(time.astimezone(UTC)))
+        """The place that a time lies in."""
+        return cls(type_name, prefix, device_id, start_of_hour(time.astimezone(UTC)))
 
     @property
     def key(self) -> str:
@@ -49,15 +50,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """A mark as it was read."""
+    """An invalidation as it was read."""
 
     place: Place
     token: ObjectId
     since: datetime
 
 
-def hour_of(time: datetime) -> datetime:
-    """The hour that a time in UTC lies in. Asked for each late reading: `rollup.window.floor` takes any length."""
+def start_of_hour(time: datetime) -> datetime:
+    """The hour that a time in UTC lies in. Called for each late reading, so simpler than `measure.windows.floor`."""
     return time.replace(minute=0, second=0, microsecond=0)
 
 
@@ -76,7 +77,7 @@ def _document(place: Place, now: datetime) -> Document:
 
 
 def _updates(documents: Iterable[Document]) -> list[UpdateOne]:
-    """Marks set where there may be some already."""
+    """Invalidations where there may be some already."""
     updates = []
     for document in documents:
         set_now = {name: document.pop(name) for name in ("token", "updated_at")}
@@ -85,8 +86,8 @@ def _updates(documents: Iterable[Document]) -> list[UpdateOne]:
     return updates
 
 
-async def mark(collection: AsyncCollection[Document], places: Iterable[Place]) -> None:
-    """Set marks durably. Raises PyMongoError; setting them again does no harm."""
+async def invalidate_async(collection: AsyncCollection[Document], places: Iterable[Place]) -> None:
+    """Have places computed again, durably. Raises PyMongoError; doing it twice does no harm."""
     now = datetime.now(UTC)
     documents = [_document(place, now) for place in places]
     # Most are new, and an insert costs the server a fraction of an upsert.
@@ -95,17 +96,19 @@ async def mark(collection: AsyncCollection[Document], places: Iterable[Place]) -
         await collection.bulk_write(updates, ordered=False)
 
 
-def invalidate_now(collection: Collection[Document], places: Iterable[Place]) -> None:
-    """As `mark`, blocking."""
+def invalidate(collection: Collection[Document], places: Iterable[Place]) -> None:
+    """As `invalidate_async`, blocking."""
     now = datetime.now(UTC)
     if updates := _updates(_document(place, now) for place in places):
         collection.bulk_write(updates, ordered=False)
 
 
-async def last_reads(collection: AsyncCollection[Document], tiers: Iterable[Tier]) -> dict[Tier, ObjectId | None]:
-    """The token of the last reading of each tier's marks, None where they were never read. collection: of the marks."""
+async def read_tokens(
+    collection: AsyncCollection[Document], tiers: Iterable[TierKey]
+) -> dict[TierKey, ObjectId | None]:
+    """The token that was left when each tier's invalidations were last read, None where they never were."""
     keys = {_tier_key(*tier): tier for tier in tiers}
-    found: dict[Tier, ObjectId | None] = dict.fromkeys(keys.values())
+    found: dict[TierKey, ObjectId | None] = dict.fromkeys(keys.values())
     async for document in collection.database[INVALIDATION_READS].find({"_id": {"$in": list(keys)}}):
         found[keys[document["_id"]]] = document["token"]
     return found
@@ -118,7 +121,7 @@ def _tier_key(type_name: str, prefix: str) -> str:
 def read_invalidations(
     collection: Collection[Document], type_name: str, prefix: str, limit: int, skip: int = 0
 ) -> list[Invalidation]:
-    """The marks of a tier, those that have waited longest first. Readings that they ask for are to be read after."""
+    """The invalidations of a tier, the oldest first. The readings that they are about must be read after this."""
     found = collection.find({"type": type_name, "prefix": prefix}).sort("since").skip(skip).limit(limit).to_list()
     if found:
         key = {"_id": _tier_key(type_name, prefix)}
@@ -134,7 +137,7 @@ def read_invalidations(
 
 
 def remove_invalidations(collection: Collection[Document], invalidations: Sequence[Invalidation]) -> None:
-    """Remove marks, but those that were set again since they were read."""
+    """Remove invalidations, except those of places that were invalidated again since they were read."""
     if invalidations:
         collection.bulk_write(
             [DeleteOne({"_id": item.place.key, "token": item.token}) for item in invalidations], ordered=False

@@ -1,6 +1,6 @@
-"""The tail of a tier: the buckets that its job has not done yet, made from finer ones and from readings, not stored.
+"""On-the-fly buckets: those that a tier's job has not done yet, made from finer ones and from readings, not stored.
 
-The same functions make them that make the stored ones, so a tail becomes what it shows once the job has come by.
+The same functions make the stored ones, so what is shown is what the job will store.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from greenpower.mongo.rollups.tier_view import TierView
 from greenpower.mongo.rollups.watermarks import EPOCH
 from greenpower.mongo.schema.layout import FIELD_KINDS, INCIDENTS
 
-# Readings and buckets that one tail may be made of. With more, the rollups are so far behind that it is left out.
-MOST = 30_000
+# Readings and buckets that one query may take. With more, the rollups are so far behind that none is made.
+MAX_DOCUMENTS_ON_THE_FLY = 30_000
 
 Found = dict[str, list[Document]]
 
 
 class OnTheFly:
-    """Makes tails for one question. Raises PyMongoError."""
+    """Makes buckets for one query. Raises PyMongoError."""
 
     def __init__(
         self, db: Database[Document], datatype: DataType, tier_views: Sequence[TierView], now: datetime
@@ -96,14 +96,15 @@ class OnTheFly:
         return found
 
     def _below(self, level: int, begin: datetime) -> int:
-        """The coarsest finer shelf that is whole from a time on; readings where none is."""
+        """The coarsest finer tier that is whole from a time on; readings where none is."""
         return next((index for index in range(level - 1, 0, -1) if self.tier_views[index].whole_from <= begin), 0)
 
     def _too_many(self, tier_view: TierView, begin: datetime, end: datetime, devices: Sequence[str] | None) -> bool:
+        collection, most = self.db[tier_view.collection], MAX_DOCUMENTS_ON_THE_FLY
         if devices is None:
-            return count_within(self.db[tier_view.collection], begin, end, MOST + 1) > MOST
+            return count_within(collection, begin, end, most + 1) > most
         query = {"device_id": {"$in": list(devices)}, "timestamp": {"$gte": begin, "$lt": end}}
-        return self.db[tier_view.collection].count_documents(query, limit=MOST + 1) > MOST
+        return collection.count_documents(query, limit=most + 1) > most
 
     def _merge(self, finer: Found, window: int) -> Found:
         assert self._spec is not None
@@ -138,7 +139,7 @@ class OnTheFly:
                 spec=self._spec,
                 settled_before=done_before(self.now, None),
                 decisions=self._decisions.get(device, NO_DECISIONS),
-                accepted=self._field_kinds.let_in(device) if self.datatype.open else frozenset(),
+                accepted=self._field_kinds.accepted(device) if self.datatype.open else frozenset(),
             )
             made[device] = [_document(device, bucket) for bucket in rolled.buckets]
         return made

@@ -11,10 +11,10 @@ from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
 
-DEVICES_A_QUERY = 500
-BATCH = 2_000
+DEVICES_PER_QUERY = 500
+DOCUMENTS_PER_BATCH = 2_000
 # A counter that is not among a device's neighbouring readings is looked for no further away than this.
-FARTHEST = timedelta(days=35)
+MAX_LOOK_BACK = timedelta(days=35)
 READING = {"_id": 0, "device_id": 1, "timestamp": 1, "payload": 1}
 BUCKET = {**READING, "stats": 1, "coverage": 1, "final": 1}
 
@@ -40,7 +40,8 @@ def by_device(
     order = [("timestamp", ASCENDING)] if devices is None else [("device_id", ASCENDING), ("timestamp", ASCENDING)]
     # Streaming, the server reads on while a batch is decoded here; a router does not know how.
     kind = CursorType.NON_TAILABLE if collection.database.client.is_mongos else CursorType.EXHAUST
-    cursor = collection.find(_within(begin, end, devices), projection, sort=order, batch_size=BATCH, cursor_type=kind)
+    within = _within(begin, end, devices)
+    cursor = collection.find(within, projection, sort=order, batch_size=DOCUMENTS_PER_BATCH, cursor_type=kind)
     for document in cursor:
         found.setdefault(document["device_id"], []).append(document)
     return found
@@ -92,8 +93,8 @@ def newest_before(
     collection: Collection[Document], devices: Sequence[str], time: datetime, limit: int
 ) -> Iterator[tuple[str, list[Document]]]:
     """For each device its newest `limit` readings before a time, in order. One query for many devices."""
-    for first in range(0, len(devices), DEVICES_A_QUERY):
-        part = devices[first : first + DEVICES_A_QUERY]
+    for first in range(0, len(devices), DEVICES_PER_QUERY):
+        part = devices[first : first + DEVICES_PER_QUERY]
         pipeline: list[Document] = [
             {"$documents": [{"device_id": {"$literal": device}} for device in part]},
             {
@@ -119,14 +120,14 @@ def neighbours(
 ) -> list[Document]:
     """A device's `limit` readings next to a time, in order: those before it, or those from it on.
 
-    field: only readings with a number there, and only that number; before a time no further away than `FARTHEST`.
+    field: only readings with a number there, and only that number; before a time no further away than `MAX_LOOK_BACK`.
     """
     side: Document = {"$lt": time} if before else {"$gte": time}
     query: Document = {"device_id": device, "timestamp": side}
     shown: Document = {"_id": 0, "timestamp": 1, "payload": 1}
     if field is not None:
         if before:
-            side["$gte"] = time - FARTHEST
+            side["$gte"] = time - MAX_LOOK_BACK
         query[f"payload.{field}"] = {"$type": "number"}
         shown = {"_id": 0, "timestamp": 1, f"payload.{field}": 1}
     found = list(collection.find(query, shown).sort("timestamp", DESCENDING if before else ASCENDING).limit(limit))

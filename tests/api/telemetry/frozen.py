@@ -17,8 +17,8 @@ from typing import Any
 from greenpower.config import Settings, load_settings
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.readings.late import patience
+from greenpower.mongo.readings.replace import replace_span
 from greenpower.mongo.readings.store import Part, group_parts, store_readings
-from greenpower.mongo.rollups.replace import replace_span
 from greenpower.rollups.compute import compute
 from greenpower.rollups.plan import find_plan
 from greenpower.rollups.run import now

@@ -130,7 +130,7 @@ def test_slots_are_given_back_whatever_happens(meters: Meters, monkeypatch: pyte
         next(iter(response.response))
         response.close()
     with monkeypatch.context() as patch:
-        patch.setattr(store_export, "WORK_MS", -1)
+        patch.setattr(store_export, "MAX_EXPORT_MS", -1)
         for _ in range(2 * export.MAX_EXPORTS):
             assert meters.get(URL).status_code >= 500
     held = [

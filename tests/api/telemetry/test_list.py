@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from greenpower.measure.windows import floor
-from greenpower.mongo.rollups import on_the_fly as tail_module
-from greenpower.mongo.rollups import series as series_module
+from greenpower.mongo.rollups import on_the_fly
+from greenpower.mongo.rollups import rows as rows_module
 from tests.api.conftest import PATH as PROBE_PATH
 from tests.api.conftest import Api
 from tests.api.energy.meter import METER, PATH, Meters, Reading, buckets
@@ -106,7 +106,7 @@ def test_a_tail_that_would_take_too_much_is_left_out(
     stored: tuple[Meters, list[Reading]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meters, _ = stored
-    monkeypatch.setattr(tail_module, "MOST", 3)
+    monkeypatch.setattr(on_the_fly, "MAX_DOCUMENTS_ON_THE_FLY", 3)
     begin = (meters.now - 20 * HOUR).isoformat()
     for order in ("asc", "desc"):
         rows = meters.body(start_time=begin, resolution="10m", order=order, page_size=1000)["results"]
@@ -206,7 +206,7 @@ def test_the_last_page_needs_no_count(meters: Meters, monkeypatch: pytest.Monkey
     def refuse(*_: Any) -> int:
         raise AssertionError
 
-    monkeypatch.setattr(series_module, "count", refuse)
+    monkeypatch.setattr(rows_module, "count", refuse)
     assert meters.body(**asked, page=3)["count"] == 50
     assert meters.body(**{**asked, "page_size": 50})["count"] == 50
 

@@ -1,7 +1,7 @@
-"""Series: a type's rows at one resolution, stored ones and the tail together, in pages by number or by position.
+"""Rows: a type's readings or buckets at one resolution, in pages by number or by position.
 
-Rows are ordered by time and, where times tie, by device: that order is total and stays the same when a row of the tail
-is stored at last.
+The stored rows are followed by those that are made on the fly, for windows that are not done yet. Rows are ordered by
+time and, where times tie, by device: that order is total and stays the same when a row is stored at last.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ TICK = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """Which rows, both ends inclusive. devices: empty for all. after: go on behind this position."""
+class RowQuery:
+    """Which rows are asked for, both ends inclusive. devices: empty for all. after: only those behind this position."""
 
     start: datetime | None
     end: datetime | None
@@ -47,8 +47,11 @@ class Question:
     after: Position | None = None
 
 
-class Series:
-    """The rows of one shelf that a question asks for."""
+class Rows:
+    """The rows of one tier view that a query asks for.
+
+    too_far_behind: it would take too much to make rows on the fly, so the provisional ones that are stored are shown.
+    """
 
     def __init__(
         self,
@@ -56,45 +59,45 @@ class Series:
         datatype: DataType,
         tier_views: Sequence[TierView],
         tier_view: TierView,
-        question: Question,
+        query: RowQuery,
         now: datetime,
     ) -> None:
         self.db = db
         self.tier_view = tier_view
-        self.question = question
+        self.query = query
         self.now = now
         self.stored = db[tier_view.collection]
-        self._tail: list[Document] | None = None
-        self.left_out = False
+        self._on_the_fly: list[Document] | None = None
+        self.too_far_behind = False
         self._maker = OnTheFly(db, datatype, tier_views, now)
-        asked = question
-        self.tail_from = None if tier_view.window is None else tier_view.done_until or asked.start or EPOCH
-        if self.tail_from is not None and asked.end is not None and asked.end < self.tail_from:
-            self.tail_from = None
+        asked = query
+        self.on_the_fly_from = None if tier_view.window is None else tier_view.done_until or asked.start or EPOCH
+        if self.on_the_fly_from is not None and asked.end is not None and asked.end < self.on_the_fly_from:
+            self.on_the_fly_from = None
 
     def where(self) -> Document:
         """The filter of the stored rows that are shown."""
-        asked = self.question
+        asked = self.query
         end = asked.end
-        if self.tail_from is not None:
-            last = self.tail_from - TICK
+        if self.on_the_fly_from is not None:
+            last = self.on_the_fly_from - TICK
             end = last if end is None else min(end, last)
         where = {**one_of("device_id", asked.devices), **between("timestamp", asked.start, end)}
         if asked.after is not None:
             where = {"$and": [where, beyond(asked.after, ascending=asked.ascending, **ORDER)]}
         return where
 
-    def tail(self) -> list[Document]:
+    def on_the_fly(self) -> list[Document]:
         """The rows that are computed, in order. Those that a job has stored provisionally have their `_id`."""
-        if self._tail is None:
-            self._tail = self._make_tail()
-        return self._tail
+        if self._on_the_fly is None:
+            self._on_the_fly = self._make_on_the_fly()
+        return self._on_the_fly
 
-    def _make_tail(self) -> list[Document]:
-        if self.tail_from is None or self.tier_view.window is None:
+    def _make_on_the_fly(self) -> list[Document]:
+        if self.on_the_fly_from is None or self.tier_view.window is None:
             return []
-        asked = self.question
-        begin = self.tail_from
+        asked = self.query
+        begin = self.on_the_fly_from
         # The first windows that are asked for, not the first that there are.
         if asked.start is not None and asked.start > begin:
             begin += (
@@ -107,8 +110,7 @@ class Series:
         with pymongo.timeout(SECONDS):
             rows = self._maker.make(self.tier_view, begin, end, devices)
             if rows is None:
-                # Too far behind: what the job stored provisionally has to do.
-                self.tail_from, self.left_out = None, True
+                self.on_the_fly_from, self.too_far_behind = None, True
                 return []
             known = {}
             if rows:
@@ -129,13 +131,13 @@ class Series:
 
     def page(self, skip: int, limit: int, projection: Mapping[str, Any]) -> Page:
         """Rows `skip` to `skip + limit`. Raises PyMongoError."""
-        return self._onward(skip, limit, projection) if self.question.ascending else self._back(skip, limit, projection)
+        return self._onward(skip, limit, projection) if self.query.ascending else self._back(skip, limit, projection)
 
     def _find(self, skip: int, limit: int, projection: Mapping[str, Any]) -> Page:
         return find_page(
             self.stored,
             self.where(),
-            ascending=self.question.ascending,
+            ascending=self.query.ascending,
             skip=skip,
             limit=limit,
             projection=projection,
@@ -144,24 +146,24 @@ class Series:
 
     def _onward(self, skip: int, limit: int, projection: Mapping[str, Any]) -> Page:
         page = self._find(skip, limit, projection)
-        if page.more or self.tail_from is None:
+        if page.more or self.on_the_fly_from is None:
             return page
-        tail = self.tail()
-        if self.left_out:
+        made = self.on_the_fly()
+        if self.too_far_behind:
             return self._find(skip, limit, projection)
         over = 0
         if not page.documents and skip:
             over = max(0, skip - count(self.stored, self.where()))
         there = over + limit - len(page.documents)
-        return Page(documents=page.documents + tail[over:there], more=len(tail) > there)
+        return Page(documents=page.documents + made[over:there], more=len(made) > there)
 
     def _back(self, skip: int, limit: int, projection: Mapping[str, Any]) -> Page:
-        tail = self.tail()
-        rows = tail[skip : skip + limit]
+        made = self.on_the_fly()
+        rows = made[skip : skip + limit]
         if len(rows) == limit:
-            more = len(tail) > skip + limit or bool(self._find(0, 1, {"timestamp": 1, "device_id": 1}).documents)
+            more = len(made) > skip + limit or bool(self._find(0, 1, {"timestamp": 1, "device_id": 1}).documents)
             return Page(documents=rows, more=more)
-        page = self._find(max(0, skip - len(tail)), limit - len(rows), projection)
+        page = self._find(max(0, skip - len(made)), limit - len(rows), projection)
         return Page(documents=rows + page.documents, more=page.more)
 
     def count(self, *, exact: bool, page: Page | None = None, skip: int = 0) -> int:
@@ -171,7 +173,7 @@ class Series:
         """
         if page is not None and not page.more and (page.documents or not skip):
             return skip + len(page.documents)
-        tail = len(self.tail())
+        made = len(self.on_the_fly())
         where = self.where()
         stored = count(self.stored, where) if exact else estimate(self.stored, where, by="timestamp")
-        return min(stored + tail, COUNTED_AT_MOST) if exact and where else stored + tail
+        return min(stored + made, COUNTED_AT_MOST) if exact and where else stored + made

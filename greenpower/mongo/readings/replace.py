@@ -14,7 +14,7 @@ from greenpower.mongo.bulk import read_duplicates
 from greenpower.mongo.client import Document
 from greenpower.mongo.readings.late import STAMP_AGAIN
 
-BATCH = 1_000
+READINGS_PER_BATCH = 1_000
 CONTENT = ("topic", "received_at", "payload", "complete")
 
 Change = UpdateOne | DeleteOne
@@ -60,11 +60,11 @@ async def replace_span(
     pending: dict[Key, Change] = {}
     for_span = {"timestamp": {"$gte": span[0], "$lt": span[1]}}
     async for new, old in _side_by_side(wanted, live, for_span):
-        change = _judge(new, old, written_before, received_after, changes)
+        change = _compare(new, old, written_before, received_after, changes)
         if change is not None and not dry_run:
             row = new or old or {}
             pending[row["device_id"], row["timestamp"]] = change
-            if len(pending) >= BATCH:
+            if len(pending) >= READINGS_PER_BATCH:
                 await _apply(live, pending, changes, announce)
                 pending.clear()
     if pending:
@@ -95,7 +95,7 @@ async def _side_by_side(
             old = await anext(old_rows, None)
 
 
-def _judge(
+def _compare(
     new: Document | None, old: Document | None, written_before: datetime, received_after: datetime, changes: Changes
 ) -> Change | None:
     if old is None:

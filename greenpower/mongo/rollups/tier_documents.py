@@ -1,6 +1,6 @@
-"""Writing tiers: results in order of `as_of`, whoever comes late.
+"""The documents of a tier, written in the order of `as_of`, however late a result comes.
 
-A result carries the `as_of` that its job took before it read its sources. It replaces an older result and never a newer
+A result has the `as_of` that its job took before it read its sources. It replaces an older result and never a newer
 one. A late result where a newer one found nothing has nothing to be compared with: `attempts` finds it.
 """
 
@@ -17,9 +17,9 @@ from greenpower.mongo.bulk import read_duplicates
 from greenpower.mongo.client import Document
 
 Key = tuple[str, datetime]
-BATCH = 1_000
+DOCUMENTS_PER_BATCH = 1_000
 # Two jobs that insert one bucket at the same time: the one that comes second finds the document at its next try.
-TRIES = 3
+MAX_WRITE_ATTEMPTS = 3
 
 
 def write_documents(collection: Collection[Document], documents: Sequence[Document], *, fresh: bool = False) -> int:
@@ -28,11 +28,11 @@ def write_documents(collection: Collection[Document], documents: Sequence[Docume
     fresh: most of them are not there yet. Raises PyMongoError; writing them again is safe.
     """
     stale = 0
-    for first in range(0, len(documents), BATCH):
-        batch = list(documents[first : first + BATCH])
+    for first in range(0, len(documents), DOCUMENTS_PER_BATCH):
+        batch = list(documents[first : first + DOCUMENTS_PER_BATCH])
         if fresh:
             batch = _insert(collection, batch)
-        for _ in range(TRIES):
+        for _ in range(MAX_WRITE_ATTEMPTS):
             if not batch:
                 break
             batch = _update(collection, batch)
