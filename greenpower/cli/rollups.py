@@ -40,7 +40,16 @@ def status() -> None:
     with _database() as (db, _):
         found = read_lags(db, get_registry(), datetime.now(UTC))
     table = Table(box=None, header_style="bold")
-    for name in ("tier", "done until (UTC)", "behind", "marks", "oldest", "left alone", "last run (UTC)", "error"):
+    for name in (
+        "tier",
+        "done until (UTC)",
+        "behind",
+        "to recompute",
+        "oldest",
+        "left alone",
+        "last run (UTC)",
+        "error",
+    ):
         table.add_column(name, no_wrap=True)
     for lag in found:
         table.add_row(*_row(lag))
@@ -76,7 +85,7 @@ def run(names: tuple[str, ...]) -> None:
             for plan in make_plans(datatype, settings):
                 began = time.monotonic()
                 counts = run_tier(db, plan, settings)
-                click.echo(f"{plan.name}: {_said(counts)}, {time.monotonic() - began:.1f} s")
+                click.echo(f"{plan.name}: {_summary(counts)}, {time.monotonic() - began:.1f} s")
 
 
 @rollups.command()
@@ -115,18 +124,18 @@ def backfill(name: str, prefix: str | None, since: datetime | None, until: datet
         done = compute_anew(db, datatype, settings, prefix=prefix, since=since, until=until, report=report)
         seconds = time.monotonic() - began
     for tier, counts in done.items():
-        click.echo(f"{tier}: {_said(counts)}")
+        click.echo(f"{tier}: {_summary(counts)}")
     click.echo(f"{sum(counts.written for counts in done.values())} buckets in {seconds:.1f} s")
 
 
-def _said(counts: Counts) -> str:
+def _summary(counts: Counts) -> str:
     parts = [f"{counts.written} written"]
     for number, what in (
         (counts.deleted, "deleted"),
-        (counts.invalidations, "marks done"),
-        (counts.failed, "marks failed"),
-        (counts.left_alone, "windows left alone"),
-        (counts.stale, "overtaken"),
+        (counts.invalidations, "hours recomputed"),
+        (counts.failed, "hours failed"),
+        (counts.left_alone, "windows without a whole source"),
+        (counts.stale, "older than what is stored"),
     ):
         if number:
             parts.append(f"{number} {what}")

@@ -35,8 +35,8 @@ def backfill(
 ) -> dict[str, Counts]:
     """Compute `[since, until)` of a type's tiers anew, from the tier `prefix` (default: the finest) upwards.
 
-    Whole, that is without prefix, since and until, it also takes fields in whose kind was changed. Safe to stop and to
-    repeat; the jobs may go on beside it. Raises PyMongoError.
+    Whole, that is without prefix, since and until, it also computes fields whose kind was changed. Safe to stop and to
+    repeat, also beside the jobs. Raises PyMongoError.
     """
     plans: Sequence[TierPlan] = make_plans(datatype, settings)
     if prefix is not None:

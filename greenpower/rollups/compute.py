@@ -1,7 +1,7 @@
 """Computing stretches of a tier and storing them.
 
-Safe to stop anywhere and to run beside itself: every result is stored by `as_of`, the later one stays. What belongs
-here: how a stretch is computed in bounded memory. What does not: which stretches (`roll_forward`, `recompute`,
+Safe to stop anywhere and to run twice at once: results are stored in the order of `as_of`, the later one stays. What
+belongs here: how a stretch is computed in bounded memory. What does not: which stretches (`roll_forward`, `recompute`,
 `backfill`), how documents are made (`documents`).
 """
 
@@ -122,7 +122,7 @@ def _device_groups(
 
 
 def _stamp_late(run: TierRun, documents: Sequence[Document], as_of: datetime) -> None:
-    """Stamp again what took too long to write. Killed before that, its attempt stays on record: it is made anew."""
+    """Stamp again what took too long to write. A run that is killed before that leaves its attempt on record."""
     if not documents:
         return
     stamps = [document["updated_at"] for document in documents]

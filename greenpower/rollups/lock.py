@@ -1,4 +1,4 @@
-"""A tier's lock, and the time that a run has.
+"""The lock of a tier, and the time budget of a run.
 
 The lock saves work, it guards nothing: of two runs at once the later result stays (`as_of`), with or without a lock. So
 a run that cannot reach Redis goes on without its lock.

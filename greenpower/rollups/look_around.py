@@ -1,7 +1,8 @@
 """Rolling up one device's readings, and reading further around them where its counters need it.
 
-A counter's dips are told by the samples around them. The readings next to a stretch are read for many devices at once;
-where a counter is missing from those, or its last samples are undecided, more are read here, for that counter alone.
+Which samples of a counter are dips depends on those around them. The readings next to a stretch are read for many
+devices at once; where a counter is missing from those, or its last samples are undecided, more are read here, for that
+counter alone.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Attempts: which results are under way, so that one that comes too late is found and computed again.
 
-A document an attempt at a stretch of a tier: {_id, type, prefix, as_of, begin, end, devices, contested, done, at}. It
-is written before the sources are read and removed after the results are. `as_of` keeps a late result from replacing a
-newer one; what it cannot see is a late result for a place where the newer one found nothing. So of two attempts at
-overlapping stretches of a tier the older one is contested, and one that is contested, or was never finished because its
-process died or is frozen, stays on record: the next run looks for what it wrote and computes that again.
+One document per attempt at a stretch of a tier: {_id, type, prefix, as_of, begin, end, devices, contested, done, at}.
+It is written before the sources are read and removed after the results are written. `as_of` keeps a late result from
+replacing a newer one. It cannot keep a late result out of a place where the newer run found nothing. So of two attempts
+at overlapping stretches of a tier the older one is contested. An attempt that is contested, or was never finished because
+its process died or is frozen, stays on record: the next run looks for what it wrote and computes that again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from greenpower.mongo.client import Document
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attempt as it was written down. devices: None for all. contested: there is a newer one."""
+    """An attempt on record. devices: None for all. contested: there is a newer one."""
 
     id: ObjectId
     type: str
@@ -43,7 +43,7 @@ def begin_attempt(
     stretch: tuple[datetime, datetime],
     devices: Sequence[str] | None,
 ) -> Attempt:
-    """Write an attempt down; those that it overlaps are contested where they are older. Raises PyMongoError."""
+    """Put an attempt on record; older ones that it overlaps become contested. Raises PyMongoError."""
     attempt = Attempt(
         id=ObjectId(),
         type=type_name,
@@ -67,7 +67,7 @@ def begin_attempt(
 
 
 def finish_attempt(collection: Collection[Document], attempt: Attempt, *, failed: bool = False) -> None:
-    """Its results are written. It is forgotten unless it is contested or failed half-way. Raises PyMongoError."""
+    """Remove an attempt whose results are written, unless it is contested or has failed. Raises PyMongoError."""
     sure = not attempt.contested and not failed
     if sure and collection.delete_one({"_id": attempt.id, "contested": False}).deleted_count:
         return

@@ -1,9 +1,9 @@
 """The feed of changes: rows in the order in which they were last written, up to a safe horizon.
 
-Whoever writes a row stamps it by his clock before others can see it. A reader that went up to now would pass over what
-a slower writer has stamped and not yet stored. So nothing is shown that is younger than the longest that a writer may
-take, and clocks may differ, together: until then every row with an older stamp has appeared. A writer that took longer,
-because it was frozen, stamps what it wrote again (`greenpower.mongo.readings.late`).
+A writer stamps a row by its own clock before others can see it. A reader that read up to now would miss what a slower
+writer has stamped and not yet stored. So a row is shown only when it is older than the longest time that a writer may
+take and the difference of clocks together: by then every row with an older stamp has appeared. A writer that took
+longer, because it was frozen, stamps its rows again (`greenpower.mongo.readings.late`).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def find_changes(
     limit: int,
     projection: Mapping[str, Any],
 ) -> Page:
-    """The rows written before the horizon and behind a position, `limit` at most. Raises PyMongoError.
+    """The rows written before the horizon and behind a position, at most `limit`. Raises PyMongoError.
 
-    A row that is written again appears again, behind; a reader that keeps the last it saw of each `_id` has a copy.
+    A row that is written again appears again, later; a reader that keeps the last version of each `_id` has a copy.
     """
     where: Document = {"updated_at": {"$lt": horizon}}
     if after is not None:

@@ -1,10 +1,10 @@
-"""Incidents of counters, kept for good, and what the operator said of them.
+"""Incidents of counters, kept for good, and the operator's decisions on them.
 
-A document an incident: {_id, type, device_id, field, at, swap, incident, value, before, before_at, correction, status,
-current, found_at, updated_at}, one a type, device, field and time. `correction` is what it adds to the energy, as it is
-counted now. status: `noted` where there is nothing to decide, `open`, then `confirmed` (it is real) or `rejected`.
-`current` turns false when later readings show that it was none. A meter swap is one too: `swap` is true, and it has the
-readings `last` and `first`.
+One document per incident: {_id, type, device_id, field, at, swap, incident, value, before, before_at, correction,
+status, current, found_at, updated_at}, unique by type, device, field and time. `correction` is what it adds to the
+energy, as it is counted now. status: `noted` where there is nothing to decide, `open`, then `confirmed` (it is real) or
+`rejected`. `current` turns false when later readings show that there was no incident. A meter swap is one, too: there
+`swap` is true, and it has the readings `last` and `first`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONFIRMED = "confirmed"
 REJECTED = "rejected"
 
 SUSPECT = frozenset({Incident.STEP, Incident.RESTART})
-# Of these an operator can say that they are real, or not.
+# Those that an operator can confirm or reject.
 DECIDABLE = SUSPECT | {Incident.RESET, Incident.ROLLOVER}
 
 OperatorDecisions = dict[str, dict[str, OperatorDecision]]
@@ -39,7 +39,7 @@ Stretch = tuple[str, datetime, datetime]
 
 
 def read_decisions(collection: Collection[Document], type_name: str) -> OperatorDecisions:
-    """What the operator said of a type's counters: {device: {field: word}}."""
+    """The operator's decisions on a type's counters: {device: {field: decision}}."""
     swaps: defaultdict[tuple[str, str], list[Swap]] = defaultdict(list)
     verdicts: defaultdict[tuple[str, str], dict[datetime, bool]] = defaultdict(dict)
     query = {"type": type_name, "status": {"$in": [CONFIRMED, REJECTED]}}
@@ -63,9 +63,10 @@ def save_incidents(
     stretches: Iterable[Stretch],
     as_of: datetime,
 ) -> None:
-    """Write down what was found in stretches `(device, begin, end)` that were judged; what is there and was not found
-    any more is not current any more. What a later `as_of` said stays; what is still as it was gets this `as_of`. Raises
-    PyMongoError; saving again is safe.
+    """Keep the incidents that were found in stretches `(device, begin, end)`.
+
+    One that is on record there and was not found again is no longer current. What a later `as_of` has written stays;
+    what is unchanged gets this `as_of`. Raises PyMongoError; saving again is safe.
     """
     wanted = {(device, item.field, item.at): item for device, item in found}
     there: dict[tuple[str, str, datetime], Document] = {}
@@ -94,8 +95,8 @@ def save_incidents(
     for device, since, until in stretches:
         covered[device].append((since, until))
     for key, document in there.items():
-        judged = any(since <= document["at"] < until for since, until in covered[document["device_id"]])
-        if judged and key not in wanted:
+        computed = any(since <= document["at"] < until for since, until in covered[document["device_id"]])
+        if computed and key not in wanted:
             gone = {"current": False, "updated_at": now} if document["current"] else {}
             changes.append(({"_id": document["_id"], **older}, {"$set": gone}))
     if not changes:
@@ -141,7 +142,7 @@ def _change(item: CounterEvent, there: Document | None, now: datetime) -> Docume
 def decide(
     collection: Collection[Document], device: str, incident_id: ObjectId, status: str, by: str
 ) -> Document | None:
-    """Write down what the operator said of an incident, and return it as it was before; None if there is none.
+    """Keep the operator's decision on an incident and return the incident; None if there is none.
 
     Raises ValueError where there is nothing to decide.
     """
@@ -149,7 +150,7 @@ def decide(
     if found is None:
         return None
     if Incident(found["incident"]) not in DECIDABLE:
-        raise ValueError(f"a {found['incident']} leaves nothing to decide")
+        raise ValueError(f"{found['incident']}: nothing to decide")
     now = datetime.now(UTC)
     change = {"status": status, "decided_by": by, "decided_at": now, "updated_at": now}
     collection.update_one({"_id": incident_id}, {"$set": change})
@@ -159,12 +160,12 @@ def decide(
 def record_swap(
     collection: Collection[Document], type_name: str, device: str, at: datetime, readings: dict[str, Any], by: str
 ) -> list[Document]:
-    """Keep a meter swap, instead of one at the same time. readings: {field: (last of the old, first of the new)}."""
+    """Keep a meter swap; one at the same time is replaced. readings: {field: (last of the old, first of the new)}."""
     now = datetime.now(UTC)
     documents = []
     for field, (last, first) in readings.items():
         place = {"type": type_name, "device_id": device, "field": field, "at": at, "swap": True}
-        said = {
+        content = {
             "incident": Incident.SWAP.value,
             "last": last,
             "first": first,
@@ -174,7 +175,7 @@ def record_swap(
             "decided_at": now,
             "updated_at": now,
         }
-        collection.update_one(place, {"$set": said, "$setOnInsert": {"found_at": now}}, upsert=True)
+        collection.update_one(place, {"$set": content, "$setOnInsert": {"found_at": now}}, upsert=True)
         document = collection.find_one(place)
         assert document is not None
         documents.append(document)

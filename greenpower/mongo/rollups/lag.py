@@ -1,6 +1,6 @@
 """How far rollups are behind: for the metrics and for people.
 
-One answer for all tiers: the age of each watermark beyond what it could be, the marks that wait, and the last error.
+One answer for all tiers: how much later each watermark could be, the invalidations that wait, and the last error.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from greenpower.mongo.schema.layout import INVALIDATIONS, WATERMARKS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
-    """One tier. behind: seconds that its watermark could be later, None before its first run. marks: how many wait.
-    oldest: seconds that the oldest of them has waited."""
+    """One tier. behind: seconds that its watermark could be later, None before its first run. invalidations: how many
+    wait. oldest: seconds that the oldest of them has waited."""
 
     type: str
     prefix: str
@@ -45,7 +45,7 @@ WAITING: list[dict[str, Any]] = [
 def lags(
     datatypes: Iterable[DataType], states: Iterable[Document], waiting: Iterable[Document], now: datetime
 ) -> list[Lag]:
-    """The lag of each tier, from its state and what `WAITING` gives of the marks."""
+    """The lag of each tier, from its state and what `WAITING` gives of the invalidations."""
     known = {state["_id"]: state for state in states}
     invalidations = {(row["_id"]["type"], row["_id"]["prefix"]): row for row in waiting}
     found = []

@@ -1,6 +1,6 @@
-"""Shelves: where the data of a type can be read, from when on nothing of it has expired, and how far it is computed.
+"""Tier views: where the data of a type can be read, from when on it is whole, and how far it is computed.
 
-What belongs here: what may be relied on in each collection now. What does not: which one a question is answered from.
+What belongs here: what each collection holds now. What does not: which of them a query is answered from.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from greenpower.catalog.retention import raw_retention, tier_retention
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.watermarks import EPOCH, MARGIN
+from greenpower.mongo.rollups.watermarks import EPOCH, RETENTION_MARGIN
 from greenpower.mongo.schema.layout import WATERMARKS
 
 RAW = "raw"
@@ -27,8 +27,8 @@ Tiers = Mapping[str, Mapping[str, Any]]  # by prefix, what the rollups wrote dow
 class TierView:
     """A collection of a type.
 
-    window: length of its buckets in seconds, None for readings. kept_from: nothing later has reached its retention.
-    whole_from: the same, with a margin for what is read in more than a moment. done_until: windows that end then or
+    window: length of its buckets in seconds, None for readings. kept_from: nothing later has expired yet. whole_from:
+    the same, with a margin, since reading takes a while. done_until: windows that end then or
     before are done; None where none ever was. resolution: `raw`, or the window as people write it.
     """
 
@@ -48,12 +48,12 @@ def read_tiers(db: Database[Document], datatype: DataType) -> Tiers:
 
 
 def read_tier_views(db: Database[Document], datatype: DataType, settings: Settings) -> tuple[TierView, ...]:
-    """The shelves of a type now. Raises PyMongoError."""
+    """The tier views of a type now. Raises PyMongoError."""
     return make_tier_views(datatype, settings, read_tiers(db, datatype))
 
 
 def make_tier_views(datatype: DataType, settings: Settings, progress: Tiers) -> tuple[TierView, ...]:
-    """The shelves of a type, readings first, then its tiers, finest first."""
+    """The tier views of a type: readings first, then its tiers, finest first."""
     now = datetime.now(UTC)
     raw = _tier_view(datatype.collection, None, RAW, raw_retention(settings), progress.get("", {}), now)
     tiers = []
@@ -75,7 +75,7 @@ def _tier_view(
     if ttl:
         length = timedelta(seconds=ttl)
         kept = now - length
-        whole = max(whole, kept + min(MARGIN, length / 10))
+        whole = max(whole, kept + min(RETENTION_MARGIN, length / 10))
     return TierView(
         collection=collection,
         resolution=resolution,

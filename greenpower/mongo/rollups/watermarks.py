@@ -1,6 +1,6 @@
 """Watermarks: how far each tier is computed, what of each collection is whole, and the clock that orders results.
 
-A document a tier (and one a raw collection, whose prefix is empty): {_id, type, prefix, watermark, complete_from,
+One document per tier, and one per raw collection, whose prefix is empty: {_id, type, prefix, watermark, complete_from,
 left_alone, ran_at, error, error_at}. Windows that end at the watermark or before are done. From `complete_from` on
 nothing has expired yet: what is computed from older documents would lack some.
 """
@@ -17,7 +17,7 @@ from greenpower.mongo.client import Document
 
 CLOCK = "clock"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MARGIN = timedelta(hours=1)
+RETENTION_MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +60,14 @@ def move_watermark(collection: Collection[Document], type_name: str, prefix: str
 def note_horizon(
     collection: Collection[Document], type_name: str, prefix: str, now: datetime, ttl: int, at_least: datetime = EPOCH
 ) -> datetime:
-    """Write down from when on a collection is whole, and return it. ttl: its retention in seconds, 0 for ever.
+    """Keep on record from when on a collection is whole, and return it. ttl: its retention in seconds, 0 for ever.
 
-    What a longer retention now would keep is gone all the same, so this never goes back either.
+    A longer retention does not bring back what has expired, so this never goes back.
     """
     horizon = max(EPOCH, at_least)
     if ttl:
         kept = timedelta(seconds=ttl)
-        horizon = max(horizon, now - kept + min(MARGIN, kept / 10))
+        horizon = max(horizon, now - kept + min(RETENTION_MARGIN, kept / 10))
     document = collection.find_one_and_update(
         {"_id": key(type_name, prefix)},
         {"$max": {"complete_from": horizon}, "$setOnInsert": {"type": type_name, "prefix": prefix}},
@@ -88,7 +88,7 @@ def note_run(
     error: str = "",
     left_alone: int = 0,
 ) -> None:
-    """Write down that a run ended, and how. left_alone: windows that could not be computed from anything whole."""
+    """Keep on record that a run ended, and how. left_alone: windows that could not be computed from anything whole."""
     change: Document = {"$set": {"ran_at": now, "error": error}}
     if left_alone:
         change["$inc"] = {"left_alone": left_alone}
