@@ -125,7 +125,7 @@ def test_a_reading_that_is_gone_takes_its_buckets_with_it(world: World) -> None:
 
 
 def test_nothing_is_deleted_because_its_source_expired(world: World) -> None:
-    """Raw kept for two days: a mark further back leaves what was computed then, and is counted."""
+    """Raw kept for two days: an invalidation further back leaves what was computed then, and is counted."""
     world.settings = world.settings.model_copy(update={"mongo_raw_ttl_seconds": 2 * 86_400})
     world.store(POWER, "d0", readings(3, T0, 100, MINUTE * 5))
     world.now = T0 + timedelta(hours=12)
@@ -250,7 +250,7 @@ def test_a_frozen_job_brings_nothing_back_that_is_gone(
             frozen.append(run.plan.name)
             times = [document["timestamp"] for document in raw.find({"timestamp": {"$lt": T0 + MINUTE * 20}})]
             raw.delete_many({"timestamp": {"$in": times}})
-            world.mark(datatype, "d0", times)
+            world.invalidate_late(datatype, "d0", times)
             world.run(datatype)
         return made
 
@@ -286,7 +286,7 @@ def test_a_device_whose_readings_cannot_be_read_keeps_its_own_invalidations_only
     world.store(POWER, "d0", readings(4, T0 + timedelta(seconds=5), 30, MINUTE))
     world.store(POWER, "d1", [(T0 + timedelta(hours=2), {"g": 1.0})])
     world.db.power_data.insert_one({"device_id": "d1", "timestamp": T0 + timedelta(minutes=20, seconds=7)})
-    world.mark(POWER, "d1", [T0 + timedelta(minutes=20)])
+    world.invalidate_late(POWER, "d1", [T0 + timedelta(minutes=20)])
     counts = world.run(POWER)["power/today_"]
     assert counts.failed == 2 and counts.invalidations > 0
     left = world.db.rollup_marks.distinct("device_id", {"prefix": "today_"})

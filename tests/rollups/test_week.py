@@ -136,4 +136,4 @@ def _store(world: World, device: Device, time: datetime, payload: Document) -> N
         return
     merged = {**payload, **found["payload"]}
     raw.update_one({"_id": found["_id"]}, {"$set": {"payload": merged, "updated_at": world.now}})
-    world.mark(device.datatype, device.name, [time])
+    world.invalidate_late(device.datatype, device.name, [time])

@@ -69,7 +69,7 @@ class World:
         return self.now
 
     def store(self, datatype: DataType, device: str, readings: Iterable[tuple[datetime, Mapping[str, Any]]]) -> None:
-        """Store readings as ingest does: merged into what is there, then marked where they are late by the clock."""
+        """Store readings as ingest does: merged into what is there, invalidated where they are late by the clock."""
         raw = self.db[datatype.collection]
         documents: list[Document] = []
         for time, payload in readings:
@@ -87,10 +87,10 @@ class World:
             )
         if documents:
             raw.insert_many(documents)
-        self.mark(datatype, device, [document["timestamp"] for document in documents])
+        self.invalidate_late(datatype, device, [document["timestamp"] for document in documents])
 
-    def mark(self, datatype: DataType, device: str, times: Iterable[datetime]) -> None:
-        """Mark what is late by the clock."""
+    def invalidate_late(self, datatype: DataType, device: str, times: Iterable[datetime]) -> None:
+        """Invalidate what is late by the clock, as ingest does."""
         late = late_before(self.now, datatype.tiers[0].window)
         prefix = datatype.tiers[0].prefix
         invalidate(

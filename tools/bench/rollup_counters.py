@@ -1,5 +1,5 @@
 """eny_now raw → 30 m: meters with 20 counters, against a plain first and last by `$group` + `$merge`, without any
-judgement."""
+rules."""
 
 from __future__ import annotations
 

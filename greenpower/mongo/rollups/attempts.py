@@ -3,8 +3,8 @@
 One document per attempt at a stretch of a tier: {_id, type, prefix, as_of, begin, end, devices, contested, done, at}.
 It is written before the sources are read and removed after the results are written. `as_of` keeps a late result from
 replacing a newer one. It cannot keep a late result out of a place where the newer run found nothing. So of two attempts
-at overlapping stretches of a tier the older one is contested. An attempt that is contested, or was never finished because
-its process died or is frozen, stays on record: the next run looks for what it wrote and computes that again.
+at overlapping stretches of a tier the older one is contested. An attempt that is contested, or was never finished
+because its process died or is frozen, stays on record: the next run computes again what it wrote.
 """
 
 from __future__ import annotations

@@ -31,15 +31,15 @@ def test_a_boundary_that_readings_lead_to_only_in_part_moves() -> None:
     hour before it: what lies between is nowhere."""
     readings = tier_view(None, MIDNIGHT - timedelta(minutes=2))
     tiers = (tier_view(60, NOW - DAY), tier_view(10_800, NOW - 180 * DAY))
-    cells = make_interval_plan((readings, *tiers), [MIDNIGHT - DAY, MIDNIGHT, MIDNIGHT + DAY], NOW, DAY)
-    boundaries = [boundary for cell in cells for boundary in cell.boundaries]
+    intervals = make_interval_plan((readings, *tiers), [MIDNIGHT - DAY, MIDNIGHT, MIDNIGHT + DAY], NOW, DAY)
+    boundaries = [boundary for interval in intervals for boundary in interval.boundaries]
     assert [boundary.at for boundary in boundaries] == [
         MIDNIGHT - DAY - timedelta(minutes=15),
         MIDNIGHT - timedelta(minutes=15),
         MIDNIGHT + DAY,
     ]
-    begins = [cell.begin for cell in cells]
-    for cell, (begin, end) in zip(cells, pairwise(begins), strict=False):
-        edges = [(piece.begin, piece.end) for piece in cell.pieces]
+    begins = [interval.begin for interval in intervals]
+    for interval, (begin, end) in zip(intervals, pairwise(begins), strict=False):
+        edges = [(piece.begin, piece.end) for piece in interval.pieces]
         assert edges[0][0] == begin and edges[-1][1] == end
         assert all(left[1] == right[0] for left, right in pairwise(edges))
