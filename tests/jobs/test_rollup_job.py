@@ -223,3 +223,17 @@ def test_two_runs_at_once_without_a_lock_give_the_right_buckets(
                 done = list(pool.map(lambda _, prefix=plan.tier.prefix: roll("rt", prefix), range(2)))
             assert len(done) == 2
     assert check_buckets(settings) > 25
+
+
+def test_a_run_is_done_although_it_cannot_tell_what_comes_next(
+    connection: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database goes away after the results were stored: the schedule brings the next tier."""
+    store_readings(settings)
+
+    def away(*given: Any) -> None:
+        raise AutoReconnect("away")
+
+    monkeypatch.setattr("greenpower.rollups.run.read_progress", away)
+    assert roll(*TIER)["written"] == 1
+    assert noted_error(settings) == ""
