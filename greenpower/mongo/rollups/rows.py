@@ -100,11 +100,8 @@ class Rows:
         begin = self.on_the_fly_from
         # The first windows that are asked for, not the first that there are.
         if asked.start is not None and asked.start > begin:
-            begin += (
-                (asked.start - begin)
-                // timedelta(seconds=self.tier_view.window)
-                * timedelta(seconds=self.tier_view.window)
-            )
+            window = timedelta(seconds=self.tier_view.window)
+            begin += (asked.start - begin) // window * window
         end = self.now + timedelta(days=1) if asked.end is None else asked.end
         devices = list(asked.devices) or None
         with pymongo.timeout(SECONDS):
