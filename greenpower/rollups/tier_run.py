@@ -21,7 +21,7 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.readings.late import patience
 from greenpower.mongo.rollups.field_kinds import FieldKinds
 from greenpower.mongo.rollups.incidents import OperatorDecisions, read_decisions
-from greenpower.mongo.rollups.watermarks import EPOCH, Progress, note_horizon, read_progress
+from greenpower.mongo.rollups.watermarks import EPOCH, Progress, note_horizon, read_type_progress
 from greenpower.mongo.schema.layout import ATTEMPTS, FIELD_KINDS, INCIDENTS, INVALIDATIONS, WATERMARKS
 from greenpower.rollups.plan import TierPlan, TierSource
 
@@ -127,8 +127,9 @@ def prepare(
     field_kinds = FieldKinds(db[FIELD_KINDS], name)
     changed_kinds = {} if accept_kinds else field_kinds.changed(declared.kinds)
     field_kinds.declare(declared.kinds)
-    watermark = read_progress(db[WATERMARKS], name, plan.tier.prefix).watermark
-    progress = {source.prefix: read_progress(db[WATERMARKS], name, source.prefix) for source in plan.sources}
+    prefixes = {plan.tier.prefix, *(source.prefix for source in plan.sources)}
+    progress = read_type_progress(db[WATERMARKS], name, prefixes)
+    watermark = progress[plan.tier.prefix].watermark
     sources = _sources(plan, watermark, progress)
     latest = now + timedelta(seconds=settings.clock_tolerance_seconds)
     return TierRun(

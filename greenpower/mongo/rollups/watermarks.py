@@ -7,6 +7,7 @@ nothing has expired yet: what is computed from older documents would lack some.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -39,8 +40,20 @@ def key(type_name: str, prefix: str) -> str:
 
 
 def read_progress(collection: Collection[Document], type_name: str, prefix: str) -> Progress:
-    """The state of a tier, or of a raw collection where the prefix is empty."""
-    found = collection.find_one({"_id": key(type_name, prefix)}) or {}
+    """The state of a tier, or of a raw collection where the prefix is empty. Raises PyMongoError."""
+    return _progress(type_name, prefix, collection.find_one({"_id": key(type_name, prefix)}) or {})
+
+
+def read_type_progress(
+    collection: Collection[Document], type_name: str, prefixes: Iterable[str]
+) -> dict[str, Progress]:
+    """The state of several tiers of a type, by prefix, read at once. Raises PyMongoError."""
+    wanted = {key(type_name, prefix): prefix for prefix in prefixes}
+    found = {document["_id"]: document for document in collection.find({"_id": {"$in": list(wanted)}})}
+    return {prefix: _progress(type_name, prefix, found.get(name, {})) for name, prefix in wanted.items()}
+
+
+def _progress(type_name: str, prefix: str, found: Document) -> Progress:
     return Progress(
         type=type_name,
         prefix=prefix,
