@@ -32,7 +32,7 @@ from greenpower.realtime.value import (
 log = logging.getLogger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 3.0
-# A ping is sent so often: a connection that is dead without a word is noticed.
+# Seconds without a message after which a ping is sent: a Redis that hangs, or a dead connection, is noticed.
 REDIS_PING_SECONDS = 5
 POLL_SECONDS = 0.25
 SCAN_COUNT = 500
@@ -100,9 +100,15 @@ class Feed:
                 self._load(name)
             self._tell(self._listener.on_loaded)
             log.info("listening to Redis")
+            answered = time.monotonic()
             while not loop.stopping:
                 loop.advance()
                 message = pubsub.get_message(timeout=POLL_SECONDS)
+                # The client sends pings while nothing comes, but does not mind if none is answered.
+                if message is not None or not pubsub.health_check_response_counter:
+                    answered = time.monotonic()
+                elif time.monotonic() - answered > REDIS_TIMEOUT_SECONDS:
+                    raise redis.TimeoutError("Redis does not answer pings")
                 if message is not None:
                     self._read(message)
                 idle()

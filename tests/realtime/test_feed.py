@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 import redis
+from pydantic import SecretStr
 
 from greenpower.bus import revocation
 from greenpower.config import Settings
@@ -19,7 +20,7 @@ from greenpower.loops import ThreadLoop
 from greenpower.realtime.feed import Feed, FeedListener
 from greenpower.stack import Valkey
 from tests.process import environment
-from tests.realtime.conftest import Message, make_reading, make_status, tell, tell_status
+from tests.realtime.conftest import Message, Start, make_reading, make_status, tell, tell_status
 from tests.wait import wait_until
 
 # The gateway in an interpreter of its own, with hands in it: what is called is replaced, and health is asked.
@@ -208,3 +209,18 @@ def test_it_is_red_while_redis_is_away_and_loads_again_when_it_is_back(tmp_path:
             valkey.start()
             wait_until(lambda: loop.health()["ok"], 30)
             assert loop.restarts >= 1 and listener.heard.count(("loaded", None)) == 2
+
+
+def test_the_gateway_answers_503_while_redis_hangs_or_is_away(
+    settings: Settings, start_gateway: Start, tmp_path: Path
+) -> None:
+    with Valkey(tmp_path / "valkey") as valkey:
+        gateway = start_gateway(settings.model_copy(update={"redis_url": SecretStr(valkey.url)}))
+        for fail, heal in ((valkey.pause, valkey.resume), (valkey.kill, valkey.start)):
+            fail()
+            wait_until(lambda: gateway.get("/health").status_code == 503, 40)
+            found = gateway.health()
+            assert not found["redis"] and not found["loops"]["feed"]["ok"] and found["loops"]["ticker"]["ok"]
+            heal()
+            wait_until(lambda: gateway.get("/health").status_code == 200, 40)
+        assert gateway.metric("greenpower_loop_restarts_total", loop="feed") >= 2
