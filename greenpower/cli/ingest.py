@@ -10,7 +10,8 @@ import uvloop
 
 from greenpower.catalog.registry import get_registry
 from greenpower.config import load_settings
-from greenpower.ingest.runner import TRANSPORTS, Runner
+from greenpower.ingest.runner import Runner
+from greenpower.ingest.transports import TRANSPORTS
 from greenpower.log import set_up_logging
 
 

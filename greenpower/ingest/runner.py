@@ -1,6 +1,6 @@
-"""The ingest process: which sources it has, what is started after what, and how it is stopped in order.
+"""The ingest process: what is started after what, and how it is stopped in order.
 
-What belongs here: wiring and order. What does not: how a source takes frames, what happens to a frame.
+What belongs here: wiring and order. What does not: which transports there are (`transports`), what happens to a frame.
 """
 
 from __future__ import annotations
@@ -26,26 +26,14 @@ from greenpower.ingest.metrics import Metrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.rollup_lag import LagMetrics
 from greenpower.ingest.sources.admission import Admission
-from greenpower.ingest.sources.gateway import source as gateway
-from greenpower.ingest.sources.lines import source as lines
-from greenpower.ingest.sources.mqtt import source as mqtt
-from greenpower.ingest.sources.source import Source, SourceKit, Transport
+from greenpower.ingest.sources.source import Source, SourceKit
+from greenpower.ingest.transports import TRANSPORTS
 from greenpower.loops import Loops, TaskLoop
 from greenpower.mongo.client import Document, async_client, sync_client
 from greenpower.mongo.devices.listening import Listening
 from greenpower.mongo.schema.layout import LISTENING, ensure_indexes
 
 log = logging.getLogger(__name__)
-
-# The one place where a transport is wired.
-TRANSPORTS = (
-    Transport(option="mqtt", help="Receive frames from the MQTT broker.", make=(mqtt.make,)),
-    Transport(
-        option="tcp",
-        help="Receive frames over TCP: from gateways, and as lines of JSON.",
-        make=(gateway.make, lines.make),
-    ),
-)
 
 FIRST_MONGO_RETRY_SECONDS = 0.2
 MAX_MONGO_RETRY_SECONDS = 5.0

@@ -19,7 +19,8 @@ from greenpower.config import Settings
 from greenpower.ingest import runner
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.ingest.sources.source import Source, SourceKit, Transport
+from greenpower.ingest.sources.source import Source, SourceKit
+from greenpower.ingest.transports import Transport
 from greenpower.loops import TaskLoop
 from greenpower.mongo.schema.layout import LISTENING
 from tests.ingest.conftest import Document, frame

@@ -1,7 +1,7 @@
 """What a transport is to the rest of ingest: a `Source`, made from the settings by a function `make`.
 
 What belongs here: the protocol, and what all sources of a process share. What does not: anything of one transport, and
-which transports there are (`greenpower.ingest.runner.SOURCES`).
+which transports there are (`greenpower.ingest.transports`).
 """
 
 from __future__ import annotations
@@ -54,12 +54,3 @@ class SourceKit:
 
 Make = Callable[[Settings, Registry, Pipeline, SourceKit], Source | None]
 """Makes a source; None where the settings do not ask for it. Raises ConfigError. It starts nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transport:
-    """What is wired: the option of `greenpower ingest` that asks for sources, its help, and what makes them."""
-
-    option: str
-    help: str
-    make: tuple[Make, ...]
