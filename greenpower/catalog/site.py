@@ -51,8 +51,8 @@ class _Part(BaseModel):
 class SiteTopic(_Part):
     """An MQTT topic of a data type."""
 
-    topic: str = Field(description="MQTT topic; `+` and a last `#` stand for levels")
-    device: str | None = Field(None, description="id of the device whose frames name none")
+    topic: str = Field(description="MQTT topic filter; `+` and a final `#` are wildcards")
+    device: str | None = Field(None, description="device id for frames that name none")
     device_level: int | None = Field(None, description="level of the topic, from 0, that is the device id")
     noted: str = Field("", description="why frames on this topic are kept as events only")
 
@@ -60,34 +60,34 @@ class SiteTopic(_Part):
 class SiteField(_Part):
     """A measured value: changes to a declared one, or one more (which needs a unit)."""
 
-    unit: Unit | None = Field(None, description="unit, one of the known ones")
-    title: str | None = Field(None, description="what it is, for people")
+    unit: Unit | None = Field(None, description="unit of the value")
+    title: str | None = Field(None, description="title, for people")
     kind: Kind | None = Field(None, description="gauge, counter, angle or state: decides the statistics")
     source: tuple[str, ...] | None = Field(None, description="keys under which devices send it")
     low: float | None = Field(None, description="smallest plausible value")
     high: float | None = Field(None, description="greatest plausible value")
     modulus: float | None = Field(None, description="value at which a counter starts again at 0")
-    greatest_rate: float | None = Field(None, description="steepest plausible rise of a counter, unit per hour")
+    greatest_rate: float | None = Field(None, description="largest plausible increase of a counter, units per hour")
 
 
 class SitePoint(SiteField):
     """A value that devices send under a number."""
 
-    name: str = Field(description="stored as")
-    unit: Unit = Field(description="unit, one of the known ones")
+    name: str = Field(description="field that it is stored in")
+    unit: Unit = Field(description="unit of the value")
 
 
 class SiteBlock(_Part):
     """Neighbouring registers that one Modbus request reads."""
 
     register_: int = Field(alias="register", description="number of the first register, from 1")
-    layout: Layout = Field(description="how each value lies, big-endian")
-    fields: tuple[str, ...] = Field(description='name of each value; "" for one of no interest')
-    divisor: int = Field(1, ge=1, description="what registers count in one of the fields' units: 10 for tenths")
+    layout: Layout = Field(description="layout of each value, big-endian")
+    fields: tuple[str, ...] = Field(description='field of each value; "" to ignore one')
+    divisor: int = Field(1, ge=1, description="registers are divided by this: 10 if they count tenths of the unit")
     unit: int = Field(1, description="Modbus unit id")
     function: Function = Field(3, description="3 holding registers, 4 input registers")
     transaction: int | None = Field(None, description="transaction id of the request; numbered without it")
-    suffix: str = Field("", description="put behind the gateway's id where the values are a device of their own")
+    suffix: str = Field("", description="added to the gateway's id if the values belong to a separate device")
 
     @property
     def given(self) -> dict[str, Any]:
@@ -98,22 +98,24 @@ class SiteBlock(_Part):
 class SiteModbus(_Part):
     """What is asked of the meters behind a gateway."""
 
-    blocks: tuple[SiteBlock, ...] = Field(min_length=1, description="requests, in turn")
-    timeout: float | None = Field(None, gt=0, description="seconds an answer may take")
-    greatest_pause: float | None = Field(None, gt=0, description="longest pause after answers that did not come")
-    silence: float | None = Field(None, gt=0, description="seconds without a sign of life that end a connection")
+    blocks: tuple[SiteBlock, ...] = Field(min_length=1, description="requests, sent in turn")
+    timeout: float | None = Field(None, gt=0, description="seconds to wait for an answer")
+    greatest_pause: float | None = Field(None, gt=0, description="longest pause after missing answers, in seconds")
+    silence: float | None = Field(None, gt=0, description="seconds without data after which a connection is closed")
 
 
 class SiteType(_Part):
     """What the site changes about one data type."""
 
-    topics: tuple[SiteTopic, ...] | None = Field(None, min_length=1, description="in place of the plugin's topics")
+    topics: tuple[SiteTopic, ...] | None = Field(None, min_length=1, description="replace the plugin's topics")
     gateways: tuple[str, ...] | None = Field(None, min_length=1, description="registration packets, `#` for a digit")
-    greatest_power: float | None = Field(None, gt=0, description="kW (kvar, kVA) that energy registers can rise by")
-    stale_after: int | None = Field(None, gt=0, description="seconds without a sign of life that mean offline")
+    greatest_power: float | None = Field(
+        None, gt=0, description="largest power in kW (kvar, kVA) that energy registers can show"
+    )
+    stale_after: int | None = Field(None, gt=0, description="seconds without data after which a device is offline")
     fields: dict[str, SiteField] = Field({}, description="by stored name")
     points: dict[str, SitePoint] = Field({}, description="by the number under which devices send them")
-    modbus: SiteModbus | None = Field(None, description="in place of the plugin's requests")
+    modbus: SiteModbus | None = Field(None, description="replaces the plugin's requests")
 
 
 class Site(_Part):
