@@ -15,7 +15,7 @@ from greenpower.datatype import Kind
 from greenpower.measure.angle import make_angle
 from greenpower.measure.bucket import Bucket
 from greenpower.measure.column import Cut, Payload, make_columns
-from greenpower.measure.counter.dip_filter import BEFORE
+from greenpower.measure.counter.dip_filter import SAMPLES_BEFORE
 from greenpower.measure.counter.register import CounterEvent, Register
 from greenpower.measure.counter.rules import OperatorDecision
 from greenpower.measure.gauge import make_gauge
@@ -31,9 +31,9 @@ class Rolled:
     """What readings became.
 
     buckets: in order of time. incidents: what happened to the counters. unknown: undeclared fields that are not
-    accepted. short: counters with fewer than `BEFORE` samples before the stretch. open: counters whose last samples
-    depend on what comes after the readings given. revisit: times of samples before those asked for that only these
-    decided: their windows may change.
+    accepted. short: counters with fewer than `SAMPLES_BEFORE` samples before the stretch. open: counters whose last
+    samples depend on what comes after the readings given. revisit: times of samples before those asked for that only
+    these decided: their windows may change.
     """
 
     buckets: list[Bucket] = field(default_factory=list)
@@ -93,7 +93,7 @@ def roll(
                     bucket.settled = False
             if open_from is not None and open_from < end:
                 result.open.add(name)
-            if column.first_from(low) < BEFORE:
+            if column.first_from(low) < SAMPLES_BEFORE:
                 result.short.add(name)
             continue
         for bucket, (a, b) in zip(buckets, places, strict=True):

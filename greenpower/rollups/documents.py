@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from greenpower.measure.bucket import Bucket, by_window, merge_buckets
-from greenpower.measure.counter.dip_filter import BEFORE
+from greenpower.measure.counter.dip_filter import SAMPLES_BEFORE
 from greenpower.measure.counter.register import CounterEvent
 from greenpower.measure.spec import NO_DECISIONS
 from greenpower.mongo.client import Document
@@ -74,7 +74,7 @@ def _roll(run: TierRun, task: Task, window: int) -> Made:
     before: Mapping[str, list[Document]] = {}
     counting = bool(run.spec.counters)
     if counting and found and any_before(source, task.begin):
-        before = dict(newest_before(source, list(found), task.begin, BEFORE))
+        before = dict(newest_before(source, list(found), task.begin, SAMPLES_BEFORE))
     made = Made()
     incidents: list[tuple[str, CounterEvent]] = []
     for device, inside in found.items():

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from pymongo.collection import Collection
 
-from greenpower.measure.counter.dip_filter import AHEAD, BEFORE
+from greenpower.measure.counter.dip_filter import SAMPLES_AHEAD, SAMPLES_BEFORE
 from greenpower.measure.roll import Rolled, roll
 from greenpower.measure.spec import NO_DECISIONS
 from greenpower.mongo.client import Document
@@ -62,12 +62,12 @@ def roll_device(
     wider, after, again = before, [], False
     if rolled.unknown and (now_accepted := run.field_kinds.accept(device, rolled.unknown)) != accepted:
         accepted, again = now_accepted, True
-    if rolled.short and len(before) >= BEFORE:
-        found = (neighbours(source, device, begin, BEFORE, before=True, field=name) for name in rolled.short)
+    if rolled.short and len(before) >= SAMPLES_BEFORE:
+        found = (neighbours(source, device, begin, SAMPLES_BEFORE, before=True, field=name) for name in rolled.short)
         wider = _joined(before, found)
         again |= len(wider) > len(before)
     if rolled.open:
-        found = (neighbours(source, device, end, AHEAD, before=False, field=name) for name in rolled.open)
+        found = (neighbours(source, device, end, SAMPLES_AHEAD, before=False, field=name) for name in rolled.open)
         after = _joined([], found)
         again |= bool(after)
     return roll_with(wider, after, accepted) if again else rolled

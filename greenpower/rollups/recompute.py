@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pymongo.errors import AutoReconnect
 
-from greenpower.measure.counter.dip_filter import AHEAD
+from greenpower.measure.counter.dip_filter import SAMPLES_AHEAD
 from greenpower.measure.windows import HOUR, floor, spans, starts
 from greenpower.mongo.rollups.invalidations import Invalidation, read_invalidations, remove_invalidations
 from greenpower.mongo.rollups.source import READING, by_device, neighbours
@@ -126,11 +126,11 @@ def _around(run: TierRun, device: str, begin: datetime, end: datetime) -> set[da
     }
     times: set[datetime] = set()
     for edge, before in ((begin, True), (end, False)):
-        near = neighbours(readings, device, edge, AHEAD, before=before)
+        near = neighbours(readings, device, edge, SAMPLES_AHEAD, before=before)
         times.update(reading["timestamp"] for reading in near)
         names = (present or {name for reading in near for name in reading["payload"]}) & run.spec.counters
         for name in names:
-            if len(near) == AHEAD and not all(name in reading["payload"] for reading in near):
-                far = neighbours(readings, device, edge, AHEAD, before=before, field=name)
+            if len(near) == SAMPLES_AHEAD and not all(name in reading["payload"] for reading in near):
+                far = neighbours(readings, device, edge, SAMPLES_AHEAD, before=before, field=name)
                 times.update(reading["timestamp"] for reading in far)
     return times

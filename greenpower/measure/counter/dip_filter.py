@@ -1,12 +1,12 @@
 """The dip filter: which samples of a counter count, the register without its dips.
 
 A sample is compared with the last one kept. A sample that is not below it is kept. A sample below it is a drop. If one
-of the next `AHEAD` valid samples is back at the level before, the drop is a dip and left out; if none is, it is a
-restart of the register and kept; if fewer samples have come, it is left out until they come.
+of the next `SAMPLES_AHEAD` valid samples is back at the level before, the drop is a dip and left out; if none is, it is
+a restart of the register and kept; if fewer samples have come, it is left out until they come.
 
-At most `AHEAD` samples in a row are left out, and all of them are below the one that is kept next. So a choice that
-starts anywhere agrees with that of the whole series from the `AHEAD`th sample on, and on the sample kept before from
-the one after that: `BEFORE` samples before a window tell all that is needed. Both are counted in samples, not in
+At most `SAMPLES_AHEAD` samples in a row are left out, and all of them are below the one that is kept next. So a choice
+that starts anywhere agrees with that of the whole series from the `SAMPLES_AHEAD`th sample on, and on the sample kept
+before from the one after that: `SAMPLES_BEFORE` samples before a window are enough. Both are counted in samples, not in
 time.
 """
 
@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from greenpower.measure.state import Number
 
-AHEAD = 3
-BEFORE = AHEAD + 1
+SAMPLES_AHEAD = 3
+SAMPLES_BEFORE = SAMPLES_AHEAD + 1
 
 
 @dataclass(slots=True)
@@ -46,15 +46,15 @@ def filter_dips(values: Sequence[Number], settled: int | None = None) -> Filtere
             result.kept.append(index)
             last = value
             continue
-        ahead = values[index + 1 : index + 1 + AHEAD]
+        ahead = values[index + 1 : index + 1 + SAMPLES_AHEAD]
         back = next((place for place, other in enumerate(ahead, index + 1) if other >= last), None)
-        decided_by = index + AHEAD if back is None else back
+        decided_by = index + SAMPLES_AHEAD if back is None else back
         result.drops.append((index, decided_by))
         if decided_by >= settled and result.open_from is None:
             result.open_from = index
         if back is not None:
             result.dips.append(index)
-        elif len(ahead) == AHEAD:
+        elif len(ahead) == SAMPLES_AHEAD:
             result.kept.append(index)
             last = value
     return result

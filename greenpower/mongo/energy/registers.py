@@ -11,7 +11,7 @@ import pymongo
 from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
-from greenpower.measure.counter.dip_filter import AHEAD, BEFORE
+from greenpower.measure.counter.dip_filter import SAMPLES_AHEAD, SAMPLES_BEFORE
 from greenpower.measure.counter.rules import CounterRules, OperatorDecision
 from greenpower.measure.counter.state import merge_counters
 from greenpower.measure.roll import roll
@@ -116,9 +116,9 @@ class Registers:
 
         pipeline: list[Document] = [
             {"$documents": [cut for index, piece in enumerate(stretches) for cut in _cut(index, piece)]},
-            lookup("before", span("behind", "begin"), DESCENDING, BEFORE),
+            lookup("before", span("behind", "begin"), DESCENDING, SAMPLES_BEFORE),
             lookup("inside", span("begin", "end"), ASCENDING, None),
-            lookup("after", span("end", "ahead"), ASCENDING, AHEAD),
+            lookup("after", span("end", "ahead"), ASCENDING, SAMPLES_AHEAD),
         ]
         states: defaultdict[int, list[State]] = defaultdict(list)
         open_pieces = set()
@@ -164,8 +164,8 @@ class Registers:
             return None if found is None else found["stats"][self.name]
         with pymongo.timeout(SECONDS):
             source = self.db[readings.collection]
-            near = neighbours(source, device, time, 2 * BEFORE, before=True, field=self.name)
-            after = neighbours(source, device, time, AHEAD, before=False, field=self.name)
+            near = neighbours(source, device, time, 2 * SAMPLES_BEFORE, before=True, field=self.name)
+            after = neighbours(source, device, time, SAMPLES_AHEAD, before=False, field=self.name)
         if not near:
             return None
         return self._roll(device, [*near, *after], near[0]["timestamp"].replace(microsecond=0), time)[0]

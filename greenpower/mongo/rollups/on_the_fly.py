@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from greenpower.datatype import DataType
 from greenpower.measure.bucket import Bucket, by_window, merge_buckets
-from greenpower.measure.counter.dip_filter import BEFORE
+from greenpower.measure.counter.dip_filter import SAMPLES_BEFORE
 from greenpower.measure.roll import roll
 from greenpower.measure.spec import NO_DECISIONS, Spec
 from greenpower.measure.windows import done_before, floor
@@ -126,7 +126,7 @@ class OnTheFly:
         found = by_device(readings, begin, end, devices, READING)
         before: Mapping[str, list[Document]] = {}
         if self._spec.counters and found and any_before(readings, begin):
-            before = dict(newest_before(readings, list(found), begin, BEFORE))
+            before = dict(newest_before(readings, list(found), begin, SAMPLES_BEFORE))
         made: Found = {}
         for device, inside in found.items():
             documents = [*before.get(device, ()), *inside]

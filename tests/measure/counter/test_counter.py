@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenpower.datatype import Kind
-from greenpower.measure.counter.dip_filter import AHEAD, BEFORE, filter_dips
+from greenpower.measure.counter.dip_filter import SAMPLES_AHEAD, SAMPLES_BEFORE, filter_dips
 from greenpower.measure.counter.rules import CounterRules, Incident, Limits, OperatorDecision, Swap
 from greenpower.measure.counter.state import correction, energy, join_total, merge_counters, split_total
 from greenpower.measure.roll import Rolled, roll
@@ -58,12 +58,12 @@ def rolled(times: list[datetime], values: list[Any], length: int, limit: Limits,
 
 @given(small, st.data())
 def test_any_stretch_is_filtered_as_in_the_whole_series(values: list[int], data: st.DataObject) -> None:
-    """A stretch with `BEFORE` samples before and `AHEAD` after it keeps the same samples, and the same one before."""
+    """A stretch with some samples before and after it keeps the same samples, and the same one before."""
     begin = data.draw(st.integers(0, len(values)))
     end = data.draw(st.integers(begin, len(values)))
-    first = max(0, begin - BEFORE)
+    first = max(0, begin - SAMPLES_BEFORE)
     whole = filter_dips(values)
-    part = filter_dips(values[first : end + AHEAD])
+    part = filter_dips(values[first : end + SAMPLES_AHEAD])
     assert [i for i in whole.kept if begin <= i < end] == [i + first for i in part.kept if begin <= i + first < end]
     assert [i for i in whole.dips if begin <= i < end] == [i + first for i in part.dips if begin <= i + first < end]
     if begin < end and begin in whole.kept:
@@ -144,12 +144,12 @@ def test_energy_is_last_minus_first_when_nothing_happened(steps: list[tuple[int,
 def test_a_stretch_computed_alone_equals_the_whole(
     steps: list[tuple[int, Any]], limit: Limits, data: st.DataObject
 ) -> None:
-    """Given `BEFORE` readings before it and `AHEAD` after it, incidents included."""
+    """Given `SAMPLES_BEFORE` readings before it and `SAMPLES_AHEAD` after it, incidents included."""
     times, values = timed(steps)
     begin = T0 + timedelta(minutes=data.draw(st.integers(0, 130)))
     end = begin + timedelta(minutes=data.draw(st.integers(1, 60)))
     low, high = bisect_left(times, begin), bisect_left(times, end)
-    first, last = max(0, low - BEFORE), high + AHEAD
+    first, last = max(0, low - SAMPLES_BEFORE), high + SAMPLES_AHEAD
     part = rolled(times[first:last], values[first:last], 60, limit, begin=begin, end=end)
     whole = rolled(times, values, 60, limit)
     key = lambda found: (found.at, found.incident)  # noqa: E731
