@@ -16,6 +16,8 @@ from greenpower.backup.manifest import Manifest
 from greenpower.backup.table import to_row
 from greenpower.backup.write import Tell, check_backup
 from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import SCHEMA
+from greenpower.mongo.schema.steps import KNOWN_VERSION
 from greenpower.sql import Role
 from greenpower.sql.extensions import db as sql
 from greenpower.sql.setup import newest_revision
@@ -44,6 +46,7 @@ def load_backup(
             f"{folder} is of SQL revision {manifest.revision}, this version has {newest_revision()}: load it with "
             f"version {manifest.greenpower}, then upgrade"
         )
+    _check_version(folder, manifest)
     there = [*_filled_collections(mongo), *_filled_tables(connection)]
     if there and not replace:
         shown = ", ".join(there[:3])
@@ -57,8 +60,21 @@ def load_backup(
     return manifest
 
 
+def _check_version(folder: Path, manifest: Manifest) -> None:
+    """Raise ArchiveError where this program does not know the schema version of the backup's documents."""
+    if any(part.name == f"mongo/{SCHEMA}" for part in manifest.parts):
+        for document in read_part(folder, f"mongo/{SCHEMA}"):
+            if document["oldest_reader"] > KNOWN_VERSION:
+                raise ArchiveError(
+                    f"{folder} needs schema version {document['oldest_reader']}, this version knows {KNOWN_VERSION}: "
+                    f"load it with version {manifest.greenpower}"
+                )
+
+
 def _filled_collections(mongo: Database[Document]) -> list[str]:
-    return [name for name in mongo.list_collection_names() if mongo[name].find_one({}, {"_id": 1}) is not None]
+    """Collections with documents; the schema version is made with the database and does not count."""
+    names = (name for name in mongo.list_collection_names() if name != SCHEMA)
+    return [name for name in names if mongo[name].find_one({}, {"_id": 1}) is not None]
 
 
 def _filled_tables(connection: Connection) -> list[str]:

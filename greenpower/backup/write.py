@@ -17,7 +17,7 @@ from greenpower.backup.archive import ArchiveError, Part, check_part, encode, wr
 from greenpower.backup.manifest import Manifest, read_manifest, write_manifest
 from greenpower.backup.table import to_document
 from greenpower.mongo.client import Document
-from greenpower.mongo.schema.layout import EVENTS, INVALIDATIONS, WATERMARKS
+from greenpower.mongo.schema.layout import EVENTS, INVALIDATIONS, SCHEMA, WATERMARKS
 from greenpower.sql.extensions import db as sql
 from greenpower.sql.setup import current_revision
 
@@ -64,11 +64,15 @@ def check_backup(folder: Path, tell: Tell = lambda name, done, total: None) -> M
 
 
 def in_order(mongo: Database[Document]) -> list[str]:
-    """The collections in the order in which a running system may be copied: watermarks before what they vouch for, the
-    events after the readings that come from them, so that a replay finds what is missing; marks last."""
+    """The collections in the order in which a running system may be copied.
+
+    The schema version comes first: a migration goes on after a restore and does again what it had done meanwhile.
+    Watermarks come before what they vouch for; events after the readings that come from them, so that a replay finds
+    what is missing; marks last.
+    """
     names = sorted(name for name in mongo.list_collection_names() if not name.startswith("system."))
     last = [name for name in (EVENTS, INVALIDATIONS) if name in names]
-    first = [name for name in (WATERMARKS,) if name in names]
+    first = [name for name in (SCHEMA, WATERMARKS) if name in names]
     return [*first, *(name for name in names if name not in (*first, *last)), *last]
 
 

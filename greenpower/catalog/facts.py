@@ -29,6 +29,7 @@ RESERVED_COLLECTIONS = frozenset(
         "rollup_attempts",
         "counter_incidents",
         "command_answers",
+        "schema",
     }
 )
 

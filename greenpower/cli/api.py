@@ -8,6 +8,7 @@ from greenpower.api.http.server import Server
 from greenpower.app import create_app
 from greenpower.config import ConfigError, load_settings
 from greenpower.log import set_up_logging
+from greenpower.mongo.schema.version import check_at_start
 from greenpower.stack.port import bind_trouble
 
 
@@ -18,6 +19,7 @@ def api() -> None:
     settings.check_production()
     set_up_logging(settings.log_level, settings.log_format)
     app = create_app(settings)
+    check_at_start(settings)
     if trouble := bind_trouble(settings.api_port, settings.api_host):
         raise ConfigError(f"API_PORT={settings.api_port} cannot be used on {settings.api_host}: {trouble}")
     Server(app, settings).run()

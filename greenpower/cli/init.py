@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from greenpower.app import sql_context
 from greenpower.catalog.registry import load_registry
+from greenpower.cli.migrate import apply_steps
 from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.log import set_up_logging
 from greenpower.mongo.client import sync_client
@@ -25,7 +26,7 @@ from greenpower.sql.user import find_user
 def init() -> None:
     """Set up the databases, or update them.
 
-    Makes tables, roles, the administrator and indexes. Can be repeated, and run several times at once.
+    Migrates both, makes roles, the administrator and indexes. Can be repeated, and run several times at once.
     """
     settings = load_settings()
     settings.check_production()
@@ -55,15 +56,20 @@ def init_sql(settings: Settings) -> list[str]:
 
 
 def init_mongo(settings: Settings) -> list[str]:
-    """Bring the telemetry database's indexes up to date. Returns a line if any changed. Raises ConfigError."""
+    """Bring the telemetry database's documents and indexes up to date. Returns a line for each change.
+
+    Waits where another process is migrating. Raises ConfigError.
+    """
     check_address(settings)
     registry = load_registry(settings.greenpower_site)
+    _, applied = apply_steps(settings)
     try:
         with sync_client(settings) as client:
             changes = ensure_indexes(client[settings.mongo_db_name], registry, settings)
     except PyMongoError as error:
         raise ConfigError(f"MONGO_DB_URI: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from None
-    return [f"Mongo: {len(changes)} indexes made or retentions changed"] if changes else []
+    lines = [f"MongoDB: {text}" for text in applied]
+    return [*lines, f"MongoDB: {len(changes)} indexes made or retentions changed"] if changes else lines
 
 
 def _has_admin() -> bool:

@@ -22,6 +22,7 @@ from greenpower.jobs.schedule import Entry, JobScheduler, rollup_entry
 from greenpower.jobs.worker import BACKOFF, STALLED_SECONDS, JobWorker
 from greenpower.log import set_up_logging
 from greenpower.loops import ThreadLoop
+from greenpower.mongo.schema.version import check_at_start
 from greenpower.rollups.plan import all_plans
 
 SCHEDULER_SECONDS = 5  # the finest interval is some seconds; a job is queued at most so late
@@ -36,6 +37,7 @@ def worker() -> None:
     After SIGTERM the current job is finished, or goes back into the queue if it takes too long.
     """
     connection = _connect()
+    check_at_start(load_settings())
     get_registry()  # jobs are forked from here: what is imported once need not be imported in each of them
     known = (rollup.roll, device_sync.sync, presence.check, commands.work)
     log.debug("jobs: %s", [function.__module__ for function in known])

@@ -14,6 +14,7 @@ from greenpower.config import ConfigError
 COMMANDS = {
     "up": "greenpower.cli.up:up",
     "init": "greenpower.cli.init:init",
+    "migrate": "greenpower.cli.migrate:migrate_command",
     "users": "greenpower.cli.users:users",
     "api": "greenpower.cli.api:api",
     "ingest": "greenpower.cli.ingest:ingest",

@@ -32,6 +32,7 @@ from greenpower.loops import Loops, TaskLoop
 from greenpower.mongo.client import Document, async_client, sync_client
 from greenpower.mongo.devices.listening import Listening
 from greenpower.mongo.schema.layout import LISTENING, ensure_indexes
+from greenpower.mongo.schema.version import check_version
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,9 @@ class Runner:
 
     def _ensure_indexes(self) -> list[str]:
         with sync_client(self.settings) as client:
-            return ensure_indexes(client[self.settings.mongo_db_name], self.registry, self.settings)
+            db = client[self.settings.mongo_db_name]
+            check_version(db)
+            return ensure_indexes(db, self.registry, self.settings)
 
     def _start_publishing(self) -> None:
         publisher = self.publisher

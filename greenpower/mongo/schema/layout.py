@@ -33,6 +33,7 @@ FIELD_KINDS = "rollup_fields"
 ATTEMPTS = "rollup_attempts"
 INCIDENTS = "counter_incidents"
 ANSWERS = "command_answers"
+SCHEMA = "schema"
 
 # A TTL index cannot be turned back into a plain one in place.
 FOREVER = MAX_RETENTION_SECONDS
@@ -111,6 +112,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield WATERMARKS, ()
     yield FIELD_KINDS, ()
     yield ANSWERS, (Index(keys=("taken", "received_at")), Index(keys=("received_at",), ttl=ANSWERS_TTL))
+    yield SCHEMA, ()
     yield ATTEMPTS, (Index(keys=("type", "prefix")), Index(keys=("at",), ttl=ATTEMPTS_TTL))
     yield (
         INCIDENTS,

@@ -1,0 +1,100 @@
+"""Holding stored documents against their typed views."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from greenpower.mongo.devices.document import (
+    AnswerDocument,
+    ClockDocument,
+    DeviceSettingsDocument,
+    ListeningDocument,
+    SeenDocument,
+)
+from greenpower.mongo.events.document import EventDocument
+from greenpower.mongo.readings.document import FragmentDocument, ReadingDocument, SampleDeviceDocument
+from greenpower.mongo.rollups.document import (
+    AsOfDocument,
+    AttemptDocument,
+    BucketDocument,
+    CopyDocument,
+    DeviceFieldsDocument,
+    FieldKindsDocument,
+    IncidentDocument,
+    InvalidationDocument,
+    InvalidationReadDocument,
+    WatermarkDocument,
+)
+from greenpower.mongo.schema import layout
+from greenpower.mongo.schema.version import SchemaDocument
+
+View = Any  # a TypedDict
+#: the views of the core's collections
+VIEWS: dict[str, tuple[View, ...]] = {
+    layout.EVENTS: (EventDocument,),
+    layout.CLOCKS: (ClockDocument,),
+    layout.PARTS: (FragmentDocument, SampleDeviceDocument),
+    layout.SEEN: (SeenDocument,),
+    layout.LISTENING: (ListeningDocument,),
+    layout.DEVICE_SETTINGS: (DeviceSettingsDocument,),
+    layout.INVALIDATIONS: (InvalidationDocument,),
+    layout.INVALIDATION_READS: (InvalidationReadDocument,),
+    layout.WATERMARKS: (WatermarkDocument, AsOfDocument),
+    layout.FIELD_KINDS: (FieldKindsDocument, DeviceFieldsDocument),
+    layout.ATTEMPTS: (AttemptDocument,),
+    layout.INCIDENTS: (IncidentDocument,),
+    layout.ANSWERS: (AnswerDocument,),
+    layout.SCHEMA: (SchemaDocument,),
+}
+#: those of the data types' collections
+OF_TYPES: tuple[View, ...] = (ReadingDocument, CopyDocument, BucketDocument)
+
+
+def matches(value: object, hint: Any) -> bool:
+    """Whether a stored value is of an annotated type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if hint is None or hint is NoneType:
+        return value is None
+    if origin in (Union, UnionType):
+        return any(matches(value, argument) for argument in arguments)
+    if is_typeddict(hint):
+        return isinstance(value, Mapping) and not problems(value, hint)
+    if origin is list:
+        return isinstance(value, list) and all(matches(item, arguments[0]) for item in value)
+    if origin is dict:
+        pairs = value.items() if isinstance(value, Mapping) else ()
+        return isinstance(value, Mapping) and all(
+            matches(k, arguments[0]) and matches(v, arguments[1]) for k, v in pairs
+        )
+    if hint in (int, float) and isinstance(value, bool):
+        return False
+    return isinstance(value, int) if hint is int else isinstance(value, hint)
+
+
+def problems(document: Mapping[str, Any], view: View) -> list[str]:
+    """What of a document is not as its view says."""
+    hints = get_type_hints(view)
+    missing = [f"{key} is missing" for key in view.__required_keys__ - document.keys()]
+    unknown = [f"{key} is not in the view" for key in document.keys() - hints.keys()]
+    wrong = [
+        f"{key} is {value!r}, not {hints[key]}"
+        for key, value in document.items()
+        if key in hints and not matches(value, hints[key])
+    ]
+    return [*missing, *unknown, *wrong]
+
+
+def check(documents: Sequence[Mapping[str, Any]], views: Sequence[View]) -> dict[str, set[str]]:
+    """Hold each document against the one view that it fits. Returns the keys seen, by view."""
+    seen: defaultdict[str, set[str]] = defaultdict(set)
+    for document in documents:
+        found = {view.__name__: problems(document, view) for view in views}
+        fitting = [name for name, wrong in found.items() if not wrong]
+        assert len(fitting) == 1, (document, found)
+        seen[fitting[0]] |= document.keys()
+    return seen
