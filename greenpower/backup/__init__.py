@@ -1,5 +1,5 @@
-"""Backup: all that is kept, MongoDB and SQL, into a folder of files and back.
+"""Backup: everything in MongoDB and SQL, into a folder of files and back.
 
-What belongs here: the files, the manifest, writing, checking and loading them. What does not: the command's words
-(`greenpower.cli.backup`). Uses store and models.
+What belongs here: the files, the manifest, writing, checking and loading them. What does not: the command
+(`greenpower.cli.backup`).
 """

@@ -1,6 +1,6 @@
 """One file of a backup: BSON documents one after the other, compressed with zstd. Streamed both ways.
 
-A row of SQL is a document, too; what BSON has no exact form for is text (`greenpower.backup.table`).
+A row of SQL is a document as well; values without an exact BSON form are text (`greenpower.backup.table`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bson.errors import InvalidBSON
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 
 SUFFIX = ".bson.zst"
-CHUNK = 1 << 20
+BLOCK_BYTES = 1 << 20
 
 
 class ArchiveError(Exception):
@@ -25,8 +25,8 @@ class ArchiveError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """What the manifest says of a file. documents: how many. size: in bytes. sha256: of the file as it lies there."""
+class ArchiveFile:
+    """What the manifest says of a file. documents: how many. size: in bytes. sha256: of the file on disk."""
 
     name: str
     documents: int
@@ -65,7 +65,7 @@ class _Hashed:
         return False
 
 
-def write_part(folder: Path, name: str, documents: Iterable[bytes]) -> Part:
+def write_file(folder: Path, name: str, documents: Iterable[bytes]) -> ArchiveFile:
     """Write documents, each as BSON, to `folder/name.bson.zst`. Raises OSError."""
     count = 0
     path = folder / f"{name}{SUFFIX}"
@@ -77,14 +77,14 @@ def write_part(folder: Path, name: str, documents: Iterable[bytes]) -> Part:
             for document in documents:
                 held += document
                 count += 1
-                if len(held) >= CHUNK:
+                if len(held) >= BLOCK_BYTES:
                     sink.write(bytes(held))
                     held.clear()
             sink.write(bytes(held))
-    return Part(name=name, documents=count, size=hashed.size, sha256=hashed.hash.hexdigest())
+    return ArchiveFile(name=name, documents=count, size=hashed.size, sha256=hashed.hash.hexdigest())
 
 
-def read_part(folder: Path, name: str) -> Iterator[RawBSONDocument]:
+def read_file(folder: Path, name: str) -> Iterator[RawBSONDocument]:
     """The documents of a file. Raises OSError, ArchiveError where it is damaged."""
     path = folder / f"{name}{SUFFIX}"
     try:
@@ -96,7 +96,7 @@ def read_part(folder: Path, name: str) -> Iterator[RawBSONDocument]:
         raise ArchiveError(f"{path}: damaged: {error}") from None
 
 
-def check_part(folder: Path, part: Part) -> None:
+def check_file(folder: Path, part: ArchiveFile) -> None:
     """Read a file whole. Raises ArchiveError unless it is what the manifest says."""
     path = folder / f"{part.name}{SUFFIX}"
     try:
@@ -106,7 +106,7 @@ def check_part(folder: Path, part: Part) -> None:
         raise ArchiveError(f"{path}: {error.strerror}") from None
     if found != part.sha256:
         raise ArchiveError(f"{path}: its checksum is not the one in the manifest")
-    documents = sum(1 for _ in read_part(folder, part.name))
+    documents = sum(1 for _ in read_file(folder, part.name))
     if documents != part.documents:
         raise ArchiveError(f"{path}: has {documents} documents, the manifest says {part.documents}")
 

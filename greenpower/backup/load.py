@@ -11,7 +11,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 from sqlalchemy import Connection, func, inspect, select
 
-from greenpower.backup.archive import ArchiveError, Part, read_part
+from greenpower.backup.archive import ArchiveError, ArchiveFile, read_file
 from greenpower.backup.manifest import Manifest
 from greenpower.backup.table import to_row
 from greenpower.backup.write import Tell, check_backup
@@ -22,7 +22,7 @@ from greenpower.sql import Role
 from greenpower.sql.extensions import db as sql
 from greenpower.sql.setup import newest_revision
 
-BATCH = 1_000
+DOCUMENTS_PER_BATCH = 1_000
 
 
 def load_backup(
@@ -36,9 +36,9 @@ def load_backup(
 ) -> Manifest:
     """Check a backup, load it, and count what was loaded. The SQL database has its tables already.
 
-    replace: delete what is there first; otherwise a database that is not empty is refused. Nothing is touched before
-    the whole backup has been checked. prepare: makes the collections anew, with their indexes. What is past its
-    retention goes again soon. Raises ArchiveError, PyMongoError, SQLAlchemyError.
+    replace: delete what is there first; otherwise a database that is not empty is refused. Nothing is changed before
+    the whole backup has been checked. prepare: makes the collections again, with their indexes. Documents past their
+    retention are soon deleted again. Raises ArchiveError, PyMongoError, SQLAlchemyError.
     """
     manifest = check_backup(folder, tell)
     if manifest.revision != newest_revision():
@@ -63,7 +63,7 @@ def load_backup(
 def _check_version(folder: Path, manifest: Manifest) -> None:
     """Raise ArchiveError where this program does not know the schema version of the backup's documents."""
     if any(part.name == f"mongo/{SCHEMA}" for part in manifest.parts):
-        for document in read_part(folder, f"mongo/{SCHEMA}"):
+        for document in read_file(folder, f"mongo/{SCHEMA}"):
             if document["oldest_reader"] > KNOWN_VERSION:
                 raise ArchiveError(
                     f"{folder} needs schema version {document['oldest_reader']}, this version knows {KNOWN_VERSION}: "
@@ -85,15 +85,15 @@ def _filled_tables(connection: Connection) -> list[str]:
 
 def _load_sql(folder: Path, manifest: Manifest, connection: Connection, tell: Tell) -> None:
     """All tables in one transaction."""
-    connection.rollback()  # what looking around began
+    connection.rollback()  # ends the transaction that the checks began
     with connection.begin():
         for table in reversed(sql.metadata.sorted_tables):
             connection.execute(table.delete())
         for part in manifest.of("sql"):
             table = sql.metadata.tables[part.name.removeprefix("sql/")]
-            rows = (to_row(document) for document in read_part(folder, part.name))
+            rows = (to_row(document) for document in read_file(folder, part.name))
             done = 0
-            while batch := list(islice(rows, BATCH)):
+            while batch := list(islice(rows, DOCUMENTS_PER_BATCH)):
                 connection.execute(table.insert(), batch)
                 done += len(batch)
                 tell(part.name, done, part.documents)
@@ -105,7 +105,7 @@ def _load_sql(folder: Path, manifest: Manifest, connection: Connection, tell: Te
 
 
 def _continue_counting(connection: Connection) -> None:
-    """Let PostgreSQL's sequences go on behind the keys that were loaded."""
+    """Let PostgreSQL's sequences continue after the keys that were loaded."""
     for table in sql.metadata.sorted_tables:
         for column in inspect(connection).get_columns(table.name):
             if str(column.get("default") or "").startswith("nextval("):
@@ -115,10 +115,10 @@ def _continue_counting(connection: Connection) -> None:
                 connection.execute(select(func.setval(sequence, following, False)))
 
 
-def _load_collection(folder: Path, part: Part, mongo: Database[Document], tell: Tell) -> None:
+def _load_collection(folder: Path, part: ArchiveFile, mongo: Database[Document], tell: Tell) -> None:
     collection: Any = mongo[part.name.removeprefix("mongo/")]
     done = 0
-    for batch in _batches(read_part(folder, part.name)):
+    for batch in _batches(read_file(folder, part.name)):
         collection.insert_many(batch, ordered=False)
         done += len(batch)
         tell(part.name, done, part.documents)
@@ -128,5 +128,5 @@ def _load_collection(folder: Path, part: Part, mongo: Database[Document], tell: 
 
 def _batches(documents: Iterable[RawBSONDocument]) -> Iterator[list[RawBSONDocument]]:
     left = iter(documents)
-    while batch := list(islice(left, BATCH)):
+    while batch := list(islice(left, DOCUMENTS_PER_BATCH)):
         yield batch

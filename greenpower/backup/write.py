@@ -13,7 +13,7 @@ from pymongo.database import Database
 from sqlalchemy import Connection, select
 
 from greenpower import __version__
-from greenpower.backup.archive import ArchiveError, Part, check_part, encode, write_part
+from greenpower.backup.archive import ArchiveError, ArchiveFile, check_file, encode, write_file
 from greenpower.backup.manifest import Manifest, read_manifest, write_manifest
 from greenpower.backup.table import to_document
 from greenpower.mongo.client import Document
@@ -22,30 +22,30 @@ from greenpower.sql.extensions import db as sql
 from greenpower.sql.setup import current_revision
 
 RAW = CodecOptions(document_class=RawBSONDocument)
-BATCH = 1_000
-# What is told: the file, documents done, about how many there are.
+DOCUMENTS_PER_BATCH = 1_000
+# Called with the file, the documents done, and about how many there are.
 Tell = Callable[[str, int, int], None]
 
 
 def write_backup(
     folder: Path, mongo: Database[Document], connection: Connection, tell: Tell = lambda name, done, total: None
 ) -> Manifest:
-    """Write everything into a folder that is not there yet or empty, and check it. Memory stays bounded.
+    """Write everything into a folder that is new or empty, and check it. Memory stays bounded.
 
-    The system may go on meanwhile: what it writes is in the backup in part, and `created_at` says from when on. Raises
+    The system may run meanwhile: what it writes after `created_at` is only partly in the backup. Raises
     ArchiveError, OSError, PyMongoError, SQLAlchemyError.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ArchiveError(f"{folder} is not empty")
     folder.mkdir(parents=True, exist_ok=True)
     created_at = datetime.now(UTC)
-    parts: list[Part] = []
+    parts: list[ArchiveFile] = []
     for table in sql.metadata.sorted_tables:
         rows = connection.execute(select(table)).mappings()
-        parts.append(write_part(folder, f"sql/{table.name}", (encode(to_document({**row})) for row in rows)))
+        parts.append(write_file(folder, f"sql/{table.name}", (encode(to_document({**row})) for row in rows)))
         tell(parts[-1].name, parts[-1].documents, parts[-1].documents)
     for name in in_order(mongo):
-        parts.append(write_part(folder, f"mongo/{name}", _documents(mongo, name, tell)))
+        parts.append(write_file(folder, f"mongo/{name}", _documents(mongo, name, tell)))
     manifest = Manifest(
         created_at=created_at, greenpower=__version__, revision=current_revision(connection), parts=tuple(parts)
     )
@@ -55,10 +55,10 @@ def write_backup(
 
 
 def check_backup(folder: Path, tell: Tell = lambda name, done, total: None) -> Manifest:
-    """Read a backup whole. Raises ArchiveError unless every file is what the manifest says."""
+    """Read a whole backup. Raises ArchiveError unless every file is what the manifest says."""
     manifest = read_manifest(folder)
     for number, part in enumerate(manifest.parts, 1):
-        check_part(folder, part)
+        check_file(folder, part)
         tell(f"check {part.name}", number, len(manifest.parts))
     return manifest
 
@@ -80,9 +80,9 @@ def _documents(mongo: Database[Document], name: str, tell: Tell) -> Iterator[byt
     collection: Collection[RawBSONDocument] = mongo[name].with_options(RAW)
     total = collection.estimated_document_count()
     done = 0
-    for document in collection.find({}, batch_size=BATCH):
+    for document in collection.find({}, batch_size=DOCUMENTS_PER_BATCH):
         yield bytes(document.raw)
         done += 1
-        if done % BATCH == 0:
+        if done % DOCUMENTS_PER_BATCH == 0:
             tell(f"mongo/{name}", done, max(done, total))
     tell(f"mongo/{name}", done, done)

@@ -10,11 +10,11 @@ from greenpower.config import Settings
 
 Document = dict[str, Any]
 
-# Journaled on a majority: what is answered or acknowledged after a write survives a crash. On a single server the
-# majority is that server.
+# Journaled on a majority: a write that was acknowledged survives a crash. On a single server that server is the
+# majority.
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True}
 SELECTION_MS = 5_000
-# Longer than a stalled disk usually takes, short enough that a dead link is noticed and the write tried again.
+# Longer than a disk usually stalls; short enough to notice a dead connection and repeat the write.
 SOCKET_MS = 60_000
 
 
@@ -32,7 +32,7 @@ def _options(settings: Settings, overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 def sync_client(settings: Settings, **overrides: Any) -> MongoClient[Document]:
-    """A blocking client. `overrides` are MongoClient options. Raises ConfigError where no server is configured."""
+    """A blocking client. `overrides` are MongoClient options. Raises ConfigError where MONGO_DB_URI is not set."""
     return MongoClient(**_options(settings, overrides))
 
 

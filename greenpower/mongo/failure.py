@@ -1,4 +1,7 @@
-"""Failed writes: whose fault they are. A document's own fault is rejected; the server's is tried again."""
+"""Failed writes: whose fault they are. A faulty document is rejected; a write that the server fails is repeated.
+
+What belongs here: the codes, and repeating. What does not: reading the errors of a batch (`greenpower.mongo.bulk`).
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ from greenpower.mongo.client import Document
 log = logging.getLogger(__name__)
 
 DUPLICATE_KEY = 11_000
-# What the server says of a document that it will never take: bad value, cannot parse, not exactly BSON, bad field
+# The server's codes for a document that it will never store: bad value, cannot parse, not exactly BSON, bad field
 # names, path conflicts, failed validation, too large, key too large.
 DOCUMENT_FAULTS = frozenset({2, 9, 22, 40, 52, 53, 54, 55, 56, 57, 121, 10_334, 17_280, 17_419, 17_420})
 # What the driver raises before anything is sent, when one value of a batch has no BSON form.
 ENCODING_FAULTS = (BSONError, OverflowError, UnicodeEncodeError, TypeError, ValueError)
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
+FIRST_RETRY_SECONDS = 0.1
+MAX_RETRY_SECONDS = 5.0
 
 Result = TypeVar("Result")
 
@@ -41,18 +44,18 @@ def unstorable(document: Document) -> str | None:
 async def until_written(
     write: Callable[[], Awaitable[Result]], *, on_retry: Callable[[Exception], None] | None = None
 ) -> Result:
-    """Repeat an idempotent write until the server takes it, with back-off and jitter.
+    """Repeat an idempotent write until it succeeds, with back-off and jitter.
 
-    Errors of encoding pass through: repeating cannot mend them. While it waits nothing is acknowledged, so the
-    broker and the senders keep what comes.
+    Encoding errors are raised: repeating does not help. Meanwhile nothing is acknowledged, so the broker and the
+    senders keep their frames.
     """
-    pause = FIRST_PAUSE
+    pause = FIRST_RETRY_SECONDS
     while True:
         try:
             return await write()
         except PyMongoError as error:
             if on_retry is not None:
                 on_retry(error)
-            log.warning("MongoDB refuses writes, trying again: %s: %.200s", type(error).__name__, error)
+            log.warning("MongoDB does not accept writes, retrying: %s: %.200s", type(error).__name__, error)
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(pause * 2, LONGEST_PAUSE)
+        pause = min(pause * 2, MAX_RETRY_SECONDS)

@@ -1,6 +1,6 @@
 """The database handle of a process that serves requests: one client, made in the process that first needs it.
 
-A client made before a fork breaks in the child, so nothing is made here until a query wants it.
+A client made before a fork breaks in the child, so the client is made by the first query.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pymongo.errors import PyMongoError
 from greenpower.config import ConfigError, Settings
 from greenpower.mongo.client import Document, sync_client
 
-# Shorter than ingest's patience: a reader is better told soon that the database is away.
+# Shorter than in ingest: a request gets an error soon where the database is down.
 SELECTION_MS = 2_000
 
 
 def check_address(settings: Settings) -> None:
-    """Raise ConfigError where MONGO_DB_URI is none that a client could use. Connects to nothing."""
+    """Raise ConfigError where no client can use MONGO_DB_URI. Does not connect."""
     try:
         sync_client(settings, connect=False).close()
     except PyMongoError as error:
@@ -28,7 +28,7 @@ def check_address(settings: Settings) -> None:
 
 
 class Mongo:
-    """A database handle that may be made before a fork and shared by threads."""
+    """A database handle that can be made before a fork and shared by threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -51,7 +51,7 @@ class Mongo:
             return self._client[self._settings.mongo_db_name]
 
     def close(self) -> None:
-        """Close the client of this process, if it has one. The next query makes another."""
+        """Close the client of this process, if there is one. The next query makes another."""
         with self._lock:
             if self._client is not None and self._pid == os.getpid():
                 self._client.close()

@@ -1,6 +1,6 @@
-"""Ids of documents that are stored by the thousand: made as ObjectId makes its own.
+"""Ids for documents that are stored by the thousand, made in the same way as ObjectId makes its own.
 
-ObjectId takes a lock and asks for its process's random bytes anew with each, and ingest needs two a frame.
+ObjectId takes a lock and reads the random bytes of the process for every id, and ingest needs two per frame.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ COUNTED = 1 << 24
 
 
 class _Maker:
-    """Seconds, five random bytes of this process, a counter that begins anywhere: 4, 5 and 3 bytes."""
+    """4 bytes of seconds, 5 random bytes of this process, 3 bytes of a counter with a random start."""
 
     def __init__(self) -> None:
         self.random = os.urandom(5)
@@ -34,6 +34,6 @@ os.register_at_fork(after_in_child=_start_anew)
 
 
 def new_id() -> ObjectId:
-    """An id that no other process and no other call makes. Safe to call from several threads."""
+    """A new unique id. Safe to call from several threads."""
     seconds, number = int(time.time()), next(_maker.count) % COUNTED
     return ObjectId(seconds.to_bytes(4, "big") + _maker.random + number.to_bytes(3, "big"))

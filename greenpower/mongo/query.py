@@ -1,4 +1,4 @@
-"""Queries of people and programs that read: pages in a total order, counts, all of bounded cost.
+"""Read queries of the API: pages in a total order, and counts, all of bounded cost.
 
 What belongs here: how a page is found. What does not: parameters and links (`greenpower.api.http.paging`), writes.
 """
@@ -16,16 +16,16 @@ from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
 
-# What a query may take at the server, connecting included.
-SECONDS = 5.0
-# Counting goes no further, and neither do page numbers: both cost a walk over what they count or skip.
+# The longest time for a query, with connecting.
+QUERY_SECONDS = 5.0
+# Counts and page numbers stop here: both walk over what they count or skip.
 COUNTED_AT_MOST = 100_000
 ESTIMATED_FROM = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A part of a list. more: whether something follows."""
+    """A page of a list. more: whether there is a next one."""
 
     documents: list[Document]
     more: bool
@@ -68,12 +68,12 @@ def find_page(
 ) -> Page:
     """Documents `skip` to `skip + limit` of those that match, ordered by the time `by` and, where times tie, by `tie`.
 
-    An index on the time cannot give the order of ties, and sorting in memory would read all that match. So the page is
-    taken in the index's order, in which only ties are in doubt; if one lies across an edge of the page, the page's span
-    of time is read again and sorted. Raises PyMongoError; its `timeout` is true where the query took too long.
+    An index on the time does not order ties, and sorting in memory would read everything that matches. So the page is
+    read in the order of the index, where only ties are undecided. If a tie crosses an edge of the page, the page's span
+    of time is read again and sorted. Raises PyMongoError; its `timeout` is true if the query took too long.
     """
     direction = ASCENDING if ascending else DESCENDING
-    with pymongo.timeout(SECONDS):
+    with pymongo.timeout(QUERY_SECONDS):
         lead = 1 if skip else 0
         cursor = collection.find(where, projection).sort(by, direction).skip(skip - lead).limit(lead + limit + 1)
         found = cursor.to_list()
@@ -97,8 +97,8 @@ def find_page(
 
 
 def count(collection: Collection[Document], where: Document, limit: int | None = None) -> int:
-    """How many documents match, counted up to `limit` (`COUNTED_AT_MOST`); of all, what the collection says."""
-    with pymongo.timeout(SECONDS):
+    """How many documents match, counted up to `limit` (`COUNTED_AT_MOST`); without a filter the estimate of the server."""
+    with pymongo.timeout(QUERY_SECONDS):
         if not where:
             return collection.estimated_document_count()
         # The command counts index keys alone where it can; `count_documents` is an aggregation and always reads them.
@@ -107,15 +107,15 @@ def count(collection: Collection[Document], where: Document, limit: int | None =
 
 
 def estimate(collection: Collection[Document], where: Document, *, by: str) -> int:
-    """About how many documents match: exact up to `ESTIMATED_FROM`, beyond it as if the rest came as evenly as those.
+    """About how many documents match: exact up to `ESTIMATED_FROM`, else extrapolated from their times.
 
-    Costs as much however many there are.
+    The cost does not grow with the number of documents.
     """
     found = count(collection, where, ESTIMATED_FROM + 1)
     if not where or found <= ESTIMATED_FROM:
         return found
     times = {by: 1, "_id": 0}
-    with pymongo.timeout(SECONDS):
+    with pymongo.timeout(QUERY_SECONDS):
         first = collection.find_one(where, times, sort=[(by, ASCENDING)])
         there = collection.find_one(where, times, sort=[(by, ASCENDING)], skip=ESTIMATED_FROM)
         last = collection.find_one(where, times, sort=[(by, DESCENDING)])

@@ -18,8 +18,8 @@ from pymongo.database import Database
 from sqlalchemy import select
 
 from greenpower.app import sql_context
-from greenpower.backup.archive import SUFFIX, ArchiveError, read_part
-from greenpower.backup.manifest import NAME
+from greenpower.backup.archive import SUFFIX, ArchiveError, read_file
+from greenpower.backup.manifest import MANIFEST_NAME
 from greenpower.backup.write import check_backup, in_order
 from greenpower.cli.init import init_mongo, init_sql
 from greenpower.cli.main import group
@@ -152,13 +152,13 @@ def _lose(folder: Path) -> None:
 
 
 def _unfinished(folder: Path) -> None:
-    (folder / NAME).unlink()
+    (folder / MANIFEST_NAME).unlink()
 
 
 def _miscount(folder: Path) -> None:
-    found = json.loads((folder / NAME).read_text())
+    found = json.loads((folder / MANIFEST_NAME).read_text())
     found["parts"][-1]["documents"] += 1
-    (folder / NAME).write_text(json.dumps(found))
+    (folder / MANIFEST_NAME).write_text(json.dumps(found))
 
 
 DAMAGES = (
@@ -191,8 +191,8 @@ def test_a_folder_that_is_in_use_and_another_revision_are_refused(
 ) -> None:
     again = run(monkeypatch, world, "backup", str(written))
     assert "is not empty" in str(again.exception)
-    found = json.loads((written / NAME).read_text())
-    (written / NAME).write_text(json.dumps({**found, "revision": "0000"}))
+    found = json.loads((written / MANIFEST_NAME).read_text())
+    (written / MANIFEST_NAME).write_text(json.dumps({**found, "revision": "0000"}))
     refused = run(monkeypatch, world, "restore", str(written), "--replace")
     assert "is of SQL revision 0000" in str(refused.exception)
 
@@ -209,5 +209,5 @@ def test_watermarks_are_copied_before_and_marks_after_what_they_stand_for(mongo_
 def test_times_keep_their_microseconds(written: Path, world: Settings) -> None:
     with sql_session(world) as session:
         [made] = session.scalars(select(User.created_at)).all()
-    [user] = read_part(written, "sql/user_account")
+    [user] = read_file(written, "sql/user_account")
     assert datetime.fromisoformat(user["created_at"]["$time"]) == made

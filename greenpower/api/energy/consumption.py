@@ -25,7 +25,7 @@ from greenpower.measure.spec import Spec
 from greenpower.mongo.energy.consumption import read_energy
 from greenpower.mongo.energy.interval_plan import PlanInterval, make_interval_plan
 from greenpower.mongo.energy.registers import Registers
-from greenpower.mongo.query import SECONDS
+from greenpower.mongo.query import QUERY_SECONDS
 from greenpower.mongo.readings.latest import find_devices
 from greenpower.mongo.rollups.incidents import read_decisions
 from greenpower.mongo.schema.layout import INCIDENTS
@@ -36,7 +36,7 @@ from greenpower.sql.extensions import db
 MAX_BUCKETS = 1_000
 # Of all devices together: this many documents and registers are read.
 MAX_READS = 60_000
-CONSUMPTION_SECONDS = 4 * SECONDS
+CONSUMPTION_SECONDS = 4 * QUERY_SECONDS
 CONSUMPTION_DESCRIPTION = """The energy that a counter counted in calendar buckets of local time, correct across clock
 changes, dips, resets and meter swaps. The register at a boundary is the last sample up to and including it. `moved`
 lists the boundaries where it had to be read at another time: the device was silent, or only coarser tiers of that time

@@ -16,7 +16,7 @@ from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, EXAMPLE_TYPE, time_fie
 from greenpower.api.http.paging import PageQuery, PageSchema, page_answer, skipped
 from greenpower.api.http.time_range import RangeQuery
 from greenpower.mongo.client import Document
-from greenpower.mongo.query import COUNTED_AT_MOST, SECONDS, Page, between
+from greenpower.mongo.query import COUNTED_AT_MOST, QUERY_SECONDS, Page, between
 from greenpower.mongo.rollups.incidents import CONFIRMED, NOTED, OPEN, REJECTED
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.sql import RoleName
@@ -83,7 +83,7 @@ def incident_page(query: dict[str, Any], wanted: Document) -> Response:
     """The answer of a list of incidents. wanted: a filter, beside the time range and the page of the query."""
     wanted = {**wanted, "current": True, **between("at", query.get("start_time"), query.get("end_time"))}
     collection, size = database()[INCIDENTS], query["page_size"]
-    with pymongo.timeout(SECONDS):
+    with pymongo.timeout(QUERY_SECONDS):
         found = list(collection.find(wanted).sort("at", DESCENDING).skip(skipped(query)).limit(size + 1))
         count = collection.count_documents(wanted, limit=COUNTED_AT_MOST)
     page = Page(documents=found[:size], more=len(found) > size)

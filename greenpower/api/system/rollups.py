@@ -15,7 +15,7 @@ from greenpower.api.http.fields import EXAMPLE_TYPE, time_field
 from greenpower.api.http.json import answer
 from greenpower.datatype import DataType, Tier
 from greenpower.measure.windows import done_before
-from greenpower.mongo.query import SECONDS
+from greenpower.mongo.query import QUERY_SECONDS
 from greenpower.mongo.rollups.watermarks import Progress, read_progress
 from greenpower.mongo.schema.layout import WATERMARKS
 from greenpower.sql import RoleName
@@ -58,7 +58,7 @@ def make_blueprint() -> Blueprint:
         By data type, finest tier first.
         """
         watermarks, now = database()[WATERMARKS], datetime.now(UTC)
-        with pymongo.timeout(SECONDS):
+        with pymongo.timeout(QUERY_SECONDS):
             rows = [
                 _present(datatype, tier, read_progress(watermarks, datatype.name, tier.prefix), now)
                 for datatype in get_context().registry

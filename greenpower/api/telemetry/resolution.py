@@ -17,7 +17,7 @@ from greenpower.api.http.errors import abort_query
 from greenpower.api.telemetry.parameters import MAX_POINTS_PER_DEVICE
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
-from greenpower.mongo.query import SECONDS, between, one_of
+from greenpower.mongo.query import QUERY_SECONDS, between, one_of
 from greenpower.mongo.rollups.tier_view import TierView
 from greenpower.mongo.schema.layout import SEEN
 
@@ -52,7 +52,7 @@ def choose_tier_view(
     """
     readings, *tiers = tier_views
     end = datetime.now(UTC) if end is None else end
-    with pymongo.timeout(SECONDS):
+    with pymongo.timeout(QUERY_SECONDS):
         if start is None and tiers:
             start = _first_time(db, (tiers[-1].collection, readings.collection), devices)
         reaching = [tier for tier in tiers if tier.done_until is not None and _has_data_at(tier, start)]

@@ -1,8 +1,7 @@
 """Answers of devices to commands, between ingest, which hears them, and the worker, which knows what was asked.
 
-A document an answer: {_id: "operation|device_id", type, topic, device_id, operation, ok, values: [[key, text]], detail,
-received_at, taken}. The first of several stays: an answer that comes again changes nothing. Nothing here decides what
-an answer means.
+One `AnswerDocument` per answer. The first one stays: an answer that arrives again changes nothing. Nothing here decides
+what an answer means.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from pymongo.errors import DuplicateKeyError
 from greenpower.datatype import Answer
 from greenpower.mongo.client import Document
 
-LONGEST = 200
-MOST_VALUES = 32
+MAX_ANSWER_TEXT = 200
+MAX_ANSWER_VALUES = 32
 
 
 def answer_document(type_name: str, topic: str, answer: Answer, received_at: datetime) -> Document:
-    """An answer as it is kept: whatever a device says, it is storable and short."""
+    """An answer as it is stored: short, and storable whatever the device sent."""
     return {
         "_id": f"{answer.operation}|{answer.device_id}",
         "type": type_name,
@@ -31,7 +30,7 @@ def answer_document(type_name: str, topic: str, answer: Answer, received_at: dat
         "device_id": answer.device_id,
         "operation": answer.operation,
         "ok": answer.ok,
-        "values": [[_storable(key), _storable(value)] for key, value in [*answer.values.items()][:MOST_VALUES]],
+        "values": [[_storable(key), _storable(value)] for key, value in [*answer.values.items()][:MAX_ANSWER_VALUES]],
         "detail": _storable(answer.detail),
         "received_at": received_at,
         "taken": False,
@@ -39,7 +38,7 @@ def answer_document(type_name: str, topic: str, answer: Answer, received_at: dat
 
 
 def _storable(text: str) -> str:
-    return text[:LONGEST].encode("utf-8", "backslashreplace").decode()
+    return text[:MAX_ANSWER_TEXT].encode("utf-8", "backslashreplace").decode()
 
 
 async def keep_answers(collection: AsyncCollection[Document], documents: Iterable[Document]) -> None:

@@ -1,8 +1,8 @@
 """Device clocks: the offset of each wrong one, the stamp of each stuck one, and the usual lag of all.
 
-A document a device: {_id: device_id, offset_ms?, earlier_ms?: [offset], stuck?: {type: stamp}, lag_ms, updated_at}.
-Offsets are written before the readings that use them, and the first writer wins, so that several processes and
-redeliveries agree; those that were in force before are kept for frames that come again after the clock has stepped on.
+One `ClockDocument` per device. Offsets are written before the readings that use them, and the first writer wins, so
+that several processes and redeliveries agree. Earlier offsets are kept for frames that arrive again after the clock
+changed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ async def agree_offset(
 ) -> timedelta:
     """Write a device's offset unless another writer was first; returns the one in force.
 
-    instead_of: the offset that no longer fits, None where there was none.
+    instead_of: the offset that no longer fits, None if there was none.
     """
     offset_ms = wanted // MILLISECOND
     now = datetime.now(UTC)
@@ -53,7 +53,7 @@ async def agree_offset(
 
 
 async def stuck_stamps(collection: AsyncCollection[Document]) -> dict[tuple[str, str], datetime]:
-    """The stamp in UTC at which the frames of a type stand: {(type name, device id): stamp}."""
+    """The stamp in UTC that the frames of a type repeat: {(type name, device id): stamp}."""
     query = {"stuck": {"$exists": True}}
     return {
         (type_name, document["_id"]): stamp
@@ -63,7 +63,7 @@ async def stuck_stamps(collection: AsyncCollection[Document]) -> dict[tuple[str,
 
 
 async def set_stuck(collection: AsyncCollection[Document], type_name: str, device: str, stamp: datetime | None) -> None:
-    """Remember that a device's stamps in frames of a type stand; None: that they go on."""
+    """Note that a device's stamps in frames of a type repeat; None: that they move again."""
     field = f"stuck.{type_name}"
     change = {"$unset": {field: ""}} if stamp is None else {"$set": {field: stamp}}
     await collection.update_one({"_id": device}, {**change, "$currentDate": {"updated_at": True}}, upsert=True)
@@ -81,7 +81,7 @@ async def save_lags(collection: AsyncCollection[Document], lags: dict[str, float
 
 
 async def set_offset(collection: AsyncCollection[Document], device: str, offset: timedelta) -> None:
-    """Set a device's offset, whatever it was: a replay has read its stamps anew."""
+    """Set a device's offset whatever it was: a replay has read its stamps again."""
     now = datetime.now(UTC)
     change = {"$set": {"offset_ms": offset // MILLISECOND, "offset_since": now, "updated_at": now}}
     await collection.update_one({"_id": device}, change, upsert=True)

@@ -1,7 +1,7 @@
-"""When ingest listened: without knowing that, silence says nothing of a device.
+"""Listening spans: when ingest was listening. Only then does silence say something about a device.
 
-A document a span: {process, sources: ["mqtt", …], since, until}. A process moves the `until` of its span on every few
-seconds while its sources are connected and MongoDB takes writes; after a pause it starts another.
+One `ListeningDocument` per span. A process moves the `until` of its span forward every few seconds while its sources
+are connected and MongoDB accepts writes; after a gap it starts another span.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pymongo.asynchronous.collection import AsyncCollection
 from greenpower.measure.presence import Span, join_spans
 from greenpower.mongo.client import Document
 
-# A span that was not moved on for so long has ended: what came after it was not heard.
-LONGEST_PAUSE = timedelta(seconds=10)
+# A span that was not moved forward for so long has ended.
+MAX_SPAN_GAP = timedelta(seconds=10)
 
 
 class Listening:
@@ -30,11 +30,11 @@ class Listening:
         self._until: datetime | None = None
 
     async def beat(self, sources: tuple[str, ...], now: datetime) -> None:
-        """Say that these sources are listened to now; none is a pause. Raises PyMongoError."""
+        """Note that these sources are listened to now; none is a gap. Raises PyMongoError."""
         if not sources:
             self._span = None
             return
-        if self._span is None or sources != self._sources or self._until is None or now - self._until > LONGEST_PAUSE:
+        if self._span is None or sources != self._sources or self._until is None or now - self._until > MAX_SPAN_GAP:
             document = {"process": self._process, "sources": list(sources), "since": now, "until": now}
             self._span = None
             self._span = (await self.collection.insert_one(document)).inserted_id

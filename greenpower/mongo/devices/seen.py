@@ -1,8 +1,7 @@
 """Devices seen: when each was first and last heard, and its newest reading.
 
-A document a device and type: {_id: "type|device", type, device_id, first_seen, last_heard, last_reading?, interval?}.
-Any sign of life moves `last_heard` (a rejected frame, a heartbeat); only a reading moves `last_reading`, its measured
-time. interval: seconds between its newest readings. `greenpower.mongo.devices.status` adds: {status, status_since}.
+One `SeenDocument` per device and type. Any frame moves `last_heard` (a rejected one and a heartbeat, too); only a
+reading moves `last_reading`, its measured time. `greenpower.mongo.devices.status` writes the status.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
-from greenpower.mongo.query import SECONDS
+from greenpower.mongo.query import QUERY_SECONDS
 
 
 @dataclass(slots=True)
@@ -32,7 +31,7 @@ class Sighting:
 
 
 async def save_seen(collection: AsyncCollection[Document], seen: dict[tuple[str, str], Sighting]) -> None:
-    """Write sightings down: {(type name, device id): sighting}. Raises PyMongoError; safe to repeat."""
+    """Store sightings: {(type name, device id): sighting}. Raises PyMongoError; safe to repeat."""
     if seen:
         await collection.bulk_write([_update(*key, sighting) for key, sighting in seen.items()], ordered=False)
 
@@ -62,7 +61,7 @@ def sightings(collection: Collection[Document], keys: Iterable[tuple[str, str]])
     wanted = [_key(*key) for key in keys]
     if not wanted:
         return {}
-    with pymongo.timeout(SECONDS):
+    with pymongo.timeout(QUERY_SECONDS):
         found = collection.find({"_id": {"$in": wanted}})
         return {(document["type"], document["device_id"]): document for document in found}
 
@@ -77,7 +76,7 @@ def read_types(collection: Collection[Document]) -> dict[str, set[str]]:
 
 def forget_seen(collection: Collection[Document], device_id: str, types: Iterable[str]) -> None:
     """Forget when a device was heard with any of these types. Raises PyMongoError, soon."""
-    with pymongo.timeout(SECONDS):
+    with pymongo.timeout(QUERY_SECONDS):
         collection.delete_many({"_id": {"$in": [_key(type_name, device_id) for type_name in types]}})
 
 

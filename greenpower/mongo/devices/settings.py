@@ -1,8 +1,8 @@
-"""The projection of the device registry: what processes without SQL need to know of a device.
+"""The cache of the device registry: what processes without SQL need to know of a device.
 
-A document a device: {_id: device_id, registered, timezone?, interval_seconds?, zone_id?, updated_at, written_at}. SQL
-is the truth; the API writes a device that it changed, a job writes what differs. `updated_at` is the registry's, so
-that an older state never overwrites a newer one; `written_at` is the server's time, by which readers find what is new.
+One `DeviceSettingsDocument` per device. SQL is the truth; the API writes a device that it changed, a job writes what
+differs. `updated_at` is the registry's, so that an older state never overwrites a newer one; `written_at` is the
+server's time, by which readers find what is new.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _milliseconds(time: datetime) -> datetime:
 
 class KnownDevices:
     """What ingest asks of the registry: which devices it has, and their own time zones. In memory, so that a frame
-    costs a look-up; `refresh` takes in what was written since the last call.
+    costs a look-up; `refresh` reads what was written since the last call.
     """
 
     def __init__(self, collection: AsyncCollection[Document]) -> None:

@@ -1,4 +1,4 @@
-"""The status of devices seen: `status` and `status_since` in their documents; of several processes, one changes it.
+"""The status of devices seen, in their documents. Where several processes see a change, one of them writes it.
 
 What belongs here: the writes. What does not: the verdict (`greenpower.measure.presence`), and the
 history, which is in SQL.
@@ -21,7 +21,7 @@ ONLINE, OFFLINE = "online", "offline"
 async def bring_online(
     collection: AsyncCollection[Document], devices: Iterable[tuple[str, str]], now: datetime
 ) -> list[Document]:
-    """Devices, (type, device id), gave a sign of life: those that were not online are now. Returns these documents."""
+    """Devices, (type, device id), were heard: those that were not online are now. Returns their documents."""
     ids = [f"{type_name}|{device_id}" for type_name, device_id in devices]
     if not ids:
         return []
@@ -33,7 +33,7 @@ async def bring_online(
 async def take_offline(
     collection: AsyncCollection[Document], silent: Iterable[Document], now: datetime
 ) -> list[Document]:
-    """Devices were found silent: they are offline, but for those that were heard since. Returns what has changed."""
+    """Devices were silent: they are offline, except those that were heard since. Returns the documents that changed."""
     queries = [
         {"_id": document["_id"], "last_heard": document["last_heard"], "status": {"$ne": OFFLINE}}
         for document in silent
@@ -44,7 +44,7 @@ async def take_offline(
 async def _change(
     collection: AsyncCollection[Document], queries: list[Document], status: str, now: datetime
 ) -> list[Document]:
-    """Change the documents that still match, and find out which of them it was this call that changed."""
+    """Change the documents that still match. Returns those that this call changed."""
     if not queries:
         return []
     token = uuid4().hex

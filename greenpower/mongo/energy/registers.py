@@ -20,7 +20,7 @@ from greenpower.measure.state import State
 from greenpower.measure.windows import done_before, spans
 from greenpower.mongo.client import Document
 from greenpower.mongo.energy.interval_plan import Piece
-from greenpower.mongo.query import SECONDS
+from greenpower.mongo.query import QUERY_SECONDS
 from greenpower.mongo.rollups.source import MAX_LOOK_BACK, neighbours
 from greenpower.mongo.rollups.tier_view import TierView
 
@@ -89,7 +89,7 @@ class Registers:
             times = [{"timestamp": {"$in": list(starts)}}]
         shown = {"_id": 0, "device_id": 1, "timestamp": 1, "final": 1, f"stats.{self.name}": 1}
         for time in times:
-            with pymongo.timeout(SECONDS):
+            with pymongo.timeout(QUERY_SECONDS):
                 query = {"device_id": {"$in": list(devices)}, **time}
                 for document in self.db[tier_view.collection].find(query, shown).batch_size(DOCUMENTS_PER_BATCH):
                     state = document["stats"].get(self.name)
@@ -122,7 +122,7 @@ class Registers:
         ]
         states: defaultdict[int, list[State]] = defaultdict(list)
         open_pieces = set()
-        with pymongo.timeout(SECONDS):
+        with pymongo.timeout(QUERY_SECONDS):
             for row in self.db.aggregate(pipeline):
                 documents = [*reversed(row["before"]), *row["inside"], *row["after"]]
                 state, settled = self._roll(device, documents, row["begin"], row["end"])
@@ -159,10 +159,10 @@ class Registers:
         if tiers and tiers[-1].done_until is not None and tiers[-1].done_until >= time:
             query: Document = {"device_id": device, "timestamp": {"$lt": time, "$gte": time - MAX_LOOK_BACK}}
             query[f"stats.{self.name}.correction"] = {"$exists": True}
-            with pymongo.timeout(SECONDS):
+            with pymongo.timeout(QUERY_SECONDS):
                 found = self.db[tiers[-1].collection].find_one(query, sort=[("timestamp", DESCENDING)])
             return None if found is None else found["stats"][self.name]
-        with pymongo.timeout(SECONDS):
+        with pymongo.timeout(QUERY_SECONDS):
             source = self.db[readings.collection]
             near = neighbours(source, device, time, 2 * SAMPLES_BEFORE, before=True, field=self.name)
             after = neighbours(source, device, time, SAMPLES_AHEAD, before=False, field=self.name)

@@ -10,7 +10,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
-from greenpower.mongo.query import SECONDS, one_of
+from greenpower.mongo.query import QUERY_SECONDS, one_of
 
 
 def find_latest(
@@ -33,7 +33,7 @@ def find_latest(
         {"$limit": limit},
         {"$project": {**fields, "reading": 1, "timestamp": 1, "topic": 1}},
     ]
-    with pymongo.timeout(SECONDS), readings.aggregate(pipeline, allowDiskUse=True) as cursor:
+    with pymongo.timeout(QUERY_SECONDS), readings.aggregate(pipeline, allowDiskUse=True) as cursor:
         return [{**row, "_id": row["reading"], "device_id": row["_id"]} for row in cursor]
 
 
@@ -46,7 +46,7 @@ def find_seen(
     where: Document = {"_id": span}
     if devices:
         where = {"_id": {"$in": [name for device in devices if (name := f"{type_name}|{device}") > span["$gt"]]}}
-    with pymongo.timeout(SECONDS):
+    with pymongo.timeout(QUERY_SECONDS):
         return list(seen.find(where).sort("_id", ASCENDING).limit(limit))
 
 
@@ -58,5 +58,5 @@ def find_devices(readings: Collection[Document], limit: int) -> list[str]:
         {"$sort": {"_id": ASCENDING}},
         {"$limit": limit},
     ]
-    with pymongo.timeout(SECONDS), readings.aggregate(pipeline) as cursor:
+    with pymongo.timeout(QUERY_SECONDS), readings.aggregate(pipeline) as cursor:
         return [row["_id"] for row in cursor]

@@ -18,7 +18,7 @@ from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.query import (
     COUNTED_AT_MOST,
-    SECONDS,
+    QUERY_SECONDS,
     Page,
     between,
     beyond,
@@ -104,7 +104,7 @@ class Rows:
             begin += (asked.start - begin) // window * window
         end = self.now + timedelta(days=1) if asked.end is None else asked.end
         devices = list(asked.devices) or None
-        with pymongo.timeout(SECONDS):
+        with pymongo.timeout(QUERY_SECONDS):
             rows = self._maker.make(self.tier_view, begin, end, devices)
             if rows is None:
                 self.on_the_fly_from, self.too_far_behind = None, True

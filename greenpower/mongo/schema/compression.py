@@ -1,6 +1,6 @@
-"""How collections are stored: in blocks of zstd, smaller than the snappy that MongoDB takes by itself.
+"""Compression: collections are stored in blocks of zstd, which are smaller than with MongoDB's default, snappy.
 
-It is settled when a collection is made and stays: one that is there keeps what it has until its data is copied.
+A collection gets its compression when it is made, and keeps it until its data is copied.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAMESPACE_EXISTS = 48
 
 
 def make_compressed(db: Database[Document], name: str) -> bool:
-    """Make a collection unless it is there; several processes may at once. Returns whether this one did."""
+    """Make a collection unless it exists. Several processes may try at once. Returns whether this one made it."""
     try:
         db.create_collection(name, storageEngine=STORAGE)
     except CollectionInvalid:
@@ -32,11 +32,11 @@ def make_compressed(db: Database[Document], name: str) -> bool:
 
 
 def otherwise_compressed(db: Database[Document], names: Iterable[str]) -> list[tuple[str, str]]:
-    """The collections of these that are stored otherwise, with their compressor. Raises PyMongoError."""
+    """Those of the collections that have another compression: (name, compressor). Raises PyMongoError."""
     found = []
     for name in names:
         stats = db.command("collStats", name)
-        # A router has none of its own; its shards are alike, as it made them.
+        # On a router the shards answer; all of them are alike.
         stored = next(iter(stats.get("shards", {}).values()), stats).get("wiredTiger", {}).get("creationString", "")
         compressor = re.search(r"block_compressor=(\w*)", stored)
         if compressor is not None and compressor[1] != ZSTD:

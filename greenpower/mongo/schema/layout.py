@@ -38,24 +38,24 @@ SCHEMA = "schema"
 # A TTL index cannot be turned back into a plain one in place.
 FOREVER = MAX_RETENTION_SECONDS
 PARTS_TTL = 86_400
-# When ingest listened: longer than any device may be silent.
+# Times at which ingest listened: kept longer than any device may be silent.
 LISTENING_TTL = 90 * 86_400
-# What became of commands is kept in SQL; this is only for what nobody asked here.
+# Commands and their results are in SQL; only answers to commands of others stay here.
 ANSWERS_TTL = 30 * 86_400
-# A job that is frozen for longer leaves late results unfound only if it is also killed right after it wrote them.
+# Late results of a job that was frozen for longer are missed only if it was killed right after writing them.
 ATTEMPTS_TTL = 86_400
-# Events of frames that added nothing: few, and looked for.
+# Events of frames that added nothing: few, and often searched for.
 ADDED_NOTHING: Document = {"outcome": {"$in": ["rejected", "noted", "duplicate"]}}
 INDEX_NOT_FOUND = 27
-# Indexes that others have taken the place of; they go when those are there.
+# Indexes that were replaced by others; they are dropped when those exist.
 OUTGROWN = {EVENTS: ("outcome_received_at",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """One index: keys in order, all ascending. ttl: seconds after which documents go, 0 never; None no TTL index.
+    """One index: keys in order, all ascending. ttl: seconds until documents expire, 0 for never; None for no TTL index.
 
-    suffix: of its name, where one of the same keys was made otherwise before.
+    suffix: of its name, where another index of the same keys existed before.
     """
 
     keys: tuple[str, ...]
@@ -79,8 +79,8 @@ def reading_indexes(ttl: int) -> tuple[Index, ...]:
 
 
 def event_indexes(ttl: int) -> tuple[Index, ...]:
-    """The indexes of the events: retention; one device's; one type's, for replay too; one topic's; the few that added
-    nothing.
+    """The indexes of the events: retention; one device's; one type's, for replay too; one topic's; the few that
+    added nothing.
     """
     return (
         Index(keys=("received_at",), ttl=ttl),

@@ -1,4 +1,4 @@
-"""Sharding: by what each collection is split over shards, and splitting them.
+"""Sharding: the key by which each collection is split over shards, and splitting them.
 
 What belongs here: the keys and why they fit the unique indexes. What does not: zones, balancing, how many shards.
 """
@@ -28,7 +28,7 @@ BY_ARRIVAL = {"device_id": ASCENDING, "received_at": ASCENDING}
 BY_READING = {"device_id": ASCENDING, "timestamp": ASCENDING}
 # Written by `_id`, which begins with the device or with its type.
 BY_ID = {"_id": ASCENDING}
-# Written by `_id`, which begins with a time or leads to one: hashed, or all that is new would go to one shard.
+# Written by `_id`, which begins with a time: hashed, because otherwise all new documents would go to one shard.
 BY_HASH = {"_id": HASHED}
 
 
@@ -49,7 +49,7 @@ class Shard:
 def shards(datatypes: Iterable[DataType]) -> Iterator[Shard]:
     """The collections that grow with frames or meters. Each key leads its unique index, as the server demands.
 
-    What has a document a tier, a type or a run stays whole, on the database's first shard.
+    Collections with one document per tier, type or run stay on the database's first shard.
     """
     for datatype in datatypes:
         for collection in datatype.collections:
@@ -68,12 +68,15 @@ def script(database: str, datatypes: Iterable[DataType]) -> list[str]:
 
 
 def is_router(client: MongoClient[Document]) -> bool:
-    """Whether it speaks to a mongos. Raises PyMongoError."""
+    """Whether the client is connected to a mongos. Raises PyMongoError."""
     return client.admin.command("hello").get("msg") == "isdbgrid"
 
 
 def apply(client: MongoClient[Document], datatypes: Iterable[DataType], settings: Settings) -> list[str]:
-    """Split what is not split yet, on a router. Returns a line for each. Raises PyMongoError; safe to repeat."""
+    """Split the collections that are not split yet, on a router. Returns a line for each. Safe to repeat.
+
+    Raises PyMongoError.
+    """
     name = settings.mongo_db_name
     done = []
     client.admin.command("enableSharding", name)

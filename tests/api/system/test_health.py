@@ -164,10 +164,10 @@ def test_the_sources_are_asked_one_by_one(tmp_path: Path, mongod: Mongod, broker
 
 def test_a_mongo_that_hangs_then_dies_then_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "HEALTH_CHECK_SECONDS", 0.5)
-    usual = query.SECONDS
+    usual = query.QUERY_SECONDS
     for name, module in list(sys.modules.items()):
-        if name.startswith("greenpower.") and getattr(module, "SECONDS", None) == usual:
-            monkeypatch.setattr(module, "SECONDS", 0.5)
+        if name.startswith("greenpower.") and getattr(module, "QUERY_SECONDS", None) == usual:
+            monkeypatch.setattr(module, "QUERY_SECONDS", 0.5)
     with Mongod(tmp_path / "mongod") as mongod, serving(settings_for(tmp_path, mongod)) as app:
         api = Api(app, settings_for(tmp_path, mongod))
         assert api.get(PATH).status_code == 200 and api.client.get(READY).status_code == 200
