@@ -97,7 +97,7 @@ def find_page(
 
 
 def count(collection: Collection[Document], where: Document, limit: int | None = None) -> int:
-    """How many documents match, counted up to `limit` (`COUNTED_AT_MOST`); without a filter the estimate of the server."""
+    """How many documents match, counted up to `limit` (`COUNTED_AT_MOST`); without a filter an estimate."""
     with pymongo.timeout(QUERY_SECONDS):
         if not where:
             return collection.estimated_document_count()
