@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from greenpower.mongo.devices.document import (
     AnswerDocument,
@@ -79,7 +79,10 @@ def matches(value: object, hint: Any) -> bool:
 def problems(document: Mapping[str, Any], view: View) -> list[str]:
     """What of a document is not as its view says."""
     hints = get_type_hints(view)
-    missing = [f"{key} is missing" for key in view.__required_keys__ - document.keys()]
+    # `__required_keys__` overlooks NotRequired in annotations that are not evaluated.
+    marked = get_type_hints(view, include_extras=True)
+    required = {key for key, hint in marked.items() if get_origin(hint) is not NotRequired}
+    missing = [f"{key} is missing" for key in required - document.keys()]
     unknown = [f"{key} is not in the view" for key in document.keys() - hints.keys()]
     wrong = [
         f"{key} is {value!r}, not {hints[key]}"
