@@ -10,6 +10,7 @@ from greenpower.cli.table import print_table, shown_time
 from greenpower.cli.tell import commands, tell
 from greenpower.config import load_settings
 from greenpower.mongo.client import Document, sync_client
+from greenpower.mongo.devices.document import SeenDocument
 from greenpower.mongo.devices.seen import read_seen
 from greenpower.mongo.events.books import Account, read_ledger
 from greenpower.mongo.events.store import Outcome
@@ -71,8 +72,10 @@ def _ledger_row(account: Account) -> tuple[str, ...]:
     return account.type_name or "-", account.device_id or "-", str(account.received), *counts, reasons
 
 
-def _seen_row(document: Document) -> tuple[str, ...]:
-    times = (shown_time(document.get(key)) for key in ("first_seen", "last_heard", "last_reading"))
+def _seen_row(document: SeenDocument) -> tuple[str, ...]:
+    times = (
+        shown_time(time) for time in (document.get("first_seen"), document["last_heard"], document.get("last_reading"))
+    )
     return document["type"], document["device_id"], *times
 
 

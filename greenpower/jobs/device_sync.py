@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -130,7 +131,7 @@ def write_settings_cache(session: Session, db: Database[Document]) -> int:
     return write_settings(db[DEVICE_SETTINGS], changed)
 
 
-def _same(document: Document, wanted: Document) -> bool:
+def _same(document: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
     return all(name in document and document[name] == value for name, value in wanted.items())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -12,7 +11,7 @@ from flask import abort
 
 from greenpower.api.http.context import database, get_context
 from greenpower.api.http.errors import abort_body
-from greenpower.mongo.client import Document
+from greenpower.mongo.devices.document import SeenDocument
 from greenpower.mongo.devices.seen import sightings
 from greenpower.mongo.schema.layout import SEEN
 from greenpower.sql import Device, DeviceType, ServiceZone
@@ -71,15 +70,15 @@ def present_devices(devices: Iterable[Device]) -> list[dict[str, Any]]:
     """Devices as the API shows them, with the times at which ingest heard of them."""
     devices = list(devices)
     seen = sightings(database()[SEEN], [(row.type, device.device_id) for device in devices for row in device.types])
-    return [_row(device, [seen.get((row.type, device.device_id), {}) for row in device.types]) for device in devices]
+    of_device = {
+        device.id: [found for row in device.types if (found := seen.get((row.type, device.device_id))) is not None]
+        for device in devices
+    }
+    return [_row(device, of_device[device.id]) for device in devices]
 
 
-def _row(device: Device, seen: list[Document]) -> dict[str, Any]:
+def _row(device: Device, seen: list[SeenDocument]) -> dict[str, Any]:
     """A row of the list. seen: what ingest noted of the device, for each of its data types."""
-
-    def newest(key: str) -> datetime | None:
-        return max((document[key] for document in seen if key in document), default=None)
-
     return {
         "id": device.id,
         "device_id": device.device_id,
@@ -91,8 +90,8 @@ def _row(device: Device, seen: list[Document]) -> dict[str, Any]:
         "status": device.status,
         "status_since": device.status_since,
         "first_seen": min((document["first_seen"] for document in seen if "first_seen" in document), default=None),
-        "last_heard": newest("last_heard"),
-        "last_reading": newest("last_reading"),
+        "last_heard": max((document["last_heard"] for document in seen if "last_heard" in document), default=None),
+        "last_reading": max((item["last_reading"] for item in seen if "last_reading" in item), default=None),
         "created_at": device.created_at,
         "updated_at": device.updated_at,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import pymongo
 from pymongo import UpdateOne
@@ -17,6 +17,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
+from greenpower.mongo.devices.document import SeenDocument
 from greenpower.mongo.query import QUERY_SECONDS
 
 
@@ -50,19 +51,19 @@ def _update(type_name: str, device_id: str, sighting: Sighting) -> UpdateOne:
     return UpdateOne({"_id": _key(type_name, device_id)}, change, upsert=True)
 
 
-def read_seen(collection: Collection[Document], type_name: str | None = None) -> Iterable[Document]:
+def read_seen(collection: Collection[Document], type_name: str | None = None) -> Iterable[SeenDocument]:
     """All devices seen, those of one type or of all, by id."""
     query = {} if type_name is None else {"type": type_name}
-    return collection.find(query).sort("_id")
+    return cast("Iterable[SeenDocument]", collection.find(query).sort("_id"))
 
 
-def sightings(collection: Collection[Document], keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Document]:
+def sightings(collection: Collection[Document], keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], SeenDocument]:
     """The documents of some (type name, device id), those that there are. Raises PyMongoError, soon."""
     wanted = [_key(*key) for key in keys]
     if not wanted:
         return {}
     with pymongo.timeout(QUERY_SECONDS):
-        found = collection.find({"_id": {"$in": wanted}})
+        found = cast("Iterable[SeenDocument]", collection.find({"_id": {"$in": wanted}}))
         return {(document["type"], document["device_id"]): document for document in found}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from pymongo import UpdateOne
@@ -20,6 +21,7 @@ from pymongo.errors import BulkWriteError
 
 from greenpower.mongo.bulk import read_duplicates
 from greenpower.mongo.client import Document
+from greenpower.mongo.devices.document import DeviceSettingsDocument
 
 # Writes become visible in about the order of their times.
 OVERLAP = timedelta(seconds=5)
@@ -68,9 +70,9 @@ def write_settings(collection: Collection[Document], settings: Iterable[DeviceSe
     return result.modified_count + result.upserted_count
 
 
-def read_settings(collection: Collection[Document]) -> dict[str, Document]:
+def read_settings(collection: Collection[Document]) -> dict[str, DeviceSettingsDocument]:
     """All documents, by device. Raises PyMongoError."""
-    return {document["_id"]: document for document in collection.find()}
+    return {document["_id"]: cast("DeviceSettingsDocument", document) for document in collection.find()}
 
 
 def _milliseconds(time: datetime) -> datetime:

@@ -69,7 +69,9 @@ class Migrating:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        self.points += (line.strip() for line in iter(self.process.stdout.readline, ""))
+        with self.process.stdout as lines:
+            for line in lines:
+                self.points.append(line.strip())
 
     def reached(self, point: str) -> bool:
         return point in self.points
