@@ -25,12 +25,12 @@ class _Maker:
 _maker = _Maker()
 
 
-def _start_anew() -> None:
+def _start_again() -> None:
     global _maker
     _maker = _Maker()
 
 
-os.register_at_fork(after_in_child=_start_anew)
+os.register_at_fork(after_in_child=_start_again)
 
 
 def new_id() -> ObjectId:

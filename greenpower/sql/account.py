@@ -1,4 +1,4 @@
-"""Changing users: what ends their logins, and that an administrator is always left. All of it needs an app context."""
+"""Changing users: which changes end their logins; at least one administrator is kept. All of it needs an app context."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from greenpower.sql.user import User
 
 
 class LastAdministrator(Exception):
-    """The change would leave nobody who can manage users."""
+    """The change would leave no user who can manage users."""
 
 
 def change_user(
     user: User, *, password: str | None = None, role: RoleName | None = None, active: bool | None = None
 ) -> list[str]:
-    """Change what is given, and end the user's logins where he would keep what he is no longer to have.
+    """Change the given values. End the user's logins if they would keep rights that the user lost.
 
     The caller commits, then mirrors the families that this returns. Raises LastAdministrator.
     """

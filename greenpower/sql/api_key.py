@@ -24,7 +24,7 @@ KEY = re.compile(r"gp_([0-9a-f]{12})_([0-9a-f]{64})")
 
 
 class Scope(StrEnum):
-    """What a key may be good for."""
+    """What a key may be used for."""
 
     TELEMETRY_READ = "telemetry:read"
     TELEMETRY_WRITE = "telemetry:write"
@@ -35,7 +35,7 @@ class Scope(StrEnum):
 
 
 class ApiKey(Base):
-    """A key. public_id: the part of it that is no secret."""
+    """A key. public_id: the part of it that is not secret."""
 
     __tablename__ = "api_key"
 
@@ -57,7 +57,7 @@ class ApiKey(Base):
 
     @property
     def role(self) -> RoleName:
-        """The least role that may do what its scopes say."""
+        """The lowest role that may do what its scopes say."""
         writes = any(scope.endswith(":write") for scope in self.scopes)
         return RoleName.OPERATOR if writes else RoleName.VIEWER
 
@@ -71,7 +71,7 @@ class ApiKey(Base):
 
 
 def new_key(name: str, scopes: list[str], expires_at: datetime, created_by_id: int | None) -> tuple[ApiKey, str]:
-    """A key, not yet stored, and its text, which is shown once and kept nowhere."""
+    """A key, not yet stored, and its text, which is shown once and not stored."""
     public_id, secret = token_hex(6), token_hex(32)
     made = ApiKey(
         public_id=public_id,
@@ -85,7 +85,7 @@ def new_key(name: str, scopes: list[str], expires_at: datetime, created_by_id: i
 
 
 def split_key(text: str) -> tuple[str, str] | None:
-    """Public id and secret of a key's text; None where it is no key."""
+    """Public id and secret of a key's text; None if it is not a key."""
     found = KEY.fullmatch(text)
     return None if found is None else (found[1], found[2])
 

@@ -1,4 +1,4 @@
-"""Devices: the registry. A row a device, whatever data types it sends; a job adds those that ingest has heard.
+"""Devices: the registry. One row per device, whatever data types it sends; a job adds those that ingest has heard.
 
 What belongs here: what people say of a device, and its status. What does not: when it was heard (`devices_seen` in
 MongoDB), its readings.
@@ -19,7 +19,7 @@ from greenpower.sql.time import UtcDateTime, now
 
 
 class DeviceStatus(StrEnum):
-    """Whether a device gives signs of life. Unknown: never judged yet."""
+    """Whether a device is heard. Unknown: not decided yet."""
 
     UNKNOWN = "unknown"
     ONLINE = "online"
@@ -28,7 +28,7 @@ class DeviceStatus(StrEnum):
 
 class Device(Base):
     """A device. timezone: of its stamps that name none, None for the system's. interval_seconds: between two readings
-    as expected, None where nobody has said. status_since: None while unknown."""
+    expected, None where it is not set. status_since: None while unknown."""
 
     __tablename__ = "device"
 

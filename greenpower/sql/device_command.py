@@ -1,6 +1,6 @@
-"""Commands to devices: who gave which to whom, when, and what became of it. Kept for good, whatever is deleted.
+"""Commands to devices: who sent which command to which device, when, and its result. Never deleted.
 
-What belongs here: the rows, the states and the one way from state to state. What does not: sending (`greenpower.jobs`),
+What belongs here: the rows, the states, and the function that changes a state. What does not: sending (`greenpower.jobs`),
 what a command is (`greenpower.datatype`).
 """
 
@@ -20,7 +20,7 @@ LONGEST_DETAIL = 300
 
 
 class CommandState(StrEnum):
-    """The states, in order. Answered: the device said yes, and is being asked whether it has it now. The last three
+    """The states, in order. Answered: the device accepted, and is being read back. The last three
     are final: done (verified where the protocol can), failed, expired."""
 
     QUEUED = "queued"
@@ -39,7 +39,7 @@ class DeviceCommand(Base):
     """A command. wire_id: the device's id on the wire, which stays when the device is deleted. requested_by: the
     user's name, `key-…`, or `system`. operation, read_operation: the ids on the wire of the command and its read-back.
     open_for: "device|command" while it is open, so that there is one at a time; None at the end. claimed_at: when a
-    worker took it in hand to send. answer: what the device said beside yes or no."""
+    worker began to send it. answer: the values of the device's answer."""
 
     __tablename__ = "device_command"
     __table_args__ = (
@@ -75,7 +75,7 @@ class DeviceCommand(Base):
 
 
 class DeviceCommandStep(Base):
-    """A step of a command: the audit. state: the one it came to, or was in where only something was noted."""
+    """A step of a command: the audit. state: the new one, or the same where only a note was added."""
 
     __tablename__ = "device_command_step"
 

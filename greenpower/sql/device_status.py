@@ -1,4 +1,4 @@
-"""The history of devices' states: a row whenever a device came or went."""
+"""The history of the status of devices: one row for each change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from greenpower.sql.time import UtcDateTime
 
 
 class DeviceStatusChange(Base):
-    """A device's status from a time on, until the next row."""
+    """The status of a device from a time on, until the next row."""
 
     __tablename__ = "device_status_change"
     __table_args__ = (Index(None, "device_id", "at"),)

@@ -1,4 +1,4 @@
-"""Roles: what a user may do. There are three, each may what the one below it may."""
+"""Roles: what a user may do. There are three; each may do everything that the one below may."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from greenpower.sql.extensions import Base
 
 
 class RoleName(StrEnum):
-    """The roles, least first."""
+    """The roles, lowest first."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
     ADMIN = "admin"
 
     def includes(self, other: RoleName) -> bool:
-        """Whether this role may what the other may."""
+        """Whether this role may do everything that the other may."""
         order = tuple(RoleName)
         return order.index(self) >= order.index(other)
 
@@ -31,7 +31,7 @@ DESCRIPTIONS = {
 
 
 class Role(Base):
-    """A role as users refer to it."""
+    """A role, referred to by users."""
 
     __tablename__ = "role"
 

@@ -1,4 +1,4 @@
-"""Service zones: the groups that devices are put into, such as a site or a feeder."""
+"""Service zones: groups of devices, such as a site or a feeder."""
 
 from __future__ import annotations
 

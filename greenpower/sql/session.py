@@ -1,4 +1,4 @@
-"""The user database for processes that have no Flask app, such as the worker."""
+"""The SQL database for processes without a Flask app, such as the worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from greenpower.sql.extensions import connect_args, prepare_engine
 
 @contextmanager
 def sql_session(settings: Settings) -> Iterator[Session]:
-    """A session, rolled back unless committed. Leaves no connection behind. Raises what SQLAlchemy raises."""
+    """A session, rolled back unless committed. Leaves no open connection. Raises SQLAlchemyError."""
     url = settings.sql_url
     engine = create_engine(url, poolclass=NullPool, connect_args=connect_args(url))
     prepare_engine(engine)

@@ -31,7 +31,7 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def upgrade() -> str | None:
-    """Apply the migrations that are missing. Returns the revision reached, None where there was nothing to do.
+    """Apply the missing migrations. Returns the new revision, None where there was nothing to do.
 
     Raises ConfigError where the database is newer than the code.
     """
@@ -58,7 +58,7 @@ def make_roles() -> list[str]:
 
 
 def make_user(username: str, password: str, role: RoleName) -> bool:
-    """Make a user unless there is one of that name, who is left as he is. Raises ConfigError for an unusable name."""
+    """Make a user unless the name is taken; an existing user is not changed. Raises ConfigError for a bad name."""
     if not USERNAME.fullmatch(username):
         raise ConfigError(f"a user cannot be called {username!r}: 1 to 150 letters, digits and . @ + - _")
     if find_user(username) is not None:

@@ -1,4 +1,4 @@
-"""Times in SQL: always aware, always UTC, also on SQLite, which keeps no zone."""
+"""Times in SQL: always aware and in UTC, also on SQLite, which stores no zone."""
 
 from __future__ import annotations
 

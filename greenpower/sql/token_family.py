@@ -1,4 +1,4 @@
-"""Token families: one a login. All tokens that come from one login share it and end with it.
+"""Token families: one per login. All tokens of one login share it and end with it.
 
 A refresh token is good once: using it moves the family on by a generation. One of an earlier generation is therefore a
 copy in other hands, and the family is revoked.
@@ -16,7 +16,7 @@ from greenpower.sql.time import UtcDateTime, now
 
 
 class TokenFamily(Base):
-    """The tokens of one login. generation: that of the refresh token that is good now."""
+    """The tokens of one login. generation: of the refresh token that is valid now."""
 
     __tablename__ = "token_family"
 

@@ -12,14 +12,14 @@ from greenpower.sql.extensions import Base, db
 from greenpower.sql.role import Role
 from greenpower.sql.time import UtcDateTime, now
 
-# No control characters, blanks or quotes: a name goes into logs and into databases that know no NUL.
+# No control characters, blanks or quotes: a name goes into logs, and into databases that cannot store NUL.
 USERNAME = re.compile(r"[\w.@+-]{1,150}")
-# For path parameters: what the databases' integers hold.
+# For path parameters: the largest integer of the databases.
 LARGEST_ID = 999_999_999
 
 
 class User(Base):
-    """A person or program with a password. The password itself is kept nowhere."""
+    """A person or program with a password. The password itself is not stored."""
 
     __tablename__ = "user_account"
 
@@ -35,7 +35,7 @@ class User(Base):
 
 
 def find_user(username: str) -> User | None:
-    """The user of a name, if there is one. Needs an app context."""
+    """The user with this name, if there is one. Needs an app context."""
     if not USERNAME.fullmatch(username):
         return None
     return db.session.scalar(select(User).where(User.username == username))

@@ -4,8 +4,8 @@ What belongs here: the lock, the order of writes, resuming. What does not: what 
 (`greenpower.mongo.schema.steps`).
 
 The lock has an expiry by the server's clock and is renewed by a thread, so that a long piece keeps it and a dead owner
-loses it. Progress is written under the lock after each piece: who takes over begins at the last piece, whose writes
-find nothing the second time.
+loses it. Progress is written under the lock after each piece. A process that takes over begins at the last piece, whose
+writes find nothing the second time.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Lock:
         self.seconds = seconds
 
     def take(self) -> bool:
-        """Take the lock where nobody has it. Raises PyMongoError."""
+        """Take the lock if it is free. Raises PyMongoError."""
         free = {"$lt": [{"$ifNull": ["$lock.until", 0]}, "$$NOW"]}
         mine = {"lock": {"owner": self.owner, "host": platform.node(), "until": self._until()}}
         return bool(self.collection.update_one({"_id": SCHEMA_ID, "$expr": free}, [{"$set": mine}]).matched_count)

@@ -29,7 +29,7 @@ START_CHECK_SECONDS = 5.0
 
 
 class MigrationLock(TypedDict):
-    """Who migrates. owner: unique, of one run. until: by the server's clock; later it is nobody's."""
+    """Who migrates. owner: unique, of one run. until: by the server's clock; after that the lock is free."""
 
     owner: str
     host: str
