@@ -1,4 +1,4 @@
-"""Changing users: which changes end their logins; at least one administrator is kept. All of it needs an app context."""
+"""Changing users: which changes end their logins; one administrator is always kept. Needs an app context."""
 
 from __future__ import annotations
 

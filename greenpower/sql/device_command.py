@@ -1,7 +1,7 @@
 """Commands to devices: who sent which command to which device, when, and its result. Never deleted.
 
-What belongs here: the rows, the states, and the function that changes a state. What does not: sending (`greenpower.jobs`),
-what a command is (`greenpower.datatype`).
+What belongs here: the rows, the states, and the function that changes a state. What does not: sending
+(`greenpower.jobs`), what a command is (`greenpower.datatype`).
 """
 
 from __future__ import annotations
