@@ -23,6 +23,7 @@ from greenpower.ingest.sources.mqtt.intake import MqttIntake, MqttMetrics
 from greenpower.log import set_up_logging
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.schema.layout import ensure_indexes
+from greenpower.mongo.schema.version import check_version
 from greenpower.sql import Device
 from greenpower.sql.extensions import db
 from greenpower.stack.ingest_pool import NO_SESSION
@@ -90,6 +91,7 @@ def acl(output: Path | None) -> None:
 async def _drain(settings: Settings, registry: Registry) -> tuple[int, Counter[str]]:
     """The number of frames, by outcome."""
     with sync_client(settings) as blocking:
+        check_version(blocking[settings.mongo_db_name])
         ensure_indexes(blocking[settings.mongo_db_name], registry, settings)
     metrics = Metrics()
     # It is not run: of what was drained, the newest of each device is told when it is closed.

@@ -14,6 +14,7 @@ from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.ingest.replay.replay import Replay, Summary
 from greenpower.mongo.client import async_client
+from greenpower.mongo.schema.version import check_at_start
 
 
 @click.command()
@@ -30,7 +31,9 @@ def replay(name: str, since: datetime, until: datetime | None, dry_run: bool) ->
     until = until or datetime.now(UTC)
     if since >= until:
         raise click.BadParameter("--since must be before --until")
-    summary = asyncio.run(_run(load_settings(), registry, datatype, since, until, dry_run))
+    settings = load_settings()
+    check_at_start(settings)
+    summary = asyncio.run(_run(settings, registry, datatype, since, until, dry_run))
     _print(summary, dry_run)
 
 

@@ -21,6 +21,7 @@ from greenpower.datatype import DataType
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.rollups.lag import Lag, read_lags
 from greenpower.mongo.schema.layout import ensure_indexes
+from greenpower.mongo.schema.version import check_version
 from greenpower.rollups.backfill import backfill as compute_anew
 from greenpower.rollups.plan import TierPlan, make_plans
 from greenpower.rollups.run import run_tier
@@ -154,5 +155,6 @@ def _database() -> Iterator[tuple[Database[Document], Settings]]:
     settings = load_settings()
     with sync_client(settings) as client:
         db = client[settings.mongo_db_name]
+        check_version(db)
         ensure_indexes(db, get_registry(), settings)
         yield db, settings

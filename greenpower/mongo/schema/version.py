@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SCHEMA_ID = "schema"
 # A process that cannot ask in this time starts without the answer: it serves nothing from a database that is away.
-START_CHECK_SECONDS = 5.0
+START_CHECK_SECONDS = 2.0
 
 
 class MigrationLock(TypedDict):

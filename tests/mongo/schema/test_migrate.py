@@ -213,7 +213,18 @@ def test_a_program_starts_where_it_can_read(db: Database[Document], known: int, 
         assert "\n" not in text and str(known) in text and "3" in text
 
 
-@pytest.mark.parametrize("command", [("ingest", "--mqtt"), ("api",), ("worker",), ("init",), ("migrate",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ingest", "--mqtt"),
+        ("api",),
+        ("worker",),
+        ("init",),
+        ("migrate",),
+        ("rollups", "status"),
+        ("replay", "--type", "rt", "--since", "2026-01-01"),
+    ],
+)
 def test_every_process_refuses_a_database_of_a_later_release(
     command: tuple[str, ...], settings: Settings, db: Database[Document], tmp_path: Path
 ) -> None:
