@@ -161,12 +161,13 @@ def _miscount(folder: Path) -> None:
     (folder / MANIFEST_NAME).write_text(json.dumps(found))
 
 
+# Each with the name of the file that the error says.
 DAMAGES = (
-    (_cut, "grid_rt_data.*checksum"),
-    (_flip, "telemetry_events.*checksum"),
-    (_lose, "user_account.*No such file"),
-    (_unfinished, "no backup, or one that did not come to its end"),
-    (_miscount, "documents, the manifest says"),
+    (_cut, "grid_rt_data"),
+    (_flip, "telemetry_events"),
+    (_lose, "user_account"),
+    (_unfinished, "manifest"),
+    (_miscount, "mongo/"),
 )
 
 
@@ -175,11 +176,11 @@ def test_damage_is_found_before_anything_is_touched(
     written: Path, world: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = mongo_content(world), sql_content(world)
-    for damage, said in DAMAGES:
+    for damage, name in DAMAGES:
         folder = tmp_path / damage.__name__
         shutil.copytree(written, folder)
         damage(folder)
-        with pytest.raises(ArchiveError, match=said):
+        with pytest.raises(ArchiveError, match=name):
             check_backup(folder)
         assert run(monkeypatch, world, "restore", str(folder), "--replace").exit_code != 0
         assert (mongo_content(world), sql_content(world)) == before, damage

@@ -18,6 +18,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from greenpower.config import ConfigError, Settings
 from greenpower.mongo.client import Document, sync_client
+from greenpower.mongo.schema.compression import make_compressed
 from greenpower.mongo.schema.layout import SCHEMA
 from greenpower.mongo.schema.steps import KNOWN_VERSION, OLDEST_READABLE, STEPS, UNVERSIONED, Step
 
@@ -84,6 +85,7 @@ def adopt(db: Database[Document], steps: Sequence[Step] = STEPS) -> SchemaDocume
         if not has_data(db, (name for name in db.list_collection_names() if name != SCHEMA)):
             version = max((step.version for step in steps), default=UNVERSIONED)
             oldest = max((step.oldest_reader for step in steps), default=UNVERSIONED)
+        make_compressed(db, SCHEMA)
         made: Document = {"_id": SCHEMA_ID, "version": version, "oldest_reader": oldest, "steps": []}
         try:
             db[SCHEMA].insert_one({**made, "updated_at": datetime.now(UTC)})
