@@ -27,7 +27,7 @@ from greenpower.mongo.devices.clocks import agree_offset, save_lags, set_offset,
 from greenpower.mongo.devices.listening import Listening
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
 from greenpower.mongo.rollups.attempts import begin_attempt, finish_attempt
-from greenpower.mongo.rollups.field_kinds import FieldKinds
+from greenpower.mongo.rollups.field_kinds import MAX_FIELDS_PER_DEVICE, FieldKinds
 from greenpower.mongo.rollups.incidents import CONFIRMED, decide, record_swap, save_incidents
 from greenpower.mongo.rollups.watermarks import note_run
 from greenpower.mongo.schema.layout import (
@@ -49,7 +49,6 @@ from tests.mongo.shape import OF_TYPES, VIEWS, check
 from tests.rollups.world import ENERGY, POWER, World
 
 T0 = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
-MAX_OF_DEVICE = 64
 GENERATOR = "CCCL/PURBACHAL/ENM_01"
 
 
@@ -135,8 +134,8 @@ def roll_up(db: Database[Document], settings: Settings) -> None:
         )
     world.run()
     world.store(POWER, "M1", [(T0 + timedelta(seconds=90), {"g": 7})])  # late: its mark stays
-    names = [f"f{number}" for number in range(MAX_OF_DEVICE + 1)]
-    FieldKinds(db[FIELD_KINDS], "power").ask("M2", names)  # one more than a device has room for
+    names = [f"f{number}" for number in range(MAX_FIELDS_PER_DEVICE + 1)]
+    FieldKinds(db[FIELD_KINDS], "power").accept("M2", names)  # one more than a device has room for
     note_run(db[WATERMARKS], "power", "today_", T0, error="TestError", left_alone=1)
     finish_attempt(db[ATTEMPTS], begin_attempt(db[ATTEMPTS], "power", "today_", T0, (T0, T0), ["M1"]), failed=True)
     begin_attempt(db[ATTEMPTS], "power", "today_", T0, (T0, T0 + timedelta(hours=1)), None)
