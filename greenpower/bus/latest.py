@@ -12,15 +12,17 @@ from redis.asyncio import Redis
 from greenpower.bus.keys import WHOLE, latest_key, reading_channel, status_key
 from greenpower.bus.message import STAMP_LENGTH, Message, stamp
 
-# Ids come from outside: a sender that invents them shall not fill Redis.
+# Ids come from outside: a sender that invents them must not fill Redis.
 MOST_DEVICES = 100_000
 # Of one reading, all its parts. What is longer is told but not kept.
-LONGEST = 128 * 1024
+MAX_KEPT_BYTES = 128 * 1024
 # What is newer may be of a device that was heard a moment ago and is not among those seen yet.
-YOUNG = timedelta(hours=1)
+NOT_SEEN_YET = timedelta(hours=1)
 
-# KEYS: hash, marker. ARGV: channel, type, most devices, longest, "whole" or "", then device, stamp, text for each.
+# KEYS: hash, marker. ARGV: channel, type, most devices, most bytes, "whole" or "", then device, stamp, text for each.
 # Returns whether the marker is there. Stamps are of one length, so comparing them as texts is comparing times.
+# What is whole comes before the parts that are kept, so that its values win: a part may have been stored and told after
+# the whole was read from MongoDB.
 SCRIPT = """
 local told = {}
 local room = tonumber(ARGV[3]) - redis.call('HLEN', KEYS[1])
@@ -35,8 +37,13 @@ for i = 6, #ARGV, 3 do
     end
   else
     local at = string.sub(old, 1, 24)
-    if stamp > at or (stamp == at and ARGV[5] == 'whole') then
+    if stamp > at then
       value = stamp .. text
+    elseif stamp == at and ARGV[5] == 'whole' then
+      value = old
+      if string.sub(old, 25, 24 + #text) ~= text then
+        value = stamp .. text .. '\\n' .. string.sub(old, 25)
+      end
     elseif stamp == at then
       value = old .. '\\n' .. text
     end
@@ -64,14 +71,14 @@ class Latest:
     async def put(self, type_name: str, readings: Iterable[Message], *, whole: bool = False) -> bool:
         """Keep and tell those that are not older than what is kept; one message for all. Raises RedisError.
 
-        A reading of the same time is a further part of it, or with `whole` all of it. Returns whether Redis holds the
-        newest readings of all devices, as far as it knows.
+        A reading of the same time is a further part of it, or with `whole` what MongoDB had of it a moment ago. Returns
+        whether Redis holds the newest readings of all devices, as far as it knows.
         """
         arguments: list[Any] = [
             reading_channel(type_name),
             type_name,
             MOST_DEVICES,
-            LONGEST,
+            MAX_KEPT_BYTES,
             "whole" if whole else "",
         ]
         for reading in readings:
@@ -82,7 +89,7 @@ class Latest:
 async def forget_gone(redis: Redis, type_name: str, known: set[str], now: datetime) -> int:
     """Drop what is kept of devices that are not known any more. Returns how many. Raises RedisError."""
     hashes = cast(Any, redis)  # its types are those of both kinds of client
-    old = stamp(now - YOUNG).encode()
+    old = stamp(now - NOT_SEEN_YET).encode()
     gone = [key for key in await hashes.hkeys(latest_key(type_name)) if key.decode("utf-8", "replace") not in known]
     if gone:
         values = await hashes.hmget(latest_key(type_name), gone)

@@ -48,8 +48,11 @@ def _stamp_of(time: datetime | None) -> str | None:
 
 
 def merge_readings(old: Message, new: Message) -> Message:
-    """Two parts of one reading: the first value of a key stays, as in the store."""
-    return {**old, "payload": {**new["payload"], **old["payload"]}}
+    """Two parts of one reading: the first value of a key stays, as in MongoDB; keys are in the order they came in."""
+    payload = dict(old["payload"])
+    for name, value in new["payload"].items():
+        payload.setdefault(name, value)
+    return {**old, "payload": payload}
 
 
 def newer(old: Message | None, new: Message) -> Message | None:

@@ -1,4 +1,4 @@
-"""The publisher: takes what was stored and tells Redis, in its own time. Nobody waits for it.
+"""The publisher: takes what was stored and tells Redis, in its own time. Nothing waits for it.
 
 What waits to be told is the newest reading and status of each device, so a Redis that is slow or away costs memory for
 that and a counter, and hears what it missed when it is back.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -24,24 +22,28 @@ from greenpower.bus.latest import MOST_DEVICES, Latest
 from greenpower.bus.message import Message, newer, reading_message, status_message
 from greenpower.loops import TaskLoop
 from greenpower.mongo.client import Document
+from greenpower.mongo.readings.batch import StoredBatch
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1_000
-TIMEOUT = 2.0
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+READINGS_PER_MESSAGE = 1_000
+REDIS_TIMEOUT_SECONDS = 2.0
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.2, 5.0
 # Without news, look so often whether Redis has lost what it kept.
-IDLE_SECONDS = 10.0
+CHECK_SECONDS = 10.0
 
 Key = tuple[str, str]
 
 
 class Publisher:
-    """Tells Redis of readings and statuses. One an ingest process, on its event loop; `run` is its work."""
+    """Tells Redis of readings and statuses. One per ingest process, on its event loop; `run` is its work."""
 
     def __init__(self, url: str, registry: CollectorRegistry) -> None:
         self.redis = Redis.from_url(
-            url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
+            url,
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
         )
         self.latest = Latest(self.redis)
         self._readings: dict[str, dict[str, Message]] = {}
@@ -58,12 +60,16 @@ class Publisher:
             "greenpower_live_waiting", "devices whose newest reading is not told yet", registry=registry
         )
 
-    def offer(
-        self, type_name: str, device_id: str, timestamp: datetime, received_at: datetime, payload: dict[str, Any]
-    ) -> None:
-        """A reading was stored. Returns at once."""
-        self._keep(reading_message(type_name, device_id, timestamp, received_at, payload))
-        self._news.set()
+    def take(self, batch: StoredBatch) -> None:
+        """A batch was stored: what it added to readings is told. Returns at once."""
+        for type_name, readings in batch.readings.items():
+            for reading in readings:
+                if reading.added:
+                    first = reading.fragments[0]
+                    self._keep(
+                        reading_message(type_name, first.device_id, first.timestamp, first.received_at, reading.added)
+                    )
+                    self._news.set()
 
     def announce(self, documents: Iterable[Document]) -> None:
         """Devices seen have changed their status. Returns at once."""
@@ -73,19 +79,19 @@ class Publisher:
 
     async def run(self, loop: TaskLoop) -> None:
         """Tell, until cancelled. `lost` is set whenever Redis turns out to have lost what it kept."""
-        pause = SHORTEST_PAUSE
+        pause = MIN_RETRY_SECONDS
         while True:
             loop.advance()
             try:
                 await self._tell()
-                pause = SHORTEST_PAUSE
+                pause = MIN_RETRY_SECONDS
                 await self._wait()
             except (RedisError, OSError) as error:
-                if pause == SHORTEST_PAUSE:
+                if pause == MIN_RETRY_SECONDS:
                     log.warning("Redis: %.200s; live values wait", error)
                 self.failures.inc()
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * 2, MAX_RETRY_SECONDS)
 
     async def close(self) -> None:
         """Tell what waits, if Redis takes it now, and let go of the connection."""
@@ -97,7 +103,7 @@ class Publisher:
 
     async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(CHECK_SECONDS):
                 await self._news.wait()
         except TimeoutError:
             if not await self.redis.exists(WHOLE):
@@ -113,12 +119,12 @@ class Publisher:
             await self._tell_statuses()
 
     async def _tell_readings(self, type_name: str, waiting: dict[str, Message]) -> None:
-        taken = [waiting.pop(device) for device in list(waiting)[:CHUNK]]
+        taken = [waiting.pop(device) for device in list(waiting)[:READINGS_PER_MESSAGE]]
         self._count -= len(taken)
         try:
             if not await self.latest.put(type_name, taken):
                 self.lost.set()
-        except (RedisError, OSError):
+        except BaseException:  # being cancelled included: `close` tells it then
             for reading in taken:
                 self._keep(reading)
             raise
@@ -129,7 +135,7 @@ class Publisher:
         statuses, self._statuses = self._statuses, {}
         try:
             await put_statuses(self.redis, list(statuses.values()))
-        except (RedisError, OSError):
+        except BaseException:
             self._statuses = {**statuses, **self._statuses}
             raise
 

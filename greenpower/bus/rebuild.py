@@ -21,8 +21,8 @@ from greenpower.mongo.schema.layout import SEEN
 
 log = logging.getLogger(__name__)
 
-CHUNK = 100
-# Longer than a chunk takes by far: who holds the lock renews it with each.
+DEVICES_PER_READ = 100
+# Much longer than one read takes: the holder renews the lock with each.
 LOCK_SECONDS = 30
 RETRY_SECONDS = 2.0
 
@@ -53,7 +53,7 @@ class Rebuild:
     async def fill(self) -> None:
         """Fill Redis once; newer readings that come meanwhile win. Raises PyMongoError, RedisError.
 
-        Where another process is at it, there is nothing to do.
+        Where another process is doing it, there is nothing to do.
         """
         if not await self._redis.set(REBUILDING, "1", nx=True, ex=LOCK_SECONDS):
             return
@@ -68,7 +68,7 @@ class Rebuild:
         cursor = self._db[SEEN].find({"type": type_name, "last_reading": {"$exists": True}}, {"device_id": 1})
         devices = [document["device_id"] async for document in cursor.sort("last_reading", -1).limit(MOST_DEVICES)]
         remaining = iter(devices)
-        while chunk := list(islice(remaining, CHUNK)):
+        while chunk := list(islice(remaining, DEVICES_PER_READ)):
             await self._latest.put(type_name, await self._newest(type_name, collection, chunk), whole=True)
             await self._redis.expire(REBUILDING, LOCK_SECONDS)
         return len(devices)

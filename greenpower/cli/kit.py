@@ -17,7 +17,7 @@ from greenpower.catalog.registry import PACKAGE, RegistryError, discover
 from greenpower.cli.time_option import TimeOption
 from greenpower.config import load_settings
 from greenpower.datatype import DeclarationError
-from greenpower.ingest.arrival import Found
+from greenpower.ingest.arrival import FrameReading
 from greenpower.ingest.steps.clock import ClockRule
 from greenpower.kit.attempt import FrameTrial, attempt, default_topic, statistics_of
 from greenpower.kit.contract import RULES, problems
@@ -167,7 +167,7 @@ def _show(tried: FrameTrial, paths: tuple[Path, ...]) -> None:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
 
 
-def _when(item: Found) -> str:
+def _when(item: FrameReading) -> str:
     assert item.time is not None
     time = f"{item.time:%Y-%m-%d %H:%M:%S} UTC"
     if item.clock:

@@ -15,7 +15,7 @@ from greenpower.catalog.registry import Registry, get_registry
 from greenpower.cli.atomic_file import write_whole
 from greenpower.cli.sql import sql_database
 from greenpower.config import Settings, load_settings
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.mqtt.access_list import access_list
 from greenpower.ingest.sources.mqtt.drain import Drain, DrainError, NoSession
@@ -93,7 +93,7 @@ async def _drain(settings: Settings, registry: Registry) -> tuple[int, Counter[s
     with sync_client(settings) as blocking:
         check_version(blocking[settings.mongo_db_name])
         ensure_indexes(blocking[settings.mongo_db_name], registry, settings)
-    metrics = Metrics()
+    metrics = IngestMetrics()
     # It is not run: of what was drained, the newest of each device is told when it is closed.
     publisher = Publisher(url, metrics.registry) if (url := settings.redis_address) else None
     async with async_client(settings) as client:

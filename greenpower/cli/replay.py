@@ -57,7 +57,7 @@ async def _run(
 
 def _print(summary: Summary, dry_run: bool) -> None:
     changes = summary.changes
-    click.echo(f"{summary.events} events read, {summary.readings} parts of readings in the span")
+    click.echo(f"{summary.events} events read, {summary.readings} fragments of readings in the span")
     for reason, count in sorted(summary.rejected.items()):
         click.echo(f"{count} events rejected: {reason}")
     would = "would be " if dry_run else ""

@@ -1,4 +1,8 @@
-"""One frame on its way through ingest."""
+"""A frame on its way through ingest, and the readings in it.
+
+What belongs here: what the steps find out, until the batch is stored. What does not: what became of it
+(`greenpower.mongo.readings.batch`).
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,17 @@ from bson import ObjectId
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.ids import new_id
-from greenpower.mongo.readings.store import Number, Part
+from greenpower.mongo.readings.store import Fragment, Number
 
 
 @dataclass(slots=True, eq=False)
-class Found:
-    """A reading in a frame before its time is settled.
+class FrameReading:
+    """A reading in a frame, or a fragment of one, on its way to being stored.
 
-    stamp: as the parser gave it. time: the settled timestamp, UTC. undated: whether that is the time of arrival.
-    doubtful: whether a stamp might have been given another time, had the frame come earlier or later.
+    stamp: as the parser gave it. time: the timestamp that it was given, UTC. undated: whether that is the time of
+    arrival. doubtful: whether a stamp might have been given another time, had the frame come earlier or later.
     clock: `offset` or `stuck` where the stamp was not taken as it is. offset: what was added to it then.
+    waiting: the id under which it waits for its device in MongoDB. redelivered: whether it was stored before.
     """
 
     arrival: Arrival
@@ -32,6 +37,14 @@ class Found:
     doubtful: bool = False
     clock: str = ""
     offset: timedelta | None = None
+    waiting: ObjectId | None = None
+    redelivered: bool = False
+
+    def fragment(self) -> Fragment:
+        """It, as it is stored. Its device and its time must be known."""
+        assert self.device_id is not None and self.time is not None
+        frame = self.arrival
+        return Fragment(self.device_id, frame.topic, self.time, frame.received_at, self.payload, self.complete)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -39,11 +52,11 @@ class Arrival:
     """A frame as it came, and what is found out about it.
 
     source: `mqtt`, `tcp` or `lines`. dup: whether the sender says that it may have come before. retained: whether the
-    broker kept it from before we asked. device: the id for frames that name none, later the one that was found.
+    broker kept it from before we subscribed. device: the id for frames that name none, later the one that was found.
     datatype: given where the source knows it (a gateway's registration), else found by topic. raw: what its event
-    keeps. rejected, noted, duplicate: the reason where the frame added nothing for that reason. left_out: {field: why}.
-    outcome, reason: set when it is settled. times: of its readings that are
-    not stored yet. clock, offset: as of `Found`. event_id: of its event, where it had to be known before that is made.
+    keeps. fragments: what it gives to readings, once they are stored. rejected, noted, duplicate: the reason where the
+    frame added nothing for that reason. left_out: {field: why}. clock, offset: as of `FrameReading`. outcome, reason:
+    what became of it, set when its batch is stored. event_id: of its event, where it was needed before that is made.
     """
 
     topic: str
@@ -55,7 +68,7 @@ class Arrival:
     device: str | None = None
     datatype: DataType | None = None
     raw: Document | None = None
-    parts: list[Part] = field(default_factory=list)
+    fragments: list[Fragment] = field(default_factory=list)
     rejected: str = ""
     noted: str = ""
     duplicate: str = ""
@@ -63,7 +76,6 @@ class Arrival:
     left_out: dict[str, str] | None = None
     outcome: str = ""
     reason: str = ""
-    times: tuple[datetime, ...] = ()
     clock: str = ""
     offset: timedelta | None = None
     event_id: ObjectId | None = None

@@ -13,12 +13,12 @@ from greenpower.ingest.arrival import Arrival
 
 log = logging.getLogger(__name__)
 
-MOST_FRAMES = 1_000
-MOST_BYTES = 8 * 1024 * 1024
-LONGEST_WAIT = 0.05
-IN_FLIGHT = 3
-# Bytes of frames held at most, more or less: sources that can hold their senders back do so from here on.
-MOST_BYTES_HELD = 128 * 1024 * 1024
+MAX_BATCH_FRAMES = 1_000
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+MAX_WAIT_SECONDS = 0.05
+MAX_BATCHES_IN_FLIGHT = 3
+# About so many bytes of frames are held at most: sources that can hold their senders back do so beyond it.
+MAX_BYTES_HELD = 128 * 1024 * 1024
 
 
 class Batch:
@@ -33,7 +33,7 @@ class Batch:
 
 
 class Batcher:
-    """Gathers frames and hands batches to `process`, oldest first, at most `IN_FLIGHT` at once.
+    """Gathers frames and hands batches to `process`, oldest first, at most `MAX_BATCHES_IN_FLIGHT` at once.
 
     `process` must not end before its frames are stored; it never gives up.
     """
@@ -41,7 +41,7 @@ class Batcher:
     def __init__(self, process: Callable[[list[Arrival]], Awaitable[None]]) -> None:
         self._process = process
         self._loop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._slots = asyncio.Semaphore(MAX_BATCHES_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: Batch | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -53,13 +53,13 @@ class Batcher:
         batch = self._open
         if batch is None:
             batch = self._open = Batch(self._loop)
-            self._timer = self._loop.call_later(LONGEST_WAIT, self._close)
+            self._timer = self._loop.call_later(MAX_WAIT_SECONDS, self._close)
         size = len(arrival.payload)
         batch.arrivals.append(arrival)
         batch.size += size
         self.pending += 1
         self.pending_bytes += size
-        if len(batch.arrivals) >= MOST_FRAMES or batch.size >= MOST_BYTES:
+        if len(batch.arrivals) >= MAX_BATCH_FRAMES or batch.size >= MAX_BATCH_BYTES:
             self._close()
         return batch.done
 
@@ -84,7 +84,7 @@ class Batcher:
                 # A fault of ours. Nothing of the batch is acknowledged: the broker sends it again to the next process.
                 log.exception("a batch of %d frames could not be processed", len(batch.arrivals))
                 batch.done.set_exception(error)
-                batch.done.exception()  # seen here, should nobody wait
+                batch.done.exception()  # read here, in case nothing waits for it
             else:
                 batch.done.set_result(None)
             finally:
@@ -93,8 +93,8 @@ class Batcher:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is held that nobody should add to it without need."""
-        return self.pending_bytes > MOST_BYTES_HELD
+        """Whether so much is held that sources should hold their senders back."""
+        return self.pending_bytes > MAX_BYTES_HELD
 
     async def drain(self) -> None:
         """Store what is held. Frames added meanwhile are stored too."""

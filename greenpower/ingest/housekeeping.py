@@ -13,7 +13,7 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.rollup_lag import LagMetrics
 from greenpower.ingest.sources.source import Source
@@ -56,7 +56,7 @@ class Housekeeping:
     """The loops of one ingest process that are of no source. max_pending: with more frames held, it is catching up."""
 
     def __init__(
-        self, *, pipeline: Pipeline, listening: Listening, lag: LagMetrics, metrics: Metrics, max_pending: int
+        self, *, pipeline: Pipeline, listening: Listening, lag: LagMetrics, metrics: IngestMetrics, max_pending: int
     ) -> None:
         self.mongo = MongoState()
         self.sources: Sequence[Source] = ()

@@ -9,11 +9,13 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as Metric
 
 from greenpower.ingest.arrival import Arrival
+from greenpower.mongo.events.store import Outcome
+from greenpower.mongo.readings.batch import StoredBatch
 
-MOST_REASONS = 100
+MAX_REASONS = 100
 
 
-class Metrics:
+class IngestMetrics:
     """The metrics of one ingest process, on a registry of its own."""
 
     def __init__(self) -> None:
@@ -50,26 +52,27 @@ class Metrics:
         for (name, source), count in Counter((a.type_name or "none", a.source) for a in arrivals).items():
             self.received.labels(name, source).inc(count)
 
-    def count_outcomes(self, settled: Iterable[tuple[Arrival, str, str]]) -> None:
-        """Count (arrival, outcome, reason) triples once their events are stored."""
+    def count_outcomes(self, batch: StoredBatch) -> None:
+        """Count what became of a batch, once its events are stored."""
         outcomes: Counter[tuple[str, str]] = Counter()
         rejected: Counter[tuple[str, str]] = Counter()
         noted: Counter[tuple[str, str]] = Counter()
         left_out: Counter[tuple[str, str]] = Counter()
         conflicts: Counter[str] = Counter()
-        for arrival, outcome, reason in settled:
-            name = arrival.type_name or "none"
-            outcomes[name, outcome] += 1
-            if outcome == "rejected":
-                rejected[name, self._bounded(reason)] += 1
-            elif outcome == "noted":
-                noted[name, self._bounded(reason)] += 1
-            if arrival.left_out:
-                for why in arrival.left_out.values():
+        for frame in batch.frames:
+            name = frame.type_name or "none"
+            outcome = frame.outcome
+            outcomes[name, outcome.value] += 1
+            if outcome is Outcome.REJECTED:
+                rejected[name, self._bounded(frame.reason)] += 1
+            elif outcome is Outcome.NOTED:
+                noted[name, self._bounded(frame.reason)] += 1
+            if frame.left_out:
+                for why in frame.left_out.values():
                     left_out[name, self._bounded(why)] += 1
-            for part in arrival.parts:
-                if part.conflicts:
-                    conflicts[name] += len(part.conflicts)
+        for name, fragment in batch.fragments():
+            if fragment.conflicts:
+                conflicts[name] += len(fragment.conflicts)
         for metric, counts in (
             (self.frames, outcomes),
             (self.rejected, rejected),
@@ -84,7 +87,7 @@ class Metrics:
     def _bounded(self, reason: str) -> str:
         """The reason as a label. Parsers are foreign code: past a limit their reasons share one label."""
         if reason not in self._reasons:
-            if len(self._reasons) >= MOST_REASONS:
+            if len(self._reasons) >= MAX_REASONS:
                 return "other"
             self._reasons.add(reason)
         return reason

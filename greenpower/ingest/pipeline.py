@@ -1,14 +1,18 @@
-"""The pipeline: match, parse, check, settle the time, store readings, then events, then count.
+"""The pipeline: a batch of frames walks through the steps, is stored, and everyone is told what became of it.
 
-What belongs here: the order of the steps and each frame's outcome. What does not: how a step is done.
+    read > pair > admit > settle the time > look for redelivered     each may reject or note a frame
+    store > invalidate > keep answers                                its readings are stored: nothing undoes that
+    events, journaled > amend those of frames that waited, forget what waited; then it may be acknowledged
+    metrics, presence, bus, problem log                              all told by one value, `StoredBatch`
+
+What belongs here: the order of the steps, and what happens where one fails. What does not: how a step is done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
 
 from pymongo.asynchronous.database import AsyncDatabase
@@ -16,34 +20,34 @@ from pymongo.asynchronous.database import AsyncDatabase
 from greenpower.bus.publisher import Publisher
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
-from greenpower.ingest.arrival import Arrival, Found
+from greenpower.ingest.arrival import Arrival, FrameReading
 from greenpower.ingest.batcher import Batcher
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.steps.answers import Answers
 from greenpower.ingest.steps.clock import ClockRule
+from greenpower.ingest.steps.events import Events
 from greenpower.ingest.steps.invalidation import Invalidator
-from greenpower.ingest.steps.pairing import AGAIN, Pairing
-from greenpower.ingest.steps.policy import admit
+from greenpower.ingest.steps.pairing import Pairing, admit
 from greenpower.ingest.steps.presence import Presence
 from greenpower.ingest.steps.problem_log import ProblemLog, fields
 from greenpower.ingest.steps.reader import Reader
-from greenpower.ingest.steps.redelivery import drop_redelivered
+from greenpower.ingest.steps.redelivery import Redelivery
+from greenpower.ingest.steps.storing import Storing, stored_batch
 from greenpower.ingest.steps.timekeeper import Timekeeper
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices.settings import KnownDevices
-from greenpower.mongo.events.store import Outcome, event_document, raw_document, store_events
-from greenpower.mongo.failure import until_written
+from greenpower.mongo.readings.batch import StoredBatch
 from greenpower.mongo.readings.late import patience
-from greenpower.mongo.readings.store import Draft, Part, group_parts, store_readings
 from greenpower.mongo.schema.layout import ANSWERS, CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS, PARTS, SEEN
 
 log = logging.getLogger(__name__)
 
-Settled = tuple[Arrival, Outcome, str]
+# Takes readings, returns those that go on. It never repeats what another step has finished.
+Step = Callable[[list[FrameReading]], Awaitable[list[FrameReading]]]
 
 
 class Pipeline:
-    """Takes frames from every source and stores them. One an ingest process, on its event loop."""
+    """Takes frames from every source and stores them. One per ingest process, on its event loop."""
 
     def __init__(
         self,
@@ -51,7 +55,7 @@ class Pipeline:
         registry: Registry,
         settings: Settings,
         db: AsyncDatabase[Document],
-        metrics: Metrics,
+        metrics: IngestMetrics,
         publisher: Publisher | None = None,
     ) -> None:
         self.db = db
@@ -59,16 +63,27 @@ class Pipeline:
         self.reader = Reader(registry, settings.max_frame_bytes)
         self.devices = KnownDevices(db[DEVICE_SETTINGS])
         self.open = settings.device_policy == "open"
-        self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry, self.devices)
-        self.presence = Presence(db[SEEN])
-        self.publisher = publisher
         self.pairing = Pairing(db[PARTS], self._on_retry)
+        self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry, self.devices)
+        self.redelivery = Redelivery(db, self._on_retry)
+        collections = {datatype.name: datatype.collection for datatype in registry}
+        self.storing = Storing(db, collections, patience(settings), self._on_retry)
         self.invalidator = Invalidator(db[INVALIDATIONS], self._on_retry)
         self.answers = Answers(registry, db[ANSWERS], self._on_retry)
+        self.events = Events(db[EVENTS], self._on_retry)
+        self.presence = Presence(db[SEEN])
         self.problem_log = ProblemLog()
+        self.publisher = publisher
         self.batcher = Batcher(self._process)
         self._limit = settings.max_frame_bytes
-        self._patience = patience(settings)
+        self._before: tuple[Step, ...] = (self.pairing.pair, self._admit, self.clock.settle, self.redelivery.look)
+        self._listeners: list[Callable[[StoredBatch], None]] = [
+            self.metrics.count_outcomes,
+            self.presence.note,
+            self.problem_log.tell,
+        ]
+        if publisher is not None:
+            self._listeners.append(publisher.take)
 
     def submit(self, arrival: Arrival) -> asyncio.Future[None]:
         """Take a frame. The answer ends when its reading and its event are stored for good; until then it must not be
@@ -85,115 +100,74 @@ class Pipeline:
 
     async def _process(self, arrivals: list[Arrival]) -> None:
         began = perf_counter()
-        found = [item for arrival in arrivals for item in self.reader.read(arrival)]
+        readings = [item for arrival in arrivals for item in self.reader.read(arrival)]
         self.metrics.count_received(arrivals)
-        try:
-            settled = await self._settle(arrivals, found)
-        except Exception:
-            log.exception("a batch of %d frames failed, trying each alone", len(arrivals))
-            settled = [await self._settle_alone(arrival, found) for arrival in arrivals]
-        self.metrics.count_outcomes(settled)
-        self.presence.note(arrivals)
-        if self.publisher is not None:
-            self._tell(arrivals, self.publisher)
+        for step in self._before:
+            readings = await _walk(step, readings, _reject)
+        merged = await self.storing.store(readings)
+        await _walk(self.invalidator.invalidate, readings, _note)
+        await self._keep_answers(arrivals)
+        batch = stored_batch(arrivals, readings, merged, self._limit)
+        await self.events.keep(batch)
+        if batch.joined:
+            await self._amend(batch)
+        await _walk(self.pairing.forget, readings, _note)
+        for told in self._listeners:
+            try:
+                told(batch)
+            except Exception:  # a fault of ours: the batch is stored, and may be acknowledged
+                log.exception("a batch of %d frames is stored, but could not be told", len(arrivals))
         self.metrics.batch_frames.observe(len(arrivals))
         self.metrics.write_seconds.observe(perf_counter() - began)
 
-    def _tell(self, arrivals: list[Arrival], publisher: Publisher) -> None:
-        """Hand what is new in a stored batch to the publisher, which sends it in its own time."""
-        for arrival in arrivals:
-            name = arrival.type_name
-            for part in arrival.parts:
-                if part.new and name is not None:
-                    publisher.offer(name, part.device_id, part.timestamp, part.received_at, part.payload)
+    async def _admit(self, readings: list[FrameReading]) -> list[FrameReading]:
+        return readings if self.open else admit(readings, self.devices)
 
-    async def _settle(self, arrivals: list[Arrival], found: list[Found]) -> list[Settled]:
-        """Store readings and events of a batch. Safe to call again."""
-        paired, waited = await self.pairing.pair(found)
-        if not self.open:
-            paired = admit(paired, self.devices)
-        await self.clock.settle(paired)
-        await self._store(await drop_redelivered(self.db, paired, self._on_retry))
-        await self.invalidator.mark(paired)
-        await self.pairing.forget(waited)
-        await self.answers.keep(arrivals)
-        settled = [(arrival, *_outcome(arrival)) for arrival in arrivals]
-        for arrival, outcome, reason in settled:
-            arrival.outcome, arrival.reason = outcome, reason
-        events = [self._event(*item) for item in settled]
-        await until_written(lambda: store_events(self.db[EVENTS], events), on_retry=self._on_retry)
-        self.problem_log.tell(events)
-        if waited:
-            self.problem_log.joined(item.arrival for item in paired if item.arrival.source == AGAIN)
-        return settled
-
-    async def _settle_alone(self, arrival: Arrival, found: list[Found]) -> Settled:
-        """One frame of a batch in which something unforeseen failed: if it is this one, it is rejected."""
-        arrival.parts = []
+    async def _keep_answers(self, arrivals: list[Arrival]) -> None:
         try:
-            [settled] = await self._settle([arrival], [item for item in found if item.arrival is arrival])
+            await self.answers.keep(arrivals)
+        except Exception:
+            log.exception("the answers in %d frames could not be kept", len(arrivals))
+
+    async def _amend(self, batch: StoredBatch) -> None:
+        try:
+            await self.events.amend(batch)
+        except Exception:
+            log.exception("the events of %d frames that waited could not be amended", len(batch.joined))
+
+
+async def _walk(
+    step: Step, readings: list[FrameReading], failed: Callable[[Arrival, Exception], None]
+) -> list[FrameReading]:
+    """The readings that go on after a step. Where it fails for a reason that nobody foresaw, each frame is tried alone,
+    so that only the one at fault is stopped."""
+    try:
+        return await step(readings)
+    except Exception:
+        log.exception("a step failed for %d readings, trying each frame alone", len(readings))
+    kept: list[FrameReading] = []
+    for arrival, own in _by_frame(readings).items():
+        try:
+            kept += await step(own)
         except Exception as error:
             log.exception("a frame on %a failed", arrival.topic, extra=fields(arrival.id))
-            arrival.parts = []
-            arrival.rejected, arrival.detail = "internal-error", f"{type(error).__name__}: {error}"[:200]
-            [settled] = await self._settle([arrival], [])
-        return settled
-
-    async def _store(self, found: Iterable[Found]) -> None:
-        parts: defaultdict[str, list[Part]] = defaultdict(list)
-        for item in found:
-            arrival = item.arrival
-            assert item.device_id is not None and item.time is not None and arrival.datatype is not None
-            part = Part(item.device_id, arrival.topic, item.time, arrival.received_at, item.payload, item.complete)
-            arrival.parts.append(part)
-            arrival.clock, arrival.offset = item.clock, item.offset
-            parts[arrival.datatype.collection].append(part)
-        for collection, several in parts.items():
-            await self._store_drafts(collection, group_parts(several))
-
-    async def _store_drafts(self, collection: str, drafts: list[Draft]) -> None:
-        await until_written(
-            lambda: store_readings(self.db[collection], drafts, patience=self._patience), on_retry=self._on_retry
-        )
-
-    def _event(self, arrival: Arrival, outcome: Outcome, reason: str) -> Document:
-        parts = arrival.parts
-        conflicts: Sequence[str] = ()
-        timestamps = arrival.times
-        if len(parts) == 1:  # nearly all
-            conflicts, timestamps = parts[0].conflicts, (parts[0].timestamp, *timestamps)
-        elif parts:
-            conflicts = [name for part in parts for name in part.conflicts]
-            timestamps = (*(part.timestamp for part in parts), *timestamps)
-        return event_document(
-            type_name=arrival.type_name,
-            topic=arrival.topic,
-            device_id=parts[0].device_id if parts else arrival.device,
-            received_at=arrival.received_at,
-            outcome=outcome,
-            raw=arrival.raw or raw_document(arrival.payload, self._limit),
-            reason=reason,
-            detail=arrival.detail,
-            left_out=arrival.left_out,
-            conflicts=conflicts,
-            timestamps=timestamps,
-            clock=arrival.clock,
-            offset=arrival.offset,
-            event_id=arrival.event_id,
-        )
+            failed(arrival, error)
+    return kept
 
 
-def _outcome(arrival: Arrival) -> tuple[Outcome, str]:
-    """What became of a frame, and why where it did not add anything."""
-    for part in arrival.parts:
-        if part.new:
-            return Outcome.STORED, ""
-    if arrival.rejected:
-        return Outcome.REJECTED, arrival.rejected
-    if arrival.noted:
-        return Outcome.NOTED, arrival.noted
-    faults = [part.fault for part in arrival.parts if part.fault]
-    if faults:
-        arrival.detail = faults[0]
-        return Outcome.REJECTED, "unstorable"
-    return Outcome.DUPLICATE, arrival.duplicate
+def _by_frame(readings: Iterable[FrameReading]) -> dict[Arrival, list[FrameReading]]:
+    frames: dict[Arrival, list[FrameReading]] = {}
+    for item in readings:
+        frames.setdefault(item.arrival, []).append(item)
+    return frames
+
+
+def _reject(arrival: Arrival, error: Exception) -> None:
+    """Before it was stored: the frame is rejected."""
+    arrival.rejected = "internal-error"
+    _note(arrival, error)
+
+
+def _note(arrival: Arrival, error: Exception) -> None:
+    """After it was stored: it stays stored, and its event says what failed."""
+    arrival.detail = f"{type(error).__name__}: {error}"[:200]

@@ -25,7 +25,8 @@ class LagMetrics:
             return Gauge(f"greenpower_rollup_{name}", text, LABELS, registry=registry)
 
         self.behind = gauge("behind_seconds", "how much later the watermark could be")
-        self.marks = gauge("marks", "hours of devices that wait to be computed again")
+        # Public names, from when invalidations were called marks.
+        self.invalidations = gauge("marks", "hours of devices that wait to be computed again")
         self.oldest = gauge("oldest_mark_seconds", "how long the oldest of them has waited")
         self.left_alone = gauge("left_alone", "windows that could not be computed: what they come from has expired")
         self.failing = gauge("failing", "1 where the last run ended with an error")
@@ -35,7 +36,7 @@ class LagMetrics:
         for lag in await read_lags_async(db, self.datatypes, datetime.now(UTC)):
             if lag.behind is not None:
                 self.behind.labels(lag.type, lag.prefix).set(lag.behind)
-            self.marks.labels(lag.type, lag.prefix).set(lag.invalidations)
+            self.invalidations.labels(lag.type, lag.prefix).set(lag.invalidations)
             self.oldest.labels(lag.type, lag.prefix).set(lag.oldest)
             self.left_alone.labels(lag.type, lag.prefix).set(lag.left_alone)
             self.failing.labels(lag.type, lag.prefix).set(bool(lag.error))

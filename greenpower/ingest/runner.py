@@ -22,7 +22,7 @@ from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.ingest.housekeeping import Housekeeping
 from greenpower.ingest.http_server import Health, HttpServer, Parts
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.rollup_lag import LagMetrics
 from greenpower.ingest.sources.admission import Admission
@@ -55,7 +55,7 @@ class Runner:
     def __init__(self, *, settings: Settings, registry: Registry, transports: Collection[str]) -> None:
         self.settings = settings
         self.registry = registry
-        self.metrics = Metrics()
+        self.metrics = IngestMetrics()
         self.loops = Loops(self.metrics.registry)
         self._make = [make for item in TRANSPORTS if item.option in transports for make in item.make]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from greenpower.api.telemetry.row import presenter, statistics
 from greenpower.datatype import DataType
-from greenpower.ingest.arrival import Arrival, Found
+from greenpower.ingest.arrival import Arrival, FrameReading
 from greenpower.ingest.steps.clock import ClockRule, arrival_time
 from greenpower.ingest.steps.reader import Reader
 from greenpower.kit.plugin import Plugin
@@ -22,7 +22,7 @@ from greenpower.measure.roll import roll
 from greenpower.measure.spec import Spec
 from greenpower.measure.windows import ceil, floor
 from greenpower.mongo.client import Document
-from greenpower.mongo.readings.store import Part, group_parts
+from greenpower.mongo.readings.store import Fragment, merge_fragments
 from greenpower.mongo.rollups.tier_view import RAW, TierView
 from greenpower.simulator.device import topic_for
 
@@ -37,7 +37,7 @@ class FrameTrial:
 
     datatype: DataType
     arrivals: tuple[Arrival, ...]
-    found: tuple[Found, ...]
+    found: tuple[FrameReading, ...]
     stored: tuple[Document, ...]
     buckets: dict[str, list[Bucket]] = field(default_factory=dict)
     resolution: str = RAW
@@ -97,7 +97,7 @@ def attempt(
     )  # fmt: skip
 
 
-def _settle(item: Found, rule: ClockRule) -> None:
+def _settle(item: FrameReading, rule: ClockRule) -> None:
     """The time of a reading: its stamp, or that of its arrival where it has none or its clock is wrong."""
     at = item.arrival.received_at
     if item.stamp is not None and rule.plausible(measured := rule.measured(item.stamp, at), at):
@@ -107,13 +107,13 @@ def _settle(item: Found, rule: ClockRule) -> None:
     item.clock = "" if item.stamp is None else "wrong"
 
 
-def _stored(found: Iterable[Found], at: datetime) -> tuple[Document, ...]:
+def _stored(found: Iterable[FrameReading], at: datetime) -> tuple[Document, ...]:
     parts = [
-        Part(item.device_id, item.arrival.topic, item.time, at, item.payload, item.complete)
+        Fragment(item.device_id, item.arrival.topic, item.time, at, item.payload, item.complete)
         for item in found
         if item.device_id is not None and item.time is not None and item.payload
     ]
-    return tuple(draft.document(at) for draft in group_parts(parts))
+    return tuple(draft.document(at) for draft in merge_fragments(parts))
 
 
 def _buckets(stored: Iterable[Document], datatype: DataType, length: int) -> dict[str, list[Bucket]]:

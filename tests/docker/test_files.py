@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from greenpower.bus.publisher import Publisher
 from greenpower.cli.main import COMMANDS
 from greenpower.config import ConfigError, Settings, load_settings
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.rollup_lag import LagMetrics
 from greenpower.ingest.sources.admission import Admission
 from greenpower.ingest.sources.mqtt.intake import MqttMetrics
@@ -164,7 +164,7 @@ def test_the_broker_is_set_as_the_promises_need_it() -> None:
 
 def metric_names() -> set[str]:
     """All that ingest and the gateway serve at /metrics, `_bucket` and the like included."""
-    metrics = Metrics()
+    metrics = IngestMetrics()
     LagMetrics(metrics.registry, ())
     Loops(metrics.registry)
     MqttMetrics(metrics.registry)

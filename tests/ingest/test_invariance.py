@@ -18,7 +18,7 @@ from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.ingest.arrival import Arrival
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.schema.layout import ensure_indexes
@@ -54,7 +54,7 @@ def store(using: Settings, batches: list[list[Packet]]) -> None:
     async def run() -> None:
         async with async_client(using) as client:
             db = client[using.mongo_db_name]
-            pipeline = Pipeline(registry=get_registry(), settings=using, db=db, metrics=Metrics())
+            pipeline = Pipeline(registry=get_registry(), settings=using, db=db, metrics=IngestMetrics())
             for batch in batches:
                 for topic, payload in batch:
                     pipeline.submit(Arrival(topic=topic, payload=payload, received_at=NOW, source="mqtt"))

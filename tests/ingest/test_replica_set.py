@@ -20,7 +20,7 @@ from pymongo.errors import AutoReconnect, PyMongoError
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.ingest.arrival import Arrival
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.schema.layout import EVENTS, ensure_indexes
@@ -89,7 +89,7 @@ async def store(settings: Settings, disturb: Any = None) -> None:
     """Put the frames through a pipeline, a few at a time."""
     async with async_client(settings) as client:
         db = client[settings.mongo_db_name]
-        pipeline = Pipeline(registry=get_registry(), settings=settings, db=db, metrics=Metrics())
+        pipeline = Pipeline(registry=get_registry(), settings=settings, db=db, metrics=IngestMetrics())
         answers = []
         for number, arrival in enumerate(arrivals()):
             answers.append(pipeline.submit(arrival))

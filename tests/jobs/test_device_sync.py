@@ -21,7 +21,7 @@ from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import NO_TIERS, DataType, Field, Mqtt, json_parser
 from greenpower.ingest.arrival import Arrival
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.jobs import device_sync as devices
 from greenpower.jobs.device_sync import mark_revocations, sync_devices
@@ -162,7 +162,7 @@ def test_ingest_reads_stamps_in_the_zone_of_their_device(
     async def run() -> None:
         async with AsyncMongoClient[Document](world.need("MONGO_DB_URI"), tz_aware=True) as client:
             pipeline = Pipeline(
-                registry=Registry.of(CLOCKED), settings=world, db=client[world.mongo_db_name], metrics=Metrics()
+                registry=Registry.of(CLOCKED), settings=world, db=client[world.mongo_db_name], metrics=IngestMetrics()
             )
             await pipeline.clock.load()
             arrival = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenpower.ingest.steps.interval import IntervalTracker
+from greenpower.ingest.steps.presence import IntervalTracker
 from greenpower.measure.presence import GAPS, SETTLING, Span, join_spans, listened_silence, patience, usual_interval
 
 START = datetime(2026, 1, 26, 12, tzinfo=UTC)

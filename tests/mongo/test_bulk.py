@@ -18,7 +18,7 @@ from greenpower.config import Settings
 from greenpower.mongo.bulk import Inserted, insert_each
 from greenpower.mongo.client import Document, async_client
 from greenpower.mongo.failure import until_written
-from greenpower.mongo.readings.store import Part, group_parts, store_readings
+from greenpower.mongo.readings.store import Fragment, merge_fragments, store_readings
 from greenpower.stack import Mongod
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -143,8 +143,8 @@ def test_a_write_is_repeated_until_the_server_is_back(settings: Settings, tmp_pa
         assert asyncio.run(go()) == 4
 
 
-def part(payload: dict[str, float], second: int = 0, *, complete: bool = False) -> Part:
-    return Part("meter", "MQTT_RT_DATA", NOW + timedelta(seconds=second), NOW, dict(payload), complete)
+def part(payload: dict[str, float], second: int = 0, *, complete: bool = False) -> Fragment:
+    return Fragment("meter", "MQTT_RT_DATA", NOW + timedelta(seconds=second), NOW, dict(payload), complete)
 
 
 async def _with_index(things: AsyncCollection[Document]) -> None:
@@ -157,7 +157,7 @@ def test_parts_of_a_reading_that_processes_store_at_once_all_meet(settings: Sett
     async def work(things: AsyncCollection[Document]) -> list[Document]:
         await _with_index(things)
         batches = [[part({f"f{writer}": writer}, second) for second in range(10)] for writer in range(8)]
-        await asyncio.gather(*(store_readings(things, group_parts(batch)) for batch in batches))
+        await asyncio.gather(*(store_readings(things, merge_fragments(batch)) for batch in batches))
         assert all(item.new for batch in batches for item in batch)
         return [document async for document in things.find()]
 
@@ -167,11 +167,11 @@ def test_parts_of_a_reading_that_processes_store_at_once_all_meet(settings: Sett
 
 
 def test_the_first_value_stays_and_the_conflict_is_told(settings: Settings) -> None:
-    async def work(things: AsyncCollection[Document]) -> tuple[list[Part], Document | None]:
+    async def work(things: AsyncCollection[Document]) -> tuple[list[Fragment], Document | None]:
         await _with_index(things)
         parts = [part({"a": 1.0}), part({"a": 2.0, "b": 3.0}), part({"a": 1.0}), part({"b": 4.0}, complete=True)]
-        await store_readings(things, group_parts(parts[:2]))
-        await store_readings(things, group_parts(parts[2:]))
+        await store_readings(things, merge_fragments(parts[:2]))
+        await store_readings(things, merge_fragments(parts[2:]))
         return parts, await things.find_one()
 
     parts, stored = run(settings, work)
@@ -184,10 +184,10 @@ def test_the_first_value_stays_and_the_conflict_is_told(settings: Settings) -> N
 def test_storing_the_same_drafts_again_changes_nothing(settings: Settings) -> None:
     """As after a write whose answer was lost."""
 
-    async def work(things: AsyncCollection[Document]) -> tuple[list[Part], list[Document]]:
+    async def work(things: AsyncCollection[Document]) -> tuple[list[Fragment], list[Document]]:
         await _with_index(things)
         parts = [part({"a": 1.0}), part({"b": 2.0}), part({"a": 1.0}, 1)]
-        drafts = group_parts(parts)
+        drafts = merge_fragments(parts)
         await store_readings(things, drafts)
         await store_readings(things, drafts)
         return parts, [document async for document in things.find().sort("timestamp")]

@@ -28,7 +28,7 @@ from greenpower.mongo.devices.clocks import save_lags
 from greenpower.mongo.devices.seen import Sighting, save_seen
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
 from greenpower.mongo.readings.replace import replace_span
-from greenpower.mongo.readings.store import Draft, Part, group_parts, store_readings
+from greenpower.mongo.readings.store import Fragment, MergedReading, merge_fragments, store_readings
 from greenpower.mongo.rollups.incidents import save_incidents
 from greenpower.mongo.rollups.invalidations import (
     Place,
@@ -126,8 +126,10 @@ def settings_of(*devices: str, at: datetime = NOON) -> list[DeviceSettings]:
     return [DeviceSettings(device_id=device, updated_at=at, timezone="Asia/Dhaka") for device in devices]
 
 
-def drafts() -> list[Draft]:
-    return group_parts([Part("M1", "T", NOON, NOON, {"v": 1.0}, True), Part("M2", "T", NOON, NOON, {"v": 1.0}, True)])
+def drafts() -> list[MergedReading]:
+    return merge_fragments(
+        [Fragment("M1", "T", NOON, NOON, {"v": 1.0}, True), Fragment("M2", "T", NOON, NOON, {"v": 1.0}, True)]
+    )
 
 
 def in_loop(served: Settings, work: Callable[[Any], Any]) -> None:

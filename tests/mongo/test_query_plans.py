@@ -22,7 +22,7 @@ from pymongo import MongoClient
 from greenpower.api.telemetry.tier_views import forget_tier_views
 from greenpower.catalog.registry import Registry
 from greenpower.ingest.arrival import Arrival
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.replay.replay import Replay
 from greenpower.jobs.device_sync import sync_devices
@@ -124,7 +124,7 @@ class World(Meters):
     async def _ingest(self) -> None:
         async with async_client(self.settings) as client:
             db = client[self.settings.mongo_db_name]
-            pipeline = Pipeline(registry=self.registry, settings=self.settings, db=db, metrics=Metrics())
+            pipeline = Pipeline(registry=self.registry, settings=self.settings, db=db, metrics=IngestMetrics())
             await pipeline.clock.load()
             begin = self.now - READINGS * SPACING
             for number in range(DEVICES):

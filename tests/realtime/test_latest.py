@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from greenpower.bus.keys import latest_key, reading_channel, status_key
-from greenpower.bus.latest import LONGEST, forget_gone
+from greenpower.bus.latest import MAX_KEPT_BYTES, forget_gone
 from greenpower.bus.message import Message, newer, read_latest, reading_message, stamp
 from tests.realtime.conftest import make_reading, make_status, tell, tell_status
 
@@ -70,14 +70,25 @@ def test_a_reading_as_a_whole_replaces_its_parts(store: redis.Redis, redis_url: 
     assert kept(store, "D1") == found
 
 
+def test_a_part_told_while_the_whole_was_read_stays(store: redis.Redis, redis_url: str) -> None:
+    whole, part = make_reading("D1", 1, ua=1.0), make_reading("D1", 1, ub=2.0)
+    tell(redis_url, part)
+    for _ in range(3):
+        tell(redis_url, whole, whole=True)
+        found = kept(store, "D1")
+        assert found is not None and found["payload"] == {"ua": 1.0, "ub": 2.0}
+    value: Any = store.hget(latest_key("rt"), "D1")
+    assert value.count(b"\n") == 1
+
+
 def test_what_is_too_long_or_too_much_is_not_kept(store: redis.Redis, redis_url: str) -> None:
-    fields: dict[str, Any] = {f"field_{number}": 1.0 for number in range(LONGEST // 10)}
+    fields: dict[str, Any] = {f"field_{number}": 1.0 for number in range(MAX_KEPT_BYTES // 10)}
     tell(redis_url, make_reading("LONG", 1, **fields))
     assert kept(store, "LONG") is None
-    for number in range(LONGEST // 100):
+    for number in range(MAX_KEPT_BYTES // 100):
         if number % 100 == 0:
             size: Any = store.hstrlen(latest_key("rt"), "PARTS")
-            assert size <= LONGEST
+            assert size <= MAX_KEPT_BYTES
         part: dict[str, Any] = {f"field_{number}": 1.0}
         tell(redis_url, make_reading("PARTS", 1, **part))
 

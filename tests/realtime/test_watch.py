@@ -13,10 +13,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import redis
 from rich.console import Console
 
+from greenpower.bus.keys import WHOLE
 from greenpower.catalog.registry import discover
-from greenpower.cli.watch import Board, age_text
+from greenpower.cli.watch import Board, age_text, values_of
 from greenpower.config import Settings
 from tests.process import Command, environment
 from tests.realtime.conftest import make_reading, make_status, tell, tell_status
@@ -29,18 +31,45 @@ def text_of(board: Board, now: datetime, *, connected: bool = True) -> str:
     return console.export_text()
 
 
-def test_the_table_shows_values_units_age_and_status() -> None:
-    registry = discover()
-    board = Board([registry["rt"]], None)
+def test_the_table_shows_titles_values_units_age_and_status() -> None:
+    rt = discover()["rt"]
+    titles = {field.name: field.title for field in rt.fields}
+    board = Board([rt], None)
     reading = make_reading("D[1]", 0, ua=229.097, zyggl=6.5, odd=1)
     board.on_readings("rt", [reading, make_reading("D2")])
     board.on_statuses([make_status("D[1]"), make_status("D3", "offline")])
     now = datetime.fromtimestamp(1_770_000_000 + 400).astimezone()
     shown = text_of(board, now)
-    for piece in ("D[1]", "online", "6 min", "ua 229.097 V", "zyggl 6.5 kW", "odd 1", "D2", "D3", "offline"):
+    values = (f"{titles['ua']} 229.097 V", f"{titles['zyggl']} 6.5 kW", "odd 1")
+    for piece in ("D[1]", "online", "6 min", *values, "D2", "D3", "offline"):
         assert piece in shown
-    assert "Redis is away" in text_of(board, now, connected=False)
-    assert "D2" not in text_of(Board([registry["rt"]], "D[1]"), now)
+    assert "D2" not in text_of(Board([rt], "D[1]"), now)
+
+
+def test_a_split_reading_is_shown_whole() -> None:
+    """The packets of one reading, however they come: what is declared first is shown first."""
+    rt = discover()["rt"]
+    names = [field.name for field in rt.fields[:12]]
+    packets = [make_reading("D1", 0, "rt", **{name: 1.5}) for name in names]
+    board = Board([rt], None)
+    for packet in reversed(packets):
+        board.on_readings("rt", [packet])
+    now = datetime.fromtimestamp(1_770_000_000 + 1).astimezone()
+    shown = text_of(board, now)
+    reading = board.cache.reading("rt", "D1")
+    assert reading is not None
+    assert [text.split(" 1.5")[0] for text in values_of(rt, reading)] == [field.title for field in rt.fields[:12]]
+    assert rt.fields[0].title in shown and "6 more" in shown
+    one = Board([rt], "D1")
+    one.on_readings("rt", packets)
+    whole = text_of(one, now)
+    assert all(field.title in whole for field in rt.fields[:12])
+
+
+def test_registers_keep_their_digits_and_numbered_points_their_order() -> None:
+    rt = discover()["rt"]
+    reading = make_reading("D1", 0, "rt", **{"10": 1, "9": 31057.123, "b": 2})
+    assert list(values_of(rt, reading)) == ["9 31057.123", "10 1", "b 2"]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(-1, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (2e5, "2 d")])
@@ -92,7 +121,21 @@ def test_it_shows_what_comes_and_ends_on_a_signal(number: signal.Signals, settin
         assert "Traceback" not in read()
 
 
-def test_an_unknown_type_is_one_line(settings: Settings, tmp_path: Path) -> None:
-    with Command(settings, "watch", "--type", "nothing", folder=tmp_path) as command:
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--type", "solr"), ("solr", "'solar'")),
+        (("--device", "33B122595002"), ("33B122595002", "'33B1225950027'")),
+        (("--type", "solar", "--device", "33B1225950027"), ("33B1225950027",)),
+    ],
+)
+def test_an_unknown_name_is_one_line_with_the_nearest(
+    settings: Settings, tmp_path: Path, redis_url: str, arguments: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    tell(redis_url, make_reading("33B1225950027"))
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(WHOLE, "1")
+    with Command(settings, "watch", *arguments, folder=tmp_path) as command:
         assert command.process.wait(20) == 2
-        assert "'nothing'" in command.log.read_text()
+        [line] = command.log.read_text().splitlines()
+        assert all(name in line for name in named)

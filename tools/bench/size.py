@@ -21,7 +21,7 @@ from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Frame
 from greenpower.mongo.events.store import Outcome, event_document, raw_document
-from greenpower.mongo.readings.store import Part, group_parts
+from greenpower.mongo.readings.store import Fragment, merge_fragments
 from greenpower.mongo.schema.compression import STORAGE
 from greenpower.mongo.schema.layout import EVENTS, Index, ensure_indexes, event_indexes, reading_indexes
 from greenpower.simulator.device import frames, make_devices
@@ -53,8 +53,8 @@ def documents(count: int) -> Iterator[tuple[Document, Document]]:
             assert reading.device_id is not None and reading.stamp is not None
             stamp = reading.stamp.replace(tzinfo=reading.stamp.tzinfo or ZONE)
             received = at + timedelta(milliseconds=200 + number * 37 % 700)
-            part = Part(reading.device_id, topic, stamp, received, dict(reading.values), True)
-            [draft] = group_parts([part])
+            part = Fragment(reading.device_id, topic, stamp, received, dict(reading.values), True)
+            [draft] = merge_fragments([part])
             yield (
                 draft.document(received + timedelta(milliseconds=30)),
                 event_document(

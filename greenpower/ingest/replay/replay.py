@@ -8,7 +8,7 @@ are left alone and counted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,26 +21,25 @@ from pymongo.asynchronous.database import AsyncDatabase
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType
-from greenpower.ingest.arrival import Arrival, Found
-from greenpower.ingest.replay.clock import ReplayClock
+from greenpower.ingest.arrival import FrameReading
+from greenpower.ingest.replay.clock import NO_EVENT, RecordedArrival, ReplayClock, event_of
 from greenpower.ingest.steps.clock import ClockRule
-from greenpower.ingest.steps.pairing import Pairing
-from greenpower.ingest.steps.policy import UNREGISTERED
+from greenpower.ingest.steps.pairing import UNREGISTERED, Pairing
 from greenpower.ingest.steps.reader import Reader
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices import clocks
 from greenpower.mongo.devices.settings import KnownDevices
 from greenpower.mongo.events.store import REDELIVERED, raw_bytes
 from greenpower.mongo.readings.replace import Changes, replace_span
-from greenpower.mongo.readings.store import Part, group_parts, store_readings
+from greenpower.mongo.readings.store import merge_fragments, store_readings
 from greenpower.mongo.rollups.invalidations import Place, invalidate_async
 from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS
 
-BATCH = 1_000
+EVENTS_PER_BATCH = 1_000
 # Events that were settled without the parser: nothing to read again.
 NOT_READ = frozenset({REDELIVERED, "retained", "too-large"})
 EXPIRY_MARGIN = timedelta(hours=1)
-TICK = timedelta(milliseconds=1)
+MILLISECOND = timedelta(milliseconds=1)
 
 Advance = Callable[[int], None]
 
@@ -76,7 +75,7 @@ class Replay:
         self._retention = settings.mongo_events_ttl_seconds
         self._reader = Reader(registry, settings.max_frame_bytes)
         self._registry = registry
-        # Whatever can have a timestamp in the span was received here, by the clock rule.
+        # By the clock rule, everything with a timestamp in the span was received here.
         self._received = {"$gte": since - self.rule.tolerance, "$lte": min(until + self.rule.backlog, self.began)}
 
     @property
@@ -135,26 +134,24 @@ class Replay:
         clock = ReplayClock(self.rule, devices)
         pairing = Pairing(parts, lambda _: None)
         async for events in self._batches():
-            found: list[Found] = []
-            recorded: dict[int, Document] = {}
+            readings: list[FrameReading] = []
             for event in events:
                 arrival = self._arrival(event)
                 if arrival is None:
                     continue
-                recorded[id(arrival)] = event
-                readings = self._reader.read(arrival)
+                found = self._reader.read(arrival)
                 if arrival.datatype is self.datatype:
-                    found.extend(readings)
+                    readings.extend(found)
                     if arrival.rejected:
                         summary.rejected[arrival.rejected] = summary.rejected.get(arrival.rejected, 0) + 1
-            paired, waited = await pairing.pair(found)
-            # Who was refused then is taken now if it is registered now.
-            refused = {key for key, event in recorded.items() if event.get("reason") == UNREGISTERED}
-            paired = [item for item in paired if id(item.arrival) not in refused or item.device_id in devices]
-            await clock.settle(paired, recorded)
-            kept = [_part(item) for item in paired if item.time is not None and self.since <= item.time < self.until]
-            await store_readings(beside, group_parts(kept))
-            await pairing.forget(waited)
+            paired = await pairing.pair(readings)
+            admitted = _admitted(paired, devices)
+            await clock.settle(admitted)
+            kept = [
+                item.fragment() for item in admitted if item.time is not None and self.since <= item.time < self.until
+            ]
+            await store_readings(beside, merge_fragments(kept))
+            await pairing.forget(paired)
             summary.events += len(events)
             summary.readings += len(kept)
             progress(len(events))
@@ -168,24 +165,26 @@ class Replay:
         query = self._query()
         more = True
         while more:
-            events = await self.db[EVENTS].find(query).sort("received_at", 1).limit(BATCH + 1).to_list()
+            events = await self.db[EVENTS].find(query).sort("received_at", 1).limit(EVENTS_PER_BATCH + 1).to_list()
             if not events:
                 return
-            more = len(events) > BATCH
+            more = len(events) > EVENTS_PER_BATCH
             if more:
                 last = events[-1]["received_at"]
                 events = [event for event in events if event["received_at"] < last]
                 if not events:
                     events = await self.db[EVENTS].find({**query, "received_at": last}).to_list()
-                    last += TICK
+                    last += MILLISECOND
                 query = {**query, "received_at": {**self._received, "$gte": last}}
             yield sorted(events, key=lambda event: (event["received_at"], event["_id"]))
 
-    def _arrival(self, event: Document) -> Arrival | None:
+    def _arrival(self, event: Document) -> RecordedArrival | None:
         payload = raw_bytes(event)
         if payload is None or event.get("reason") in NOT_READ:
             return None
-        arrival = Arrival(topic=event["topic"], payload=payload, received_at=event["received_at"], source="replay")
+        arrival = RecordedArrival(
+            topic=event["topic"], payload=payload, received_at=event["received_at"], source="replay", event=event
+        )
         if self._registry.match_topic(arrival.topic) is None:
             # A gateway's frame: its type and its device are those of the registration.
             if event["type"] != self.datatype.name:
@@ -195,7 +194,16 @@ class Replay:
         return arrival
 
 
-def _part(found: Found) -> Part:
-    assert found.device_id is not None and found.time is not None
-    arrival = found.arrival
-    return Part(found.device_id, arrival.topic, found.time, arrival.received_at, found.payload, found.complete)
+def _admitted(readings: list[FrameReading], devices: Container[str]) -> list[FrameReading]:
+    """The readings but for those that were refused then and whose device is not registered now. What a refused frame
+    would have joined is refused with it."""
+    refused = {item.arrival: item.device_id for item in readings if event_of(item).get("reason") == UNREGISTERED}
+    if not refused:
+        return readings
+    names = set(refused.values())
+    return [
+        item
+        for item in readings
+        if item.device_id in devices
+        or not (item.arrival in refused or (event_of(item) is NO_EVENT and item.device_id in names))
+    ]

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Answers:
-    """Keeps the answers in a batch. One an ingest process."""
+    """Keeps the answers in a batch. One per ingest process."""
 
     def __init__(
         self, registry: Registry, collection: AsyncCollection[Document], on_retry: Callable[[Exception], None]

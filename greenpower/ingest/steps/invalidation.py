@@ -1,7 +1,7 @@
-"""Marking what a rollup may already have read past: by the clock after the write, before the frame is acknowledged.
+"""Invalidating what a rollup may already have read past: by the clock after the write, before the acknowledgement.
 
-A frame whose mark was not written is not acknowledged, so it comes again, is a duplicate, and is marked then: what is
-marked is every reading, new or not, unless its place is known to be marked still.
+A frame whose invalidation was not written is not acknowledged, so it comes again, is a duplicate, and its place is
+invalidated then. So every late reading counts, new or not, unless its place is known to be invalid still.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from datetime import UTC, datetime
 from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
-from greenpower.ingest.arrival import Found
+from greenpower.ingest.arrival import FrameReading
 from greenpower.measure.windows import late_before
 from greenpower.mongo.client import Document
 from greenpower.mongo.failure import until_written
 from greenpower.mongo.rollups.invalidations import Place, TierKey, invalidate_async, read_tokens, start_of_hour
 
-# Places of a tier that are remembered; then they are marked anew, which does no harm.
-MOST_PLACES = 100_000
+# Places of a tier that are remembered; beyond it they are invalidated anew, which does no harm.
+MAX_PLACES = 100_000
 
 Spot = tuple[str, datetime]  # device, hour
 
 
-class _Marked:
-    """What this process has marked in a tier since its marks were last read, told by the token of that reading."""
+class _Invalidated:
+    """What this process has invalidated in a tier since a worker last read that, told by the token of that reading."""
 
     __slots__ = ("read", "spots")
 
@@ -35,32 +35,34 @@ class _Marked:
 
 
 class Invalidator:
-    """Marks late readings. One an ingest process."""
+    """Invalidates the places of late readings. One per ingest process."""
 
     def __init__(self, collection: AsyncCollection[Document], on_retry: Callable[[Exception], None]) -> None:
         self.collection = collection
         self._on_retry = on_retry
-        self._marked: dict[TierKey, _Marked] = {}
+        self._invalidated: dict[TierKey, _Invalidated] = {}
 
-    async def mark(self, batch: Iterable[Found]) -> None:
-        """Mark those of a batch of stored readings that are late, waiting for MongoDB as long as it takes."""
-        if late := _late(batch, datetime.now(UTC)):
-            await until_written(lambda: self._mark(late), on_retry=self._on_retry)
+    async def invalidate(self, readings: list[FrameReading]) -> list[FrameReading]:
+        """Invalidate the places of stored readings that are late, waiting for MongoDB as long as it takes."""
+        if late := _late(readings, datetime.now(UTC)):
+            await until_written(lambda: self._invalidate(late), on_retry=self._on_retry)
+        return readings
 
-    async def _mark(self, late: dict[TierKey, set[Spot]]) -> None:
-        # Looked at after the readings were stored and before anything is marked: both matter (see `store.marks`).
+    async def _invalidate(self, late: dict[TierKey, set[Spot]]) -> None:
+        # Looked at after the readings were stored and before anything is invalidated: both matter (see
+        # `greenpower.mongo.rollups.invalidations`).
         reads = await read_tokens(self.collection, late)
         for tier, read in reads.items():
-            known = self._marked.get(tier)
-            if known is None or known.read != read or len(known.spots) > MOST_PLACES:
-                known = self._marked[tier] = _Marked(read)
+            known = self._invalidated.get(tier)
+            if known is None or known.read != read or len(known.spots) > MAX_PLACES:
+                known = self._invalidated[tier] = _Invalidated(read)
             if new := late[tier] - known.spots:
                 await invalidate_async(self.collection, [Place(*tier, device, hour) for device, hour in new])
                 # Into the set of that reading, which by now may have been replaced.
                 known.spots |= new
 
 
-def _late(batch: Iterable[Found], now: datetime) -> dict[TierKey, set[Spot]]:
+def _late(batch: Iterable[FrameReading], now: datetime) -> dict[TierKey, set[Spot]]:
     """The places of readings that a rollup may have read past."""
     limits: dict[str, tuple[datetime, set[Spot]] | None] = {}
     found: dict[TierKey, set[Spot]] = {}

@@ -1,119 +1,143 @@
-"""Samples that come in several messages of which only one names the device.
+"""Whose reading it is: samples of several messages of which only one names the device, and devices that are refused.
 
-A part without a device waits in MongoDB until another part of its topic and stamp names one, whichever process gets
-that; its frame is noted as `awaiting-id`. A part that only names the device is noted as `names-device`.
+A fragment without a device waits in MongoDB until another fragment of its topic and stamp names one, whichever process
+gets that; its frame is noted as `awaiting-id`. A fragment that only names the device is noted as `names-device`. With
+`DEVICE_POLICY=registered`, readings of devices that are not in the registry are rejected as `unregistered`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
 
-from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
-from greenpower.ingest.arrival import Arrival, Found
+from greenpower.ingest.arrival import Arrival, FrameReading
 from greenpower.mongo.client import Document
 from greenpower.mongo.failure import until_written
 from greenpower.mongo.ids import new_id
-from greenpower.mongo.readings import fragments as parts
-from greenpower.mongo.readings.fragments import PartKey
+from greenpower.mongo.readings.fragments import (
+    SampleKey,
+    devices_of,
+    forget_fragments,
+    fragments_of,
+    keep_fragments,
+    name_devices,
+)
 
 AWAITING = "awaiting-id"
 NAMES = "names-device"
-AGAIN = "parts"  # the source of a frame that waited
+UNREGISTERED = "unregistered"
+JOINED = "fragments"  # the source of a frame that waited
 
 
 class Pairing:
-    """Finds the devices of parts. One an ingest process; it keeps nothing in memory."""
+    """Finds the devices of fragments. One per ingest process; it keeps nothing in memory."""
 
     def __init__(self, collection: AsyncCollection[Document], on_retry: Callable[[Exception], None]) -> None:
         self.collection = collection
         self._on_retry = on_retry
 
-    async def pair(self, batch: list[Found]) -> tuple[list[Found], list[ObjectId]]:
-        """The batch with every part whose device is known, those that waited before included; and the ids of the
-        latter, to be forgotten once they are stored.
+    async def pair(self, readings: list[FrameReading]) -> list[FrameReading]:
+        """The readings whose device is known, fragments that waited for it included.
+
+        Those have `waiting` set: once they are stored, they are to be forgotten.
         """
-        known: list[Found] = []
-        nameless: list[Found] = []
-        named: dict[PartKey, str] = {}
-        for found in batch:
-            in_parts = found.arrival.datatype is not None and found.arrival.datatype.id_in_one_part
-            if found.device_id is None:
-                if in_parts and found.stamp is not None:
-                    nameless.append(found)
+        known: list[FrameReading] = []
+        nameless: list[FrameReading] = []
+        named: dict[SampleKey, str] = {}
+        for item in readings:
+            in_parts = item.arrival.datatype is not None and item.arrival.datatype.id_in_one_part
+            if item.device_id is None:
+                if in_parts and item.stamp is not None:
+                    nameless.append(item)
                 else:
-                    found.arrival.rejected = "no-id"
+                    item.arrival.rejected = "no-id"
                 continue
-            if in_parts and found.stamp is not None:
-                named[_key(found)] = found.device_id
-            if found.payload:
-                known.append(found)
+            if in_parts and item.stamp is not None:
+                named[_key(item)] = item.device_id
+            if item.payload:
+                known.append(item)
             else:
-                found.arrival.noted = NAMES
+                item.arrival.noted = NAMES
         if not named and not nameless:
-            return known, []
-        return await until_written(lambda: self._pair(known, nameless, named), on_retry=self._on_retry)
+            return known
+        waiting = [item for item in nameless if _key(item) not in named]
+        for item in waiting:
+            item.waiting = item.waiting or new_id()
+        joined, devices = await until_written(lambda: self._look_up(waiting, named), on_retry=self._on_retry)
+        for item in nameless:
+            item.device_id = named.get(_key(item)) or devices.get(_key(item).text)
+            if item.device_id is None:
+                item.arrival.noted = AWAITING
+            else:
+                joined.append(item)
+        return known + joined
 
-    async def _pair(
-        self, batch: list[Found], nameless: list[Found], named: dict[PartKey, str]
-    ) -> tuple[list[Found], list[ObjectId]]:
-        found_again: list[Found] = []
-        ids: list[ObjectId] = []
+    async def _look_up(
+        self, waiting: list[FrameReading], named: dict[SampleKey, str]
+    ) -> tuple[list[FrameReading], dict[str, str]]:
+        """The fragments that waited for the devices named, and the devices that were named before, by key."""
+        joined: list[FrameReading] = []
+        devices: dict[str, str] = {}
         if named:
-            await parts.name_devices(self.collection, named, datetime.now(UTC))
+            await name_devices(self.collection, named, datetime.now(UTC))
             by_text = {key.text: (key, device) for key, device in named.items()}
-            for document in await parts.parts_of(self.collection, named):
-                key, device = by_text[document["key"]]
-                found_again.append(_again(document, key, device))
-                ids.append(document["_id"])
-        if nameless:
-            unknown = [found for found in nameless if _key(found) not in named]
-            kept = [_document(found) for found in unknown]
-            await parts.keep_parts(self.collection, kept)
-            known = await parts.devices_of(self.collection, {_key(found) for found in unknown})
-            ids.extend(document["_id"] for document in kept if document["key"] in known)
-            for found in nameless:
-                found.device_id = named.get(_key(found)) or known.get(_key(found).text)
-                if found.device_id is None:
-                    found.arrival.noted = AWAITING
-                    if found.stamp is not None and found.stamp not in found.arrival.times:
-                        found.arrival.times += (found.stamp,)
-            found_again.extend(found for found in nameless if found.device_id is not None)
-        return batch + found_again, ids
+            for document in await fragments_of(self.collection, named):
+                joined.append(_joined(document, *by_text[document["key"]]))
+        if waiting:
+            await keep_fragments(self.collection, [_document(item) for item in waiting])
+            devices = await devices_of(self.collection, {_key(item) for item in waiting})
+        return joined, devices
 
-    async def forget(self, ids: list[ObjectId]) -> None:
-        """Let go of parts that are stored."""
+    async def forget(self, readings: list[FrameReading]) -> list[FrameReading]:
+        """Delete what waited and is stored."""
+        ids = [item.waiting for item in readings if item.waiting is not None]
         if ids:
-            await until_written(lambda: parts.forget_parts(self.collection, ids), on_retry=self._on_retry)
+            await until_written(lambda: forget_fragments(self.collection, ids), on_retry=self._on_retry)
+        return readings
 
 
-def _key(found: Found) -> PartKey:
-    assert found.stamp is not None
-    assert found.arrival.datatype is not None
-    return PartKey(found.arrival.datatype, found.arrival.topic, found.stamp)
+def admit(readings: list[FrameReading], devices: Container[str]) -> list[FrameReading]:
+    """The readings of registered devices. A frame that has others only is rejected; of one that has both, its detail
+    says so."""
+    admitted: list[FrameReading] = []
+    refused: list[FrameReading] = []
+    for item in readings:
+        (admitted if item.device_id in devices else refused).append(item)
+    kept = {item.arrival for item in admitted}
+    for item in refused:
+        item.arrival.detail = f"{item.device_id} is not in the registry"[:200]
+        if item.arrival not in kept:
+            item.arrival.rejected = UNREGISTERED
+    return admitted
 
 
-def _document(found: Found) -> Document:
+def _key(item: FrameReading) -> SampleKey:
+    assert item.stamp is not None
+    assert item.arrival.datatype is not None
+    return SampleKey(item.arrival.datatype, item.arrival.topic, item.stamp)
+
+
+def _document(item: FrameReading) -> Document:
     return {
-        "_id": new_id(),
-        "event": found.arrival.id,
-        "key": _key(found).text,
-        "payload": found.payload,
-        "complete": found.complete,
-        "received_at": found.arrival.received_at,
+        "_id": item.waiting,
+        "event": item.arrival.id,
+        "key": _key(item).text,
+        "payload": item.payload,
+        "complete": item.complete,
+        "received_at": item.arrival.received_at,
     }
 
 
-def _again(document: Document, key: PartKey, device: str) -> Found:
-    """A part that waited, with its device; its own frame has its event already."""
+def _joined(document: Document, key: SampleKey, device: str) -> FrameReading:
+    """A fragment that waited, with its device; its own frame has its event already."""
     arrival = Arrival(
         topic=key.topic,
         payload=b"",
         received_at=document["received_at"],
-        source=AGAIN,
+        source=JOINED,
         datatype=key.datatype,
         event_id=document.get("event"),
     )
-    return Found(arrival, device, key.stamp, document["payload"], document["complete"])
+    return FrameReading(arrival, device, key.stamp, document["payload"], document["complete"], waiting=document["_id"])

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bson import ObjectId
 
-from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.steps.pairing import AWAITING
-from greenpower.mongo.client import Document
 from greenpower.mongo.events.store import Outcome
+from greenpower.mongo.readings.batch import JoinedFragment, StoredBatch, StoredFrame
 
 log = logging.getLogger(__name__)
 
 # So many lines at once, and one more in so many seconds.
-BURST = 10
-EVERY = 10.0
-SHOWN = 80
-MOST = 8
+MAX_LINES_AT_ONCE = 10
+SECONDS_PER_LINE = 10.0
+MAX_TOPIC_CHARACTERS = 80
+MAX_REASONS_PER_LINE = 8
 # By design, and nothing is wrong with the frame.
 ORDINARY = frozenset({Outcome.DUPLICATE, Outcome.NOTED})
 
@@ -40,57 +39,78 @@ class ProblemLog:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._lines = float(BURST)
+        self._lines = float(MAX_LINES_AT_ONCE)
         self._at = now()
         self._unsaid = 0
 
-    def tell(self, events: Iterable[Document]) -> None:
-        """Events that are stored."""
-        for event in events:
+    def tell(self, batch: StoredBatch) -> None:
+        """A batch that is stored, and so are its events."""
+        for frame in batch.frames:
             # Nearly all have none of these.
-            if "reason" in event or "left_out" in event or "conflicts" in event:
-                self._tell(event)
+            if frame.reason or frame.left_out or frame.conflicts:
+                self._tell(frame)
+        for joined in batch.joined:
+            self._joined(joined)
 
-    def joined(self, arrivals: Iterable[Arrival]) -> None:
-        """Frames that waited for their device, and are stored now."""
-        for arrival in arrivals:
-            if arrival.event_id is not None and arrival.parts:
-                device = arrival.parts[0].device_id
-                extra = fields(arrival.event_id, device=device)
-                log.debug("a frame on %a that waited belongs to %a", arrival.topic[:SHOWN], device, extra=extra)
+    def _joined(self, joined: JoinedFragment) -> None:
+        """A fragment that waited for its device, and has it now."""
+        if joined.event_id is None:
+            return
+        fragment = joined.fragment
+        wrong = _conflicts(fragment.conflicts)
+        if fragment.fault:
+            wrong.append(fragment.fault)
+        level = logging.INFO if wrong and self._has_room() else logging.DEBUG
+        if log.isEnabledFor(level):
+            extra = fields(joined.event_id, device=fragment.device_id)
+            text = "".join(f", {item}" for item in wrong)
+            log.log(
+                level,
+                "a frame on %a that waited belongs to %a%s",
+                joined.topic[:MAX_TOPIC_CHARACTERS],
+                fragment.device_id,
+                text,
+                extra=extra,
+            )
 
-    def _tell(self, event: Document) -> None:
-        reason, outcome = event.get("reason", ""), event["outcome"]
+    def _tell(self, frame: StoredFrame) -> None:
+        reason, outcome = frame.reason, frame.outcome
         waits = reason == AWAITING
-        if outcome in ORDINARY and not waits and "conflicts" not in event:
+        if outcome in ORDINARY and not waits and not frame.conflicts:
             return
         level = logging.DEBUG if waits or not self._has_room() else logging.INFO
         if not log.isEnabledFor(level):
             return
         wrong = [reason] if reason else []
-        wrong += [f"{name} left out: {why}" for name, why in event.get("left_out", {}).items()]
-        wrong += [f"{name} had another value" for name in event.get("conflicts", ())]
+        wrong += [f"{name} left out: {why}" for name, why in (frame.left_out or {}).items()]
+        wrong += _conflicts(frame.conflicts)
         if level == logging.INFO and self._unsaid:
             wrong.append(f"{self._unsaid} more frames before it")
             self._unsaid = 0
         extra = fields(
-            event["_id"],
-            type=event["type"],
-            device=event.get("device_id"),
-            topic=event["topic"],
-            outcome=outcome,
+            frame.event_id,
+            type=frame.type_name,
+            device=frame.device_id,
+            topic=frame.topic,
+            outcome=outcome.value,
             reason=reason,
         )
-        text = ", ".join(wrong) if len(wrong) < MOST else f"{', '.join(wrong[:MOST])} and so on"
-        log.log(level, "a frame on %a is %s: %s", event["topic"][:SHOWN], outcome, text, extra=extra)
+        text = ", ".join(wrong)
+        if len(wrong) >= MAX_REASONS_PER_LINE:
+            text = f"{', '.join(wrong[:MAX_REASONS_PER_LINE])} and so on"
+        log.log(level, "a frame on %a is %s: %s", frame.topic[:MAX_TOPIC_CHARACTERS], outcome.value, text, extra=extra)
 
     def _has_room(self) -> bool:
         """Whether another line may be written."""
         now = self._now()
-        self._lines = min(BURST, self._lines + (now - self._at) / EVERY)
+        self._lines = min(MAX_LINES_AT_ONCE, self._lines + (now - self._at) / SECONDS_PER_LINE)
         self._at = now
         if self._lines < 1:
             self._unsaid += 1
             return False
         self._lines -= 1
         return True
+
+
+def _conflicts(names: Sequence[str]) -> list[str]:
+    return [f"{name} had another value" for name in names]

@@ -7,7 +7,7 @@ import logging
 from greenpower.catalog.registry import Registry
 from greenpower.datatype import DataType, Frame, FrameError
 from greenpower.datatype.check import Checker
-from greenpower.ingest.arrival import Arrival, Found
+from greenpower.ingest.arrival import Arrival, FrameReading
 from greenpower.ingest.steps.problem_log import fields
 from greenpower.mongo.events.store import raw_document
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Reader:
-    """Reads frames with the parsers of a registry. One a process: it compiles each type's checks once."""
+    """Reads frames with the parsers of a registry. One per process: it compiles each type's checks once."""
 
     def __init__(self, registry: Registry, max_frame_bytes: int) -> None:
         self.registry = registry
@@ -23,14 +23,14 @@ class Reader:
         self._checkers = {datatype.name: Checker(datatype) for datatype in registry}
 
     def shorten(self, arrival: Arrival) -> None:
-        """Let go of all but the beginning of a frame that is too long, as soon as it came."""
+        """Keep the beginning only of a frame that is too long, as soon as it came."""
         if len(arrival.payload) > self.max_frame_bytes:
             arrival.rejected = "too-large"
             arrival.detail = f"{len(arrival.payload)} bytes"
             arrival.raw = raw_document(arrival.payload, self.max_frame_bytes)
             arrival.payload = b""
 
-    def read(self, arrival: Arrival) -> list[Found]:
+    def read(self, arrival: Arrival) -> list[FrameReading]:
         """The readings in a frame, times not yet settled. A frame that has none is marked with the reason."""
         if arrival.noted:
             return []
@@ -56,7 +56,7 @@ class Reader:
             arrival.noted, arrival.rejected = noted, ""
         return []
 
-    def _parse(self, arrival: Arrival, datatype: DataType, noted: str) -> list[Found]:
+    def _parse(self, arrival: Arrival, datatype: DataType, noted: str) -> list[FrameReading]:
         frame = Frame(
             topic=arrival.topic, payload=arrival.payload, device=arrival.device, received_at=arrival.received_at
         )
@@ -77,7 +77,7 @@ class Reader:
         failed: FrameError | None = None
         for reading in readings:
             if not reading.values and datatype.id_in_one_part and reading.device_id is not None:
-                found.append(Found(arrival, reading.device_id, reading.stamp, {}, False))
+                found.append(FrameReading(arrival, reading.device_id, reading.stamp, {}, False))
                 continue
             try:
                 payload, left_out = check(reading.values)
@@ -86,7 +86,7 @@ class Reader:
                 continue
             if left_out:
                 arrival.left_out = {**(arrival.left_out or {}), **left_out}
-            found.append(Found(arrival, reading.device_id, reading.stamp, payload, reading.complete))
+            found.append(FrameReading(arrival, reading.device_id, reading.stamp, payload, reading.complete))
         if failed is not None:
             if not found:
                 raise failed

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from greenpower.ingest.arrival import Found
+from greenpower.ingest.arrival import FrameReading
 from greenpower.mongo.client import Document
 from greenpower.mongo.events.store import REDELIVERED, recent_frames
 from greenpower.mongo.failure import until_written
@@ -20,43 +20,48 @@ from greenpower.mongo.readings.store import recent_payloads
 from greenpower.mongo.schema.layout import EVENTS
 
 
-async def drop_redelivered(
-    db: AsyncDatabase[Document], batch: list[Found], on_retry: Callable[[Exception], None]
-) -> list[Found]:
-    """The batch without what was stored before; the frames dropped are marked as duplicates."""
-    doubtful: defaultdict[str, list[Found]] = defaultdict(list)
-    for found in batch:
-        depends = found.undated or found.doubtful
-        if found.arrival.dup and depends and found.device_id is not None:
-            doubtful[found.device_id].append(found)
-    if not doubtful:
-        return batch
-    dropped: set[int] = set()
-    for device, several in doubtful.items():
-        for found in await until_written(lambda d=device, s=several: _stored(db, d, s), on_retry=on_retry):  # type: ignore[misc]
-            found.arrival.duplicate = REDELIVERED
-            dropped.add(id(found))
-    return [found for found in batch if id(found) not in dropped]
+class Redelivery:
+    """Finds readings that were stored before. One per ingest process; it keeps nothing in memory."""
+
+    def __init__(self, db: AsyncDatabase[Document], on_retry: Callable[[Exception], None]) -> None:
+        self.db = db
+        self._on_retry = on_retry
+
+    async def look(self, readings: list[FrameReading]) -> list[FrameReading]:
+        """Mark what was stored before as `redelivered`, and its frame as a duplicate."""
+        doubtful: defaultdict[str, list[FrameReading]] = defaultdict(list)
+        for item in readings:
+            if item.arrival.dup and (item.undated or item.doubtful) and item.device_id is not None:
+                doubtful[item.device_id].append(item)
+        for device, several in doubtful.items():
+            stored = await until_written(
+                lambda device=device, several=several: _stored(self.db, device, several),  # type: ignore[misc]
+                on_retry=self._on_retry,
+            )
+            for item in stored:
+                item.redelivered = True
+                item.arrival.duplicate = REDELIVERED
+        return readings
 
 
-async def _stored(db: AsyncDatabase[Document], device: str, doubtful: list[Found]) -> list[Found]:
+async def _stored(db: AsyncDatabase[Document], device: str, doubtful: list[FrameReading]) -> list[FrameReading]:
     """Which of these were stored before: by their events, or, where the event was not written any more, by the reading
     that has none."""
     frames = await recent_frames(db[EVENTS], device)
     stored = []
-    by_collection: defaultdict[str, list[Found]] = defaultdict(list)
-    for found in doubtful:
-        assert found.arrival.datatype is not None
-        if found.arrival.payload in frames.payloads:
-            stored.append(found)
+    by_collection: defaultdict[str, list[FrameReading]] = defaultdict(list)
+    for item in doubtful:
+        assert item.arrival.datatype is not None
+        if item.arrival.payload in frames.payloads:
+            stored.append(item)
         else:
-            by_collection[found.arrival.datatype.collection].append(found)
+            by_collection[item.arrival.datatype.collection].append(item)
     for collection, several in by_collection.items():
         payloads = await recent_payloads(db[collection], device)
         orphans = [item for item in payloads if item[0] not in frames.timestamps]
-        for found in several:
-            timestamp = next((timestamp for timestamp, payload in orphans if payload == found.payload), None)
+        for item in several:
+            timestamp = next((timestamp for timestamp, payload in orphans if payload == item.payload), None)
             if timestamp is not None:
-                found.time = timestamp  # what may not have been marked then is marked now
-                stored.append(found)
+                item.time = timestamp  # what may not have been marked then is marked now
+                stored.append(item)
     return stored

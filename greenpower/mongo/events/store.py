@@ -5,13 +5,14 @@ An event is written after its reading, with an `_id` made here, so that writing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
 from bson import ObjectId
+from pymongo import UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.mongo.bulk import insert_each
@@ -20,7 +21,7 @@ from greenpower.mongo.ids import new_id
 
 KEPT_OF_OVERSIZE = 4096
 REDELIVERED = "redelivered"  # the one reason of a duplicate; all other reasons are of rejected and noted frames
-RECENT = 5_000
+RECENT_FRAMES = 5_000
 
 
 class Outcome(StrEnum):
@@ -73,7 +74,7 @@ def event_document(
     offset: timedelta | None = None,
     event_id: ObjectId | None = None,
 ) -> Document:
-    """An event as it is stored; what does not apply is not there. event_id: where it was told to somebody already."""
+    """An event as it is stored; what does not apply is not there. event_id: where it was given to something before."""
     document: Document = {
         "_id": event_id or new_id(),
         "type": type_name,
@@ -106,10 +107,18 @@ async def store_events(collection: AsyncCollection[Document], documents: Sequenc
     inserted = await insert_each(collection, documents)
     if inserted.faults:
         # The books must balance: what cannot be kept as text is kept as bytes, and it says so.
-        await insert_each(collection, [_safe(documents[index], why) for index, why in inserted.faults.items()])
+        await insert_each(collection, [safe_event(documents[index], why) for index, why in inserted.faults.items()])
 
 
-def _safe(document: Document, why: str) -> Document:
+async def amend_events(collection: AsyncCollection[Document], changes: Mapping[ObjectId, Document]) -> None:
+    """Add to events what became known after they were stored: {event id: keys to set}. Safe to repeat."""
+    await collection.bulk_write(
+        [UpdateOne({"_id": event_id}, {"$set": change}) for event_id, change in changes.items()], ordered=False
+    )
+
+
+def safe_event(document: Document, why: str) -> Document:
+    """An event that cannot be stored as it is, reduced to what always can be."""
     kept: Document = {key: document[key] for key in ("_id", "type", "received_at", "outcome")}
     raw = str(document.get("raw", "")).encode("utf-8", "surrogatepass")
     return {
@@ -129,7 +138,7 @@ class RecentFrames:
     timestamps: frozenset[datetime]
 
 
-async def recent_frames(collection: AsyncCollection[Document], device: str, limit: int = RECENT) -> RecentFrames:
+async def recent_frames(collection: AsyncCollection[Document], device: str, limit: int = RECENT_FRAMES) -> RecentFrames:
     """The newest `limit` frames of a device."""
     payloads: set[bytes] = set()
     timestamps: set[datetime] = set()

@@ -1,7 +1,7 @@
-"""Parts that name no device: which device a (type, topic, stamp) belongs to, and the parts that wait to be told.
+"""Fragments that name no device: which device a (type, topic, stamp) belongs to, and the fragments that wait for it.
 
-Both live in one small collection with a short retention. A part is written before its identity is looked up, and an
-identity before its parts are looked up, so that of two processes one at least sees both.
+Both live in one small collection with a short retention. A fragment is written before its device is looked up, and a
+device before its fragments are looked up, so that of two processes one at least sees both.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from greenpower.mongo.bulk import insert_each
 from greenpower.mongo.client import Document
 
 
-class PartKey(NamedTuple):
-    """What the parts of one sample have in common."""
+class SampleKey(NamedTuple):
+    """What the fragments of one sample have in common."""
 
     datatype: DataType
     topic: str
@@ -28,10 +28,13 @@ class PartKey(NamedTuple):
 
     @property
     def text(self) -> str:
+        """The key as it is stored."""
         return f"{self.datatype.name}|{self.topic}|{self.stamp.isoformat()}"
 
 
-async def name_devices(collection: AsyncCollection[Document], named: dict[PartKey, str], received_at: datetime) -> None:
+async def name_devices(
+    collection: AsyncCollection[Document], named: dict[SampleKey, str], received_at: datetime
+) -> None:
     """Write down whose samples these are."""
     await collection.bulk_write(
         [
@@ -44,23 +47,23 @@ async def name_devices(collection: AsyncCollection[Document], named: dict[PartKe
     )
 
 
-async def devices_of(collection: AsyncCollection[Document], keys: Iterable[PartKey]) -> dict[str, str]:
+async def devices_of(collection: AsyncCollection[Document], keys: Iterable[SampleKey]) -> dict[str, str]:
     """The devices of samples, by the key's text, where they are known."""
     query = {"_id": {"$in": [key.text for key in keys]}}
     return {document["_id"]: document["device_id"] async for document in collection.find(query)}
 
 
-async def keep_parts(collection: AsyncCollection[Document], parts: Sequence[Document]) -> None:
-    """Keep parts (documents with `_id`, `event`, `key`, `payload`, `complete`, `received_at`) until their device is
-    known."""
-    await insert_each(collection, parts)
+async def keep_fragments(collection: AsyncCollection[Document], fragments: Sequence[Document]) -> None:
+    """Keep fragments until their device is known: documents with `_id`, `event`, `key`, `payload`, `complete`,
+    `received_at`."""
+    await insert_each(collection, fragments)
 
 
-async def parts_of(collection: AsyncCollection[Document], keys: Iterable[PartKey]) -> list[Document]:
-    """The parts that wait for these samples' device."""
+async def fragments_of(collection: AsyncCollection[Document], keys: Iterable[SampleKey]) -> list[Document]:
+    """The fragments that wait for these samples' device."""
     return [document async for document in collection.find({"key": {"$in": [key.text for key in keys]}})]
 
 
-async def forget_parts(collection: AsyncCollection[Document], ids: Sequence[ObjectId]) -> None:
-    """Let go of parts that are stored."""
+async def forget_fragments(collection: AsyncCollection[Document], ids: Sequence[ObjectId]) -> None:
+    """Delete fragments that are stored."""
     await collection.delete_many({"_id": {"$in": ids}})

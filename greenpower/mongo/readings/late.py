@@ -1,9 +1,9 @@
 """Rows that were written so long after they were stamped that a reader of `changes/` may have passed them.
 
-`changes/` shows a row CHANGES_HORIZON_SECONDS after its `updated_at`. Who stamps rows by his own clock and takes longer
-than half of that until they are stored (frozen, or his link was) stamps them again, by the server's clock within the
-write, so that nothing can come between. The other half is for clocks that differ. What only updates is stamped by the
-server from the start; an insert-many cannot be.
+`changes/` shows a row CHANGES_HORIZON_SECONDS after its `updated_at`. A writer that stamps rows by its own clock and
+takes longer than half of that until they are stored (the process or its link was frozen) stamps them again, by the
+server's clock within the write, so that nothing can come between. The other half is for clocks that differ. What only
+updates is stamped by the server from the start; an insert-many cannot be.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STAMP_AGAIN: Document = {"$currentDate": {"updated_at": True}}
 
 
 def patience(settings: Settings) -> timedelta:
-    """How long a write may take from its stamp on."""
+    """How long a write may take, counted from its stamp."""
     return timedelta(seconds=settings.changes_horizon_seconds) / 2
 
 

@@ -1,7 +1,7 @@
 """Readings: storing a batch so that packets of one reading, redeliveries and other processes all meet in one document.
 
 What belongs here: the merge rule (new keys are added, the first value of a key stays) and the writes. What does not:
-what a frame means.
+what a frame means, and what is told of a batch (`batch`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from greenpower.mongo.readings.late import STAMP_AGAIN, is_late
 
 Number = int | float
 Key = tuple[str, datetime]
-RECENT = 5_000
+RECENT_READINGS = 5_000
 
 
 @dataclass(slots=True, eq=False)
-class Part:
+class Fragment:
     """What one frame says of one reading, and, after `store_readings`, what became of it.
 
     payload: {field: number}. new: whether any of its keys was not there before. conflicts: keys that were there with
@@ -43,35 +43,49 @@ class Part:
 
 
 @dataclass(slots=True, eq=False)
-class Draft:
-    """All parts of one reading in a batch, in order of arrival."""
+class MergedReading:
+    """All fragments of one reading in a batch, in the order in which they are stored.
 
-    parts: list[Part]
+    added: after `store_readings`, the keys that were not there before, with their values; None where there are none.
+    sent: what an earlier try sent to a reading that was there before; its answer may have been lost.
+    """
+
+    fragments: list[Fragment]
     object_id: ObjectId = field(default_factory=new_id)
+    added: dict[str, Number] | None = None
+    sent: dict[str, Number] | None = None
 
     @property
     def key(self) -> Key:
-        return self.parts[0].device_id, self.parts[0].timestamp
+        """What a stored reading is found by."""
+        return self.fragments[0].device_id, self.fragments[0].timestamp
+
+    @property
+    def complete(self) -> bool:
+        """Whether one of its fragments says that the reading is whole."""
+        return any(fragment.complete for fragment in self.fragments)
 
     def fold(self, stored: dict[str, Number]) -> dict[str, Number]:
-        """Judge each part against what is stored and the parts before it. Returns the keys to add."""
+        """Compare each fragment with what is stored and the fragments before it. Returns the keys that are new."""
         known = dict(stored)
-        for part in self.parts:
+        for fragment in self.fragments:
             before = len(known)
-            part.conflicts = ()
-            for name, value in part.payload.items():
+            fragment.conflicts = ()
+            for name, value in fragment.payload.items():
                 if known.setdefault(name, value) != value:
-                    part.conflicts += (name,)
-            part.new = len(known) > before
+                    fragment.conflicts += (name,)
+            fragment.new = len(known) > before
         return {name: value for name, value in known.items() if name not in stored}
 
     def document(self, now: datetime) -> Document:
         """The reading as it is inserted: one dict, its keys in the order of DESIGN."""
-        first = self.parts[0]
-        if len(self.parts) == 1:
-            first.new, payload, complete = True, first.payload, first.complete
+        first = self.fragments[0]
+        if len(self.fragments) == 1:
+            first.new, first.conflicts = True, ()
+            payload, complete = first.payload, first.complete
         else:
             payload, complete = self.fold({}), self.complete
+        self.added = payload
         return {
             "_id": self.object_id,
             "device_id": first.device_id,
@@ -83,81 +97,96 @@ class Draft:
             "complete": complete,
         }
 
-    @property
-    def complete(self) -> bool:
-        return any(part.complete for part in self.parts)
-
-
-def group_parts(parts: list[Part]) -> list[Draft]:
-    """Bring the parts of each reading together, in order of their first."""
-    drafts: dict[Key, Draft] = {}
-    for part in parts:
-        key = (part.device_id, part.timestamp)
-        draft = drafts.get(key)
-        if draft is None:
-            drafts[key] = Draft([part])
+    def add_to(self, stored: dict[str, Number]) -> dict[str, Number]:
+        """The keys to add to a reading that others stored. What an earlier try sent and is there counts as added."""
+        sent = self.sent
+        if sent is None:
+            self.added = added = self.fold(stored)
         else:
-            draft.parts.append(part)
-    return list(drafts.values())
+            self.added = self.fold({name: value for name, value in stored.items() if sent.get(name) != value})
+            added = {name: value for name, value in self.added.items() if name not in stored}
+        self.sent = self.added
+        return added
+
+    def reject(self, why: str) -> None:
+        """It can never be stored."""
+        self.added = None
+        for fragment in self.fragments:
+            fragment.fault, fragment.new = why, False
+
+
+def merge_fragments(fragments: list[Fragment]) -> list[MergedReading]:
+    """Bring the fragments of each reading together, in order of their first."""
+    merged: dict[Key, MergedReading] = {}
+    for fragment in fragments:
+        key = (fragment.device_id, fragment.timestamp)
+        reading = merged.get(key)
+        if reading is None:
+            merged[key] = MergedReading([fragment])
+        else:
+            reading.fragments.append(fragment)
+    return list(merged.values())
 
 
 async def store_readings(
-    collection: AsyncCollection[Document], drafts: list[Draft], *, patience: timedelta | None = None
+    collection: AsyncCollection[Document], readings: list[MergedReading], *, patience: timedelta | None = None
 ) -> None:
-    """Store drafts durably and write into their parts what became of them.
+    """Store readings durably and write into their fragments what became of them.
 
     patience: how long the write may take until readers of changes may have passed its stamp; None: there are none.
-    Raises PyMongoError where the server is at fault; calling it again with the same drafts is then safe.
+    Raises PyMongoError where the server is at fault; calling it again with the same readings is then safe, and says of
+    what an earlier call stored that it is new.
     """
-    left = drafts
+    left = readings
     while left:
         now = datetime.now(UTC)
-        inserted = await insert_each(collection, [draft.document(now) for draft in left])
+        inserted = await insert_each(collection, [reading.document(now) for reading in left])
         for index, why in inserted.faults.items():
-            for part in left[index].parts:
-                part.fault, part.new = why, False
+            left[index].reject(why)
         # What is gone again between the insert and the look (retention, an operator) is inserted once more.
         again = [left[index] for index in inserted.duplicates]
         if patience is not None and is_late(now, patience):
             # Among the duplicates are those that an earlier attempt stored whose answer was lost.
-            ids = [draft.object_id for draft in left]
+            ids = [reading.object_id for reading in left]
             await collection.update_many({"_id": {"$in": ids}}, STAMP_AGAIN)
         left = await _merge(collection, again, patience)
 
 
-async def _merge(collection: AsyncCollection[Document], drafts: list[Draft], patience: timedelta | None) -> list[Draft]:
-    """Add what is new to readings that are there. Returns the drafts whose reading is not there any more."""
-    if not drafts:
+async def _merge(
+    collection: AsyncCollection[Document], readings: list[MergedReading], patience: timedelta | None
+) -> list[MergedReading]:
+    """Add what is new to readings that are there. Returns those that are not there any more."""
+    if not readings:
         return []
-    keys = [{"device_id": device, "timestamp": timestamp} for device, timestamp in (draft.key for draft in drafts)]
+    keys = [{"device_id": device, "timestamp": timestamp} for device, timestamp in (item.key for item in readings)]
     found: dict[Key, Document] = {}
     shown = {"device_id": 1, "timestamp": 1, "payload": 1, "complete": 1, "updated_at": 1}
     async for document in collection.find({"$or": keys}, shown):
         found[document["device_id"], document["timestamp"]] = document
     updates = []
     gone = []
-    for draft in drafts:
-        stored = found.get(draft.key)
+    for reading in readings:
+        stored = found.get(reading.key)
         if stored is None:
-            gone.append(draft)
+            gone.append(reading)
             continue
-        if stored["_id"] == draft.object_id:
+        if stored["_id"] == reading.object_id:
             # Ours, from an attempt whose answer was lost; another process may have added keys since.
-            ours = {name for part in draft.parts for name in part.payload}
-            draft.fold({name: value for name, value in stored["payload"].items() if name not in ours})
+            ours = {name for fragment in reading.fragments for name in fragment.payload}
+            reading.added = reading.fold({name: value for name, value in stored["payload"].items() if name not in ours})
             if patience is not None and is_late(stored["updated_at"], patience):
                 updates.append(UpdateOne({"_id": stored["_id"]}, STAMP_AGAIN))
             continue
-        added = draft.fold(stored["payload"])
-        if added or (draft.complete and not stored["complete"]):
-            updates.append(_addition(stored["_id"], added, draft.complete))
+        added = reading.add_to(stored["payload"])
+        if added or (reading.complete and not stored["complete"]):
+            updates.append(_addition(stored["_id"], added, reading.complete))
     if updates:
         await collection.bulk_write(updates, ordered=False)
     return gone
 
 
 def _addition(object_id: ObjectId, added: dict[str, Number], complete: bool) -> UpdateOne:
-    """Add keys in one step in which those already there win, whoever wrote them meanwhile."""
+    """Add keys in one step in which those already there win, no matter who wrote them meanwhile."""
     return UpdateOne(
         {"_id": object_id},
         [
@@ -173,7 +202,7 @@ def _addition(object_id: ObjectId, added: dict[str, Number], complete: bool) -> 
 
 
 async def recent_payloads(
-    collection: AsyncCollection[Document], device: str, limit: int = RECENT
+    collection: AsyncCollection[Document], device: str, limit: int = RECENT_READINGS
 ) -> list[tuple[datetime, dict[str, Number]]]:
     """The newest `limit` readings of a device: (timestamp, payload)."""
     cursor = collection.find({"device_id": device}, {"timestamp": 1, "payload": 1}).sort("timestamp", -1).limit(limit)

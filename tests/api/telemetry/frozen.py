@@ -18,7 +18,7 @@ from greenpower.config import Settings, load_settings
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.readings.late import patience
 from greenpower.mongo.readings.replace import replace_span
-from greenpower.mongo.readings.store import Part, group_parts, store_readings
+from greenpower.mongo.readings.store import Fragment, merge_fragments, store_readings
 from greenpower.rollups.compute import compute
 from greenpower.rollups.plan import find_plan
 from greenpower.rollups.run import now
@@ -58,10 +58,10 @@ async def write_readings(settings: Settings) -> None:
         rows: Any = Freezing(client[settings.mongo_db_name][METER.collection])
         now = datetime.now(UTC)
         parts = [
-            Part(DEVICE, "METER", START + timedelta(seconds=number), now, {"volts": float(number)}, True)
+            Fragment(DEVICE, "METER", START + timedelta(seconds=number), now, {"volts": float(number)}, True)
             for number in range(5)
         ]
-        await store_readings(rows, group_parts(parts), patience=patience(settings))
+        await store_readings(rows, merge_fragments(parts), patience=patience(settings))
 
 
 async def replay_readings(settings: Settings) -> None:

@@ -14,10 +14,13 @@ from pymongo.database import Database
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Frame, Reading
+from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.replay.replay import Replay, Summary
 from greenpower.mongo.client import async_client
 from tests.ingest.conftest import Document, frame
 from tests.ingest.steps.test_clock import through_pipelines
+from tests.ingest.steps.test_pairing import TOPIC, message
+from tests.ingest.told import go_through
 
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
 SPAN = (START - timedelta(days=2), START + timedelta(days=3))
@@ -120,7 +123,7 @@ def test_a_replay_in_small_batches_is_the_same(
     through_pipelines(settings, at_once)
     before = content(db)
     whole = run_replay(settings, with_parser(the_same), dry_run=True)
-    monkeypatch.setattr("greenpower.ingest.replay.replay.BATCH", size)
+    monkeypatch.setattr("greenpower.ingest.replay.replay.EVENTS_PER_BATCH", size)
     summary = run_replay(settings, with_parser(the_same))
     assert (summary.events, summary.readings) == (whole.events, whole.readings)
     assert summary.changes.total == 0
@@ -203,3 +206,51 @@ def test_types_other_than_the_one_asked_for_are_not_touched(settings: Settings, 
     through_pipelines(settings, [(station, START), (frame(time=START), START)])
     run_replay(settings, get_registry())
     assert db.environment_data.count_documents({}) == 1
+
+
+def replay_generator(settings: Settings) -> Summary:
+    """A replay of all that generators sent."""
+
+    async def go() -> Summary:
+        async with async_client(settings) as client:
+            registry = get_registry()
+            job = Replay(
+                registry=registry,
+                settings=settings,
+                db=client[settings.mongo_db_name],
+                datatype=registry["generator"],
+                since=SPAN[0],
+                until=SPAN[1],
+            )
+            return await job.run()
+
+    return asyncio.run(go())
+
+
+def at_second(second: float, payload: str) -> Arrival:
+    received_at = START + timedelta(seconds=second)
+    return Arrival(topic=TOPIC, payload=payload.encode(), received_at=received_at, source="mqtt")
+
+
+@pytest.mark.parametrize("wrong", [timedelta(), timedelta(days=700)], ids=["right clock", "wrong clock"])
+def test_a_fragment_that_waited_is_settled_as_the_one_that_names_its_device(
+    settings: Settings, db: Database[Document], monkeypatch: pytest.MonkeyPatch, wrong: timedelta
+) -> None:
+    """Frames that were read and dropped before it, whose events say something else, do not matter."""
+    tp = int((START - wrong).timestamp() * 1000)
+    dropped = [at_second(1 + number / 10, "no json") for number in range(8)]
+    batches = [[at_second(0.5, message(tp, p1=1.0))], dropped, [at_second(9, message(tp, p0="GENERATOR_1", p2=2.0))]]
+    go_through(settings, batches)
+    db.telemetry_events.update_many({"reason": "not-json"}, {"$set": {"clock": "stuck", "reason": "unregistered"}})
+    [before] = db.generator_data.find()
+    assert before["payload"] == {"1": 1.0, "2": 2.0}
+    # The fragment is in the first batch, the frame that names its device comes after the dropped ones in the second.
+    monkeypatch.setattr("greenpower.ingest.replay.replay.EVENTS_PER_BATCH", 9)
+    db.telemetry_events.insert_many(
+        [
+            {"type": "generator", "topic": TOPIC, "received_at": START - timedelta(seconds=1 + number), "raw": "-"}
+            for number in range(8)
+        ]
+    )
+    summary = replay_generator(settings)
+    assert (summary.readings, summary.changes.total, summary.changes.same) == (2, 0, 1)

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.ingest.arrival import Arrival
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.steps.clock import ClockRule
 from greenpower.mongo.client import async_client, sync_client
@@ -73,7 +73,7 @@ def through_pipelines(settings: Settings, *runs: Iterable[tuple[Document, dateti
     async def feed(run: Iterable[tuple[Document, datetime]]) -> None:
         client = async_client(settings)
         pipeline = Pipeline(
-            registry=get_registry(), settings=settings, db=client[settings.mongo_db_name], metrics=Metrics()
+            registry=get_registry(), settings=settings, db=client[settings.mongo_db_name], metrics=IngestMetrics()
         )
         await pipeline.clock.load()
         for body, arrival in run:

@@ -10,7 +10,7 @@ from pymongo import AsyncMongoClient
 from pymongo.database import Database
 
 from greenpower.catalog.registry import get_registry
-from greenpower.ingest.arrival import Arrival, Found
+from greenpower.ingest.arrival import Arrival, FrameReading
 from greenpower.ingest.steps.invalidation import Invalidator
 from greenpower.mongo.rollups.invalidations import read_invalidations, remove_invalidations
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
@@ -79,7 +79,7 @@ def test_no_reading_falls_between_marking_and_reading_marks(db: Database[Documen
             invalidator = Invalidator(client[db.name].rollup_marks, lambda error: None)
             for number in range(400):
                 stored.append(number)
-                await invalidator.mark([late_reading(hour)])
+                await invalidator.invalidate([late_reading(hour)])
 
     def consume() -> None:
         while not ended.is_set():
@@ -99,6 +99,6 @@ def test_no_reading_falls_between_marking_and_reading_marks(db: Database[Documen
         assert db.rollup_marks.count_documents({}) == 1, f"{len(missed)} of {len(stored)} are lost"
 
 
-def late_reading(time: datetime) -> Found:
+def late_reading(time: datetime) -> FrameReading:
     arrival = Arrival(topic="MQTT_RT_DATA", payload=b"", received_at=time, source="mqtt", datatype=get_registry()["rt"])
-    return Found(arrival, DEVICE, time, {}, True, time=time)
+    return FrameReading(arrival, DEVICE, time, {}, True, time=time)

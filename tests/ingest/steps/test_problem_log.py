@@ -12,9 +12,10 @@ from bson import ObjectId
 from pymongo.database import Database
 
 from greenpower.config import Settings
-from greenpower.ingest.steps.problem_log import BURST, EVERY, ProblemLog
+from greenpower.ingest.steps.problem_log import MAX_LINES_AT_ONCE, SECONDS_PER_LINE, ProblemLog
 from greenpower.log import TextFormatter, request_id
-from greenpower.mongo.events.store import Outcome, event_document
+from greenpower.mongo.events.store import Outcome
+from greenpower.mongo.readings.batch import StoredBatch, StoredFrame
 from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 from tests.ingest.steps.test_pairing import BASE, TOPIC, message
 from tests.process import Command
@@ -71,51 +72,42 @@ def test_each_frame_with_a_fault_is_named_by_its_events_id(
     assert whole and not whole & set(told)
 
 
-def rejected(number: int = 0, **given: Any) -> Document:
-    return event_document(
-        **{
-            "type_name": "rt",
-            "topic": "T",
-            "device_id": "D",
-            "received_at": NOW,
-            "outcome": Outcome.REJECTED,
-            "raw": {"raw": ""},
-            "reason": "zero-frame",
-            **given,
-        }
-    )
+def rejected(**given: Any) -> StoredFrame:
+    return StoredFrame(
+        event_id=ObjectId(), type_name="rt", topic="T", device_id="D", received_at=NOW, outcome=Outcome.REJECTED,
+        reason="zero-frame", detail="", left_out=None, fragments=(), clock="", offset=None, raw={"raw": ""},
+    )._replace(**given)  # fmt: skip
+
+
+def batch(*frames: StoredFrame) -> StoredBatch:
+    return StoredBatch(frames=frames, readings={})
 
 
 def test_a_flood_costs_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "greenpower.ingest.steps.problem_log")
     now = [0.0]
     problem_log = ProblemLog(lambda: now[0])
-    problem_log.tell(rejected() for _ in range(5000))
-    assert len(caplog.records) == BURST
-    now[0] += EVERY + 1
+    problem_log.tell(batch(*(rejected() for _ in range(5000))))
+    assert len(caplog.records) == MAX_LINES_AT_ONCE
+    now[0] += SECONDS_PER_LINE + 1
     last = rejected()
-    problem_log.tell([last, rejected()])
-    assert len(caplog.records) == BURST + 1
+    problem_log.tell(batch(last, rejected()))
+    assert len(caplog.records) == MAX_LINES_AT_ONCE + 1
     request_id.set("")  # of a request of another test
     text = TextFormatter().format(caplog.records[-1])
     assert text.endswith(
-        f"[{last['_id']}]: a frame on 'T' is rejected: zero-frame, {5000 - BURST} more frames before it"
+        f"[{last.event_id}]: a frame on 'T' is rejected: zero-frame, {5000 - MAX_LINES_AT_ONCE} more frames before it"
     )
 
 
 def test_what_is_ordinary_has_no_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "greenpower.ingest.steps.problem_log")
     ProblemLog().tell(
-        [
+        batch(
             rejected(outcome=Outcome.STORED, reason=""),
             rejected(outcome=Outcome.DUPLICATE, reason="redelivered"),
             rejected(outcome=Outcome.NOTED, reason="digital inputs and outputs"),
             rejected(outcome=Outcome.NOTED, reason="awaiting-id"),
-        ]
+        )
     )
     assert caplog.records == []
-
-
-def test_an_id_that_was_told_before_is_the_events(caplog: pytest.LogCaptureFixture) -> None:
-    given = ObjectId()
-    assert rejected(event_id=given)["_id"] == given
