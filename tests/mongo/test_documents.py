@@ -17,7 +17,7 @@ from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Answer
 from greenpower.ingest.arrival import Arrival
-from greenpower.ingest.metrics import Metrics
+from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.measure.counter.register import CounterEvent
 from greenpower.measure.counter.rules import Incident
@@ -98,7 +98,7 @@ def ingest(settings: Settings) -> None:
     async def go() -> None:
         async with async_client(settings) as client:
             db = client[settings.mongo_db_name]
-            pipeline = Pipeline(registry=get_registry(), settings=settings, db=db, metrics=Metrics())
+            pipeline = Pipeline(registry=get_registry(), settings=settings, db=db, metrics=IngestMetrics())
             await pipeline.clock.load()
             for number, (topic, payload) in enumerate(frames):
                 arrival = Arrival(
