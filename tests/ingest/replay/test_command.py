@@ -43,11 +43,11 @@ def test_it_says_what_would_be_done_and_then_does_it(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "named"),
     [
-        (("--type", "nothing", "--since", "2026-01-01"), "no data type 'nothing'"),
-        (("--type", "rt", "--since", "2026-01-02", "--until", "2026-01-01"), "--since must be before --until"),
-        (("--type", "rt", "--since", "yesterday"), "is not an ISO 8601 time"),
+        (("--type", "nothing", "--since", "2026-01-01"), "'nothing'"),
+        (("--type", "rt", "--since", "2026-01-02", "--until", "2026-01-01"), "--until"),
+        (("--type", "rt", "--since", "yesterday"), "yesterday"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -56,7 +56,7 @@ def test_what_makes_no_sense_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
-    words: str,
+    named: str,
 ) -> None:
     assert run_cli(monkeypatch, tmp_path, "replay", *arguments, settings=settings) == 2
-    assert words in capsys.readouterr().err
+    assert named in capsys.readouterr().err
