@@ -19,7 +19,6 @@ from greenpower.config import load_settings
 from greenpower.datatype import DeclarationError
 from greenpower.ingest.arrival import FrameReading
 from greenpower.ingest.steps.clock import ClockRule
-from greenpower.kit.attempt import FrameTrial, attempt, default_topic, statistics_of
 from greenpower.kit.contract import RULES, problems
 from greenpower.kit.outcome import outcomes
 from greenpower.kit.plugin import Plugin, find_plugin, plugins_of, read_frame
@@ -27,6 +26,7 @@ from greenpower.kit.problem import PluginError, shown
 from greenpower.kit.rules.imports import python_lines
 from greenpower.kit.rules.rate import parse_rate
 from greenpower.kit.scaffold import ScaffoldPlan, make_files, write_files
+from greenpower.kit.trial import FrameTrial, default_topic, statistics_of, try_frames
 from greenpower.mongo.client import Document
 
 
@@ -65,13 +65,13 @@ def new(name: str, topic: str | None, registration: str | None, package: Path | 
 
 
 def _place(path: Path, plan: ScaffoldPlan) -> Path:
-    """Where a file goes: into the package, or beside the folder `plugins/`."""
+    """The path of a new file: in the package, in `plugins/`, or for a test in `tests/plugins/`."""
     if plan.package is not None:
         return (plan.package / path).absolute()
     try:
         plugins = Path(import_module(PACKAGE).__path__[0])
     except ModuleNotFoundError:
-        raise PluginError(f"no folder {PACKAGE}/ here: use --package DIR") from None
+        raise PluginError(f"there is no folder {PACKAGE}/ here: use --package DIR") from None
     return plugins.parent / "tests" / "plugins" / path.name if path.parts[0] == "tests" else plugins / path
 
 
@@ -80,7 +80,7 @@ def _place(path: Path, plan: ScaffoldPlan) -> Path:
 def check(name: str | None) -> None:
     """Check plugins against the rules for all plugins.
 
-    Checks NAME, or every plugin that is found: folders in plugins/, and installed packages with an entry point in the
+    Checks NAME, or every plugin: folders in plugins/, and installed packages with an entry point in the
     group greenpower.plugins. Exits with status 1 if a rule is broken. `pytest --greenpower` does the same with one test
     per rule.
     """
@@ -98,10 +98,10 @@ def _checked(plugin: Plugin) -> bool:
     rates = []
     if "samples" not in broken:
         rates = [rate for datatype in plugin.datatypes if (rate := parse_rate(plugin, datatype)) is not None]
-    told = f"{len(RULES) - len(broken)} of {len(RULES)} rules kept, {python_lines(plugin.folder)} lines of Python"
+    summary = f"{len(RULES) - len(broken)} of {len(RULES)} rules kept, {python_lines(plugin.folder)} lines of Python"
     if rates:
-        told += f", {min(rates):,.0f} frames/s parsed"
-    click.echo(f"{plugin.name} ({plugin.origin}): {told}")
+        summary += f", {min(rates):,.0f} frames/s parsed"
+    click.echo(f"{plugin.name} ({plugin.origin}): {summary}")
     for rule, found in broken.items():
         for problem in found:
             click.echo(f"\n[{rule}] {problem}")
@@ -119,7 +119,7 @@ def _checked(plugin: Plugin) -> bool:
 def try_frame(
     name: str, frames: tuple[Path, ...], topic: str | None, received: datetime | None, keep: str | None
 ) -> None:
-    """Show the readings that a plugin makes of frames.
+    """Show the readings that a plugin gets from frames.
 
     Shows the readings, ignored values with the reason, bucket statistics and the answer of the API. Needs no servers.
     FRAMES are files; one whose name ends in .hex is hexadecimal. Exits with status 1 if a frame is rejected.
@@ -130,10 +130,10 @@ def try_frame(
         chosen = topic or default_topic(next((d for d in plugin.datatypes if d.name == name), plugin.datatypes[0]))
         payloads = [read_frame(path) for path in frames]
         at = received or datetime.now(UTC)
-        tried = attempt(plugin, chosen, payloads, ClockRule.of(settings), at, settings.max_frame_bytes)
+        tried = try_frames(plugin, chosen, payloads, ClockRule.of(settings), at, settings.max_frame_bytes)
         _show(tried, frames)
         if keep:
-            _keep(plugin, tried, frames, keep)
+            _save_sample(plugin, tried, frames, keep)
     except PluginError as error:
         raise click.ClickException(str(error)) from None
     if any(arrival.rejected for arrival in tried.arrivals):
@@ -150,7 +150,7 @@ def _show(tried: FrameTrial, paths: tuple[Path, ...]) -> None:
             what = "rejected" if arrival.rejected else "noted"
             click.echo(f"  {what}: {arrival.rejected or arrival.noted}  {arrival.detail}".rstrip())
         for item in (item for item in tried.found if item.arrival is arrival):
-            click.echo(f"  reading of {item.device_id or 'a device that another packet names'} at {_when(item)}")
+            click.echo(f"  reading of {item.device_id or 'the device that another packet names'} at {_time_text(item)}")
             for field, value in item.payload.items():
                 click.echo(f"    {field:<28}{value}{units.get(field, '')}")
         for field, why in (arrival.left_out or {}).items():
@@ -159,23 +159,24 @@ def _show(tried: FrameTrial, paths: tuple[Path, ...]) -> None:
         for bucket in buckets:
             click.echo(f"\nbucket of {tried.resolution} from {bucket.start:%Y-%m-%d %H:%M} UTC, {device}")
             for field, numbers in statistics_of(bucket).items():
-                said = ", ".join(f"{what} {number}" for what, number in numbers.items())
-                click.echo(f"    {field:<28}{bucket.payload.get(field)}{units.get(field, '')}  ({said})")
+                numbers_text = ", ".join(f"{what} {number}" for what, number in numbers.items())
+                click.echo(f"    {field:<28}{bucket.payload.get(field)}{units.get(field, '')}  ({numbers_text})")
     if datatype.endpoint is not None and tried.stored:
         click.echo(f"\nGET {resource_path(datatype)}")
         answer: Document = orjson.loads(encode(tried.answer))
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
 
 
-def _when(item: FrameReading) -> str:
+def _time_text(item: FrameReading) -> str:
+    """The time of a reading, and where it comes from."""
     assert item.time is not None
     time = f"{item.time:%Y-%m-%d %H:%M:%S} UTC"
     if item.clock:
-        return f"{time} (time of arrival; the clock is wrong: {item.stamp}; it would get an offset)"
+        return f"{time} (time of arrival; the device clock is wrong: {item.stamp}; ingest would keep an offset)"
     return f"{time} (time of arrival; no timestamp)" if item.undated else f"{time} (timestamp {item.stamp})"
 
 
-def _keep(plugin: Plugin, tried: FrameTrial, paths: tuple[Path, ...], case: str) -> None:
+def _save_sample(plugin: Plugin, tried: FrameTrial, paths: tuple[Path, ...], case: str) -> None:
     """Save frames and their readings as a sample."""
     folder = plugin.folder / "samples" / case
     topic = tried.arrivals[0].topic

@@ -1,7 +1,7 @@
-"""The plugin API: all that the author of a data type imports.
+"""The plugin API: everything that the author of a data type imports.
 
-What belongs here: declarations, frames and readings, parsers and the checks that every type shares; pure, no input or
-output. Besides the standard library it uses orjson (docs/decisions/0001).
+What belongs here: declarations, frames, readings, parsers, and the checks for all data types. All of it is pure. It
+uses orjson (docs/decisions/0001) and the standard library only. What does not: finding plugins (`greenpower.catalog`).
 """
 
 from typing import Any
@@ -62,12 +62,12 @@ __all__ = [
     "read_device_id",
 ]
 
-# Renamed after 0.1; they go with 0.3.
+# Renamed after 0.1; the old names are removed in 0.3.
 RENAMED = {"JsonDialect": "JsonCommandFormat", "Obedience": "SimulatedResponse", "Phrase": "JsonCommand"}
 
 
 def __getattr__(name: str) -> Any:
-    """What is imported by a name that it had before."""
+    """The object for an old name."""
     if name not in RENAMED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     warn_renamed(name, RENAMED[name])

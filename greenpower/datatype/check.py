@@ -1,4 +1,4 @@
-"""From values as sent to a payload: names, numbers, plausible ranges, zero frames. One compiled table a data type."""
+"""From values as sent to a payload: names, numbers, plausible ranges, zero frames. One lookup table per data type."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from greenpower.datatype.field import normalise
 
 Number = int | float
 Limits = tuple[str, float, float]
-#: the numbers within, whole or not, are what a document can hold: 64-bit integers and finite floats
-LARGEST_INTEGER = math.nextafter(2.0**63, 0)
-#: limits that nothing lies between, for keys that a closed type does not declare
-NOTHING = (math.inf, -math.inf)
-LEARNED = 10_000
+#: largest float below 2**63: integers up to it fit into 64 bits, the widest integer of a document
+MAX_STORABLE = math.nextafter(2.0**63, 0)
+#: an empty range, for undeclared keys of a closed data type
+EMPTY_RANGE = (math.inf, -math.inf)
+MAX_CACHED_KEYS = 10_000
 NUMERAL = re.compile(r"\s*([+-]?[0-9]+)(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?\s*|\s*[+-]?\.[0-9]+([eE][+-]?[0-9]{1,3})?\s*")
-MAX_NUMERAL = 64
+MAX_NUMERAL_CHARACTERS = 64
 UNSTORABLE_KEY = re.compile(r"[$.]")
-MAX_KEY = 64
+MAX_KEY_CHARACTERS = 64
 
 NOT_A_NUMBER = "not-a-number"
 NOT_FINITE = "not-finite"
 OUT_OF_RANGE = "out-of-range"
 TOO_LARGE = "too-large"
-TWICE = "twice"
+SENT_TWICE = "twice"
 UNDECLARED = "undeclared"
 
 
 class Checker:
-    """Checks readings of one data type. `check` is called for every reading that arrives, so it is one loop."""
+    """Checks the values of one data type. `check` runs for every reading, so its usual path is one loop."""
 
     def __init__(self, datatype: DataType) -> None:
         self.datatype = datatype
         self._anchors = datatype.anchors
-        self._undeclared = (-LARGEST_INTEGER, LARGEST_INTEGER) if datatype.open else NOTHING
+        self._undeclared = (-MAX_STORABLE, MAX_STORABLE) if datatype.open else EMPTY_RANGE
         self._limits: dict[str, Limits] = {}
         for field in datatype.fields:
-            # Floats, whatever was declared: comparing them with the floats that come is half the price.
-            low = -LARGEST_INTEGER if field.low is None else max(float(field.low), -LARGEST_INTEGER)
-            high = LARGEST_INTEGER if field.high is None else min(float(field.high), LARGEST_INTEGER)
+            # Floats: comparing a float with a float costs half as much as with an integer.
+            low = -MAX_STORABLE if field.low is None else max(float(field.low), -MAX_STORABLE)
+            high = MAX_STORABLE if field.high is None else min(float(field.high), MAX_STORABLE)
             for key in field.sources:
                 self._limits[key] = self._limits[normalise(key)] = (field.name, low, high)
         self._known: dict[str, Limits] = dict(self._limits)
 
     def check(self, values: dict[str, Any]) -> tuple[dict[str, Number], dict[str, str]]:
-        """Split values as sent into the payload and what is left out: {field: number}, {field: why}.
+        """Split values as sent into the payload, {field: number}, and ignored values, {field: reason}.
 
-        Every number is a 64-bit integer or a finite float, every key is storable.
-        Raises FrameError: bad-key (a key that no database should hold), zero-frame, no-values.
+        Every number is a 64-bit integer or a finite float, and every key can be stored.
+        Raises FrameError: bad-key (a key that cannot be stored), zero-frame, no-values.
         """
         payload: dict[str, Number] = {}
         left_out: dict[str, str] = {}
@@ -62,43 +62,43 @@ class Checker:
                 kind = type(value)
                 if (kind is float or kind is int) and low <= value <= high:
                     payload[name] = value
-        if len(payload) < len(values):  # something is odd about this one
+        if len(payload) < len(values):  # some value is not plain: check each
             payload, left_out = self._sort_out(values)
         for anchor in self._anchors:
-            # One value that is not 0 settles it, and the anchor mostly is one.
+            # Usually the anchor is not 0, and then the frame is no zero frame.
             if payload.get(anchor) == 0 and _is_zero(values, payload):
                 raise FrameError("zero-frame", "every value is 0")
         if not payload:
             raise FrameError("no-values", ", ".join(f"{name} {why}" for name, why in left_out.items()))
         return payload, left_out
 
-    def _learn(self, key: str) -> Limits:
-        """The limits for a key not seen before: another spelling of a known one, or an undeclared one."""
+    def _add_key(self, key: str) -> Limits:
+        """The limits for a new key: another spelling of a field, or an undeclared key."""
         name = normalise(key)
-        if not 0 < len(name) <= MAX_KEY or UNSTORABLE_KEY.search(name) or not name.isprintable():
+        if not 0 < len(name) <= MAX_KEY_CHARACTERS or UNSTORABLE_KEY.search(name) or not name.isprintable():
             raise FrameError("bad-key", f"{key[:40]!a}, {len(key)} characters")
         limits = self._limits.get(name) or (name, *self._undeclared)
-        if len(self._known) < LEARNED and len(key) <= MAX_KEY:
+        if len(self._known) < MAX_CACHED_KEYS and len(key) <= MAX_KEY_CHARACTERS:
             self._known[key] = limits
         return limits
 
     def _sort_out(self, values: dict[str, Any]) -> tuple[dict[str, Number], dict[str, str]]:
-        """The same as the loop of `check`, for all cases: numerals in strings count, and what is left out is named."""
+        """The complete form of the loop in `check`: reads numbers in strings, and gives reasons for ignored values."""
         payload: dict[str, Number] = {}
         left_out: dict[str, str] = {}
         for key, value in values.items():
-            name, low, high = self._known.get(key) or self._learn(key)
+            name, low, high = self._known.get(key) or self._add_key(key)
             number = _number(value)
             if number is None:
                 why = NOT_A_NUMBER
-            elif not -LARGEST_INTEGER <= number <= LARGEST_INTEGER:
+            elif not -MAX_STORABLE <= number <= MAX_STORABLE:
                 why = NOT_FINITE if isinstance(number, float) and not math.isfinite(number) else TOO_LARGE
             elif low > high:
                 why = UNDECLARED
             elif not low <= number <= high:
                 why = OUT_OF_RANGE
             elif payload.setdefault(name, number) != number:
-                why = TWICE
+                why = SENT_TWICE
             else:
                 continue
             left_out.setdefault(name, why)
@@ -106,15 +106,15 @@ class Checker:
 
 
 def _number(value: Any) -> Number | None:
-    """The number that a value as sent is, if it is one; plain numerals in strings are."""
-    if isinstance(value, str) and len(value) <= MAX_NUMERAL and (numeral := NUMERAL.fullmatch(value)):
+    """The value as a number; also from a plain number in a string. None if it is no number."""
+    if isinstance(value, str) and len(value) <= MAX_NUMERAL_CHARACTERS and (numeral := NUMERAL.fullmatch(value)):
         whole, fraction, exponent, _ = numeral.groups()
         return int(whole) if whole and fraction is None and exponent is None else float(value)
     return value if type(value) is int or type(value) is float else None
 
 
 def _is_zero(values: dict[str, Any], payload: dict[str, Number]) -> bool:
-    """Whether every measured value, plausible or not, is 0. Text and NaN measure nothing."""
+    """Whether every number, plausible or not, is 0. Text and NaN do not count."""
     if any(payload.values()):
         return False
     return not any(number for value in values.values() if (number := _number(value)) == number)

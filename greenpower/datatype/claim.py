@@ -1,4 +1,4 @@
-"""What a data type claims of the wire: MQTT topics, and registration packets of TCP gateways."""
+"""The frames that a data type claims: by MQTT topic, or by the registration packet of a TCP gateway."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ DEVICE_ID = re.compile(r"[^\x00-\x20$\x7f][^\x00-\x1f\x7f]{0,63}")
 
 
 def is_device_id(value: object) -> TypeGuard[str]:
-    """Whether a value can name a device: 1 to 64 characters, no control character, no `$` or blank in front."""
+    """Whether a value is a device id: 1 to 64 printable characters, with no `$` or space at the start."""
     return isinstance(value, str) and DEVICE_ID.fullmatch(value) is not None and value.isprintable()
 
 
 @dataclass(frozen=True, slots=True)
 class Mqtt:
-    """A claim on an MQTT topic; `+` and a last `#` match as in MQTT.
+    """A claim on an MQTT topic; `+` and a final `#` match as in MQTT.
 
-    device: the device id of frames that name none. device_level: the level of the topic, counted from 0, that is this
-    id. noted: why the frames on this topic are no readings; they are kept as events with the outcome `noted` and never
-    reach the parser.
+    device: the device id of frames that have none. device_level: the level of the topic, counted from 0, that is the
+    device id. noted: why frames on this topic are no readings; they are stored as events with the outcome `noted` and
+    not parsed. Raises DeclarationError.
     """
 
     topic: str
@@ -36,26 +36,26 @@ class Mqtt:
         levels = self.topic.split("/")
         wild = any(("+" in level and level != "+") or ("#" in level and level != "#") for level in levels)
         if not self.topic or "\0" in self.topic or wild or "#" in levels[:-1] or self.topic.startswith("$"):
-            raise DeclarationError(f"topic {self.topic!r} is not an MQTT topic filter that can be claimed")
+            raise DeclarationError(f"topic {self.topic!r} is not a valid MQTT topic filter")
         if self.device is not None and not is_device_id(self.device):
-            raise DeclarationError(f"topic {self.topic!r}: {self.device!r} cannot name a device")
+            raise DeclarationError(f"topic {self.topic!r}: device {self.device!r} is not a valid device id")
         if self.device_level is not None:
             if self.device is not None:
-                raise DeclarationError(f"topic {self.topic!r}: either device or device_level")
+                raise DeclarationError(f"topic {self.topic!r}: give device or device_level, not both")
             if not 0 <= self.device_level < len(levels) - ("#" in levels):
                 raise DeclarationError(f"topic {self.topic!r} has no level {self.device_level}")
 
     @property
     def is_exact(self) -> bool:
-        """Whether the claim is one topic, not a pattern."""
+        """Whether the claim is a single topic without wildcards."""
         return "+" not in self.topic and "#" not in self.topic
 
     def matches(self, topic: str) -> bool:
-        """Whether a topic falls under this claim."""
+        """Whether the claim matches a topic."""
         return topics_overlap(self.topic, topic)
 
     def at(self, topic: str) -> Mqtt:
-        """The claim as it is for one topic that it matches: `device` is filled in where a level of the topic is it."""
+        """The claim for a topic that it matches: `device` is set from the topic if `device_level` is given."""
         if self.device_level is None:
             return self
         level = topic.split("/")[self.device_level]
@@ -63,7 +63,7 @@ class Mqtt:
 
 
 def topics_overlap(one: str, other: str) -> bool:
-    """Whether some topic matches both filters (a plain topic is a filter too)."""
+    """Whether any topic matches both filters. A topic without wildcards is a filter too."""
     mine, theirs = one.split("/"), other.split("/")
     for index in range(max(len(mine), len(theirs))):
         left = mine[index] if index < len(mine) else None
@@ -76,49 +76,49 @@ def topics_overlap(one: str, other: str) -> bool:
 
 
 class Dialogue(Protocol):
-    """The sans-IO talk with one TCP gateway: bytes in, bytes and frames out. It never touches a socket or a clock.
+    """The protocol with one TCP gateway, without I/O: bytes in, bytes and frames out. It uses no socket and no clock.
 
-    Whoever runs it calls `receive` with what came, `tick` when `deadline` is reached and `close` at the end, and after
-    each of them writes what `take_output` gives and takes the frames and notes. Times are seconds of one monotonic
-    clock. After a FrameError the connection is to be closed; frames and notes may still be taken.
+    The caller calls `receive` with received bytes, `tick` at `deadline`, and `close` at the end. After each of these
+    calls it sends the bytes from `take_output`, and takes the frames and notes. Times are seconds of one monotonic
+    clock. After a FrameError the caller closes the connection; frames and notes can still be taken.
     """
 
     @property
     def device_id(self) -> str | None:
-        """The identity from the registration packet, None before it came."""
+        """The device id from the registration packet; None before the packet."""
 
     @property
     def heard(self) -> float | None:
-        """When the gateway last gave a sign of life: a registration packet, a heartbeat or an answer."""
+        """Time of the last registration packet, heartbeat or answer; None before the first."""
 
     @property
     def deadline(self) -> float | None:
-        """When `tick` wants to be called, None where nothing is awaited."""
+        """When to call `tick`; None if the protocol waits for nothing."""
 
     def receive(self, data: bytes, now: float) -> None:
-        """Take bytes of the stream. Raises FrameError where the stream cannot go on."""
+        """Read bytes of the stream. Raises FrameError if the connection cannot continue."""
 
     def tick(self, now: float) -> None:
-        """Let time pass; too early does no harm. Raises FrameError where the peer was silent for too long."""
+        """Handle timeouts; an early call does nothing. Raises FrameError if the gateway was silent for too long."""
 
     def close(self) -> None:
-        """Note what was unfinished when the connection ended."""
+        """Note what is unfinished at the end of the connection."""
 
     def take_output(self) -> bytes:
-        """The bytes to write, once."""
+        """The bytes to send; each is given once."""
 
     def take_frames(self) -> list[tuple[bytes, float]]:
-        """The frames that were completed, each once: (payload, when its last byte came)."""
+        """The complete frames, each given once: (payload, time of its last byte)."""
 
     def take_notes(self) -> list[tuple[str, str, bytes]]:
-        """What was heard, or not heard, and is no reading, each once: (reason, detail, bytes)."""
+        """Notes on missing answers and unknown bytes, each given once: (reason, detail, bytes)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tcp:
-    """A claim on TCP gateways by their registration packet, in which `#` stands for one digit: `SITE####`.
+    """A claim on TCP gateways by their registration packet. `#` stands for one digit: `SITE####`.
 
-    dialogue: makes the talk with one connection, given this claim.
+    dialogue: makes the `Dialogue` of one connection from this claim. Raises DeclarationError.
     """
 
     registration: str
@@ -126,15 +126,17 @@ class Tcp:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[!-~]{4,48}", self.registration) or not self.registration.strip("#"):
-            raise DeclarationError(f"registration {self.registration!r}: 4 to 48 printable ASCII, not digits alone")
+            raise DeclarationError(
+                f"registration {self.registration!r} is not 4 to 48 printable ASCII characters with one that is not #"
+            )
 
     @property
     def pattern(self) -> re.Pattern[bytes]:
-        """Matches a registration packet at the start of a stream."""
+        """A pattern that matches the registration packet at the start of a stream."""
         parts = (b"[0-9]" if char == "#" else re.escape(char.encode()) for char in self.registration)
         return re.compile(b"".join(parts))
 
     def overlaps(self, other: Tcp) -> bool:
-        """Whether some stream could start with both packets."""
+        """Whether one stream can match both claims."""
         pairs = zip(self.registration, other.registration, strict=False)
         return all(a == b or (a == "#" and b.isdigit()) or (b == "#" and a.isdigit()) for a, b in pairs)

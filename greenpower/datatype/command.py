@@ -1,7 +1,7 @@
-"""What can be said to a device: the commands of a data type, how each is written, and how its answer is read.
+"""Commands to devices: the declaration of each, how its message is built, and how its answer is read.
 
-What belongs here: declarations and the records that pass through their pure functions. What does not: who may give a
-command, when it is sent and what became of it (`greenpower.control`).
+What belongs here: declarations, and the records that their pure functions take and return. What does not: who may send
+a command, when it is sent, and its state (`greenpower.control`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from greenpower.datatype.frame import Frame
 from greenpower.datatype.unit import UNITS
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
-#: what answers and read-backs are matched by: made here, sent with the command, repeated in the answer
+#: the id of a command on the wire; the answer repeats it, so that it can be matched
 OPERATION = re.compile(r"[0-9a-f]{32}")
 NOTED = "answer to a command"
-LONGEST_EXPIRY = 3_600
+MAX_EXPIRY_SECONDS = 3_600
 
 Value = int | bool | str
 
@@ -31,7 +31,7 @@ Value = int | bool | str
 class Parameter:
     """A parameter of a command.
 
-    kind: what its values are. unit: one of `UNITS`. low, high: limits of an integer. choices: the only values.
+    kind: the type of its values. unit: one of `UNITS`. low, high: limits of an integer. choices: the allowed values.
     Raises DeclarationError.
     """
 
@@ -45,35 +45,37 @@ class Parameter:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
-            raise DeclarationError(f"parameter {self.name!r}: a name is a-z, 0-9 and _, starting with a letter")
+            raise DeclarationError(
+                f"parameter {self.name!r}: the name must be of a-z, 0-9 and _ and start with a letter"
+            )
         if self.unit not in UNITS:
             raise DeclarationError(f"parameter {self.name!r}: unknown unit {self.unit!r}")
         if self.kind == "text" and not self.choices:
-            raise DeclarationError(f"parameter {self.name!r}: a text needs its choices")
+            raise DeclarationError(f"parameter {self.name!r}: kind text needs choices")
         if self.kind == "integer" and not self.choices and (self.low is None or self.high is None):
-            raise DeclarationError(f"parameter {self.name!r}: an integer needs low and high, or its choices")
+            raise DeclarationError(f"parameter {self.name!r}: kind integer needs low and high, or choices")
         if wrong := [value for value in self.choices if not self._is_kind(value)]:
-            raise DeclarationError(f"parameter {self.name!r}: {wrong[0]!r} is no {self.kind}")
+            raise DeclarationError(f"parameter {self.name!r}: choice {wrong[0]!r} is not of kind {self.kind}")
 
     def _is_kind(self, value: object) -> TypeGuard[Value]:
         return type(value) is {"integer": int, "boolean": bool, "text": str}[self.kind]
 
     def problem(self, value: object) -> str:
-        """What is wrong with a value; empty where nothing is."""
+        """What is wrong with a value; empty if nothing is."""
         if not self._is_kind(value):
-            return f"Not of the kind {self.kind}."
+            return f"Must be of type {self.kind}."
         if self.choices and value not in self.choices:
-            return f"Not one of {', '.join(map(str, self.choices))}."
+            return f"Must be one of {', '.join(map(str, self.choices))}."
         if isinstance(value, int) and not (self.low is None or value >= self.low):
-            return f"Not {self.low} or more."
+            return f"Must be {self.low} or more."
         if isinstance(value, int) and not (self.high is None or value <= self.high):
-            return f"Not {self.high} or less."
+            return f"Must be {self.high} or less."
         return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A command that is about to be sent. operation: its id on the wire. at: now, in the device's zone."""
+    """A command to send. operation: its id on the wire. at: the time of sending, in the device's zone."""
 
     device_id: str
     operation: str
@@ -83,7 +85,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What goes over MQTT."""
+    """An MQTT message."""
 
     topic: str
     payload: bytes
@@ -91,7 +93,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a device said. ok: whether it did as told. values: what else the answer holds. detail: its own words."""
+    """The answer of a device. ok: whether the command is done. values: its other values. detail: its own text."""
 
     device_id: str
     operation: str
@@ -102,10 +104,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBack:
-    """How a command is verified: a second message asks for what was set.
+    """How a command is verified: a second message reads back what was set.
 
-    build: pure, as of `Command`. answer: the topic that it is answered on. problem: given the parameters and the
-    answer, what is wrong; empty where the device has what it was told.
+    build: pure, as in `Command`. answer: the topic of its answer. problem: what is wrong, from the parameters and the
+    answer; empty if the device has the values that were set.
     """
 
     build: Callable[[Order], Message]
@@ -115,13 +117,13 @@ class ReadBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command that devices of a type take.
+    """A command to devices of a data type.
 
-    name: lower-case identifier; title: for people. build: pure, from an order to the message. answer: the topic on
-    which devices answer. read_answer: pure and total, an answer or FrameError; of read-backs too. read_back: None where
-    the protocol cannot. role: the least that may give it. expires_after: seconds in which it must be done. interlock:
-    whether it moves something in the world, so that it is confirmed first, sent at most once, and off until the site
-    lets it. sets_clock: whether it sets the device's clock to `Order.at`. Raises DeclarationError.
+    name: lower-case identifier; title: for people. build: pure, makes the message from an order. answer: the topic of
+    the answer. read_answer: pure; returns the answer, also to a read-back, or raises FrameError. read_back: None if the
+    protocol has none. role: the lowest role that may send it. expires_after: seconds within which it must be done.
+    interlock: whether it switches real equipment; such a command is confirmed first, sent at most once, and disabled
+    until the site enables it. sets_clock: whether it sets the device's clock to `Order.at`. Raises DeclarationError.
     """
 
     name: str
@@ -138,14 +140,18 @@ class Command:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name) or not self.title:
-            raise DeclarationError(f"command {self.name!r}: a name is a-z, 0-9 and _, and it needs a title")
-        if not 1 <= self.expires_after <= LONGEST_EXPIRY:
-            raise DeclarationError(f"command {self.name!r}: expires_after is 1 to {LONGEST_EXPIRY} seconds")
+            raise DeclarationError(
+                f"command {self.name!r}: it needs a title, and a name of a-z, 0-9 and _ that starts with a letter"
+            )
+        if not 1 <= self.expires_after <= MAX_EXPIRY_SECONDS:
+            raise DeclarationError(
+                f"command {self.name!r}: expires_after={self.expires_after} is not 1 to {MAX_EXPIRY_SECONDS} seconds"
+            )
         names = [parameter.name for parameter in self.parameters]
-        if len(set(names)) < len(names):
-            raise DeclarationError(f"command {self.name!r}: duplicate parameter")
-        if any(not Mqtt(topic).is_exact for topic in self.answers):
-            raise DeclarationError(f"command {self.name!r}: an answer topic is one topic, not a pattern")
+        if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise DeclarationError(f"command {self.name!r}: duplicate parameter {repeated[0]!r}")
+        if patterns := [topic for topic in self.answers if not Mqtt(topic).is_exact]:
+            raise DeclarationError(f"command {self.name!r}: answer topic {patterns[0]!r} must not have a wildcard")
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -153,7 +159,7 @@ class Command:
         return (self.answer,) if self.read_back is None else (self.answer, self.read_back.answer)
 
     def examples(self) -> Iterator[dict[str, Value]]:
-        """Parameters that may be given: each choice, and each end, of each parameter comes in one of them."""
+        """Valid parameters. Together they have every choice and both limits of every parameter."""
         columns = []
         for parameter in self.parameters:
             ends = {"boolean": (False, True), "integer": (parameter.low, parameter.high), "text": ()}[parameter.kind]
@@ -163,7 +169,7 @@ class Command:
             yield {parameter.name: value for parameter, value in zip(self.parameters, values, strict=True)}
 
     def problems(self, parameters: Mapping[str, Any]) -> dict[str, list[str]]:
-        """What is wrong with parameters as a caller gave them, by name; empty where nothing is."""
+        """What is wrong with parameters from a caller, by name; empty if nothing is."""
         declared = {parameter.name: parameter for parameter in self.parameters}
         wrong = {name: ["Unknown field."] for name in parameters if name not in declared}
         for name, parameter in declared.items():
@@ -177,8 +183,8 @@ class Command:
 class SimulatedResponse:
     """How simulated devices answer commands.
 
-    topics: those that a device listens to, from its id. obey: the answers of a device, from its id, its memory (kept
-    between calls) and a message.
+    topics: the topics that a device subscribes to, from its id. obey: the answers of a device, from its id, its memory
+    (kept between calls) and a message.
     """
 
     topics: Callable[[str], tuple[str, ...]]

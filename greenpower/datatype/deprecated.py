@@ -1,6 +1,6 @@
-"""Old names of the plugin API: they work for one release, with a DeprecationWarning that gives the new name.
+"""Old names in the plugin API: they work for one release, with a DeprecationWarning that gives the new name.
 
-What belongs here: how a name is renamed. What does not: which names were renamed, that stands with what they name.
+What belongs here: how an old name is kept. What does not: the list of old names, which is next to the new ones.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ Declared = TypeVar("Declared", bound=type)
 
 
 def warn_renamed(old: str, new: str) -> None:
-    """Warn the code that called the caller of this function."""
-    warnings.warn(f"{old} is now {new}; the old name goes with the next release", DeprecationWarning, stacklevel=3)
+    """Warn the code that called this function's caller."""
+    warnings.warn(f"{old} is now {new}; the next release removes the old name", DeprecationWarning, stacklevel=3)
 
 
 def renamed_arguments(**names: str) -> Callable[[Declared], Declared]:
-    """Let a declaration take arguments under their old names, too. names: old=new.
+    """Let a declaration accept arguments under their old names too. names: old=new.
 
-    The old name is also a property of what was declared.
+    The old name is also a property of the declaration.
     """
 
     def decorate(cls: Declared) -> Declared:

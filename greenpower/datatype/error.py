@@ -2,14 +2,14 @@
 
 
 class DeclarationError(ValueError):
-    """A declaration contradicts itself or the rules. The text says which part and why."""
+    """A declaration is not valid. The text names the part, its value and the reason."""
 
 
 class FrameError(Exception):
     """A frame is no reading. It is recorded as rejected, and counted under its reason.
 
-    reason: a short word from a closed set per parser, lower case with hyphens (it becomes a metric label);
-    detail: what exactly was wrong, for a person; made storable whatever it quotes.
+    reason: a short code, lower case with hyphens; each parser has a fixed set (it becomes a metric label).
+    detail: what is wrong, for people; at most 200 characters, and always storable.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:

@@ -18,10 +18,10 @@ RESERVED = frozenset({"id", "device_id", "timestamp", "topic"})
 class Field:
     """A measured value.
 
-    name: the stored key, lower case. unit: one of `UNITS`. source: the keys under which devices send it, if
-    normalising them does not give `name` (`normalise`). low, high: plausible range in `unit`; a value outside is
-    left out and noted. modulus: the value at which a counter rolls over. greatest_rate: the steepest plausible rise of
-    a counter, in `unit` per hour (for kWh that is kW). Raises DeclarationError.
+    name: the stored key, lower case. unit: one of `UNITS`. source: the keys that devices send, unless `normalise` turns
+    them into `name`. low, high: plausible range in `unit`; a value outside is left out and noted. modulus: the value at
+    which a counter starts again at 0. greatest_rate: the fastest plausible rise of a counter, in `unit` per hour (for
+    kWh that is kW). Raises DeclarationError.
     """
 
     name: str
@@ -37,24 +37,30 @@ class Field:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name) or self.name in RESERVED:
-            raise DeclarationError(f"field {self.name!r}: a name is 1 to 64 of a-z, 0-9 and _, and not a reserved word")
+            raise DeclarationError(
+                f"field {self.name!r}: the name must be 1 to 64 of a-z, 0-9 and _, "
+                f"and not {', '.join(sorted(RESERVED))}"
+            )
         if self.unit not in UNITS:
-            raise DeclarationError(f"field {self.name!r}: unknown unit {self.unit!r}; known are {', '.join(UNITS)}")
+            raise DeclarationError(f"field {self.name!r}: unknown unit {self.unit!r}; choose from {', '.join(UNITS)}")
         if not isinstance(self.kind, Kind):
-            raise DeclarationError(f"field {self.name!r}: kind {self.kind!r} is none of {', '.join(Kind)}")
+            raise DeclarationError(f"field {self.name!r}: unknown kind {self.kind!r}; choose from {', '.join(Kind)}")
         for limit in (self.low, self.high, self.modulus, self.greatest_rate):
             if limit is not None and not math.isfinite(limit):
-                raise DeclarationError(f"field {self.name!r}: a limit must be a finite number, not {limit!r}")
+                raise DeclarationError(f"field {self.name!r}: limit {limit!r} is not a finite number")
         if self.low is not None and self.high is not None and self.low >= self.high:
-            raise DeclarationError(f"field {self.name!r}: low {self.low} is not below high {self.high}")
+            raise DeclarationError(f"field {self.name!r}: low={self.low} is not below high={self.high}")
         if (self.modulus is not None or self.greatest_rate is not None) and self.kind is not Kind.COUNTER:
-            raise DeclarationError(f"field {self.name!r}: modulus and greatest_rate are for counters")
-        if any(limit is not None and limit <= 0 for limit in (self.modulus, self.greatest_rate)):
-            raise DeclarationError(f"field {self.name!r}: modulus and greatest_rate must be above 0")
+            raise DeclarationError(
+                f"field {self.name!r}: modulus and greatest_rate are for kind counter, not {self.kind}"
+            )
+        for name, limit in (("modulus", self.modulus), ("greatest_rate", self.greatest_rate)):
+            if limit is not None and limit <= 0:
+                raise DeclarationError(f"field {self.name!r}: {name}={limit} is not above 0")
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The keys as sent that become this field, the name itself included."""
+        """The keys as sent that become this field, including its name."""
         given = (self.source,) if isinstance(self.source, str) else self.source
         return (self.name, *(key for key in given if key != self.name))
 
@@ -63,5 +69,5 @@ _REPLACED = str.maketrans({"+": "plus", "-": "minus", "(": "_", "/": "_", ")": N
 
 
 def normalise(key: str) -> str:
-    """The stored key for a key as sent: lower case, `+` plus, `-` minus, `(` and `/` an underscore, `%` percent."""
+    """The stored key for a key as sent: lower case, `+` plus, `-` minus, `(` and `/` underscore, `%` percent."""
     return key.lower().translate(_REPLACED)

@@ -1,4 +1,4 @@
-"""Frames and readings: what goes into a parser and what comes out. Plain records, made by the million."""
+"""Frames and readings: the input and output of a parser. Plain records without checks, since there are many."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 class Frame:
     """One message as received.
 
-    topic: MQTT topic, or `tcp/<type>/<gateway>`. payload: the bytes. device: the id from the claim or the gateway's
-    registration, for frames that name none. received_at: arrival, UTC.
+    topic: MQTT topic, or `tcp/<type>/<gateway>`. payload: the bytes. device: the id from the claim or from the
+    gateway's registration, for frames without an id. received_at: time of arrival, UTC.
     """
 
     topic: str
@@ -23,12 +23,13 @@ class Frame:
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """What a parser found in a frame: one device's values at one time.
+    """The values of one device at one time, as a parser reads them from a frame.
 
-    values: key as sent -> value as sent; the core maps keys to fields, leaves out what is no finite number or out of
-    range, and notes it. device_id: None where the frame names none and has no default; the core then looks for a part
-    of the same topic and stamp that does. stamp: the device's own, aware, or naive in the device's zone; None where it
-    sends none (time of arrival). complete: whether the device says that nothing more of this reading comes.
+    values: key as sent -> value as sent. The core maps keys to fields, and leaves out and notes values that are no
+    finite number or out of range. device_id: None if neither frame nor claim has it; the core then takes it from a
+    message with the same topic and stamp. stamp: the device's time, aware, or naive in the device's zone; None if it
+    sends none (then the time of arrival counts). complete: whether this is the last packet of the reading, according to
+    the device.
     """
 
     device_id: str | None

@@ -1,6 +1,6 @@
-"""JSON frames: decoding that never surprises, and the parser for flat objects.
+"""JSON frames: strict decoding with limits, and the parser for flat objects.
 
-What belongs here: from bytes to values as sent. What does not: stamps (`stamp`), which values are plausible (`check`).
+What belongs here: from bytes to values as sent. What does not: stamps (`stamp`), plausible values (`check`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ ESCAPED_COLON = b"\\u003"
 def decode_object(payload: bytes) -> dict[str, Any]:
     """The JSON object in a payload.
 
-    Numbers that JSON does not have (NaN, Infinity) or that no float holds come as such floats, so that only they are
-    left out later. Raises FrameError: not-utf8, not-json, not-object, duplicate-keys, too-many-keys, too-deep.
+    NaN, Infinity and numbers beyond a float become such floats, so that only these values are left out later. Raises
+    FrameError: not-utf8, not-json, not-object, duplicate-keys, too-many-keys, too-deep.
     """
     try:
         decoded = orjson.loads(payload)
@@ -37,15 +37,15 @@ def decode_object(payload: bytes) -> dict[str, Any]:
         raise FrameError("not-object", f"a JSON {type(decoded).__name__}")
     if len(decoded) > MAX_KEYS:
         raise FrameError("too-many-keys", f"{len(decoded)} keys")
-    # A member is written with one colon: with as many colons as members and no bracket but the first, nothing came
-    # twice and nothing is nested. All else is looked at closely.
+    # Each member has one colon. With as many colons as members, and no bracket but the first, no key is repeated and
+    # nothing is nested. Everything else is checked in full.
     if payload.count(b":") != len(decoded) or payload.rfind(b"{") > 0 or payload.rfind(b"[") >= 0:
-        _audit(decoded, payload)
+        _check_structure(decoded, payload)
     return decoded
 
 
-def _audit(top: dict[str, Any], payload: bytes) -> None:
-    """Raise FrameError duplicate-keys, too-many-keys or too-deep where that is what an object is."""
+def _check_structure(top: dict[str, Any], payload: bytes) -> None:
+    """Raise FrameError duplicate-keys, too-many-keys or too-deep if the object is so."""
     if payload.count(b"{") + payload.count(b"[") > MAX_MEMBERS:
         raise FrameError("too-many-keys", f"more than {MAX_MEMBERS} objects and lists")
     colons = members = 0
@@ -71,7 +71,7 @@ def _audit(top: dict[str, Any], payload: bytes) -> None:
 
 
 def _decode_slowly(payload: bytes) -> Any:
-    """What the strict decoder refused or cannot see: NaN, numbers too large, repeated keys."""
+    """Decode what orjson rejects or does not report: NaN, very large numbers, repeated keys."""
     try:
         text = payload.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -79,7 +79,7 @@ def _decode_slowly(payload: bytes) -> Any:
     try:
         return json.loads(text, parse_int=_integer, object_pairs_hook=_unique)
     except RecursionError:
-        raise FrameError("too-deep", "nested beyond all measure") from None
+        raise FrameError("too-deep", f"nested more than {MAX_DEPTH} levels") from None
     except ValueError as error:
         raise FrameError("not-json", str(error)) from None
 
@@ -91,12 +91,12 @@ def _integer(digits: str) -> int | float:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise FrameError("duplicate-keys", "a key comes more than once, and which is meant cannot be known")
+        raise FrameError("duplicate-keys", f"repeated keys in an object with {len(pairs)} members")
     return found
 
 
 def read_device_id(given: object, known: str | None) -> str | None:
-    """The device that a frame names, or where it names none, the one known otherwise. Raises FrameError bad-id."""
+    """The device id in a frame, or `known` if the frame has none. Raises FrameError bad-id."""
     if given is None or given == "":
         return known
     if not is_device_id(given):
@@ -119,7 +119,7 @@ class JsonParser:
         if self.device_key is not None:
             device = read_device_id(values.pop(self.device_key, None), device)
         if device is None:
-            raise FrameError("no-id", f"no key {self.device_key!r}, and the topic stands for no device")
+            raise FrameError("no-id", f"no value under the key {self.device_key!r}, and no device id from the topic")
         stamp = None
         if self.time_key is not None:
             text = values.pop(self.time_key, None)
@@ -136,7 +136,7 @@ def json_parser(
 ) -> JsonParser:
     """A parser for frames that are one flat JSON object.
 
-    device, time, complete: the keys that hold the device id, its stamp, and "1" on a reading's last packet; None where
-    devices send none. ignore: keys that are no values. All other keys are values.
+    device, time, complete: the keys of the device id, of the stamp, and of the flag that is "1" in the last packet of a
+    reading; None if devices send none. ignore: keys that are not values. All other keys are values.
     """
     return JsonParser(device, time, complete, ignore)

@@ -1,7 +1,7 @@
-"""Commands as JSON over MQTT, declared: the format that all messages of a device share, and each command.
+"""Declared commands as JSON over MQTT: the common format of all messages of a device, and each command.
 
-What belongs here: devices that take a flat JSON object on a topic of their own, and answer on a topic that all share,
-repeating the id of the operation. What does not: other protocols; their `Command` has functions of its own.
+What belongs here: devices that receive a flat JSON object on their own topic, and answer on a shared topic with the id
+of the operation. What does not: other protocols; their `Command` has its own functions.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from greenpower.datatype.error import DeclarationError, FrameError
 from greenpower.datatype.frame import Frame
 from greenpower.datatype.json import decode_object
 
-SHOWN_CHARACTERS = 20
+MAX_QUOTED_CHARACTERS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonCommand:
     """One message to a device.
 
-    topic: the beginning of the device's topic. answer: the topic of its answer. body: keys and texts, in which `{name}`
-    stands for a parameter and `{at:…}` for the time of the order. asks: of a question, the keys of its answer that hold
-    what was set, each with the value that a simulated device starts with.
+    topic: the beginning of the device's topic. answer: the topic of the answer. body: keys and texts; in a text,
+    `{name}` stands for a parameter and `{at:…}` for the time of the order. asks: for a question, the keys of the answer
+    that hold the current settings, each with the initial value of a simulated device.
     """
 
     topic: str
@@ -38,17 +38,17 @@ class JsonCommand:
 
     @property
     def fixed(self) -> dict[str, str]:
-        """The part of the body that is always the same. A question and what sets the answer share it."""
+        """The constant part of the body. A command and the question that reads it back have the same."""
         return {key: text for key, text in self.body.items() if "{" not in text}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonCommandFormat:
-    """What all JSON commands of a kind of device have in common.
+    """The common format of all JSON commands of a type of device.
 
-    operation: the key of the operation's id. device, code, detail: the keys in an answer of the device's id, the result
-    and the device's own text. done, failed: the values of `code`. tail: how many last characters of the device's id end
-    its topics. Raises DeclarationError.
+    operation: the key of the operation's id. device, code, detail: the keys of an answer for the device id, the result
+    and the device's own text. done, failed: the values of `code`. tail: how many characters from the end of the device
+    id a topic of the device ends with. Raises DeclarationError.
     """
 
     operation: str
@@ -61,12 +61,12 @@ class JsonCommandFormat:
 
     def __post_init__(self) -> None:
         if self.tail < 1:
-            raise DeclarationError("tail: a device's topics end in at least one character of its id")
+            raise DeclarationError(f"tail={self.tail} is not 1 or more: the topics of a device end with part of its id")
 
     def command(
         self, name: str, title: str, sent: JsonCommand, check: JsonCommand | None = None, **options: Any
     ) -> Command:
-        """A command that is one message. check: the question that reads back what was set. options: the rest of
+        """A command of one message. check: the question that reads back what was set. options: other arguments of
         `Command`. Raises DeclarationError."""
         read_back = None
         if check is not None:
@@ -83,7 +83,7 @@ class JsonCommandFormat:
         )
 
     def simulated_response(self, commands: Iterable[JsonCommand]) -> SimulatedResponse:
-        """Simulated devices that understand these commands: they keep what is set and answer questions about it."""
+        """The response of simulated devices to these commands: they store settings and answer questions about them."""
         known = tuple(commands)
         return SimulatedResponse(topics=partial(self._topics, known), obey=partial(self._obey, known))
 
@@ -97,12 +97,12 @@ class JsonCommandFormat:
         values = decode_object(frame.payload)
         device, operation = values.pop(self.device, None), values.pop(self.operation, None)
         if not is_device_id(device):
-            raise FrameError("no-id", "an answer of nobody")
+            raise FrameError("no-id", f"no valid device id under the key {self.device!r}")
         if not isinstance(operation, str):
-            raise FrameError("no-operation", "an answer to nothing")
+            raise FrameError("no-operation", f"no operation id under the key {self.operation!r}")
         texts = {key: value for key, value in values.items() if isinstance(value, str)}
-        code, said = texts.pop(self.code, ""), texts.pop(self.detail, "")
-        detail = f"{self.code} {code}" + (f": {said}" if said else "")
+        code, text = texts.pop(self.code, ""), texts.pop(self.detail, "")
+        detail = f"{self.code} {code}" + (f": {text}" if text else "")
         return Answer(device_id=device, operation=operation, ok=code == self.done, values=texts, detail=detail)
 
     def _topic(self, command: JsonCommand, device_id: str) -> str:
@@ -117,41 +117,41 @@ class JsonCommandFormat:
         return tuple(dict.fromkeys(self._topic(command, device_id) for command in commands))
 
     def _obey(
-        self, commands: tuple[JsonCommand, ...], device_id: str, memory: dict[str, str], told: Message
+        self, commands: tuple[JsonCommand, ...], device_id: str, memory: dict[str, str], message: Message
     ) -> tuple[Message, ...]:
-        heard = [command for command in commands if self._topic(command, device_id) == told.topic]
+        matching = [command for command in commands if self._topic(command, device_id) == message.topic]
         try:
-            asked = {key: str(value) for key, value in decode_object(told.payload).items()}
+            received = {key: str(value) for key, value in decode_object(message.payload).items()}
         except FrameError:
             return ()
-        body = {self.device: device_id, self.operation: asked.get(self.operation, "")}
-        for command in heard:
-            if command.fixed.items() <= asked.items():
-                told_of = command.body.keys() - command.fixed.keys()
-                memory.update({_slot(command, key): asked.get(key, "") for key in told_of})
-                said = {key: memory.get(_slot(command, key), first) for key, first in command.asks.items()}
-                return _said(command, {**body, **said, self.code: self.done})
-        return _said(heard[0], {**body, self.code: self.failed}) if heard else ()
+        body = {self.device: device_id, self.operation: received.get(self.operation, "")}
+        for command in matching:
+            if command.fixed.items() <= received.items():
+                settings = command.body.keys() - command.fixed.keys()
+                memory.update({_memory_key(command, key): received.get(key, "") for key in settings})
+                values = {key: memory.get(_memory_key(command, key), first) for key, first in command.asks.items()}
+                return _reply(command, {**body, **values, self.code: self.done})
+        return _reply(matching[0], {**body, self.code: self.failed}) if matching else ()
 
 
-def _said(command: JsonCommand, body: Mapping[str, str]) -> tuple[Message, ...]:
+def _reply(command: JsonCommand, body: Mapping[str, str]) -> tuple[Message, ...]:
     return (Message(topic=command.answer, payload=json.dumps(body).encode()),)
 
 
-def _slot(command: JsonCommand, key: str) -> str:
-    """Where a simulated device keeps a value: the same for a question and for what sets the answer."""
+def _memory_key(command: JsonCommand, key: str) -> str:
+    """The key of a setting in a simulated device's memory; the same for a command and for its question."""
     return " ".join((key, *sorted(command.fixed.values())))
 
 
 def _problem(command: JsonCommand, check: JsonCommand, parameters: Mapping[str, Value], answer: Answer) -> str:
-    """What is wrong with what was read back; empty where it is what was set."""
+    """How the values that were read back differ from those that were set; empty if they do not."""
     for key in check.asks:
         wanted, found = command.body[key].format_map(parameters), answer.values.get(key, "")
         if _number(found) != _number(wanted):
-            return f"the device says {found[:SHOWN_CHARACTERS]!a}, not {wanted}"
+            return f"{key} is {found[:MAX_QUOTED_CHARACTERS]!a} on the device, not {wanted!a}"
     return ""
 
 
 def _number(text: str) -> int | str:
-    """As a number where it is one: devices write `030` for `30`."""
-    return int(text[:SHOWN_CHARACTERS]) if text.isascii() and text.isdecimal() else text
+    """A text as a number if it is one: devices write `030` for `30`."""
+    return int(text[:MAX_QUOTED_CHARACTERS]) if text.isascii() and text.isdecimal() else text

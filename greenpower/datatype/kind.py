@@ -1,13 +1,13 @@
-"""Kinds of measured values. The kind decides the statistics of a field's rollups; nothing else does."""
+"""Kinds of measured values. The kind alone decides the statistics in a field's rollups."""
 
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What a number is.
+    """The kind of a measured value.
 
     GAUGE: goes up and down, averaged. COUNTER: a register that only rises, differenced. ANGLE: degrees that wrap at
-    360, averaged on the circle. STATE: the last one counts.
+    360, averaged on the circle. STATE: the last value is kept.
     """
 
     GAUGE = "gauge"

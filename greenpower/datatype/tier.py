@@ -1,6 +1,6 @@
-"""Tiers: the collections beside the raw one, each with a window length and a retention of its own.
+"""Tiers: the rollup collections of a data type, each with its own window length and retention.
 
-What belongs here: what a plugin says of a tier. What does not: how many seconds a setting gives
+What belongs here: the declaration of a tier. What does not: the seconds that a setting gives
 (`greenpower.catalog.retention`).
 """
 
@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from greenpower.datatype.error import DeclarationError
 
 DAY = 86_400
-# The longest expiry that MongoDB takes, 68 years.
+# The longest expiry that MongoDB accepts, 68 years.
 MAX_RETENTION_SECONDS = 2**31 - 1
 
 #: the settings that give the retention of a tier
@@ -31,9 +31,9 @@ RETENTION_SETTINGS: tuple[RetentionSetting, ...] = get_args(RetentionSetting)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long a tier keeps its documents: a number of seconds (0: for ever), or the setting that gives it.
+    """How long a tier keeps its documents: a number of seconds (0: for ever) or a setting.
 
-    Give one of the two. Raises DeclarationError.
+    One of the two is given. Raises DeclarationError.
     """
 
     seconds: int | None = None
@@ -41,17 +41,19 @@ class Retention:
 
     def __post_init__(self) -> None:
         if (self.seconds is None) == (self.setting is None):
-            raise DeclarationError("a retention has either seconds or a setting")
+            raise DeclarationError(
+                f"give seconds or setting, one of the two, not seconds={self.seconds!r} and setting={self.setting!r}"
+            )
         if self.setting is not None and self.setting not in RETENTION_SETTINGS:
-            raise DeclarationError(f"there is no setting {self.setting!r}; choose from {', '.join(RETENTION_SETTINGS)}")
+            raise DeclarationError(f"unknown setting {self.setting!r}; choose from {', '.join(RETENTION_SETTINGS)}")
         if self.seconds is not None and (
             type(self.seconds) is not int or not 0 <= self.seconds <= MAX_RETENTION_SECONDS
         ):
-            raise DeclarationError(f"{self.seconds!r} is not 0 to {MAX_RETENTION_SECONDS} whole seconds")
+            raise DeclarationError(f"seconds={self.seconds!r} is not a whole number from 0 to {MAX_RETENTION_SECONDS}")
 
     @classmethod
     def of(cls, value: object) -> Retention:
-        """The retention that a declaration gives: a Retention, a timedelta, or (for one release) a setting's name.
+        """The retention from a declaration: a Retention, a timedelta, or (for one release) the name of a setting.
 
         Raises DeclarationError for anything else.
         """
@@ -66,7 +68,7 @@ class Retention:
             text = f"retention={value!r} is deprecated: give Retention(setting={value!r})"
             warnings.warn(text, DeprecationWarning, stacklevel=5)  # of(), __post_init__, __init__, the declaration
             return found
-        raise DeclarationError(f"{value!r} is no Retention and no timedelta")
+        raise DeclarationError(f"{value!r} is neither a Retention nor a timedelta")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ class Tier:
 
     window: bucket length in seconds, aligned to UTC; None keeps raw copies instead of buckets.
     retention: how long its documents are kept, longer than a window: `timedelta(days=3)`, `Retention(seconds=0)` for
-    ever, `Retention(setting="MONGO_TODAY_TTL_SECONDS")` for what the operator says. Always a Retention once declared.
+    ever, or `Retention(setting="MONGO_TODAY_TTL_SECONDS")` for the operator's setting. Stored as a Retention.
     Raises DeclarationError.
     """
 
@@ -85,25 +87,25 @@ class Tier:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9_]{0,40}", self.prefix):
-            raise DeclarationError(f"tier {self.prefix!r}: a prefix is of a-z, 0-9 and _")
+            raise DeclarationError(f"tier {self.prefix!r}: the prefix must be of a-z, 0-9 and _")
         if self.window is not None and (self.window <= 0 or DAY % self.window):
-            raise DeclarationError(f"tier {self.prefix!r}: a day is no whole number of {self.window} s windows")
+            raise DeclarationError(f"tier {self.prefix!r}: window={self.window} does not divide a day ({DAY} s)")
         try:
             object.__setattr__(self, "retention", Retention.of(self.retention))
         except DeclarationError as error:
             raise DeclarationError(f"tier {self.prefix!r}: retention: {error}") from None
         if self.kept.seconds and self.window is not None and self.kept.seconds <= self.window:
-            text = f"{self.kept.seconds} s is no longer than a window of {self.window} s"
+            text = f"{self.kept.seconds} s is not longer than a window of {self.window} s"
             raise DeclarationError(f"tier {self.prefix!r}: retention: {text}")
 
     @property
     def kept(self) -> Retention:
-        """The retention, with its type."""
+        """The retention as a Retention."""
         return Retention.of(self.retention)
 
     @property
     def resolution(self) -> str:
-        """The window as people write it: `1m`, `3h`, or `raw`."""
+        """The window as text: `1m`, `3h`, or `raw`."""
         if self.window is None:
             return "raw"
         for seconds, letter in ((3600, "h"), (60, "m")):
@@ -113,18 +115,20 @@ class Tier:
 
 
 def check_tiers(tiers: tuple[Tier, ...]) -> None:
-    """Raise DeclarationError unless each window is a whole number of the one before it."""
+    """Raise DeclarationError unless prefixes are unique and each window is a multiple of the window before it."""
     below: int | None = None
     prefixes = [tier.prefix for tier in tiers]
-    if len(set(prefixes)) < len(prefixes) or "" in prefixes:
-        raise DeclarationError("tiers: each needs a prefix of its own")
+    if wrong := [prefix for prefix in prefixes if not prefix or prefixes.count(prefix) > 1]:
+        raise DeclarationError(f"tier {wrong[0]!r}: each tier needs a unique prefix that is not empty")
     for tier in tiers:
         if tier.window is None:
             if below is not None:
-                raise DeclarationError(f"tier {tier.prefix!r}: raw copies come before the windows")
+                raise DeclarationError(f"tier {tier.prefix!r}: tiers of raw copies must come before tiers with windows")
             continue
         if below is not None and (tier.window <= below or tier.window % below):
-            raise DeclarationError(f"tier {tier.prefix!r}: {tier.window} s is no multiple of {below} s below it")
+            raise DeclarationError(
+                f"tier {tier.prefix!r}: window={tier.window} is not a multiple of {below} of the tier before it"
+            )
         below = tier.window
 
 

@@ -1,4 +1,4 @@
-"""The closed vocabulary of units. A new unit is added here, with what it measures, and nowhere else."""
+"""All units that a field can have, with what each measures. A new unit is added here."""
 
 UNITS: dict[str, str] = {
     "V": "voltage",

@@ -1,7 +1,7 @@
 """How devices send readings: the inverse of a parser, for simulated devices and for tests.
 
-What belongs here: models of devices and the packets that they make of values. What does not: which values a device
-measures and when it sends (`greenpower.simulator`).
+What belongs here: models of devices, and packets made from values. What does not: the measured values and the times of
+sending (`greenpower.simulator`).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from greenpower.datatype.error import DeclarationError
 from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.kind import Kind
 
-DECIMALS = {"kW": 4, "kvar": 4, "kVA": 4, "s": 0, "rpm": 0}
+DECIMALS_BY_UNIT = {"kW": 4, "kvar": 4, "kVA": 4, "s": 0, "rpm": 0}
 USUAL_DECIMALS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model of device, by what it sends.
+    """A device model.
 
-    fields: the names that it measures, () for all. phases: of the feeder that it measures, 1 or 3. packets: how many
-    packets a reading is split over. complete: the packets, counted from 1, that say "nothing more comes"; () for the
-    last one. spelling: field name -> key as sent, where this model uses neither the field's name nor a source that is
-    the name in the device's own writing.
+    fields: the names of the fields that it sends, () for all. phases: of the measured feeder, 1 or 3. packets: into how
+    many packets it splits a reading. complete: the packets, counted from 1, that are marked as the last; () for only
+    the last. spelling: field name -> key as sent, if it is neither the name nor a source that `normalise` turns into
+    it.
     """
 
     name: str = "any"
@@ -40,10 +40,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What a device measured at one time, to be sent.
+    """Measured values of a device at one time, to send.
 
-    stamp: by the device's clock, aware, in the device's zone. values: field name -> number, in the field's unit.
-    packets: split it so, where the format can and the model would not.
+    stamp: the time of the device's clock, aware, in the device's zone. values: field name -> number, in the field's
+    unit. packets: into how many packets to split it; None for the number of the model.
     """
 
     device_id: str
@@ -54,11 +54,11 @@ class Sample:
 
 
 class Wire(Protocol):
-    """The wire format of a data type's devices. `encode` gives the payloads of one reading, in the order sent."""
+    """The wire format of a data type's devices. `encode` returns the payloads of a reading in the order of sending."""
 
-    #: what a device measures: the data type's fields, or more where the type leaves them open
+    #: the fields that a device sends: those of the data type, or more if the type is open
     fields: tuple[Field, ...]
-    #: device ids, `#` for a digit; without `#`, there is one device
+    #: device ids, `#` for a digit; without `#` there is a single device
     ids: str
     models: tuple[Model, ...]
 
@@ -67,8 +67,8 @@ class Wire(Protocol):
 
 
 def decimals_of(item: Field) -> int:
-    """How many decimals meters usually give of such a value."""
-    return 0 if item.kind is Kind.STATE else DECIMALS.get(item.unit, USUAL_DECIMALS)
+    """How many decimals meters usually send for a field."""
+    return 0 if item.kind is Kind.STATE else DECIMALS_BY_UNIT.get(item.unit, USUAL_DECIMALS)
 
 
 class JsonWire:
@@ -87,7 +87,7 @@ class JsonWire:
         self._fields = {item.name: item for item in self.fields}
         unknown = {name for model in models for name in (*model.fields, *model.spelling)} - self._fields.keys()
         if unknown:
-            raise DeclarationError(f"wire: {', '.join(sorted(unknown))} is not a field")
+            raise DeclarationError(f"wire: no such field: {', '.join(sorted(unknown))}")
         self._keys = {model.name: self._spelled(model) for model in models}
 
     def _spelled(self, model: Model) -> dict[str, tuple[str, int]]:
@@ -95,14 +95,14 @@ class JsonWire:
         found = {}
         for name in model.fields or self._fields:
             item = self._fields[name]
-            # A source that gives the name is its spelling; any other is what some other model calls it.
+            # A source that `normalise` turns into the name is its spelling; other sources are keys of other models.
             spellings = (source for source in item.sources[1:] if normalise(source) == name)
             key = model.spelling.get(name) or next(spellings, name)
             found[name] = (json.dumps(key, ensure_ascii=False), decimals_of(item))
         return found
 
     def encode(self, sample: Sample) -> tuple[bytes, ...]:
-        """One JSON object a packet: id, its share of the values with as many decimals as meters give, time, isend."""
+        """One JSON object per packet: device id, part of the values with usual decimals, stamp, last-packet flag."""
         spelled = self._keys[sample.model.name]
         members = [
             f"{key}:{round(sample.values[name], decimals) + 0.0:.{decimals}f}"
@@ -136,6 +136,6 @@ def json_wire(
 ) -> JsonWire:
     """The wire format of frames that are one flat JSON object; `device`, `time`, `complete` as in `json_parser`.
 
-    Raises DeclarationError where a model names a field that there is not.
+    Raises DeclarationError if a model names an unknown field.
     """
     return JsonWire(fields, device, time, complete, ids, models)

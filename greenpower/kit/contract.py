@@ -1,4 +1,4 @@
-"""The contract: every rule that a plugin keeps, in the order in which they are worth mending."""
+"""The contract: the rules for all plugins, in the order in which an author should fix them."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
 
 
 def problems(plugin: Plugin, rule: str) -> list[Problem]:
-    """What one of RULES finds wrong with a plugin."""
+    """The problems that one of RULES finds in a plugin."""
     try:
         return list(RULES[rule](plugin))
-    except SampleError as error:  # the rule for samples tells it; the others have nothing to look at
+    except SampleError as error:  # only the rule for samples reports it; the others have nothing to check
         return [error.problem] if rule == "samples" else []
-    except Exception as error:  # a plugin is foreign code: what it raises is a fault of its own
+    except Exception as error:  # a plugin is foreign code: every error is one of the plugin
         return [
             Problem(
                 place=shown(plugin.folder),
                 found=f"the plugin raises {type(error).__name__}: {short(str(error))}",
-                expected="readings, or FrameError, from any frame",
-                do="mend the parser; greenpower plugins try shows what becomes of a frame",
+                expected="readings or FrameError for every frame",
+                fix="correct the parser; greenpower plugins try shows the result of a frame",
             )
         ]
 
 
 def check(plugin: Plugin) -> list[Problem]:
-    """What all rules find wrong with a plugin."""
+    """The problems that all rules find in a plugin."""
     return [problem for rule in RULES for problem in problems(plugin, rule)]

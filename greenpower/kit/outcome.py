@@ -1,4 +1,4 @@
-"""What a frame says, in the form of a sample's `expected.json`."""
+"""The result of a frame, in the form of a sample's `expected.json`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def outcomes(datatype: DataType, topic: str, device: str | None, payload: bytes)
 def _outcome(reading: Reading, checker: Checker) -> dict[str, Any]:
     payload: dict[str, Number] = {}
     left_out: dict[str, str] = {}
-    if reading.values or reading.device_id is None:  # a part of a sample may name the device and nothing else
+    if reading.values or reading.device_id is None:  # one message of a sample may hold only the device id
         try:
             payload, left_out = checker.check(reading.values)
         except FrameError as error:
@@ -36,7 +36,7 @@ def _outcome(reading: Reading, checker: Checker) -> dict[str, Any]:
 
 
 def merged(datatype: DataType, device: str | None, frames: Iterable[bytes], topic: str) -> Merged:
-    """What is stored of frames: parts of one reading as one, the first value of a key kept, refused frames left out."""
+    """The payloads of frames: messages of one reading merged, first value of a key kept, rejected frames ignored."""
     checker = Checker(datatype)
     found: Merged = {}
     named: dict[datetime | None, str] = {}

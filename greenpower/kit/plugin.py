@@ -18,7 +18,7 @@ from greenpower.kit.problem import PluginError, Problem, shown
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedSample:
-    """A case in `samples/`: frames in the order sent, and what they are expected to say."""
+    """A case in `samples/`: frames in the order sent, and the expected result."""
 
     case: str
     folder: Path
@@ -31,7 +31,7 @@ class RecordedSample:
 
 
 class SampleError(PluginError):
-    """A case cannot be read. `problem` says why."""
+    """A sample cannot be read. `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -40,7 +40,7 @@ class SampleError(PluginError):
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """origin: name of its module. folder: where that lies. registry: all data types that are there beside its own."""
+    """origin: name of its module. folder: the folder of the module. registry: the data types of all plugins."""
 
     origin: str
     folder: Path
@@ -57,20 +57,20 @@ class Plugin:
 
     @cached_property
     def samples(self) -> tuple[RecordedSample, ...]:
-        """All cases. Raises SampleError."""
+        """All samples. Raises SampleError."""
         folder = self.folder / "samples"
         if not folder.is_dir():
             return ()
         return tuple(read_sample(case) for case in sorted(folder.iterdir()) if case.is_dir())
 
     def samples_of(self, datatype: DataType) -> Iterator[RecordedSample]:
-        """The cases whose topic one of its types claims. Raises SampleError."""
+        """The samples whose topic this data type claims. Raises SampleError."""
         return (sample for sample in self.samples if datatype in [item for item, _ in self.claimed(sample.topic)])
 
     def claimed(self, topic: str) -> list[tuple[DataType, str | None]]:
-        """The data types that claim a topic, whoever's, each with the device that its claim gives.
+        """The data types of all plugins that claim a topic, each with the device id that its claim gives.
 
-        Topics of gateways are `tcp/<type>/<registration packet>`.
+        The topic of a gateway is `tcp/<type>/<registration packet>`.
         """
         source, _, rest = topic.partition("/")
         name, _, gateway = rest.partition("/")
@@ -90,7 +90,7 @@ class Plugin:
 
 
 def plugins_of(registry: Registry) -> tuple[Plugin, ...]:
-    """The plugins that a registry's data types came from."""
+    """The plugins of a registry's data types."""
     return tuple(
         Plugin(
             origin=origin,
@@ -103,20 +103,20 @@ def plugins_of(registry: Registry) -> tuple[Plugin, ...]:
 
 
 def find_plugin(registry: Registry, name: str) -> Plugin:
-    """The plugin with a data type, or a module, of this name. Raises PluginError."""
+    """The plugin with a data type or a module of this name. Raises PluginError."""
     plugins = plugins_of(registry)
     for plugin in plugins:
         if name in (plugin.origin, *(datatype.name for datatype in plugin.datatypes)):
             return plugin
     known = ", ".join(plugin.name for plugin in plugins)
     raise PluginError(
-        f"no plugin is called {name!r}; there are {known}. A plugin is a folder in plugins/, or an installed package "
-        "with an entry point of the group greenpower.plugins (pip install -e it)"
+        f"unknown plugin {name!r}; choose from {known}. A plugin is a folder in plugins/ or an installed package with "
+        "an entry point in the group greenpower.plugins (pip install -e PACKAGE)"
     )
 
 
 def read_frame(path: Path) -> bytes:
-    """A frame from a file: hexadecimal where its name ends in `.hex`, else as it is, without a last line end.
+    """A frame from a file: decoded from hexadecimal if the name ends in `.hex`, else the bytes without a final newline.
 
     Raises PluginError.
     """
@@ -126,11 +126,11 @@ def read_frame(path: Path) -> bytes:
     try:
         return bytes.fromhex(content.decode())
     except ValueError as error:
-        raise PluginError(f"{shown(path)}: not hexadecimal: {error}") from None
+        raise PluginError(f"{shown(path)} is not hexadecimal: {error}") from None
 
 
 def read_sample(folder: Path) -> RecordedSample:
-    """A case: `frame*` in the order of their names, and `expected.json`. Raises SampleError."""
+    """A sample: the files `frame*` in order of their names, and `expected.json`. Raises SampleError."""
     path = folder / "expected.json"
     shape = '{"topic": "…", "readings": [{"device_id": …, "stamp": …, "complete": …, "payload": {…}}]}'
     try:
@@ -142,8 +142,8 @@ def read_sample(folder: Path) -> RecordedSample:
             Problem(
                 place=shown(path),
                 found=f"{type(error).__name__}: {error}",
-                expected=f"{shape}, and beside it frame.json, frame.hex or frame_01.json, frame_02.json …",
-                do="run greenpower plugins try NAME FRAME for what belongs into it",
+                expected=f"{shape}, and next to it frame.json, frame.hex or frame_01.json, frame_02.json …",
+                fix="write it with greenpower plugins try NAME FRAME --keep CASE",
             )
         ) from None
     return RecordedSample(case=folder.name, folder=folder, topic=topic, frames=frames, expected=readings)

@@ -1,4 +1,4 @@
-"""What a rule finds wrong with a plugin, said so that its author knows what to do."""
+"""A problem that a rule finds in a plugin, and the error for a plugin that cannot be read."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """place: the file, and what in it. found: what is there. expected: what should be. do: the next step."""
+    """place: the file and the part of it. found: what is wrong. expected: what is right. fix: what to do."""
 
     place: str
     found: str
     expected: str
-    do: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.place}\n  found:    {self.found}\n  expected: {self.expected}\n  to do:    {self.do}"
+        return f"{self.place}\n  found:    {self.found}\n  expected: {self.expected}\n  to fix:   {self.fix}"
 
 
 class PluginError(Exception):
-    """A plugin cannot be looked at. The text is for its author."""
+    """A plugin cannot be read. The text is for its author."""
 
 
 def shown(path: Path) -> str:
-    """A path as people write it: from here, if it is below here."""
+    """A path for people: relative to the current directory if it is in it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def short(value: object, longest: int = 160) -> str:
-    """A value in one line that fits."""
+def short(value: object, max_characters: int = 160) -> str:
+    """A value as text, cut after `max_characters`."""
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= longest else f"{text[:longest]} …"
+    return text if len(text) <= max_characters else f"{text[:max_characters]} …"

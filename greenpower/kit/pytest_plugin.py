@@ -1,6 +1,6 @@
-"""`pytest --greenpower`: every rule on every plugin that is installed, a test each.
+"""`pytest --greenpower`: one test for every rule and every installed plugin.
 
-pytest loads this module in every run: what it needs is imported when the option is given.
+pytest loads this module in every run. So it imports the kit only if the option is given.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options."""
+    """Add the options."""
     group = parser.getgroup("greenpower", "Green Power plugins")
-    group.addoption("--greenpower", action="store_true", help="Test the rules that every Green Power plugin keeps.")
+    group.addoption("--greenpower", action="store_true", help="Test the rules for all Green Power plugins.")
     group.addoption(
         "--greenpower-plugin", action="append", default=[], metavar="NAME",
         help="With --greenpower: only this plugin; may be repeated.",
     )  # fmt: skip
 
 
-@pytest.hookimpl(tryfirst=True)  # before what -k and -m leave out
+@pytest.hookimpl(tryfirst=True)  # before -k and -m deselect tests
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add the rules to what was collected."""
+    """Add the rules to the collected tests."""
     if not config.getoption("--greenpower"):
         return
     from greenpower.kit.contract import RULES
@@ -54,25 +54,25 @@ class BrokenRule(AssertionError):
 
 
 class RuleItem(pytest.Item):
-    """A rule on a plugin."""
+    """One rule, tested on one plugin."""
 
     def __init__(self, *, plugin: Plugin, rule: str, **options: Any) -> None:
         super().__init__(**options)
         self.plugin, self.rule = plugin, rule
 
     def runtest(self) -> None:
-        """Look for problems."""
+        """Fail if the rule finds a problem."""
         from greenpower.kit.contract import problems
 
         if found := problems(self.plugin, self.rule):
             raise BrokenRule("\n".join(map(str, found)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The problems, without a traceback through the kit."""
+        """The problems, without a traceback."""
         if isinstance(excinfo.value, BrokenRule):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[str, int | None, str]:
-        """Where the plugin lies."""
+        """The file of the plugin."""
         return str(self.plugin.folder / "__init__.py"), None, self.name

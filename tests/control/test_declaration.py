@@ -21,22 +21,22 @@ assert SET_TIME is not None and SET_INTERVAL is not None and RELAY is not None
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "named"),
     [
-        (lambda: Parameter("No"), "a name is"),
-        (lambda: Parameter("n", unit="furlong", low=0, high=1), "unknown unit"),
-        (lambda: Parameter("n"), "needs low and high"),
-        (lambda: Parameter("n", kind="text"), "needs its choices"),
-        (lambda: Parameter("n", choices=(True,)), "is no integer"),
-        (lambda: replace(SET_TIME, name="Set"), "a name is"),
+        (lambda: Parameter("No"), "'No'"),
+        (lambda: Parameter("n", unit="furlong", low=0, high=1), "'furlong'"),
+        (lambda: Parameter("n"), "low"),
+        (lambda: Parameter("n", kind="text"), "choices"),
+        (lambda: Parameter("n", choices=(True,)), "True"),
+        (lambda: replace(SET_TIME, name="Set"), "'Set'"),
         (lambda: replace(SET_TIME, expires_after=0), "expires_after"),
-        (lambda: replace(SET_TIME, answer="A/+"), "not a pattern"),
-        (lambda: replace(SET_TIME, parameters=(Parameter("n", low=0, high=1),) * 2), "duplicate parameter"),
-        (lambda: replace(RT, commands=(SET_TIME, SET_TIME)), "duplicate command set_time"),
+        (lambda: replace(SET_TIME, answer="A/+"), r"'A/\+'"),
+        (lambda: replace(SET_TIME, parameters=(Parameter("n", low=0, high=1),) * 2), "'n'"),
+        (lambda: replace(RT, commands=(SET_TIME, SET_TIME)), "set_time"),
     ],
 )
-def test_a_declaration_that_contradicts_itself_is_refused(make: Callable[[], Any], words: str) -> None:
-    with pytest.raises(DeclarationError, match=words):
+def test_a_declaration_that_contradicts_itself_is_refused(make: Callable[[], Any], named: str) -> None:
+    with pytest.raises(DeclarationError, match=named):
         make()
 
 
@@ -55,7 +55,7 @@ def test_answers_are_claims() -> None:
     assert found is not None and found[1].noted == "answer to a command"
     assert "MQTT_TELECTRL_REP" in registry.topics
     twin = replace(RT, name="twin", collection="twin", endpoint=None, match=RT.match[:1])
-    with pytest.raises(RegistryError, match="claim the topic 'MQTT_METER_TIME_REP'"):
+    with pytest.raises(RegistryError, match="'MQTT_METER_TIME_REP'"):
         Registry.of(RT, twin)
 
 
@@ -69,19 +69,19 @@ class Shown:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "named"),
     [
-        ({"build": lambda order: 1 / 0}, "build raises ZeroDivisionError"),
-        ({"build": lambda order: Message(topic="t", payload=b"")}, "does not listen to t"),
-        ({"build": lambda order: object()}, "another message the second time"),
-        ({"read_answer": lambda frame: frame.payload[0]}, "read_answer raises IndexError"),
-        ({"answer": "OTHER"}, "answers nothing on OTHER"),
+        ({"build": lambda order: 1 / 0}, "ZeroDivisionError"),
+        ({"build": lambda order: Message(topic="t", payload=b"")}, r"\bt$"),
+        ({"build": lambda order: object()}, "build"),
+        ({"read_answer": lambda frame: frame.payload[0]}, "read_answer .*IndexError"),
+        ({"answer": "OTHER"}, "OTHER"),
     ],
 )
-def test_the_rule_finds_what_does_not_fit(changes: dict[str, Any], words: str) -> None:
+def test_the_rule_finds_what_does_not_fit(changes: dict[str, Any], named: str) -> None:
     assert SET_TIME is not None
     (problem,) = check_commands(_plugin(replace(SET_TIME, **changes)))
-    assert re.search(words, problem.found) and "set_time" in problem.place
+    assert re.search(named, problem.found) and "set_time" in problem.place
 
 
 def _plugin(*commands: Command) -> Plugin:

@@ -1,1 +1,1 @@
-"""The plugin API: declarations, parsers, checks. Nothing is started."""
+"""Tests of the plugin API: declarations, parsers, checks. No servers."""

@@ -93,7 +93,7 @@ def test_other_names_in_either_case(key: str) -> None:
         ("1001", "out-of-range"),
     ],
 )
-def test_what_is_left_out_and_why(value: Any, why: str) -> None:
+def test_a_value_is_left_out_with_a_reason(value: Any, why: str) -> None:
     assert CHECKER.check({"ua": value, "uplus": 1}) == ({"uplus": 1}, {"ua": why})
 
 
@@ -101,7 +101,7 @@ def test_what_is_left_out_and_why(value: Any, why: str) -> None:
     ("value", "number"),
     [("5", 5), ("+5", 5), (" 5.25 ", 5.25), ("5.", 5.0), (".5", 0.5), ("1e2", 100.0), ("007", 7), ("-0", 0)],
 )
-def test_plain_numerals_in_strings_count(value: str, number: float) -> None:
+def test_plain_numbers_in_strings_are_read(value: str, number: float) -> None:
     payload, left_out = CHECKER.check({"ua": value})
     assert (payload, left_out) == ({"ua": number}, {})
     assert type(payload["ua"]) is type(number)
@@ -123,7 +123,7 @@ def test_one_field_in_two_spellings_keeps_the_first() -> None:
     "key",
     ["", ")", "$set", "a.b", "a\0b", "a\nb", "\ud800", "\u2028", "k" * 65, "%" * 20, "k" * 10_000, "\x7f"],
 )
-def test_keys_that_no_database_should_hold(key: str) -> None:
+def test_keys_that_cannot_be_stored(key: str) -> None:
     assert reason({"ua": 1, key: 1}) == "bad-key"
     assert reason({"ua": 1, key: "text"}) == "bad-key"
 
@@ -153,16 +153,16 @@ def test_zero_frames(values: dict[str, Any]) -> None:
         {"zygsz": 1, "ua": 0},
     ],
 )
-def test_what_is_no_zero_frame(values: dict[str, Any]) -> None:
+def test_frames_that_are_no_zero_frames(values: dict[str, Any]) -> None:
     CHECKER.check(values)
 
 
-def test_a_number_that_a_closed_type_does_not_know_keeps_a_frame_from_being_a_zero_frame() -> None:
+def test_an_undeclared_number_above_0_makes_a_frame_no_zero_frame() -> None:
     assert CLOSED.check({"zygsz": 0, "new": 5}) == ({"zygsz": 0}, {"new": "undeclared"})
 
 
 @pytest.mark.parametrize("values", [{}, {"ua": None}, {"ua": -1}, {f"k{n}": "x" for n in range(1000)}])
-def test_nothing_left_is_no_reading(values: dict[str, Any]) -> None:
+def test_a_reading_without_values_is_rejected(values: dict[str, Any]) -> None:
     assert reason(values) == "no-values"
 
 
@@ -188,7 +188,7 @@ KEYS = st.sampled_from(["ua", "UA", "zygsz", "iactive", "U+", "uplus", "temp_1(*
 
 
 @given(st.dictionaries(KEYS, JSON_VALUES, max_size=8), st.booleans())
-def test_whatever_comes_a_payload_can_be_stored_or_a_frame_error_is_raised(values: dict[str, Any], open: bool) -> None:
+def test_any_values_give_a_storable_payload_or_a_frame_error(values: dict[str, Any], open: bool) -> None:
     checker = CHECKER if open else CLOSED
     try:
         payload, left_out = checker.check(values)
@@ -207,8 +207,8 @@ def test_whatever_comes_a_payload_can_be_stored_or_a_frame_error_is_raised(value
 
 
 @given(st.dictionaries(KEYS, JSON_VALUES, min_size=1, max_size=8))
-def test_what_is_known_changes_nothing(values: dict[str, Any]) -> None:
-    """A checker that has seen all keys before, in any company, gives what a new one gives."""
+def test_keys_seen_before_change_nothing(values: dict[str, Any]) -> None:
+    """A checker that has seen all keys before gives the same result as a new one."""
 
     def outcome(checker: Checker) -> object:
         try:

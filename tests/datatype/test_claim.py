@@ -19,21 +19,22 @@ def gateway(registration: str) -> Tcp:
 
 
 @pytest.mark.parametrize("value", ["33B1225950027", "GREEN_POWER_GENERATOR", "a", "a b", "Ä-1", "x" * 64])
-def test_what_names_a_device(value: object) -> None:
+def test_valid_device_ids(value: object) -> None:
     assert is_device_id(value)
 
 
 @pytest.mark.parametrize(
     "value", ["", " a", "$a", "a\n", "a\0", "\ud800", "\u202e", "\xa0", "x" * 65, 5, None, b"a", []]
 )
-def test_what_does_not(value: object) -> None:
+def test_invalid_device_ids(value: object) -> None:
     assert not is_device_id(value)
 
 
 @pytest.mark.parametrize("topic", ["", "a\0", "a+", "a/#/b", "a/b#", "$SYS/x", "+a/b"])
 def test_topics_that_cannot_be_claimed(topic: str) -> None:
-    with pytest.raises(DeclarationError, match="topic"):
+    with pytest.raises(DeclarationError) as caught:
         Mqtt(topic)
+    assert repr(topic) in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -75,29 +76,30 @@ def test_a_level_of_the_topic_names_the_device() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "text"),
+    ("arguments", "named"),
     [
-        ({"device": ""}, "cannot name a device"),
-        ({"device": "x" * 65}, "cannot name a device"),
-        ({"device_level": 2}, "no level 2"),
-        ({"device_level": -1}, "no level -1"),
-        ({"device_level": 1, "device": "D"}, "either"),
+        ({"device": ""}, "device ''"),
+        ({"device": "x" * 65}, "x" * 65),
+        ({"device_level": 2}, "level 2"),
+        ({"device_level": -1}, "level -1"),
+        ({"device_level": 1, "device": "D"}, "device_level"),
     ],
 )
-def test_bad_devices_of_claims(arguments: dict[str, str], text: str) -> None:
-    with pytest.raises(DeclarationError, match=text):
+def test_bad_devices_of_claims(arguments: dict[str, str], named: str) -> None:
+    with pytest.raises(DeclarationError, match=named):
         Mqtt("a/+", **arguments)  # type: ignore[arg-type]
 
 
-def test_the_last_wildcard_is_no_level() -> None:
+def test_the_final_wildcard_is_no_level() -> None:
     with pytest.raises(DeclarationError):
         Mqtt("a/#", device_level=1)
 
 
 @pytest.mark.parametrize("registration", ["", "GW#", "####", "GW CL", "GWÄ####", "x" * 49])
 def test_registrations_that_cannot_be_claimed(registration: str) -> None:
-    with pytest.raises(DeclarationError, match="registration"):
+    with pytest.raises(DeclarationError) as caught:
         gateway(registration)
+    assert repr(registration) in str(caught.value)
 
 
 def test_patterns_of_registrations() -> None:

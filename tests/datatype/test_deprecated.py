@@ -1,4 +1,4 @@
-"""Names that the plugin API had before: they work, and say what the new one is."""
+"""Old names in the plugin API: they work with a warning."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def test_an_old_class_is_the_new_one(old: str, new: type) -> None:
         assert getattr(datatype, old) is new
 
 
-def test_what_never_was_is_not_there() -> None:
+def test_an_unknown_name_is_an_error() -> None:
     with pytest.raises(AttributeError):
         _ = datatype.JsonSomething
 
 
-def test_an_old_argument_is_taken_under_its_new_name() -> None:
+def test_an_old_argument_is_accepted() -> None:
     environment = load_registry(None)["environment"]
     with pytest.warns(DeprecationWarning):
         changed = replace(environment, obedience=NO_RESPONSE)  # type: ignore[call-arg]

@@ -100,7 +100,7 @@ def test_any_bytes_give_an_object_or_a_frame_error(payload: bytes) -> None:
         (json.dumps({f"k{n}": {str(m): m for m in range(99)} for n in range(200)}).encode(), "too-many-keys"),
     ],
 )
-def test_what_is_refused_and_why(payload: bytes, expected: str) -> None:
+def test_a_bad_payload_has_a_reason(payload: bytes, expected: str) -> None:
     assert reason(payload) == expected
 
 
@@ -146,7 +146,7 @@ def test_a_stamp_with_an_offset_is_absolute_and_a_number_is_read_as_written() ->
 @pytest.mark.parametrize(
     "given_id", [5, 1.5, True, [], {}, ["x"] * 50, "M" * 10_240, "\ud800", "a\0b", "$where", " M", "a\nb", "\u2028"]
 )
-def test_ids_that_name_nothing(given_id: object) -> None:
+def test_bad_device_ids(given_id: object) -> None:
     with pytest.raises(FrameError) as caught:
         PARSE(frame({"id": given_id, "ua": 1}))
     assert caught.value.reason == "bad-id"

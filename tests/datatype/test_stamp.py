@@ -52,7 +52,7 @@ def test_stamps_of_both_shapes(text: str, expected: str) -> None:
         "1" * 100_000,
     ],
 )
-def test_what_is_no_stamp(text: str) -> None:
+def test_bad_stamps(text: str) -> None:
     with pytest.raises(FrameError) as caught:
         parse_stamp(text)
     assert caught.value.reason == "bad-time"
@@ -86,7 +86,7 @@ def test_epoch_milliseconds(value: object) -> None:
 @pytest.mark.parametrize(
     "value", [None, True, -1, 1.5, 10**30, 2**63, 253_402_300_800_000, float("nan"), float("inf"), "", "x", [], {}, "٢"]
 )
-def test_what_is_no_epoch(value: object) -> None:
+def test_bad_epoch_times(value: object) -> None:
     with pytest.raises(FrameError) as caught:
         parse_epoch(value)
     assert caught.value.reason == "bad-time"

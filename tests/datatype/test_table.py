@@ -24,10 +24,10 @@ DATATYPE = DataType(
     open=False,
 )
 TABLE = """\
-| stored as | unit | kind | plausible | what | sent as |
+| stored as | unit | kind | plausible values | meaning | sent as |
 | --- | --- | --- | --- | --- | --- |
 | `ua` | V | gauge | 0 … 1,000,000 | voltage \\| phase A |  |
-| `total` | kWh | counter | from 0, rises at most 0.5 an hour, starts again at 1,000,000,000 |  | `Total` `sum(%)` |
+| `total` | kWh | counter | from 0, rises at most 0.5 per hour, starts again at 1,000,000,000 |  | `Total` `sum(%)` |
 | `t` | °C | gauge | up to 90.5 |  |  |
 | `mode` | 1 | state |  |  |  |
 
@@ -35,11 +35,11 @@ Numbers under other keys are left out.
 """
 
 
-def test_a_row_a_field() -> None:
+def test_one_row_per_field() -> None:
     assert field_table(DATATYPE) == TABLE
 
 
-def test_only_what_is_between_the_marks_changes() -> None:
+def test_only_the_text_between_the_marks_changes() -> None:
     text = "# Title\n\n<!-- fields: test -->\nold\n<!-- end of fields -->\n\nrest\n"
     fresh = with_tables(text, [DATATYPE])
     assert fresh == f"# Title\n\n<!-- fields: test -->\n{TABLE}<!-- end of fields -->\n\nrest\n"
@@ -56,5 +56,5 @@ def test_only_what_is_between_the_marks_changes() -> None:
     ],
 )
 def test_missing_marks_are_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match="the table of test needs one <!-- fields: test -->"):
+    with pytest.raises(ValueError, match="<!-- fields: test -->"):
         with_tables(text, [DATATYPE])

@@ -1,1 +1,1 @@
-"""The plugin kit: patterns, rules, and the packages in `docs/examples`."""
+"""The plugin kit: templates, rules, and the packages in `docs/examples`."""

@@ -1,4 +1,4 @@
-"""A plugin of one's own, good or broken, as the kit sees it."""
+"""Fixtures: an installed plugin from the templates, good or broken."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from greenpower.kit.plugin import Plugin, plugins_of
 from greenpower.kit.scaffold import ScaffoldPlan, make_files, write_files
 
 Make = Callable[..., Plugin]
-#: file, what is in it, what shall be in its place
+#: file, text in it, replacement
 Edit = tuple[str, str, str]
 
 
 def declare_installed(folder: Path, name: str, module: str) -> None:
-    """Write what an installer writes: an entry point that leads to a module in a folder on the path."""
+    """Write an entry point for a module in a folder on the path, as an installer does."""
     info = folder / f"{module}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")

@@ -1,4 +1,4 @@
-"""The examples in docs/examples: the tutorial to the letter, loaded by their entry points, through the real ingest."""
+"""The examples in docs/examples: equal to the tutorial, loaded by their entry points, stored by the real ingest."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         sys.modules.pop(f"greenpower_{name}", None)
 
 
-def test_an_example_is_what_the_tutorial_says() -> None:
+def test_the_examples_equal_the_tutorial() -> None:
     written = {path: text for block in commands(TUTORIAL) for path, text in WRITTEN.findall(block.text)}
     assert written["plugins/battery/__init__.py"] == (package("battery") / "__init__.py").read_text()
     test = EXAMPLES / "greenpower-battery" / "tests" / "test_battery.py"

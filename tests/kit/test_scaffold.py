@@ -1,4 +1,4 @@
-"""`greenpower plugins new`: what it writes works, wherever it is written, and it never writes over anything."""
+"""`greenpower plugins new`: the new plugin works, in plugins/ and as a package, and no file is overwritten."""
 
 from __future__ import annotations
 
@@ -35,47 +35,47 @@ def test_a_folder_in_plugins_works_at_once(tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     files = {"plugins/shed/__init__.py", "plugins/shed/README.md", "tests/plugins/test_shed.py"}
     assert files <= {*made.stdout.splitlines()}
-    assert made.stdout.endswith("Next: greenpower plugins check shed\n")
+    assert "greenpower plugins check shed" in made.stdout
     checked = run(tmp_path, "check")
     assert checked.returncode == 0, checked.stdout
-    assert checked.stdout.startswith(f"shed (plugins.shed): {len(RULES)} of {len(RULES)} rules kept")
+    assert checked.stdout.startswith(f"shed (plugins.shed): {len(RULES)} of {len(RULES)} ")
 
 
-def test_a_package_of_its_own_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_names_its_entry_point_and_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made = CliRunner().invoke(group, ["plugins", "new", "shed", "--tcp", "SHED##", "--package", "own"])
     assert made.exit_code == 0, made.output
-    assert "own/pyproject.toml\n" in made.output and "\nInstall it: pip install -e own\n" in made.output
+    assert "own/pyproject.toml\n" in made.output and "pip install -e own\n" in made.output
     text = (tmp_path / "own" / "pyproject.toml").read_text()
     assert tomllib.loads(text)["project"]["entry-points"]["greenpower.plugins"] == {"shed": "greenpower_shed"}
     again = CliRunner().invoke(group, ["plugins", "new", "shed", "--package", "own"])
-    assert again.exit_code == 1 and "is there already" in again.output
+    assert again.exit_code == 1 and "own/" in again.output
 
 
-def test_nothing_is_written_over(tmp_path: Path) -> None:
+def test_no_file_is_overwritten(tmp_path: Path) -> None:
     files = {tmp_path / "one": "new", tmp_path / "two": "new"}
     (tmp_path / "two").write_text("old")
-    with pytest.raises(PluginError, match="two is there already"):
+    with pytest.raises(PluginError, match="two"):
         write_files(files)
     assert not (tmp_path / "one").exists() and (tmp_path / "two").read_text() == "old"
 
 
 @pytest.mark.parametrize(
-    ("plan", "said"),
+    ("plan", "named"),
     [
-        (ScaffoldPlan(name="Bad Name", topic="x"), "a name is of a-z"),
-        (ScaffoldPlan(name="class", topic="x"), "no word of Python"),
-        (ScaffoldPlan(name="rt", topic="x"), "two data types are named 'rt'"),
-        (ScaffoldPlan(name="shed", topic="MQTT_RT_DATA"), "claim the topic 'MQTT_RT_DATA'"),
-        (ScaffoldPlan(name="shed", topic="a/#/b"), "is not an MQTT topic filter"),
-        (ScaffoldPlan(name="shed", registration="GWCCCL0001"), "claim the registration packet"),
-        (ScaffoldPlan(name="shed", registration="##"), "4 to 48 printable ASCII"),
+        (ScaffoldPlan(name="Bad Name", topic="x"), "Bad Name"),
+        (ScaffoldPlan(name="class", topic="x"), "class"),
+        (ScaffoldPlan(name="rt", topic="x"), "'rt'"),
+        (ScaffoldPlan(name="shed", topic="MQTT_RT_DATA"), "'MQTT_RT_DATA'"),
+        (ScaffoldPlan(name="shed", topic="a/#/b"), "a/#/b"),
+        (ScaffoldPlan(name="shed", registration="GWCCCL0001"), "GWCCCL0001"),
+        (ScaffoldPlan(name="shed", registration="##"), "registration '##'"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_written(plan: ScaffoldPlan, said: str) -> None:
-    with pytest.raises((PluginError, RegistryError, ValueError), match=said):
+def test_a_bad_plan_is_refused(plan: ScaffoldPlan, named: str) -> None:
+    with pytest.raises((PluginError, RegistryError, ValueError), match=named):
         make_files(plan, discover())
 
 
-def test_a_registry_of_nothing_is_enough() -> None:
+def test_no_other_plugin_is_needed() -> None:
     assert Path("shed", "__init__.py") in make_files(ScaffoldPlan(name="shed", topic="shed"), Registry([]))

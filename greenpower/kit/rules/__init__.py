@@ -1,4 +1,4 @@
-"""The rules, a module for each subject. A rule takes a plugin and gives the problems that it finds, pure.
+"""The rules, one module per topic. A rule takes a plugin and yields the problems in it. Rules are pure.
 
-Imported by `greenpower.kit.contract`, which has the list.
+`greenpower.kit.contract` has the list.
 """

@@ -1,4 +1,4 @@
-"""Stamps are taken as devices write them: through leap days, DST and clocks that jump."""
+"""Rule for stamps: a plugin reads them unchanged, also on leap days, at DST changes and after clock jumps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from greenpower.simulator.fleet import make_fleet
 
 ZONE = ZoneInfo("Europe/Berlin")  # one with DST
 RULE = ClockRule(backlog=timedelta(days=35), tolerance=timedelta(seconds=300), zone=ZONE)
-#: a clock that runs, one that was reset and says 2005, one far ahead, a leap day, both ends of DST, a year's end
+#: a correct clock, two times after a reset to 2005, one far in the future, a leap day, both DST changes, the year's end
 TIMES = tuple(
     datetime(*parts, tzinfo=UTC)
     for parts in (
@@ -27,7 +27,7 @@ TIMES = tuple(
 
 
 def check_clock(plugin: Plugin) -> Iterator[Problem]:
-    """Whatever a device's clock says, its stamp is read as that time; what it means is the core's to judge."""
+    """The parser reads every stamp unchanged. The core decides whether a clock is wrong."""
     for datatype in plugin.datatypes:
         try:
             devices = make_fleet([datatype], 1, 0, ZONE).devices
@@ -37,25 +37,26 @@ def check_clock(plugin: Plugin) -> Iterator[Problem]:
             for at in TIMES:
                 claim = next(claim.at(device.topic) for claim in datatype.topics if claim.matches(device.topic))
                 for topic, payload in device.send(device.sample(at)):
-                    fault = _misread(datatype, Frame(topic=topic, payload=payload, device=claim.device), at)
-                    if fault:
+                    problem = _misread(datatype, Frame(topic=topic, payload=payload, device=claim.device), at)
+                    if problem:
                         yield Problem(
                             place=f"{shown(plugin.folder)}: {datatype.name}",
-                            found=f"a device whose clock says {at.astimezone(ZONE)} {fault}",
-                            expected=f"{at}, or no stamp at all",
-                            do="use parse_stamp or parse_epoch, and leave wrong clocks to the core: it keeps an offset",
+                            found=f"stamp {at.astimezone(ZONE)}: {problem}",
+                            expected=f"{at}, or no stamp",
+                            fix="use parse_stamp or parse_epoch; leave wrong clocks to the core, which keeps an offset",
                         )
                         return
 
 
 def _misread(datatype: DataType, frame: Frame, at: datetime) -> str:
+    """How the parser changes the stamp of a frame; empty if it does not."""
     try:
         readings = datatype.parse(frame)
     except FrameError as error:
-        return f"is rejected: {error.reason} {short(error.detail, 80)}"
+        return f"rejected as {error.reason}: {short(error.detail, 80)}"
     for reading in readings:
         if reading.stamp is not None:
-            found = RULE.measured(reading.stamp, at)
-            if abs(found - at) > timedelta(seconds=1):
-                return f"is read as {found}"
+            time = RULE.measured(reading.stamp, at)
+            if abs(time - at) > timedelta(seconds=1):
+                return f"read as {time}"
     return ""

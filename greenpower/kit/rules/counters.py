@@ -1,4 +1,4 @@
-"""Counters keep their energy through restarts and dips: their limits say what the meter can do, not less."""
+"""Rule for counters: their limits let the energy through resets and dips be counted completely."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ BEGIN = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
 SAMPLE_INTERVAL = timedelta(minutes=15)
 SAMPLES = 24
-#: the share of the greatest rate at which the register rises here
-LOAD = 0.5
+#: how fast the register rises in this rule, as a share of its greatest rate
+SHARE_OF_GREATEST_RATE = 0.5
 
 
 def check_counters(plugin: Plugin) -> Iterator[Problem]:
-    """A day of each register, plain, restarted in its middle, and with a sample of 0 in it."""
+    """One day of each register is counted completely: normal, with a reset at noon, and with one sample of 0."""
     for datatype in plugin.datatypes:
         for field in datatype.fields:
             if field.kind is Kind.COUNTER and field.greatest_rate is not None:
-                yield from _days(plugin, datatype, field, field.greatest_rate)
+                yield from _check_days(plugin, datatype, field, field.greatest_rate)
 
 
-def _days(plugin: Plugin, datatype: DataType, field: Field, rate: float) -> Iterator[Problem]:
-    rise = rate * LOAD * SAMPLE_INTERVAL.total_seconds() / 3600
+def _check_days(plugin: Plugin, datatype: DataType, field: Field, rate: float) -> Iterator[Problem]:
+    rise = rate * SHARE_OF_GREATEST_RATE * SAMPLE_INTERVAL.total_seconds() / 3600
     plain = [rise * number for number in range(1, SAMPLES + 1)]
     half = SAMPLES // 2
-    restarted = [*plain[:half], *(rise * number for number in range(SAMPLES - half))]
+    reset = [*plain[:half], *(rise * number for number in range(SAMPLES - half))]
     dipped = [*plain[:half], 0.0, *plain[half + 1 :]]
     counted = rise * (SAMPLES - 1)
     for what, values, wanted in (
-        ("a plain day", plain, counted),
-        ("a restart", restarted, counted - rise),
-        ("a sample of 0", dipped, counted),
+        ("a normal day", plain, counted),
+        ("a day with a reset", reset, counted - rise),
+        ("a day with a sample of 0", dipped, counted),
     ):
         found = _energy(datatype, field.name, values)
         if found is None or abs(found - wanted) > counted * 1e-9:
-            told = "no sample of it is plausible" if found is None else f"{found:g} {field.unit} are counted"
+            counted_text = "no plausible sample" if found is None else f"counted {found:g} {field.unit}"
             yield Problem(
                 place=f"{shown(plugin.folder / '__init__.py')}: field {field.name}",
-                found=f"{what} at half of greatest_rate={rate:g}: {told}",
+                found=f"{what} at half of greatest_rate={rate:g}: {counted_text}",
                 expected=f"{wanted:g} {field.unit}",
-                do="make low=, high=, modulus= and greatest_rate= agree: high is where the register ends",
+                fix="make low=, high=, modulus= and greatest_rate= consistent; high= is the end of the register",
             )
             return
 
 
 def _energy(datatype: DataType, name: str, values: Sequence[float]) -> float | None:
-    """What is counted of a register's samples, as ingest and rollups do it; None where nothing is left of them."""
+    """The energy that ingest and rollups count from samples of a register; None if every sample is rejected."""
     checker = Checker(datatype)
     others = {field.name: _plausible(field) for field in datatype.fields if field.name != name}
     times, payloads = [], []
     for number, value in enumerate(values):
-        with suppress(FrameError):  # a 0 alone may be a zero frame
+        with suppress(FrameError):  # a single 0 may be a zero frame
             payloads.append(checker.check({**others, name: value})[0])
             times.append(BEGIN + SAMPLE_INTERVAL * number)
     rolled = roll(
@@ -72,5 +72,6 @@ def _energy(datatype: DataType, name: str, values: Sequence[float]) -> float | N
 
 
 def _plausible(field: Field) -> float:
+    """A value inside the limits of a field."""
     low = 0.0 if field.low is None else field.low
     return low + 1 if field.high is None else (low + field.high) / 2 or field.high

@@ -1,4 +1,4 @@
-"""Name and folder of a plugin, and its README."""
+"""Rules for the name and folder of a plugin, and for its README."""
 
 from __future__ import annotations
 
@@ -13,35 +13,39 @@ from greenpower.kit.problem import Problem, shown
 
 
 def check_folder(plugin: Plugin) -> Iterator[Problem]:
-    """A package with a README and samples, called as its first data type is."""
+    """A plugin is a package with a README and samples, and has the name of its first data type."""
     if not hasattr(sys.modules[plugin.origin], "__path__"):
         yield Problem(
             place=plugin.origin,
-            found="a module",
+            found="a single module",
             expected="a folder with __init__.py, README.md and samples/",
-            do=f"make it a package: {plugin.origin.rpartition('.')[2]}/__init__.py",
+            fix=f"make it a package: {plugin.origin.rpartition('.')[2]}/__init__.py",
         )
         return
-    for name, kind in (("README.md", "the wire format and the table of fields"), ("samples", "a folder a case")):
+    for name, kind in (
+        ("README.md", "the wire format and the table of fields"),
+        ("samples", "a folder with one folder per sample"),
+    ):
         if not (plugin.folder / name).exists():
             yield Problem(
                 place=shown(plugin.folder / name),
-                found="nothing",
+                found="missing",
                 expected=kind,
-                do="write it; greenpower plugins new writes one to start from",
+                fix="create it; greenpower plugins new creates one to start from",
             )
-    called = _called(plugin)
-    if called != plugin.name:
+    installed_name = _installed_name(plugin)
+    if installed_name != plugin.name:
+        kind = "folder" if plugin.origin.startswith(f"{PACKAGE}.") else "entry point"
         yield Problem(
             place=shown(plugin.folder / "__init__.py"),
             found=f"its first data type is named {plugin.name!r}",
-            expected=f"{called!r}, as {'the folder' if plugin.origin.startswith(f'{PACKAGE}.') else 'the entry point'}",
-            do="rename the one or the other: people find a type's plugin by its name",
+            expected=f"{installed_name!r}, like the {kind}",
+            fix="rename one of the two, so that people find the plugin of a data type",
         )
 
 
-def _called(plugin: Plugin) -> str:
-    """What a plugin is called where it is found."""
+def _installed_name(plugin: Plugin) -> str:
+    """The name of a plugin's entry point or folder."""
     points = metadata.entry_points(group=GROUP)
     return next(
         (point.name for point in points if point.value.partition(":")[0] == plugin.origin),
@@ -50,7 +54,7 @@ def _called(plugin: Plugin) -> str:
 
 
 def check_readme(plugin: Plugin) -> Iterator[Problem]:
-    """The README has the table of fields as it is now, and names all that is claimed."""
+    """The README has the current table of fields and names everything that the plugin claims."""
     path = plugin.folder / "README.md"
     if not path.is_file():
         return
@@ -61,16 +65,16 @@ def check_readme(plugin: Plugin) -> Iterator[Problem]:
         yield Problem(
             place=shown(path),
             found=str(error),
-            expected=f"<!-- fields: {plugin.name} --> and {END}, one below the other, for each data type",
-            do="add the two lines, then run greenpower docs fields --write",
+            expected=f"<!-- fields: {plugin.name} --> and below it {END}, for each data type",
+            fix="add the two lines, then run greenpower docs fields --write",
         )
     else:
         if current != text:
             yield Problem(
                 place=shown(path),
-                found="a table of fields that is not the one of the declaration",
-                expected="the table as the declaration gives it",
-                do="run greenpower docs fields --write",
+                found="the table of fields is out of date",
+                expected="the table that follows from the declaration",
+                fix="run greenpower docs fields --write",
             )
     for datatype in plugin.datatypes:
         claimed = [claim.topic for claim in datatype.topics]
@@ -79,7 +83,7 @@ def check_readme(plugin: Plugin) -> Iterator[Problem]:
             if claim not in text:
                 yield Problem(
                     place=shown(path),
-                    found=f"no word of {claim}",
-                    expected=f"all that {datatype.name} claims is named",
-                    do="say what is sent there",
+                    found=f"{claim} is not mentioned",
+                    expected=f"everything that {datatype.name} claims is mentioned",
+                    fix=f"describe what devices send to {claim}",
                 )

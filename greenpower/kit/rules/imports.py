@@ -1,4 +1,4 @@
-"""What a plugin may import: the plugin API, the standard library, and its own modules."""
+"""Rule for imports: the plugin API, the standard library, and the plugin's own modules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ API = ("greenpower.datatype", "greenpower.framing")
 
 
 def check_imports(plugin: Plugin) -> Iterator[Problem]:
-    """No module of a plugin imports the core, another plugin or a library."""
+    """No module of a plugin imports the core, another plugin or a third-party library."""
     for path in sorted(plugin.folder.rglob("*.py")):
         tree = ast.parse(path.read_bytes(), str(path))
         for line, name in _imported(tree):
@@ -22,8 +22,8 @@ def check_imports(plugin: Plugin) -> Iterator[Problem]:
                 yield Problem(
                     place=f"{shown(path)}:{line}",
                     found=f"import of {name}",
-                    expected=f"{', '.join(API)}, the standard library, {plugin.origin}",
-                    do=_advice(name),
+                    expected=f"{', '.join(API)}, the standard library, or {plugin.origin}",
+                    fix=_advice(name),
                 )
 
 
@@ -33,7 +33,7 @@ def _imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]
-            if node.module in ("greenpower", "plugins"):  # what is imported from there are modules
+            if node.module in ("greenpower", "plugins"):  # imports from these packages are modules
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from ((node.lineno, name) for name in names)
 
@@ -47,12 +47,12 @@ def _allowed(name: str, origin: str) -> bool:
 
 def _advice(name: str) -> str:
     if name.startswith("greenpower"):
-        return "say it in the declaration; what cannot be said there is a gap in the plugin API worth an issue"
+        return "express it in the declaration; if that is not possible, open an issue about the plugin API"
     if name.startswith("plugins."):
-        return "copy what is shared, or make both one plugin with DATATYPES: plugins come and go one by one"
-    return "do without: a parser is a few lines of Python, and it runs in every process"
+        return "copy the shared code, or make one plugin with DATATYPES; each plugin can be removed alone"
+    return "use the standard library; a parser is a few lines of Python and runs in every process"
 
 
 def python_lines(folder: Path) -> int:
-    """How many lines of Python a plugin has, its field table included."""
+    """The number of lines of Python in a plugin, field table included."""
     return sum(len(path.read_text("utf-8").splitlines()) for path in folder.rglob("*.py"))

@@ -1,4 +1,4 @@
-"""How fast a plugin's samples are parsed and checked."""
+"""Rule for the parse rate: how fast a plugin's samples are parsed and checked."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from greenpower.datatype.check import Checker
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, shown
 
-#: below, one core is kept busy by fewer devices than a site may have
+#: a slower parser uses a whole core for fewer devices than a site may have
 MIN_FRAMES_PER_SECOND = 2_000
 MEASURED_SECONDS = 0.05
 
 
 def check_rate(plugin: Plugin) -> Iterator[Problem]:
-    """A core parses frames faster than a site sends them."""
+    """One core parses frames faster than a site sends them."""
     for datatype in plugin.datatypes:
         rate = parse_rate(plugin, datatype)
         if rate is not None and rate < MIN_FRAMES_PER_SECOND:
             yield Problem(
                 place=f"{shown(plugin.folder)}: {datatype.name}",
-                found=f"{rate:,.0f} frames a second of processor time",
+                found=f"{rate:,.0f} frames per second of processor time",
                 expected=f"at least {MIN_FRAMES_PER_SECOND:,}",
-                do="compile tables and patterns once, when the module is imported, not for each frame",
+                fix="build tables and compile patterns once at import, not for each frame",
             )
 
 
 def parse_rate(plugin: Plugin, datatype: DataType) -> float | None:
-    """Frames of the samples that are readings, a second of processor time; None where there is no such sample."""
+    """Frames parsed per second of processor time, from the samples that are readings; None if there are none."""
     frames = [
         Frame(topic=sample.topic, payload=payload, device="DEVICE")
         for sample in plugin.samples_of(datatype)

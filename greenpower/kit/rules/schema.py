@@ -1,4 +1,4 @@
-"""All that is derived from a declaration can be: its resource, its schema, an example that fits."""
+"""Rule for the schema: the resource, the schema and a valid example follow from the declaration."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ from greenpower.kit.problem import Problem, short, shown
 
 
 def check_schema(plugin: Plugin) -> Iterator[Problem]:
-    """Every data type can be bound, and its answers described."""
+    """Every data type can be served, and the schema describes every field."""
     for datatype in plugin.datatypes:
         try:
-            fault = _fault(datatype)
+            problem = _schema_problem(datatype)
         except (ma.ValidationError, ValueError, TypeError) as error:
-            fault = short(str(error))
-        if fault:
+            problem = short(str(error))
+        if problem:
             yield Problem(
                 place=f"{shown(plugin.folder / '__init__.py')}: {datatype.name}",
-                found=fault,
-                expected="a schema with every field, and an example that it accepts",
-                do="choose another endpoint or collection, or another name for the field",
+                found=problem,
+                expected="a schema with every field, and an example that is valid in it",
+                fix="choose another endpoint, collection or field name",
             )
 
 
-def _fault(datatype: DataType) -> str:
-    for problem in name_problems(datatype):
-        return problem
+def _schema_problem(datatype: DataType) -> str:
+    """What is wrong with the names or the schema of a data type; empty if nothing is."""
+    for reserved in name_problems(datatype):
+        return reserved
     schemas = make_schemas(datatype)
     marshmallow = MarshmallowPlugin()
     spec = APISpec("", "", "3.1.0", plugins=[marshmallow])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the same schema by two names
+        warnings.simplefilter("ignore")  # one schema has two names
         spec.components.schema("Page", schema=schemas.page)
     text = json.loads(json.dumps(spec.to_dict()))
     properties = text["components"]["schemas"][schemas.payload.__name__]["properties"]
     missing = [field.name for field in datatype.fields if not properties.get(field.name, {}).get("description")]
     schemas.page().load(schemas.example)
-    return f"{', '.join(missing)} is not described" if missing else ""
+    return f"no description of {', '.join(missing)}" if missing else ""

@@ -1,4 +1,4 @@
-"""Inverters over Modbus, two units behind one gateway that dials in; each is a device of its own.
+"""Inverters over Modbus: two units behind one gateway that connects over TCP. Each unit is a device of its own.
 
 Source: the vendor's register list (numbers from 1).
 """
@@ -18,7 +18,7 @@ FIELDS = (
 
 
 def blocks(unit: int) -> tuple[Block, ...]:
-    """What is asked of one inverter."""
+    """The requests for one inverter."""
     block = partial(Block, unit=unit, suffix=f"-{unit}")
     return (
         block(register=30201, layout="uint32", fields=("status",)),

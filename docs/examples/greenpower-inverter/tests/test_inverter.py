@@ -1,4 +1,4 @@
-"""Inverters: the rules that every plugin keeps, and what is special about this one."""
+"""Inverters: the rules for all plugins, and tests of this one."""
 
 import pytest
 
@@ -11,7 +11,7 @@ PLUGIN = find_plugin(discover(), "inverter")
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_it_keeps_the_rules(rule: str) -> None:
+def test_a_rule_is_kept(rule: str) -> None:
     assert problems(PLUGIN, rule) == []
 
 

@@ -1,6 +1,7 @@
-"""What frames become: their readings, what is left out and why, bucket statistics and the API's answer. No servers.
+"""The result of frames without servers: readings, values left out, bucket statistics and the answer of the API.
 
-What belongs here: the steps of ingest that need no database, in its order. What does not: how it is printed.
+What belongs here: the steps of ingest that need no database, in the same order. What does not: printing the result
+(`greenpower.cli.kit`).
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from greenpower.simulator.device import topic_for
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameTrial:
-    """What frames became.
+    """The result of frames.
 
-    arrivals: the frames, with what was found out. found: the readings in them. stored: the documents of readings.
-    buckets: by device, those of the finest tier with windows. resolution: its length as people write it.
+    arrivals: the frames with their outcome. found: the readings in them. stored: the documents of the readings.
+    buckets: of the finest tier with windows, by device. resolution: the window of that tier as text (`1m`).
     """
 
     datatype: DataType
@@ -44,7 +45,7 @@ class FrameTrial:
 
     @property
     def answer(self) -> Document:
-        """What the type's list answers, the newest first."""
+        """The answer of the type's list, newest reading first."""
         end = datetime.max
         present = presenter(
             TierView(
@@ -58,28 +59,28 @@ class FrameTrial:
 
 
 def default_topic(datatype: DataType) -> str:
-    """A topic that a data type claims; of a gateway `tcp/<type>/<registration packet>`."""
+    """A topic that a data type claims; for a gateway type `tcp/<type>/<registration packet>`."""
     for claim in datatype.topics:
         if not claim.noted:
             return topic_for(claim, "DEVICE")
     return f"tcp/{datatype.name}/{datatype.gateways[0].registration.replace('#', '0')}"
 
 
-def attempt(
-    plugin: Plugin, topic: str, payloads: Iterable[bytes], rule: ClockRule, at: datetime, most: int
+def try_frames(
+    plugin: Plugin, topic: str, payloads: Iterable[bytes], rule: ClockRule, at: datetime, max_frame_bytes: int
 ) -> FrameTrial:
-    """Let frames come on a topic at a time (aware). most: bytes of a frame. Raises PluginError where none claims it."""
+    """Read frames that arrive on a topic at `at` (aware). Raises PluginError if no data type claims the topic."""
     claimed = plugin.claimed(topic)
     if not claimed:
         raise PluginError(f"no data type claims the topic {topic!r}")
     datatype, device = claimed[0]
-    reader = Reader(plugin.registry, most)
-    given = datatype if datatype.gateways and topic.startswith("tcp/") else None
+    reader = Reader(plugin.registry, max_frame_bytes)
+    gateway_type = datatype if datatype.gateways and topic.startswith("tcp/") else None
     arrivals, found = [], []
     for payload in payloads:
         arrival = Arrival(
-            topic=topic, payload=payload, received_at=at, source="tcp" if given else "mqtt", datatype=given,
-            device=device if given else None,
+            topic=topic, payload=payload, received_at=at, source="tcp" if gateway_type else "mqtt",
+            datatype=gateway_type, device=device if gateway_type else None,
         )  # fmt: skip
         reader.shorten(arrival)
         arrivals.append(arrival)
@@ -87,7 +88,7 @@ def attempt(
     named = {item.stamp: item.device_id for item in found if item.device_id is not None}
     for item in found:
         item.device_id = item.device_id or named.get(item.stamp)
-        _settle(item, rule)
+        _set_time(item, rule)
     stored = _stored(found, at)
     tier = next((tier for tier in datatype.tiers if tier.window is not None), None)
     buckets = {} if tier is None or tier.window is None else _buckets(stored, datatype, tier.window)
@@ -97,8 +98,8 @@ def attempt(
     )  # fmt: skip
 
 
-def _settle(item: FrameReading, rule: ClockRule) -> None:
-    """The time of a reading: its stamp, or that of its arrival where it has none or its clock is wrong."""
+def _set_time(item: FrameReading, rule: ClockRule) -> None:
+    """Set the time of a reading: its stamp, or the time of arrival if it has none or the clock is wrong."""
     at = item.arrival.received_at
     if item.stamp is not None and rule.plausible(measured := rule.measured(item.stamp, at), at):
         item.time = measured
@@ -134,5 +135,5 @@ def _buckets(stored: Iterable[Document], datatype: DataType, length: int) -> dic
 
 
 def statistics_of(bucket: Bucket) -> dict[str, dict[str, Any]]:
-    """The statistics of a bucket's values as the API gives them."""
+    """The statistics of a bucket's values as in the API."""
     return {name: statistics(state) for name, state in bucket.stats.items()}
