@@ -14,15 +14,15 @@ from greenpower.catalog.site import Site, SiteError, SiteType
 from greenpower.datatype import DataType, DeclarationError, Field, Kind, Mqtt, Tcp
 from greenpower.framing.poll import Block, ModbusPoll
 
-#: registers that a greatest power bounds, with what 1 kW (kvar, kVA) adds to them in an hour
-PER_KILOWATT = {"kWh": 1, "kvarh": 1, "kVAh": 1, "Wh": 1000}
+#: energy units, and the energy in them from 1 kW (kvar, kVA) over one hour
+ENERGY_PER_KILOWATT_HOUR = {"kWh": 1, "kvarh": 1, "kVAh": 1, "Wh": 1000}
 
 
 def apply_site(datatypes: Iterable[DataType], site: Site) -> tuple[DataType, ...]:
     """The data types with the changes of the site file, in the same order. Raises SiteError with every problem."""
     datatypes = tuple(datatypes)
     problems = [
-        f"types.{name}: there is no such data type; known are {', '.join(datatype.name for datatype in datatypes)}"
+        f"types.{name}: unknown data type; choose from {', '.join(datatype.name for datatype in datatypes)}"
         for name in site.types.keys() - {datatype.name for datatype in datatypes}
     ]
     adapted = tuple(
@@ -89,14 +89,14 @@ class _Adaptation:
             return self.datatype.topics
         before = self.datatype.topics
         if not before:
-            self.problem("topics", text="this type does not come over MQTT")
+            self.problem("topics", text="this data type does not use MQTT")
         nameless = any(claim.device or claim.device_level is not None for claim in before)
         claims = []
         for number, topic in enumerate(given):
             with self._place("topics", number):
                 claims.append(Mqtt(**topic.model_dump()))
             if nameless and not topic.noted and topic.device is None and topic.device_level is None:
-                self.problem("topics", number, text="device or device_level is missing: these frames name no device")
+                self.problem("topics", number, text="device or device_level is missing; these frames have no device id")
         if not any(claim.noted for claim in claims):
             claims += [claim for claim in before if claim.noted]
         return tuple(claims)
@@ -108,7 +108,7 @@ class _Adaptation:
         if self.given.gateways is None:
             return claims
         if not claims:
-            self.problem("gateways", text="this type does not come over TCP gateways")
+            self.problem("gateways", text="this data type does not use TCP gateways")
             return ()
         found = []
         for number, registration in enumerate(self.given.gateways):
@@ -119,22 +119,26 @@ class _Adaptation:
     def _fields(self) -> dict[str, Field]:
         fields = {field.name: field for field in self.datatype.fields}
         if (power := self.given.greatest_power) is not None:
-            bounded = [field for field in fields.values() if field.kind is Kind.COUNTER and field.unit in PER_KILOWATT]
+            bounded = [
+                field
+                for field in fields.values()
+                if field.kind is Kind.COUNTER and field.unit in ENERGY_PER_KILOWATT_HOUR
+            ]
             for field in bounded:
-                fields[field.name] = replace(field, greatest_rate=power * PER_KILOWATT[field.unit])
+                fields[field.name] = replace(field, greatest_rate=power * ENERGY_PER_KILOWATT_HOUR[field.unit])
         for name, changes in self.given.fields.items():
             with self._place("fields", name):
                 if name in fields:
                     fields[name] = replace(fields[name], **changes.given)
                 elif changes.unit is None:
-                    self.problem("fields", name, text="unit is missing, and no such field is declared")
+                    self.problem("fields", name, text="unit is missing, which a new field needs")
                 else:
                     fields[name] = Field(name, **changes.given)
         for key, point in self.given.points.items():
             with self._place("points", key):
                 changed = {name: value for name, value in point.given.items() if name != "name"}
                 if point.name in fields:
-                    self.problem("points", key, text=f"there is a field {point.name!r} already")
+                    self.problem("points", key, text=f"the field {point.name!r} already exists")
                 else:
                     fields[point.name] = Field(point.name, **{**changed, "source": (key, *(point.source or ()))})
         return fields
@@ -145,7 +149,7 @@ class _Adaptation:
             return None
         before = self.datatype.parse
         if not isinstance(before, ModbusPoll):
-            self.problem("modbus", text="this type is not read over Modbus")
+            self.problem("modbus", text="this data type does not use Modbus")
             return None
         blocks = []
         for number, block in enumerate(given.blocks):
@@ -154,7 +158,7 @@ class _Adaptation:
                 blocks[-1].request(1)
             for name in filter(None, block.fields):
                 if name not in fields:
-                    text = f"{name!r} is no field: declare it in types.{self.datatype.name}.fields"
+                    text = f"unknown field {name!r}: declare it in types.{self.datatype.name}.fields"
                     self.problem("modbus", "blocks", number, "fields", text=text)
         if len(blocks) < len(given.blocks):
             return None

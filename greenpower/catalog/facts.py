@@ -1,7 +1,7 @@
-"""Facts of a declaration: the names and addresses that follow from a data type. Pure.
+"""Names and addresses that follow from the declaration of a data type. Pure.
 
-What belongs here: names that several parts of the system must agree on, and names that a data type may not use. What
-does not: what is built from a declaration, such as the schemas and the resource (`greenpower.api.telemetry.resource`).
+What belongs here: names that several parts of the system share, and reserved names. What does not: objects built from a
+declaration, such as schemas and the resource (`greenpower.api.telemetry.resource`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from greenpower.datatype import DataType, Kind, Tier
 TELEMETRY_PATH = "/api/telemetry/"
 EVENTS_ENDPOINT = "events"
 RESERVED_ENDPOINTS = frozenset({EVENTS_ENDPOINT})
-# The collections of `greenpower.mongo.schema.layout`; a test holds the two together.
+# The collections of `greenpower.mongo.schema.layout`; a test compares the two.
 RESERVED_COLLECTIONS = frozenset(
     {
         "telemetry_events",
@@ -40,7 +40,7 @@ def endpoint_path(endpoint: str) -> str:
 
 
 def resource_path(datatype: DataType) -> str | None:
-    """The address of a type's resource; None where it has none."""
+    """The address of a data type's resource; None if it has none."""
     return None if datatype.endpoint is None else endpoint_path(datatype.endpoint)
 
 
@@ -60,15 +60,15 @@ def job_names(datatype: DataType) -> tuple[str, ...]:
 
 
 def counters(datatype: DataType) -> tuple[str, ...]:
-    """The counters of a type, the one that stands for it first."""
+    """The counters of a data type, anchors first."""
     names = [field.name for field in datatype.fields if field.kind is Kind.COUNTER]
     return tuple(sorted(names, key=lambda name: name not in datatype.anchors))
 
 
 def name_problems(datatype: DataType) -> Iterator[str]:
-    """A line for each name in a declaration that is reserved for the system."""
+    """One line for each name in a declaration that is reserved for the system."""
     if datatype.endpoint in RESERVED_ENDPOINTS:
-        yield f"{datatype.name!r} claims the endpoint {datatype.endpoint!r}, which is reserved for the system"
+        yield f"data type {datatype.name!r}: the endpoint {datatype.endpoint!r} is reserved for the system"
     for name in datatype.collections:
         if name in RESERVED_COLLECTIONS:
-            yield f"{datatype.name!r} claims the collection {name!r}, which is reserved for the system"
+            yield f"data type {datatype.name!r}: the collection {name!r} is reserved for the system"

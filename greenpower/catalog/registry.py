@@ -1,8 +1,8 @@
-"""Discovery: which data types there are.
+"""Discovery of the data types.
 
 What belongs here: finding plugins (the `plugins` package beside greenpower, then the entry points of the group
-`greenpower.plugins`), reading their declarations, applying the site file, refusing conflicts. What does not: what
-follows from a declaration (`greenpower.catalog.facts`).
+`greenpower.plugins`), reading their declarations, applying the site file, finding conflicts. What does not: names
+that follow from a declaration (`greenpower.catalog.facts`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class RegistryError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A data type and where it came from (a module's name)."""
+    """A data type, and its origin: the name of the plugin's module."""
 
     datatype: DataType
     origin: str
 
 
 class Registry:
-    """The data types in force, in order of discovery. Raises RegistryError if two are in conflict."""
+    """The data types in use, in order of discovery. Raises RegistryError if two conflict."""
 
     def __init__(self, loaded: Iterable[Loaded]) -> None:
         self.loaded = tuple(loaded)
@@ -93,6 +93,7 @@ class Registry:
 
 
 def _conflicts(loaded: tuple[Loaded, ...]) -> Iterator[str]:
+    """One line per reserved name, and per name or claim that two data types share."""
     for item in loaded:
         yield from name_problems(item.datatype)
     for one, other in combinations(loaded, 2):
@@ -101,16 +102,16 @@ def _conflicts(loaded: tuple[Loaded, ...]) -> Iterator[str]:
         if a.name == b.name:
             yield f"two data types are named {a.name!r}: {one.origin} and {other.origin}"
         if a.endpoint is not None and a.endpoint == b.endpoint:
-            yield f"{both} claim the endpoint {a.endpoint!r}"
+            yield f"{both} both use the endpoint {a.endpoint!r}"
         for name in sorted({*a.collections} & {*b.collections}):
-            yield f"{both} claim the collection {name!r}"
+            yield f"{both} both use the collection {name!r}"
     claims = [(item, claim) for item in loaded for claim in (*item.datatype.match, *item.datatype.answers)]
     for (one, left), (other, right) in combinations(claims, 2):
         both = f"{one.datatype.name!r} ({one.origin}) and {other.datatype.name!r} ({other.origin})"
         if isinstance(left, Mqtt) and isinstance(right, Mqtt) and topics_overlap(left.topic, right.topic):
-            yield f"{both} claim the topic {left.topic!r}" + (f" = {right.topic!r}" if left != right else "")
+            yield f"{both} both claim the topic {left.topic!r}" + (f" = {right.topic!r}" if left != right else "")
         if isinstance(left, Tcp) and isinstance(right, Tcp) and left.overlaps(right):
-            yield f"{both} claim the registration packet {left.registration!r} = {right.registration!r}"
+            yield f"{both} both claim the registration packet {left.registration!r} = {right.registration!r}"
 
 
 def declared_in(module: ModuleType) -> tuple[DataType, ...]:
@@ -119,7 +120,9 @@ def declared_in(module: ModuleType) -> tuple[DataType, ...]:
     if found is None:
         found = (getattr(module, "DATATYPE", None),)
     if not isinstance(found, tuple) or not found or not all(isinstance(item, DataType) for item in found):
-        raise RegistryError("it must export DATATYPE, or DATATYPES, a tuple of DataType")
+        raise RegistryError(
+            f"it must export DATATYPE, or DATATYPES, a non-empty tuple of DataType; found {found!r:.80}"
+        )
     return found
 
 
@@ -133,8 +136,8 @@ def discover(site: Site | None = None) -> Registry:
             loaded.extend(Loaded(datatype=datatype, origin=name) for datatype in declared_in(module))
         except (RegistryError, DeclarationError) as error:
             problems.append(f"plugin {name}: {error}")
-        except Exception as error:  # plugins are foreign code: every error must name the plugin
-            problems.append(f"plugin {name} does not import: {type(error).__name__}: {error}")
+        except Exception as error:  # a plugin is foreign code: every error names the plugin
+            problems.append(f"plugin {name} cannot be imported: {type(error).__name__}: {error}")
     if problems:
         raise RegistryError("\n".join(problems))
     if site is not None:
@@ -165,5 +168,5 @@ def load_registry(path: Path | None) -> Registry:
 
 @cache
 def get_registry() -> Registry:
-    """The registry of this process, discovered once, with the site file that the settings name."""
+    """The registry of this process, discovered once, with the site file from the settings."""
     return load_registry(load_settings().greenpower_site)

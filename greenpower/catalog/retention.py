@@ -1,7 +1,7 @@
-"""Retention: how many seconds a type's readings and the documents of its tiers are kept.
+"""Retention: how many seconds readings and tier documents are kept.
 
-What belongs here: the one place that turns a declaration and the settings into seconds. What does not: TTL indexes
-(`greenpower.mongo.schema.layout`), what a declaration may say (`greenpower.datatype.tier`).
+What belongs here: seconds from a declaration and the settings. What does not: TTL indexes
+(`greenpower.mongo.schema.layout`), the declaration (`greenpower.datatype.tier`).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ FROM_SETTINGS: Mapping[RetentionSetting, Callable[[Settings], int]] = {
 
 
 def raw_retention(settings: Settings) -> int:
-    """Seconds that readings are kept; 0 is for ever."""
+    """How many seconds readings are kept; 0: for ever."""
     return settings.mongo_raw_ttl_seconds
 
 
 def tier_retention(tier: Tier, settings: Settings) -> int:
-    """Seconds that the documents of a tier are kept; 0 is for ever."""
+    """How many seconds documents of a tier are kept; 0: for ever."""
     kept = tier.kept
     if kept.setting is not None:
         return FROM_SETTINGS[kept.setting](settings)

@@ -1,6 +1,6 @@
 """The site file: what is specific to a site, as one TOML document with a schema.
 
-What belongs here: the document's shape, and reading it. What does not: what it changes
+What belongs here: the shape of the document, and reading it. What does not: applying its changes
 (`greenpower.catalog.adaptation`).
 """
 
@@ -28,7 +28,7 @@ class SiteError(Exception):
 def _one_of(known: Any, what: str) -> AfterValidator:
     def check(value: Any) -> Any:
         if value not in known:
-            raise ValueError(f"unknown {what} {value!r}; known are {', '.join(map(str, known))}")
+            raise ValueError(f"unknown {what} {value!r}; choose from {', '.join(map(str, known))}")
         return value
 
     return AfterValidator(check)
@@ -44,7 +44,7 @@ class _Part(BaseModel):
 
     @property
     def given(self) -> dict[str, Any]:
-        """What the file says, without the defaults."""
+        """The values in the file, without defaults."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
@@ -54,16 +54,16 @@ class SiteTopic(_Part):
     topic: str = Field(description="MQTT topic filter; `+` and a final `#` are wildcards")
     device: str | None = Field(None, description="device id for frames that name none")
     device_level: int | None = Field(None, description="level of the topic, from 0, that is the device id")
-    noted: str = Field("", description="why frames on this topic are kept as events only")
+    noted: str = Field("", description="why frames on this topic are stored as events only")
 
 
 class SiteField(_Part):
-    """A measured value: changes to a declared one, or one more (which needs a unit)."""
+    """A field: changes to a declared field, or a new field (which needs a unit)."""
 
     unit: Unit | None = Field(None, description="unit of the value")
     title: str | None = Field(None, description="title, for people")
-    kind: Kind | None = Field(None, description="gauge, counter, angle or state: decides the statistics")
-    source: tuple[str, ...] | None = Field(None, description="keys under which devices send it")
+    kind: Kind | None = Field(None, description="gauge, counter, angle or state; decides the statistics")
+    source: tuple[str, ...] | None = Field(None, description="keys that devices send for this field")
     low: float | None = Field(None, description="smallest plausible value")
     high: float | None = Field(None, description="greatest plausible value")
     modulus: float | None = Field(None, description="value at which a counter starts again at 0")
@@ -71,7 +71,7 @@ class SiteField(_Part):
 
 
 class SitePoint(SiteField):
-    """A value that devices send under a number."""
+    """A field that devices send under a number."""
 
     name: str = Field(description="field that it is stored in")
     unit: Unit = Field(description="unit of the value")
@@ -85,18 +85,18 @@ class SiteBlock(_Part):
     fields: tuple[str, ...] = Field(description='field of each value; "" to ignore one')
     divisor: int = Field(1, ge=1, description="registers are divided by this: 10 if they count tenths of the unit")
     unit: int = Field(1, description="Modbus unit id")
-    function: Function = Field(3, description="3 holding registers, 4 input registers")
-    transaction: int | None = Field(None, description="transaction id of the request; numbered without it")
+    function: Function = Field(3, description="Modbus function: 3 holding registers, 4 input registers")
+    transaction: int | None = Field(None, description="transaction id of the request; assigned if not given")
     suffix: str = Field("", description="added to the gateway's id if the values belong to a separate device")
 
     @property
     def given(self) -> dict[str, Any]:
-        """What the file says, by the names of a poll's block."""
+        """The values in the file, by the argument names of `Block`."""
         return {name.rstrip("_"): value for name, value in super().given.items()}
 
 
 class SiteModbus(_Part):
-    """What is asked of the meters behind a gateway."""
+    """The Modbus requests to the meters behind a gateway."""
 
     blocks: tuple[SiteBlock, ...] = Field(min_length=1, description="requests, sent in turn")
     timeout: float | None = Field(None, gt=0, description="seconds to wait for an answer")
@@ -105,23 +105,25 @@ class SiteModbus(_Part):
 
 
 class SiteType(_Part):
-    """What the site changes about one data type."""
+    """The site's changes to one data type."""
 
     topics: tuple[SiteTopic, ...] | None = Field(None, min_length=1, description="replace the plugin's topics")
-    gateways: tuple[str, ...] | None = Field(None, min_length=1, description="registration packets, `#` for a digit")
+    gateways: tuple[str, ...] | None = Field(
+        None, min_length=1, description="registration packets that replace the plugin's, `#` for a digit"
+    )
     greatest_power: float | None = Field(
         None, gt=0, description="largest power in kW (kvar, kVA) that energy registers can show"
     )
     stale_after: int | None = Field(None, gt=0, description="seconds without data after which a device is offline")
-    fields: dict[str, SiteField] = Field({}, description="by stored name")
-    points: dict[str, SitePoint] = Field({}, description="by the number under which devices send them")
+    fields: dict[str, SiteField] = Field({}, description="fields by stored name")
+    points: dict[str, SitePoint] = Field({}, description="fields by the number that devices send")
     modbus: SiteModbus | None = Field(None, description="replaces the plugin's requests")
 
 
 class Site(_Part):
     """A site file."""
 
-    types: dict[str, SiteType] = Field({}, description="by the data type's name")
+    types: dict[str, SiteType] = Field({}, description="changes by name of the data type")
 
 
 def read_site(path: Path) -> Site:
@@ -144,7 +146,7 @@ def _place(parts: tuple[int | str, ...]) -> str:
 
 def _text(error: Any) -> str:
     if error["type"] == "extra_forbidden":
-        return "there is no such key"
+        return "unknown key"
     if error["type"] == "missing":
         return "is missing"
     return str(error["msg"]).removeprefix("Value error, ")

@@ -40,7 +40,7 @@ def check(file: Path | None) -> None:
         datatype = registry[name]
         claims = [claim.topic for claim in datatype.topics] + [claim.registration for claim in datatype.gateways]
         click.echo(f"{name}: {', '.join(claims)}; {len(datatype.fields)} fields")
-    click.echo(f"{path}: no problems")
+    click.echo(f"{path}: no problems found")
 
 
 @site.command()

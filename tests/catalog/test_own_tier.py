@@ -1,4 +1,4 @@
-"""A plugin with a tier of its own: one line in its declaration, and everything else follows."""
+"""A plugin with its own tier: one line in its declaration, and everything else follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Discovery: what is found, what is refused, and that a broken plugin is named."""
+"""Discovery: plugins that are found, conflicts, and broken plugins."""
 
 from __future__ import annotations
 
@@ -34,44 +34,44 @@ def tcp(registration: str) -> Tcp:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "said"),
+    ("one", "other", "named"),
     [
-        ({"match": (Mqtt("A/B"),)}, {"match": (Mqtt("A/B"),)}, "'a' (given) and 'b' (given) claim the topic 'A/B'"),
-        ({"match": (Mqtt("A/+"),)}, {"match": (Mqtt("A/B"),)}, "claim the topic 'A/+' = 'A/B'"),
-        ({"match": (Mqtt("#"),)}, {"match": (Mqtt("A/B/C"),)}, "claim the topic '#' = 'A/B/C'"),
-        ({"match": (Mqtt("+/B"),)}, {"match": (Mqtt("A/+"),)}, "claim the topic '+/B' = 'A/+'"),
+        ({"match": (Mqtt("A/B"),)}, {"match": (Mqtt("A/B"),)}, ("'a' (given)", "'b' (given)", "topic 'A/B'")),
+        ({"match": (Mqtt("A/+"),)}, {"match": (Mqtt("A/B"),)}, ("'A/+'", "'A/B'")),
+        ({"match": (Mqtt("#"),)}, {"match": (Mqtt("A/B/C"),)}, ("'#'", "'A/B/C'")),
+        ({"match": (Mqtt("+/B"),)}, {"match": (Mqtt("A/+"),)}, ("'+/B'", "'A/+'")),
         (
             {"match": (tcp("GWCCCL####"),)},
             {"match": (tcp("GWCCCL0001"),)},
-            "claim the registration packet 'GWCCCL####' = 'GWCCCL0001'",
+            ("'GWCCCL####'", "'GWCCCL0001'"),
         ),
         (
             {"match": (tcp("GWCCCL##"),)},
             {"match": (tcp("GWCCCL####"),)},
-            "claim the registration packet 'GWCCCL##' = 'GWCCCL####'",
+            ("'GWCCCL##'", "'GWCCCL####'"),
         ),
-        ({"collection": "same"}, {"collection": "same"}, "claim the collection 'same'"),
-        ({"tiers": STANDARD_TIERS}, {"collection": "today_a_data"}, "claim the collection 'today_a_data'"),
-        ({"endpoint": "same"}, {"endpoint": "same"}, "claim the endpoint 'same'"),
+        ({"collection": "same"}, {"collection": "same"}, ("collection 'same'",)),
+        ({"tiers": STANDARD_TIERS}, {"collection": "today_a_data"}, ("collection 'today_a_data'",)),
+        ({"endpoint": "same"}, {"endpoint": "same"}, ("endpoint 'same'",)),
     ],
 )
-def test_two_types_that_cannot_live_together(one: dict[str, Any], other: dict[str, Any], said: str) -> None:
+def test_two_types_in_conflict_are_refused(one: dict[str, Any], other: dict[str, Any], named: tuple[str, ...]) -> None:
     with pytest.raises(RegistryError) as caught:
         Registry.of(declare("a", **one), declare("b", **other))
-    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert all(name in str(caught.value) for name in named) and "\n" not in str(caught.value)
 
 
 def test_two_types_of_one_name() -> None:
-    with pytest.raises(RegistryError, match="two data types are named 'a'"):
+    with pytest.raises(RegistryError, match="'a'"):
         Registry.of(declare("a"), declare("a", endpoint=None, collection="x", match=(Mqtt("X"),)))
 
 
 def test_one_type_that_claims_a_topic_twice() -> None:
-    with pytest.raises(RegistryError, match=r"claim the topic 'A/\+' = 'A/B'"):
+    with pytest.raises(RegistryError, match=r"'A/\+'.*'A/B'"):
         Registry.of(declare("a", match=(Mqtt("A/+"), Mqtt("A/B"))))
 
 
-def test_every_conflict_is_told() -> None:
+def test_every_conflict_is_reported() -> None:
     with pytest.raises(RegistryError) as caught:
         Registry.of(
             declare("a", endpoint="same", collection="same"),
@@ -81,7 +81,7 @@ def test_every_conflict_is_told() -> None:
     assert len(str(caught.value).splitlines()) >= 4
 
 
-def test_types_that_merely_look_alike_live_together() -> None:
+def test_similar_types_are_no_conflict() -> None:
     registry = Registry.of(
         declare("a", match=(Mqtt("A/B"), tcp("GWAAAA####")), endpoint=None),
         declare("b", match=(Mqtt("A/B/C"), tcp("GWBBBB####")), endpoint=None),
@@ -137,32 +137,33 @@ def test_an_installed_plugin_is_found_by_its_entry_point(install: Install) -> No
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "named"),
     [
-        ("1 / 0", "plugin gp_broken does not import: ZeroDivisionError: division by zero"),
+        ("1 / 0", "ZeroDivisionError"),
         (
             "import gp_missing_module",
-            "plugin gp_broken does not import: ModuleNotFoundError: No module named 'gp_missing",
+            "gp_missing_module",
         ),
-        ("def", "plugin gp_broken does not import: SyntaxError"),
-        ("X = 1", "plugin gp_broken: it must export DATATYPE"),
-        ("DATATYPE = 1", "it must export DATATYPE"),
-        ("DATATYPES = []", "it must export DATATYPE"),
-        ("DATATYPES = ()", "it must export DATATYPE"),
-        (GOOD + "DATATYPE = declare('Bad Name')", "plugin gp_broken: data type 'Bad Name': a name is"),
-        (GOOD + "Field('x', unit='furlong')", "plugin gp_broken: field 'x': unknown unit 'furlong'"),
-        (GOOD + "DATATYPE = declare('rt')", "two data types are named 'rt': plugins.rt and gp_broken"),
+        ("def", "SyntaxError"),
+        ("X = 1", "DATATYPE"),
+        ("DATATYPE = 1", "DATATYPE"),
+        ("DATATYPES = []", "DATATYPE"),
+        ("DATATYPES = ()", "DATATYPE"),
+        (GOOD + "DATATYPE = declare('Bad Name')", "'Bad Name'"),
+        (GOOD + "Field('x', unit='furlong')", "'furlong'"),
+        (GOOD + "DATATYPE = declare('rt')", "plugins.rt"),
         (
             GOOD.replace("Mqtt(name)", "Mqtt('MQTT_RT_DATA')") + "DATATYPE = declare('x')",
-            "'rt' (plugins.rt) and 'x' (gp_broken) claim the topic 'MQTT_RT_DATA'",
+            "'MQTT_RT_DATA'",
         ),
     ],
 )
-def test_a_broken_plugin_is_named(install: Install, source: str, said: str) -> None:
+def test_a_broken_plugin_is_named(install: Install, source: str, named: str) -> None:
     install("gp_broken", source)
     with pytest.raises(RegistryError) as caught:
         discover()
-    assert said in str(caught.value) and "\n" not in str(caught.value)
+    text = str(caught.value)
+    assert "gp_broken" in text and named in text and "\n" not in text
 
 
 def test_every_broken_plugin_is_named(install: Install) -> None:
