@@ -8,9 +8,11 @@ from typing import Any, cast
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
+from greenpower.bus.foreign_key import ForeignKeys, is_wrong_type
 from greenpower.bus.keys import WHOLE, latest_key, reading_channel, status_key
-from greenpower.bus.message import STAMP_LENGTH, Message, stamp
+from greenpower.bus.message import Message, read_stamp
 
 # Ids come from outside: a sender that invents them must not fill Redis.
 MOST_DEVICES = 100_000
@@ -21,6 +23,7 @@ NOT_SEEN_YET = timedelta(hours=1)
 
 # KEYS: hash, marker. ARGV: channel, type, most devices, most bytes, "whole" or "", then device, stamp, text for each.
 # Returns whether the marker is there. Stamps are of one length, so comparing them as texts is comparing times.
+# A value that does not begin with a stamp is not ours and is replaced.
 # What is whole comes before the parts that are kept, so that its values win: a part may have been stored and told after
 # the whole was read from MongoDB.
 SCRIPT = """
@@ -30,7 +33,9 @@ for i = 6, #ARGV, 3 do
   local device, stamp, text = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local old = redis.call('HGET', KEYS[1], device)
   local value = nil
-  if not old then
+  if old and not string.match(old, '^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ') then
+    value = stamp .. text
+  elseif not old then
     if room > 0 then
       room = room - 1
       value = stamp .. text
@@ -63,10 +68,11 @@ return redis.call('EXISTS', KEYS[2])
 
 
 class Latest:
-    """Writes newest readings. `redis` is the caller's, who closes it."""
+    """Writes newest readings. `redis` is the caller's, who closes it. foreign: deletes a key of another Redis type."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, foreign: ForeignKeys | None = None) -> None:
         self._script = redis.register_script(SCRIPT)
+        self._foreign = foreign or ForeignKeys(redis)
 
     async def put(self, type_name: str, readings: Iterable[Message], *, whole: bool = False) -> bool:
         """Keep and tell those that are not older than what is kept; one message for all. Raises RedisError.
@@ -83,20 +89,37 @@ class Latest:
         ]
         for reading in readings:
             arguments += (reading["device_id"], reading["timestamp"], orjson.dumps(reading))
-        return bool(await self._script(keys=[latest_key(type_name), WHOLE], args=arguments))
+        keys = [latest_key(type_name), WHOLE]
+        try:
+            return bool(await self._script(keys=keys, args=arguments))
+        except ResponseError as error:
+            if not is_wrong_type(error):
+                raise
+        # The marker goes too: what the key should have held of other devices is missing.
+        await self._foreign.delete(*keys)
+        return bool(await self._script(keys=keys, args=arguments))
 
 
 async def forget_gone(redis: Redis, type_name: str, known: set[str], now: datetime) -> int:
-    """Drop what is kept of devices that are not known any more. Returns how many. Raises RedisError."""
+    """Drop what is kept of devices that are not known any more. Returns how many. Raises RedisError.
+
+    A value whose stamp cannot be read is dropped too.
+    """
     hashes = cast(Any, redis)  # its types are those of both kinds of client
-    old = stamp(now - NOT_SEEN_YET).encode()
+    old = now - NOT_SEEN_YET
     gone = [key for key in await hashes.hkeys(latest_key(type_name)) if key.decode("utf-8", "replace") not in known]
     if gone:
         values = await hashes.hmget(latest_key(type_name), gone)
-        gone = [key for key, value in zip(gone, values, strict=True) if (value or b"")[:STAMP_LENGTH] < old]
+        gone = [key for key, value in zip(gone, values, strict=True) if is_older(value, old)]
     if gone:
         await hashes.hdel(latest_key(type_name), *gone)
     unseen = [key for key in await hashes.hkeys(status_key(type_name)) if key.decode("utf-8", "replace") not in known]
     if unseen:
         await hashes.hdel(status_key(type_name), *unseen)
     return len({*gone, *unseen})
+
+
+def is_older(value: bytes | None, limit: datetime) -> bool:
+    """Whether a newest reading as Redis keeps it is older than a time, or has no stamp that can be read."""
+    at = read_stamp(value or b"")
+    return at is None or at < limit

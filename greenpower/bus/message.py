@@ -65,6 +65,15 @@ def newer(old: Message | None, new: Message) -> Message | None:
     return None if merged["payload"] == old["payload"] else merged
 
 
+def read_stamp(value: bytes) -> datetime | None:
+    """The time of a newest reading as Redis keeps it; None where it does not begin with a stamp."""
+    try:
+        at = datetime.fromisoformat(value[:STAMP_LENGTH].decode("ascii"))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
+
+
 def read_latest(value: bytes) -> Message | None:
     """A newest reading as Redis keeps it; None where the value is none of ours."""
     found: Message | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 
 import orjson
@@ -15,8 +16,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
+from greenpower.bus.foreign_key import ForeignKeys, is_wrong_type
 from greenpower.bus.keys import STATUS_CHANNEL, WHOLE, status_key
 from greenpower.bus.latest import MOST_DEVICES, Latest
 from greenpower.bus.message import Message, newer, reading_message, status_message
@@ -32,8 +34,6 @@ MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.2, 5.0
 # Without news, look so often whether Redis has lost what it kept.
 CHECK_SECONDS = 10.0
 
-Key = tuple[str, str]
-
 
 class Publisher:
     """Tells Redis of readings and statuses. One per ingest process, on its event loop; `run` is its work."""
@@ -45,9 +45,9 @@ class Publisher:
             socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
-        self.latest = Latest(self.redis)
         self._readings: dict[str, dict[str, Message]] = {}
-        self._statuses: dict[Key, Message] = {}
+        self._statuses: dict[str, dict[str, Message]] = {}
+        self._refused: dict[str, float] = {}
         self._count = 0
         self._news = asyncio.Event()
         self.lost = asyncio.Event()
@@ -55,6 +55,11 @@ class Publisher:
         self.failures = Counter(
             "greenpower_live_failures", "times that Redis did not take what it was told", registry=registry
         )
+        deleted = Counter(
+            "greenpower_live_keys_deleted", "keys that held another Redis type and are written again", registry=registry
+        )
+        self._foreign = ForeignKeys(self.redis, deleted)
+        self.latest = Latest(self.redis, self._foreign)
         self.dropped = Counter("greenpower_live_dropped", "readings not told: too many devices wait", registry=registry)
         self.waiting = Gauge(
             "greenpower_live_waiting", "devices whose newest reading is not told yet", registry=registry
@@ -74,7 +79,7 @@ class Publisher:
     def announce(self, documents: Iterable[Document]) -> None:
         """Devices seen have changed their status. Returns at once."""
         for document in documents:
-            self._statuses[document["type"], document["device_id"]] = status_message(document)
+            self._statuses.setdefault(document["type"], {})[document["device_id"]] = status_message(document)
             self._news.set()
 
     async def run(self, loop: TaskLoop) -> None:
@@ -110,13 +115,24 @@ class Publisher:
                 self.lost.set()
 
     async def _tell(self) -> None:
+        """Tell all that waits. A type that Redis refuses waits for some seconds, and holds up no other type."""
         self._news.clear()
-        for type_name in list(self._readings):
-            while waiting := self._readings.get(type_name):
-                await self._tell_readings(type_name, waiting)
-            self._readings.pop(type_name, None)
-        if self._statuses:
-            await self._tell_statuses()
+        now = time.monotonic()
+        for type_name in {**self._readings, **self._statuses}:
+            if self._refused.get(type_name, now) > now:
+                continue
+            try:
+                while waiting := self._readings.get(type_name):
+                    await self._tell_readings(type_name, waiting)
+                self._readings.pop(type_name, None)
+                await self._tell_statuses(type_name)
+            except ResponseError as error:
+                if type_name not in self._refused:
+                    log.warning("Redis refuses what it is told of %s: %.200s; it waits", type_name, error)
+                self._refused[type_name] = time.monotonic() + MAX_RETRY_SECONDS
+                self.failures.inc()
+            else:
+                self._refused.pop(type_name, None)
 
     async def _tell_readings(self, type_name: str, waiting: dict[str, Message]) -> None:
         taken = [waiting.pop(device) for device in list(waiting)[:READINGS_PER_MESSAGE]]
@@ -131,12 +147,14 @@ class Publisher:
         self.published.inc(len(taken))
         self.waiting.set(self._count)
 
-    async def _tell_statuses(self) -> None:
-        statuses, self._statuses = self._statuses, {}
+    async def _tell_statuses(self, type_name: str) -> None:
+        statuses = self._statuses.pop(type_name, {})
+        if not statuses:
+            return
         try:
-            await put_statuses(self.redis, list(statuses.values()))
+            await put_statuses(self.redis, list(statuses.values()), foreign=self._foreign)
         except BaseException:
-            self._statuses = {**statuses, **self._statuses}
+            self._statuses[type_name] = {**statuses, **self._statuses.get(type_name, {})}
             raise
 
     def _keep(self, reading: Message) -> None:
@@ -152,11 +170,32 @@ class Publisher:
             waiting[reading["device_id"]] = kept
 
 
-async def put_statuses(redis: Redis, statuses: list[Message], *, tell: bool = True) -> None:
-    """Keep statuses, and tell them in one message. Raises RedisError."""
+async def put_statuses(
+    redis: Redis, statuses: list[Message], *, tell: bool = True, foreign: ForeignKeys | None = None
+) -> None:
+    """Keep statuses, and tell them in one message. Raises RedisError.
+
+    A key of another Redis type is deleted; the statuses of other devices that it should have held come with the next
+    run of the presence job.
+    """
+    foreign = foreign or ForeignKeys(redis)
+    texts = [(status_key(status["type"]), status["device_id"], orjson.dumps(status)) for status in statuses]
     pipe = redis.pipeline(transaction=False)
-    for status in statuses:
-        pipe.hset(status_key(status["type"]), status["device_id"], orjson.dumps(status))
+    for entry in texts:
+        pipe.hset(*entry)
     if tell and statuses:
         pipe.publish(STATUS_CHANNEL, orjson.dumps(statuses))
-    await pipe.execute()
+    answers = await pipe.execute(raise_on_error=False)
+    errors = [answer for answer in answers if isinstance(answer, Exception)]
+    for error in errors:
+        if not is_wrong_type(error):
+            raise error
+    if not errors:
+        return
+    failed = [entry for entry, answer in zip(texts, answers, strict=False) if isinstance(answer, Exception)]
+    for key in {key for key, _, _ in failed}:
+        await foreign.delete(key)
+    again = redis.pipeline(transaction=False)
+    for entry in failed:
+        again.hset(*entry)
+    await again.execute()

@@ -10,7 +10,7 @@ from itertools import islice
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from greenpower.bus.keys import REBUILDING, WHOLE
 from greenpower.bus.latest import MOST_DEVICES, Latest
@@ -53,16 +53,25 @@ class Rebuild:
     async def fill(self) -> None:
         """Fill Redis once; newer readings that come meanwhile win. Raises PyMongoError, RedisError.
 
-        Where another process is doing it, there is nothing to do.
+        Where another process is doing it, there is nothing to do. A type that Redis refuses does not keep the others
+        from being filled.
         """
+        refused: ResponseError | None = None
+        count = 0
         if not await self._redis.set(REBUILDING, "1", nx=True, ex=LOCK_SECONDS):
             return
         try:
-            counts = [await self._fill(type_name, collection) for type_name, collection in self._types.items()]
+            for type_name, collection in self._types.items():
+                try:
+                    count += await self._fill(type_name, collection)
+                except ResponseError as error:
+                    refused = error
+            if refused is not None:
+                raise refused
             await self._redis.set(WHOLE, "1")
         finally:
             await self._redis.delete(REBUILDING)
-        log.info("the newest readings of %d devices are in Redis", sum(counts))
+        log.info("the newest readings of %d devices are in Redis", count)
 
     async def _fill(self, type_name: str, collection: str) -> int:
         cursor = self._db[SEEN].find({"type": type_name, "last_reading": {"$exists": True}}, {"device_id": 1})

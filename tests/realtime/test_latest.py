@@ -112,6 +112,19 @@ def test_devices_that_are_not_known_any_more_are_forgotten(store: redis.Redis, r
     assert store.hkeys(status_key("rt")) == [b"KNOWN"]
 
 
+def test_a_value_without_a_stamp_goes(store: redis.Redis, redis_url: str) -> None:
+    foreign: dict[Any, Any] = {"GONE": "zzz", "KNOWN": "zzz", "ZONELESS": "2999-01-01T00:00:00.0000"}
+    store.hset(latest_key("rt"), mapping=foreign)
+
+    async def go() -> int:
+        async with Redis.from_url(redis_url) as client:
+            return await forget_gone(client, "rt", {"KNOWN"}, datetime.now(UTC))
+
+    assert asyncio.run(go()) == 2
+    tell(redis_url, make_reading("KNOWN", 1))
+    assert kept(store, "KNOWN") == make_reading("KNOWN", 1)
+
+
 def test_stamps_are_of_one_length_and_in_order() -> None:
     start = datetime(2026, 1, 26, 12, tzinfo=UTC)
     times = [start + timedelta(milliseconds=number * 333) for number in range(50)]
