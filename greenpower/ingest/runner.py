@@ -57,7 +57,7 @@ class Runner:
         self.registry = registry
         self.metrics = IngestMetrics()
         self.loops = Loops(self.metrics.registry)
-        self._make = [make for item in TRANSPORTS if item.option in transports for make in item.make]
+        self._make = [kind.make for item in TRANSPORTS if item.option in transports for kind in item.sources]
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises ConfigError for what the operator has to put right."""

@@ -1,33 +1,40 @@
 """The transports that there are: the one place where a new one is wired.
 
-What belongs here: which option of `greenpower ingest` asks for which sources. What does not: what a source is
-(`sources.source`), when it is started (`runner`).
+What belongs here: which option of `greenpower ingest` asks for which sources, and which of them a data type may use.
+What does not: what a source is (`sources.source`), when it is started (`runner`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from greenpower.datatype import DataType
 from greenpower.ingest.sources.gateway import source as gateway
 from greenpower.ingest.sources.lines import source as lines
 from greenpower.ingest.sources.mqtt import source as mqtt
-from greenpower.ingest.sources.source import Make
+from greenpower.ingest.sources.source import SourceKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transport:
-    """An option of `greenpower ingest`, its help, and what makes the sources that it asks for."""
+    """An option of `greenpower ingest`, its help, and the sources that it asks for."""
 
     option: str
     help: str
-    make: tuple[Make, ...]
+    sources: tuple[SourceKind, ...]
 
 
 TRANSPORTS = (
-    Transport(option="mqtt", help="Receive frames from the MQTT broker.", make=(mqtt.make,)),
+    Transport(option="mqtt", help="Receive frames from the MQTT broker.", sources=(mqtt.SOURCE,)),
     Transport(
         option="tcp",
         help="Receive frames over TCP: from gateways, and as lines of JSON.",
-        make=(gateway.make, lines.make),
+        sources=(gateway.SOURCE, lines.SOURCE),
     ),
 )
+
+
+def sources_of(datatype: DataType) -> frozenset[str]:
+    """The names of the sources through which frames of a type may come."""
+    kinds = (kind for transport in TRANSPORTS for kind in transport.sources)
+    return frozenset(kind.name for kind in kinds if any(isinstance(claim, kind.claims) for claim in datatype.match))

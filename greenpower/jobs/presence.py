@@ -26,6 +26,7 @@ from greenpower.bus.publisher import put_statuses
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
+from greenpower.ingest.transports import sources_of
 from greenpower.jobs.schedule import Entry
 from greenpower.measure.presence import Span, listened_silence, patience
 from greenpower.mongo.client import Document, async_client
@@ -104,12 +105,6 @@ async def judge(db: AsyncDatabase[Document], datatypes: Iterable[DataType], now:
             for document in documents
         ]
     return judged
-
-
-def sources_of(datatype: DataType) -> frozenset[str]:
-    """The sources of ingest that a type may come from: without them nothing of its devices arrives."""
-    sources = ({"mqtt", "lines"} if datatype.topics else set()) | ({"tcp"} if datatype.gateways else set())
-    return frozenset(sources)
 
 
 def _limit(document: Document, datatype: DataType, own: dict[str, int]) -> timedelta:

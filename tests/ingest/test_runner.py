@@ -16,10 +16,11 @@ from pymongo.database import Database
 
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings
+from greenpower.datatype import Mqtt
 from greenpower.ingest import runner
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.ingest.sources.source import Source, SourceKit
+from greenpower.ingest.sources.source import Make, Source, SourceKind, SourceKit
 from greenpower.ingest.transports import Transport
 from greenpower.loops import TaskLoop
 from greenpower.mongo.schema.layout import LISTENING
@@ -85,9 +86,12 @@ def box(monkeypatch: pytest.MonkeyPatch) -> list[PostBox]:
     def not_asked_for(settings: Settings, registry: Registry, pipeline: Pipeline, kit: SourceKit) -> Source | None:
         return None
 
+    def kind(make: Make) -> SourceKind:
+        return SourceKind(name=PostBox.name, claims=(Mqtt,), make=make)
+
     wired = (
-        Transport(option="post", help="By post.", make=(not_asked_for, make)),
-        Transport(option="pigeon", help="By air.", make=(make,)),
+        Transport(option="post", help="By post.", sources=(kind(not_asked_for), kind(make))),
+        Transport(option="pigeon", help="By air.", sources=(kind(make),)),
     )
     monkeypatch.setattr(runner, "TRANSPORTS", wired)
     # Of the process, and this one goes on with other tests.

@@ -19,8 +19,12 @@ from greenpower.bus.keys import STATUS_CHANNEL, latest_key, status_key
 from greenpower.catalog.registry import Registry, discover
 from greenpower.cli.init import init_sql
 from greenpower.config import Settings
+from greenpower.datatype import Mqtt
+from greenpower.ingest import transports
+from greenpower.ingest.sources.source import SourceKind
+from greenpower.ingest.transports import Transport, sources_of
 from greenpower.jobs.device_sync import sync_devices
-from greenpower.jobs.presence import Judged, judge, record, sources_of, tell_types
+from greenpower.jobs.presence import Judged, judge, record, tell_types
 from greenpower.mongo.client import async_client
 from greenpower.mongo.devices.status import take_offline
 from greenpower.mongo.schema.layout import DEVICE_SETTINGS, LISTENING, SEEN
@@ -149,6 +153,20 @@ def test_a_source_that_is_away_says_nothing_of_its_devices(world: World) -> None
     world.listened(0, 10_000, "tcp")
     assert world.check(10_001) == {"GWCCCL0001": "offline"}
     assert sources_of(world.registry["rt"]) == {"mqtt", "lines"} and sources_of(world.registry["solar"]) == {"tcp"}
+
+
+def test_a_transport_that_is_wired_is_one_that_devices_are_silent_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its one line of wiring does: nothing else has its name."""
+    kind = SourceKind(name="post", claims=(Mqtt,), make=lambda *_: None)
+    monkeypatch.setattr(
+        transports, "TRANSPORTS", (*transports.TRANSPORTS, Transport(option="post", help="", sources=(kind,)))
+    )
+    world.heard("M1", 0)
+    world.heard("GWCCCL0001", 0, "solar")
+    world.listened(0, 10_000, "post")
+    assert world.check(10_000) == {"M1": "offline", "GWCCCL0001": "online"}
 
 
 def test_in_sql_a_device_is_as_its_liveliest_type(world: World) -> None:

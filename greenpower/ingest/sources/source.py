@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
+from greenpower.datatype import Mqtt, Tcp
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.admission import Admission
 from greenpower.loops import Loops
@@ -54,3 +55,15 @@ class SourceKit:
 
 Make = Callable[[Settings, Registry, Pipeline, SourceKit], Source | None]
 """Makes a source; None where the settings do not ask for it. Raises ConfigError. It starts nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceKind:
+    """What is known of a source before it is made. name: of the `Source`. claims: the kinds of claims that it serves.
+
+    A device counts as silent only while a source of its type's claims is listened to.
+    """
+
+    name: str
+    claims: tuple[type[Mqtt] | type[Tcp], ...]
+    make: Make

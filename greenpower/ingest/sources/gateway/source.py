@@ -9,10 +9,11 @@ from typing import Any
 
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
+from greenpower.datatype import Tcp
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.gateway.connection import GatewayConnection
 from greenpower.ingest.sources.listener import TcpListener, tls_context
-from greenpower.ingest.sources.source import Source, SourceKit
+from greenpower.ingest.sources.source import Source, SourceKind, SourceKit
 
 
 def make(settings: Settings, registry: Registry, pipeline: Pipeline, kit: SourceKit) -> Source | None:
@@ -72,3 +73,6 @@ class GatewaySource:
         device = connection.device_id
         if device is not None and self.by_device.get(device) is connection:
             del self.by_device[device]
+
+
+SOURCE = SourceKind(name=GatewaySource.name, claims=(Tcp,), make=make)

@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
+from greenpower.datatype import Mqtt
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.lines.connection import LineConnection
 from greenpower.ingest.sources.lines.message import ENVELOPE_BYTES
 from greenpower.ingest.sources.listener import TcpListener, tls_context
-from greenpower.ingest.sources.source import Source, SourceKit
+from greenpower.ingest.sources.source import Source, SourceKind, SourceKit
 
 
 def make(settings: Settings, registry: Registry, pipeline: Pipeline, kit: SourceKit) -> Source | None:
@@ -65,3 +66,6 @@ class LineSource:
     def health(self) -> dict[str, Any]:
         """`{"ok", "connections"}`."""
         return {"ok": True, "connections": len(self.listener.connections)}
+
+
+SOURCE = SourceKind(name=LineSource.name, claims=(Mqtt,), make=make)

@@ -9,10 +9,11 @@ from typing import Any
 
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
+from greenpower.datatype import Mqtt
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.mqtt.intake import MqttIntake, MqttMetrics
 from greenpower.ingest.sources.mqtt.session import MqttSession
-from greenpower.ingest.sources.source import Source, SourceKit
+from greenpower.ingest.sources.source import Source, SourceKind, SourceKit
 from greenpower.loops import TaskLoop
 
 # Connecting and leaving may take some seconds each.
@@ -68,3 +69,6 @@ class MqttSource:
     async def _run(self, loop: TaskLoop) -> None:
         self.session.advance = loop.advance
         await self.session.run()
+
+
+SOURCE = SourceKind(name=MqttSource.name, claims=(Mqtt,), make=make)
