@@ -1,6 +1,6 @@
-"""A small typed client of the API: logs in, renews its token, goes through pages, asks again when told to wait.
+"""A small typed client of the API: logs in, renews its token, reads all pages, retries when the API asks to wait.
 
-Needs httpx. Try it beside `make up`:
+Needs httpx. Try it while `make up` runs:
 
     python docs/examples/client.py http://127.0.0.1:8000 admin PASSWORD rt-data
     python docs/examples/client.py http://127.0.0.1:8000 --key gp_... rt-data
@@ -18,14 +18,14 @@ from typing import Any
 
 import httpx
 
-# What the API answers is worth asking again for: too many requests, a part that is away.
-AGAIN = (429, 503)
-TRIES = 4
-LONGEST_WAIT = 60.0
+# Statuses after which a retry makes sense: too many requests, a service that is not available.
+RETRY_STATUSES = (429, 503)
+MAX_REQUEST_TRIES = 4
+MAX_WAIT_SECONDS = 60.0
 
 
 class ApiError(Exception):
-    """An error as the API tells it. code: HTTP status. errors: what is wrong, by place and parameter."""
+    """An error from the API. code: HTTP status. errors: what is wrong, by place and parameter."""
 
     def __init__(self, code: int, message: str, errors: dict[str, Any]) -> None:
         super().__init__(f"{code}: {message}")
@@ -35,7 +35,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A reading. timestamp: when it was measured, UTC. payload: the values that came, by field."""
+    """A reading. timestamp: time of measurement, UTC. payload: its values by field."""
 
     device_id: str
     timestamp: datetime
@@ -44,7 +44,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device of the registry. last_heard: None while it never was."""
+    """A registered device. last_heard: time of its last message; None if there was none."""
 
     device_id: str
     name: str
@@ -54,7 +54,7 @@ class Device:
 
 
 class Client:
-    """One connection to the API, as a user or with a key. Use it in a `with`."""
+    """A connection to the API, as a user or with an API key. Use it in a `with` statement."""
 
     def __init__(
         self, base: str, *, username: str = "", password: str = "", key: str = "", timeout: float = 30
@@ -78,7 +78,7 @@ class Client:
     def readings(
         self, endpoint: str, *, device_id: str = "", start: datetime | None = None, end: datetime | None = None
     ) -> Iterator[Reading]:
-        """Readings of a data type, oldest first where a range of time is given. Raises ApiError, httpx.HTTPError."""
+        """Readings of a data type, oldest first if a time range is given. Raises ApiError, httpx.HTTPError."""
         query: dict[str, Any] = {"page_size": 500}
         if device_id:
             query["device_id"] = device_id
@@ -114,14 +114,14 @@ class Client:
             page = self._get(page["next"])
 
     def _get(self, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
-        for attempt in range(TRIES):
+        for attempt in range(MAX_REQUEST_TRIES):
             if not self._access:
                 self._log_in()
             response = self._http.get(path, params=query, headers={"Authorization": f"Bearer {self._access}"})
             if response.status_code == 401 and attempt == 0:
                 self._access = ""  # it has expired
-            elif response.status_code in AGAIN and attempt < TRIES - 1:
-                time.sleep(min(float(response.headers.get("Retry-After", 1)), LONGEST_WAIT))
+            elif response.status_code in RETRY_STATUSES and attempt < MAX_REQUEST_TRIES - 1:
+                time.sleep(min(float(response.headers.get("Retry-After", 1)), MAX_WAIT_SECONDS))
             else:
                 break
         return _body(response)

@@ -1,4 +1,4 @@
-"""Reference pages that are generated from the code: data types, settings and commands."""
+"""Reference pages generated from the code: data types, settings and commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Generated from `greenpower/config.py` by `greenpower docs settings --write`; do 
 
 A setting comes from the environment, else from the file `.env`, else from a running `greenpower up` with the same
 `GREENPOWER_HOME`, else it has its default. `greenpower config` prints the settings in force, with secrets masked. It
-also reports names in `.env` that are no setting. A secret can be in a file: `JWT_SIGNING_KEY_FILE=/run/secrets/key`
+also reports names in `.env` that are not settings. A secret can be in a file: `JWT_SIGNING_KEY_FILE=/run/secrets/key`
 stands for `JWT_SIGNING_KEY`.
 
 | setting | default | meaning |

@@ -1,6 +1,6 @@
-"""Environment stations: fine dust, humidity and temperature over MQTT, one flat JSON object without id or time.
+"""Environment stations: fine dust, humidity and temperature over MQTT, flat JSON objects without id or time.
 
-Source: what the station of the first site sends. The topic stands for the device, the time is that of arrival.
+Source: frames of the station at the first site. The topic gives the device id; the timestamp is the time of arrival.
 """
 
 from functools import partial

@@ -1,7 +1,7 @@
 """Energy registers, demand and harmonics of COMPERE power meters (KPM31, KPM33, KPM37, DDS666, R12) over MQTT.
 
 Source: COMPERE "MQTT communication protocol" V1.9, topics `MQTT_ENY_NOW` (running registers), `MQTT_DAY_DATA` (frozen
-at midnight) and `MQTT_ENY_FRZ` (frozen on a schedule). A reading may be split over packets with one `id` and `time`.
+at midnight) and `MQTT_ENY_FRZ` (frozen on a schedule). A reading can be split into packets with one `id` and `time`.
 """
 
 from functools import partial
@@ -9,14 +9,15 @@ from functools import partial
 from greenpower.datatype import ENERGY_TIERS, NO_TIERS, DataType, Field, Kind, Mqtt, json_parser, json_wire
 from plugins.eny_now.device import DAILY, IDS, ON_SCHEDULE, RUNNING
 
-GREATEST_POWER = 100_000  # kW: a large feeder; the site file narrows it to what is installed
+#: kW: a large feeder; a site file can set the installed power
+GREATEST_POWER = 100_000
 HOUR, DAY = 3_600, 86_400
 
 register = partial(Field, kind=Kind.COUNTER, low=0, high=10_000_000_000, greatest_rate=GREATEST_POWER)
 active = partial(register, unit="kWh")
 reactive = partial(register, unit="kvarh")
 apparent = partial(register, unit="kVAh")
-moment = partial(Field, unit="s", kind=Kind.STATE, low=0, high=2**32)
+time = partial(Field, unit="s", kind=Kind.STATE, low=0, high=2**32)
 percent = partial(Field, unit="%", low=0, high=1_000)
 amperes = partial(Field, unit="A", low=0, high=100_000)
 
@@ -45,9 +46,9 @@ FROZEN = (
 )
 DEMAND = (
     Field("dmpmax", unit="kW", low=-1_000_000, high=1_000_000, title="monthly maximum active demand"),
-    moment("dmpmaxoct", title="when the maximum active demand occurred"),
+    time("dmpmaxoct", title="time of the maximum active demand"),
     Field("dmsmax", unit="kVA", low=0, high=1_000_000, title="monthly maximum apparent demand"),
-    moment("dmsmaxoct", title="when the maximum apparent demand occurred"),
+    time("dmsmaxoct", title="time of the maximum apparent demand"),
 )
 DISTORTION = (
     *(
@@ -56,7 +57,7 @@ DISTORTION = (
         for phase in PHASES
     ),
     *(
-        percent(f"{letter}{phase}xbl{order}", title=f"{nth} harmonic of {what}, content, phase {phase.upper()}")
+        percent(f"{letter}{phase}xbl{order}", title=f"{nth} harmonic content of {what}, phase {phase.upper()}")
         for letter, what in (("u", "voltage"), ("i", "current"))
         for phase in PHASES
         for order, nth in HARMONICS.items()
@@ -84,8 +85,8 @@ DATATYPES = (
         stale_after=1_020,
         wire=wire((*TOTALS, *DEMAND, *DISTORTION), models=RUNNING),
     ),
-    # The anchor is the frozen import total, which stands where MQTT_ENY_NOW has the running one: a meter that ever
-    # measured has it above 0, and packets of tariffs alone, which may be all 0 in good faith, do not carry it.
+    # The anchor is the frozen import total. It is above 0 in every meter that has ever measured energy. Packets with
+    # only tariffs, which can rightly be all 0, do not have it.
     meter(
         name="day_data",
         title="Energy registers at midnight",

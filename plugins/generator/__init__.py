@@ -1,7 +1,7 @@
 """Generator controllers behind a gateway that sends samples of numbered points over MQTT.
 
-Source: what the gateway of the first site sends. Point 0 is the device id, in one message of a sample only. The other
-points are the site's: without a map in the site file they are stored under their numbers.
+Source: frames of the gateway at the first site. Point 0 is the device id; only one message of a sample has it. The site
+file gives the other points names; without names they are stored under their numbers.
 """
 
 from greenpower.datatype import DataType, Mqtt

@@ -1,4 +1,4 @@
-"""What a generator controller's gateway sends: the inverse of the parser, for simulated devices."""
+"""The messages of a generator controller's gateway: the inverse of the parser, for simulated devices."""
 
 import json
 
@@ -6,7 +6,7 @@ from greenpower.datatype import Field, Model, Sample, decimals_of
 
 DEVICE_POINT = 0
 
-#: points as a site may have configured them; the names are their numbers
+#: example points of a site; the names are their numbers
 POINTS = (
     *(Field(str(number), unit="V", title=f"voltage, phase {phase}") for number, phase in enumerate("ABC", 1)),
     *(Field(str(number), unit="A", title=f"current, phase {phase}") for number, phase in enumerate("ABC", 4)),
@@ -22,14 +22,14 @@ POINTS = (
 
 
 class GeneratorWire:
-    """Messages of numbered points; the last message of a sample names the device, as point 0."""
+    """Messages of numbered points; the last message of a sample has the device id as point 0."""
 
     fields: tuple[Field, ...] = POINTS
     ids: str = "SIMULATED_GENERATOR_####"
     models: tuple[Model, ...] = (Model(name="in one message"), Model(name="in three messages", packets=3))
 
     def encode(self, sample: Sample) -> tuple[bytes, ...]:
-        """One object a message, all with the sample's `tp`."""
+        """One object per message, each with the sample's `tp`."""
         points: list[dict[str, object]] = [
             {"id": int(item.name), "val": round(sample.values[item.name], decimals_of(item))}
             for item in POINTS

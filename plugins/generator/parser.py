@@ -6,11 +6,11 @@ from typing import Any
 from greenpower.datatype import Frame, FrameError, Reading, decode_object, parse_epoch, read_device_id
 
 DEVICE_POINT = "0"
-GREATEST_POINT = 999_999
+MAX_POINT_NUMBER = 999_999
 
 
 def parse(frame: Frame) -> tuple[Reading, ...]:
-    """One reading a sample. Raises FrameError: bad-shape, bad-time, bad-point, duplicate-point, bad-id, or as JSON."""
+    """Readings of a frame. Raises FrameError: bad-shape, bad-time, bad-point, duplicate-point, bad-id, JSON errors."""
     samples = _objects(decode_object(frame.payload).get("data"), "data")
     if readings := tuple(_reading(sample, frame.device) for sample in samples):
         return readings
@@ -30,17 +30,17 @@ def _reading(sample: dict[str, Any], device: str | None) -> Reading:
 
 def _objects(value: object, name: str) -> Iterator[dict[str, Any]]:
     if not isinstance(value, list):
-        raise FrameError("bad-shape", f"{name} is no list")
+        raise FrameError("bad-shape", f"{name} is a {type(value).__name__}, not a list")
     for item in value:
         if not isinstance(item, dict):
-            raise FrameError("bad-shape", f"{name} holds what is no object")
+            raise FrameError("bad-shape", f"{name} has a {type(item).__name__} that should be an object")
         yield item
 
 
 def _number(value: object) -> str:
-    """A point's number as its key, written one way. Raises FrameError bad-point."""
+    """The number of a point as text without leading zeros. Raises FrameError bad-point."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 6:
         value = int(value)
-    if type(value) is not int or not 0 <= value <= GREATEST_POINT:
+    if type(value) is not int or not 0 <= value <= MAX_POINT_NUMBER:
         raise FrameError("bad-point", f"{value!a}"[:80])
     return str(value)

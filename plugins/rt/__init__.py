@@ -1,7 +1,7 @@
 """Instantaneous electrical values of COMPERE power meters (KPM31, KPM33, KPM37, DDS666, R12) over MQTT.
 
-Source: COMPERE "MQTT communication protocol" V1.9, topic `MQTT_RT_DATA`. Tags come in either case. A reading may be
-split over packets with the same `id` and `time`.
+Source: COMPERE "MQTT communication protocol" V1.9, topic `MQTT_RT_DATA`. Keys are in upper or lower case. A reading can
+be split into packets with the same `id` and `time`.
 """
 
 from functools import partial

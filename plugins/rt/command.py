@@ -1,4 +1,4 @@
-"""What COMPERE meters can be told: their time, how often they send, a relay.
+"""Commands to COMPERE meters: set the clock, set and read the sending intervals, switch a relay.
 
 Source: COMPERE "MQTT communication protocol" V1.9, downlink.
 """
@@ -12,7 +12,7 @@ RELAY = JsonCommand(topic="MQTT_TELECTRL_", answer="MQTT_TELECTRL_REP", body={"d
 
 
 def interval(kind: str, factory: str) -> tuple[JsonCommand, JsonCommand]:
-    """Setting an interval and asking for it. kind: which one it is, `Cmd`; factory: as meters come."""
+    """The messages that set and read an interval. kind: its `Cmd` code. factory: the factory setting."""
     body = {"Cmd": kind, "types": "1"}
     return (
         JsonCommand(topic="MQTT_COMMOD_SET_", answer="MQTT_COMMOD_SET_REP", body={**body, "value": "{interval}"}),

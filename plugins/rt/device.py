@@ -1,4 +1,4 @@
-"""The meters that speak `MQTT_RT_DATA`: which tags each model sends, how it spells them, how it splits a reading."""
+"""Models of meters that send `MQTT_RT_DATA`: which keys each sends, in which spelling, in how many packets."""
 
 from greenpower.datatype import Model
 

@@ -1,4 +1,4 @@
-"""Solar meters (Schneider PM5xxx) behind dial-in gateways that pass Modbus TCP on, over TCP.
+"""Solar meters (Schneider PM5xxx) behind gateways that connect over TCP and forward Modbus TCP.
 
 Source: register list of the PM5xxx (numbers from 1), as read at the first site. The gateway's registration packet is
 the device id. A frame is one round: the answers to all requests, one after the other.
@@ -10,9 +10,8 @@ from greenpower.datatype import DataType, Field, Kind, Tcp
 from greenpower.framing.poll import Block, ModbusPoll
 
 PHASES = ("a", "b", "c")
-GREATEST_POWER = (
-    100_000_000  # W, since the registers count Wh: a large plant; the site file narrows it to what is installed
-)
+#: W, since the registers count Wh: a large plant; a site file can set the installed power
+GREATEST_POWER = 100_000_000
 
 amperes = partial(Field, unit="A", low=0, high=100_000)
 kilowatts = partial(Field, unit="kW", low=-1_000_000, high=1_000_000)
