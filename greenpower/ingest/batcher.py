@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from greenpower.ingest.arrival import Arrival
@@ -43,6 +44,7 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(MAX_BATCHES_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[Batch, float] = {}
         self._open: Batch | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.pending = 0
@@ -75,6 +77,7 @@ class Batcher:
 
     async def _run(self, batch: Batch) -> None:
         async with self._slots:
+            self._in_flight[batch] = time.monotonic()
             try:
                 await self._process(batch.arrivals)
             except asyncio.CancelledError:
@@ -88,8 +91,15 @@ class Batcher:
             else:
                 batch.done.set_result(None)
             finally:
+                del self._in_flight[batch]
                 self.pending -= len(batch.arrivals)
                 self.pending_bytes -= batch.size
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the oldest batch in flight has been in work; 0 without one. Also called by the HTTP thread."""
+        began = list(self._in_flight.values())
+        return time.monotonic() - min(began) if began else 0.0
 
     @property
     def is_full(self) -> bool:

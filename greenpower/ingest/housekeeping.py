@@ -30,6 +30,8 @@ ROLLUP_LAG_SECONDS = 15.0
 PING_SECONDS = 5.0
 # Longer than the driver waits for an answer.
 STALLED_SECONDS = 120.0
+# A batch that is in work for longer while MongoDB answers hangs: several times what one write may take at most.
+STUCK_SECONDS = 300.0
 
 
 class MongoState:
@@ -37,14 +39,23 @@ class MongoState:
 
     def __init__(self) -> None:
         self._failing_since: float | None = None
+        self._answering_since: float | None = None
 
     def failed(self) -> None:
         """It did not answer."""
         self._failing_since = self._failing_since or time.monotonic()
+        self._answering_since = None
 
     def answered(self) -> None:
         """It answered."""
         self._failing_since = None
+        self._answering_since = self._answering_since or time.monotonic()
+
+    @property
+    def answering_seconds(self) -> float:
+        """For how long it has answered without a failure; 0 where it does not."""
+        since = self._answering_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def health(self) -> dict[str, Any]:
         """`{"ok", "failing_seconds"?}`."""
@@ -85,6 +96,23 @@ class Housekeeping:
             self._lags_saved = time.monotonic()
             await self._pipeline.clock.save()
 
+    def pipeline_health(self) -> dict[str, Any]:
+        """`{"ok", "pending", "pending_bytes", "oldest_seconds", "waiting"?}`. Also called by the HTTP thread.
+
+        Not ok: a batch has been in work for too long although MongoDB answers. waiting: MongoDB does not answer.
+        """
+        batcher = self._pipeline.batcher
+        oldest = batcher.oldest_seconds
+        part = {
+            "ok": min(oldest, self.mongo.answering_seconds) <= STUCK_SECONDS,
+            "pending": batcher.pending,
+            "pending_bytes": batcher.pending_bytes,
+            "oldest_seconds": round(oldest, 1),
+        }
+        if batcher.pending and not self.mongo.health()["ok"]:
+            part["waiting"] = True
+        return part
+
     def _listened_to(self) -> tuple[str, ...]:
         """The sources that are listened to. None while frames of an outage are still coming in: a device whose frames
         come last was not silent for longer than the others."""
@@ -98,6 +126,7 @@ class Housekeeping:
             loop.advance()
             self._metrics.pending.set(batcher.pending)
             self._metrics.pending_bytes.set(batcher.pending_bytes)
+            self._metrics.oldest_batch.set(batcher.oldest_seconds)
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _save_often(self, loop: TaskLoop) -> None:

@@ -36,6 +36,7 @@ class IngestMetrics:
         self.retries = counter("write_retries", "writes that MongoDB did not take at once")
         self.pending = gauge("frames_pending", "frames held, not yet stored")
         self.pending_bytes = gauge("frames_pending_bytes", "bytes of the frames held")
+        self.oldest_batch = gauge("oldest_batch_seconds", "for how long the oldest batch has been in work")
         self.write_seconds = Histogram(
             "greenpower_batch_write_seconds", "from a batch's closing to its last write", registry=self.registry
         )

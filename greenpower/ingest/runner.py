@@ -147,12 +147,11 @@ class Runner:
         self.housekeeping.sources = self.sources
 
     def _parts(self) -> Parts:
-        batcher = self.pipeline.batcher
         loops = self.loops.health()
         failing = {name: health for name, health in loops.items() if not health["ok"]}
         return {
             "mongo": self.housekeeping.mongo.health(),
-            "pipeline": {"ok": True, "pending": batcher.pending, "pending_bytes": batcher.pending_bytes},
+            "pipeline": self.housekeeping.pipeline_health(),
             "loops": {"ok": not failing, "failing": failing},
             **{source.name: source.health() for source in self.sources},
         }

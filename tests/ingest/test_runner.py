@@ -13,11 +13,12 @@ import httpx
 import pytest
 import uvloop
 from pymongo.database import Database
+from pymongo.errors import AutoReconnect
 
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Mqtt
-from greenpower.ingest import runner
+from greenpower.ingest import housekeeping, runner
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.source import Make, Source, SourceKind, SourceKit
@@ -154,6 +155,49 @@ def test_a_source_is_started_reported_and_stopped_in_order(
     [post] = box
     assert post.events == ["start", "stop", "close, all stored"]
     assert db.telemetry_events.count_documents({}) == 2
+
+
+def test_a_batch_that_hangs_makes_health_fail(
+    settings: Settings, box: list[PostBox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While MongoDB answers: while it does not, frames wait, and the fault is its own."""
+    monkeypatch.setattr(housekeeping, "STUCK_SECONDS", 0.3)
+
+    async def walk() -> None:
+        await until(lambda: box and box[0].events)
+        [post] = box
+        post.failing = False
+        parts = await healthy(settings, 200)
+        assert parts["pipeline"] == {"ok": True, "pending": 0, "pending_bytes": 0, "oldest_seconds": 0.0}
+        hanging, release = asyncio.Event(), asyncio.Event()
+
+        async def hang(*_: object) -> None:
+            hanging.set()
+            await release.wait()
+
+        monkeypatch.setattr(post._pipeline, "_keep_answers", hang)
+        stored = post.take()
+        await hanging.wait()
+        parts = await healthy(settings, 503)
+        assert [name for name, part in parts.items() if not part["ok"]] == ["pipeline"]
+        assert parts["pipeline"]["pending"] == 1 and parts["pipeline"]["oldest_seconds"] > 0.3
+        with monkeypatch.context() as patch:
+            patch.setattr(post._pipeline.presence, "save", away)
+            async with asyncio.timeout(20):
+                while parts["mongo"]["ok"]:
+                    _, parts = await health(settings)
+            assert parts["pipeline"]["ok"] and parts["pipeline"]["waiting"]
+        release.set()
+        await stored
+        parts = await healthy(settings, 200)
+        assert parts["pipeline"] == {"ok": True, "pending": 0, "pending_bytes": 0, "oldest_seconds": 0.0}
+
+    run(settings, walk)
+
+
+async def away() -> None:
+    """What MongoDB says when it is away."""
+    raise AutoReconnect
 
 
 def test_a_loop_that_fails_is_restarted_counted_and_makes_health_fail(settings: Settings, box: list[PostBox]) -> None:
