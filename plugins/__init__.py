@@ -1,1 +1,1 @@
-"""The shipped data types, a folder each. They import `greenpower.datatype` and `greenpower.framing`, nothing else."""
+"""The shipped plugins, one folder each. They import only `greenpower.datatype` and `greenpower.framing`."""

@@ -29,7 +29,7 @@ def docs() -> None:
 
 
 def readmes() -> Pages:
-    """The README files of plugins, as they should be. Raises RegistryError where the markers of a table are missing."""
+    """The current README files of the plugins. Raises RegistryError if the marks of a table are missing."""
     found = {}
     for origin, group in groupby(discover().loaded, key=lambda item: item.origin):
         datatypes = [item.datatype for item in group]

@@ -63,7 +63,7 @@ class Checker:
                 if (kind is float or kind is int) and low <= value <= high:
                     payload[name] = value
         if len(payload) < len(values):  # some value is not plain: check each
-            payload, left_out = self._sort_out(values)
+            payload, left_out = self._check_each(values)
         for anchor in self._anchors:
             # Usually the anchor is not 0, and then the frame is no zero frame.
             if payload.get(anchor) == 0 and _is_zero(values, payload):
@@ -82,7 +82,7 @@ class Checker:
             self._known[key] = limits
         return limits
 
-    def _sort_out(self, values: dict[str, Any]) -> tuple[dict[str, Number], dict[str, str]]:
+    def _check_each(self, values: dict[str, Any]) -> tuple[dict[str, Number], dict[str, str]]:
         """The complete form of the loop in `check`: reads numbers in strings, and gives reasons for ignored values."""
         payload: dict[str, Number] = {}
         left_out: dict[str, str] = {}

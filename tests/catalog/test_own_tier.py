@@ -75,9 +75,11 @@ def test_the_tier_is_kept_computed_and_served(registry: Registry, settings: Sett
     app = create_app(settings, registry)
     try:
         api = Api(app, settings)
-        [told] = [item for item in api.get("/api/data-types/").get_json()["results"] if item["name"] == "gp_boiler"]
-        assert "5m" in told["resolutions"]
-        assert {"prefix": "last_3_days_", "resolution": "5m", "retention_seconds": DAYS} in told["tiers"]
+        [described] = [
+            item for item in api.get("/api/data-types/").get_json()["results"] if item["name"] == "gp_boiler"
+        ]
+        assert "5m" in described["resolutions"]
+        assert {"prefix": "last_3_days_", "resolution": "5m", "retention_seconds": DAYS} in described["tiers"]
         path = "/api/telemetry/boiler-data/"
         span = {"start_time": begin.isoformat(), "end_time": (begin + timedelta(minutes=29)).isoformat()}
         assert api.get(path, resolution="5m", **span).get_json()["count"] == 6

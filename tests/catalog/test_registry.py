@@ -12,7 +12,7 @@ from tests.catalog.conftest import Install
 
 
 def no_dialogue(claim: Tcp) -> Dialogue:
-    pytest.fail("nothing is dialled here")
+    pytest.fail("no gateway connects here")
 
 
 def declare(name: str, **changes: Any) -> DataType:

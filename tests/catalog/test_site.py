@@ -1,4 +1,4 @@
-"""The site file: its shape, what it changes, and one clear line for every problem."""
+"""The site file: its shape, its changes, and one line for every problem."""
 
 from __future__ import annotations
 

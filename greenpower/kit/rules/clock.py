@@ -14,9 +14,9 @@ from greenpower.simulator.device import CannotSimulate
 from greenpower.simulator.fleet import make_fleet
 
 ZONE = ZoneInfo("Europe/Berlin")  # one with DST
-RULE = ClockRule(backlog=timedelta(days=35), tolerance=timedelta(seconds=300), zone=ZONE)
+CLOCK_RULE = ClockRule(backlog=timedelta(days=35), tolerance=timedelta(seconds=300), zone=ZONE)
 #: a correct clock, two times after a reset to 2005, one far in the future, a leap day, both DST changes, the year's end
-TIMES = tuple(
+CLOCK_TIMES = tuple(
     datetime(*parts, tzinfo=UTC)
     for parts in (
         (2026, 11, 23, 13, 30, 7), (2005, 1, 1, 0, 0, 0), (2005, 1, 1, 0, 15, 0), (2099, 12, 31, 23, 59, 59),
@@ -34,7 +34,7 @@ def check_clock(plugin: Plugin) -> Iterator[Problem]:
         except CannotSimulate:
             continue
         for device in devices[:1]:
-            for at in TIMES:
+            for at in CLOCK_TIMES:
                 claim = next(claim.at(device.topic) for claim in datatype.topics if claim.matches(device.topic))
                 for topic, payload in device.send(device.sample(at)):
                     problem = _misread(datatype, Frame(topic=topic, payload=payload, device=claim.device), at)
@@ -56,7 +56,7 @@ def _misread(datatype: DataType, frame: Frame, at: datetime) -> str:
         return f"rejected as {error.reason}: {short(error.detail, 80)}"
     for reading in readings:
         if reading.stamp is not None:
-            time = RULE.measured(reading.stamp, at)
+            time = CLOCK_RULE.measured(reading.stamp, at)
             if abs(time - at) > timedelta(seconds=1):
                 return f"read as {time}"
     return ""

@@ -17,30 +17,30 @@ from greenpower.measure.spec import Spec
 BEGIN = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
 SAMPLE_INTERVAL = timedelta(minutes=15)
-SAMPLES = 24
+SAMPLES_PER_REGISTER = 24
 #: how fast the register rises in this rule, as a share of its greatest rate
 SHARE_OF_GREATEST_RATE = 0.5
 
 
 def check_counters(plugin: Plugin) -> Iterator[Problem]:
-    """One day of each register is counted completely: normal, with a reset at noon, and with one sample of 0."""
+    """The energy of each register is counted completely, also with a reset and with a single sample of 0."""
     for datatype in plugin.datatypes:
         for field in datatype.fields:
             if field.kind is Kind.COUNTER and field.greatest_rate is not None:
-                yield from _check_days(plugin, datatype, field, field.greatest_rate)
+                yield from _check_register(plugin, datatype, field, field.greatest_rate)
 
 
-def _check_days(plugin: Plugin, datatype: DataType, field: Field, rate: float) -> Iterator[Problem]:
+def _check_register(plugin: Plugin, datatype: DataType, field: Field, rate: float) -> Iterator[Problem]:
     rise = rate * SHARE_OF_GREATEST_RATE * SAMPLE_INTERVAL.total_seconds() / 3600
-    plain = [rise * number for number in range(1, SAMPLES + 1)]
-    half = SAMPLES // 2
-    reset = [*plain[:half], *(rise * number for number in range(SAMPLES - half))]
+    plain = [rise * number for number in range(1, SAMPLES_PER_REGISTER + 1)]
+    half = SAMPLES_PER_REGISTER // 2
+    reset = [*plain[:half], *(rise * number for number in range(SAMPLES_PER_REGISTER - half))]
     dipped = [*plain[:half], 0.0, *plain[half + 1 :]]
-    counted = rise * (SAMPLES - 1)
+    counted = rise * (SAMPLES_PER_REGISTER - 1)
     for what, values, wanted in (
-        ("a normal day", plain, counted),
-        ("a day with a reset", reset, counted - rise),
-        ("a day with a sample of 0", dipped, counted),
+        ("normal samples", plain, counted),
+        ("samples with a reset", reset, counted - rise),
+        ("samples with a single 0", dipped, counted),
     ):
         found = _energy(datatype, field.name, values)
         if found is None or abs(found - wanted) > counted * 1e-9:
