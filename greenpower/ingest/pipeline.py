@@ -126,8 +126,15 @@ class Pipeline:
     async def _keep_answers(self, arrivals: list[Arrival]) -> None:
         try:
             await self.answers.keep(arrivals)
+            return
         except Exception:
-            log.exception("the answers in %d frames could not be kept", len(arrivals))
+            log.exception("the answers in %d frames could not be kept together, trying each alone", len(arrivals))
+        for arrival in arrivals:
+            try:
+                await self.answers.keep([arrival])
+            except Exception as error:
+                log.exception("the answer in a frame on %a could not be kept", arrival.topic, extra=fields(arrival.id))
+                _note(arrival, error)
 
     async def _amend(self, batch: StoredBatch) -> None:
         try:

@@ -28,7 +28,7 @@ def stored_reading(type_name: str, device: bytes, value: bytes) -> Message:
     """A newest reading as Redis keeps it under its device's id. Raises BadValue."""
     try:
         found = read_latest(value)
-    except (TypeError, KeyError, AttributeError):
+    except (TypeError, ValueError, KeyError, AttributeError):
         raise BadValue("parts that do not fit") from None
     if found is None:
         raise BadValue("not JSON")

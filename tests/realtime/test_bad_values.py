@@ -36,6 +36,7 @@ BAD_LATEST: dict[Any, Any] = {
     "other-type": kept({**GOOD, "device_id": "other-type", "type": "solar"}),
     "other-device": kept({**GOOD, "device_id": "D1"}),
     "second-part": kept({**GOOD, "device_id": "second-part"}) + b"\n[]",
+    "second-part-of-words": kept({**GOOD, "payload": ["word"]}) + b'\n{"payload":{}}',
     "deep": GOOD["timestamp"].encode() + b"[" * 5_000,
 }
 BAD_STATUS: dict[Any, Any] = {

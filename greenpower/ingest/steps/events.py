@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from time import monotonic
 
 from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
@@ -15,6 +18,10 @@ from greenpower.mongo.failure import until_written
 from greenpower.mongo.readings.batch import JoinedFragment, StoredBatch, StoredFrame
 
 log = logging.getLogger(__name__)
+
+# How long an event that is not there is looked for, and how often.
+AMEND_SECONDS = 3.0
+AMEND_AGAIN_SECONDS = 0.05
 
 
 class Events:
@@ -35,13 +42,23 @@ class Events:
                 await self._store_alone(document)
 
     async def amend(self, batch: StoredBatch) -> None:
-        """Write into the events of frames that waited what is known since they were joined."""
+        """Write into the events of frames that waited what is known since they were joined.
+
+        A fragment can be found before its event is written: by a batch in flight beside this one, or by another
+        process. So an event that is not there is looked for again, for a while: its process may have been killed.
+        """
         changes: dict[ObjectId, Document] = {}
         for joined in batch.joined:
             if joined.event_id is not None:
                 _merge(changes.setdefault(joined.event_id, {}), joined)
-        if changes:
-            await until_written(lambda: amend_events(self.collection, changes), on_retry=self._on_retry)
+        end = monotonic() + AMEND_SECONDS
+        while changes:
+            missing = await until_written(partial(amend_events, self.collection, changes), on_retry=self._on_retry)
+            if monotonic() >= end:
+                break
+            changes = {event_id: change for event_id, change in changes.items() if event_id in missing}
+            if changes:
+                await asyncio.sleep(AMEND_AGAIN_SECONDS)
 
     async def _store(self, documents: list[Document]) -> None:
         await until_written(lambda: store_events(self.collection, documents), on_retry=self._on_retry)

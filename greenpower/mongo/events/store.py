@@ -110,11 +110,18 @@ async def store_events(collection: AsyncCollection[Document], documents: Sequenc
         await insert_each(collection, [safe_event(documents[index], why) for index, why in inserted.faults.items()])
 
 
-async def amend_events(collection: AsyncCollection[Document], changes: Mapping[ObjectId, Document]) -> None:
-    """Add to events what became known after they were stored: {event id: keys to set}. Safe to repeat."""
-    await collection.bulk_write(
+async def amend_events(collection: AsyncCollection[Document], changes: Mapping[ObjectId, Document]) -> set[ObjectId]:
+    """Add to events what became known after they were stored: {event id: keys to set}. Safe to repeat.
+
+    Returns the ids of events that are not there. Raises PyMongoError.
+    """
+    result = await collection.bulk_write(
         [UpdateOne({"_id": event_id}, {"$set": change}) for event_id, change in changes.items()], ordered=False
     )
+    if result.matched_count == len(changes):
+        return set()
+    found = collection.find({"_id": {"$in": list(changes)}}, {"_id": 1})
+    return set(changes) - {document["_id"] async for document in found}
 
 
 def safe_event(document: Document, why: str) -> Document:
