@@ -62,11 +62,12 @@ async def _relay(child: Child, reading: int, say: Say) -> None:
 
 def _say_line(child: Child, line: bytes, say: Say) -> None:
     text = line[:MAX_LINE_BYTES].decode(errors="replace").rstrip()
-    # Output that is not read any more would block the child.
+    # Output that is not read any more would block the child: a line that cannot be shown is lost.
     with contextlib.suppress(Exception):
         text = child.show(text)
     if text:
-        say(child.name, text)
+        with contextlib.suppress(Exception):
+            say(child.name, text)
 
 
 def how_it_ended(code: int) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import time
 from asyncio.subprocess import Process
 from collections.abc import Callable
+from functools import partial
 
+from greenpower.loops import TaskLoop
 from greenpower.stack.child import Child
 from greenpower.stack.process import Say, how_it_ended, start_process
 from greenpower.stack.session import kill_session
@@ -31,8 +34,9 @@ class Restarter:
         self._say = say
         self._changed = changed
         self._process: Process | None = None
-        self._stopping = asyncio.Event()
-        self._task = asyncio.create_task(self._keep(), name=f"keep {child.name}")
+        # Nothing but `stop` may end it: without it the child would be dead or hang for ever, and nobody would say so.
+        self._loop = TaskLoop(f"keep {child.name}", self._keep, stalled_after=math.inf)
+        self._task = asyncio.create_task(self._loop.run(), name=self._loop.name)
 
     @property
     def pid(self) -> int | None:
@@ -42,7 +46,7 @@ class Restarter:
 
     async def stop(self) -> None:
         """SIGTERM; after the `stop_seconds` of the child, kill -9 for it and its descendants."""
-        self._stopping.set()
+        self._loop.request_stop()
         self._terminate()
         _, late = await asyncio.wait({self._task}, timeout=self.child.stop_seconds)
         if late:
@@ -61,43 +65,56 @@ class Restarter:
                 self._process.send_signal(signal.SIGTERM)
                 self._process.send_signal(signal.SIGCONT)  # a paused process would not see it
 
-    async def _keep(self) -> None:
+    async def _keep(self, loop: TaskLoop) -> None:
         delay = FIRST_DELAY
-        while not self._stopping.is_set():
+        while True:
+            loop.advance()
             began = time.monotonic()
             try:
                 how = await self._run_once()
-            except Exception as error:  # any other way to end would leave the stack waiting for this child for ever
+            except Exception as error:
                 how = f"did not start ({error})"
-            if self._stopping.is_set():
+            if loop.stopping:
                 return
             if time.monotonic() - began > STEADY_SECONDS:
                 delay = FIRST_DELAY
             self._say(self.child.name, f"{how}; restarting in {delay:g} s")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay)
+            if await loop.wait(delay):
+                return
             delay = min(2 * delay, LONGEST_DELAY)
 
     async def _run_once(self) -> str:
         """One run, from start to end; how it ended."""
         process, output = await start_process(self.child, self._say)
         self._process = process
-        self._changed()
-        if self._stopping.is_set():  # `stop` was called while it was starting and had nothing to signal
-            self._terminate()
-        watch = asyncio.create_task(self._watch(process.pid))
-        code = await process.wait()
-        watch.cancel()
-        self.ready.clear()
-        kill_session(process.pid)  # processes that it left would hold its port and its work
-        await asyncio.wait({output}, timeout=OUTPUT_SECONDS)
-        output.cancel()
-        self._changed()
+        watch = TaskLoop(f"watch {self.child.name}", partial(self._watch, process.pid), stalled_after=math.inf)
+        try:
+            self._note_change()
+            if self._loop.stopping:  # `stop` was called while it was starting and had nothing to signal
+                self._terminate()
+            watch.start()
+            code = await process.wait()
+        finally:
+            await watch.stop()
+            self.ready.clear()
+            kill_session(process.pid)  # processes that it left would hold its port and its work
+            await process.wait()
+            await asyncio.wait({output}, timeout=OUTPUT_SECONDS)
+            output.cancel()
+            self._note_change()
         return how_it_ended(code)
 
-    async def _watch(self, pid: int) -> None:
+    def _note_change(self) -> None:
+        """Say that the child has started or ended. Where that cannot be noted, the child is none the worse for it."""
+        try:
+            self._changed()
+        except Exception as error:
+            self._say(self.child.name, f"its process id cannot be noted ({error})")
+
+    async def _watch(self, pid: int, loop: TaskLoop) -> None:
         """Set `ready` when the child answers, and report why it does not. Kill it if it hangs later."""
         began, complain = time.monotonic(), COMPLAIN_AFTER
+        loop.advance()
         while trouble := await asyncio.to_thread(self._trouble, pid):
             waited = time.monotonic() - began
             if waited > complain:
@@ -106,8 +123,9 @@ class Restarter:
             await asyncio.sleep(POLL_SECONDS)
         self.ready.set()
         await self._until_silent(pid)
-        self._say(self.child.name, "stopped answering: killed")
         self.kill()
+        loop.request_stop()
+        self._say(self.child.name, "stopped answering: killed")
 
     async def _until_silent(self, pid: int) -> None:
         missed = 0

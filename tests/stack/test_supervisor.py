@@ -125,6 +125,68 @@ def test_says_which_child_is_not_ready_and_why(monkeypatch: pytest.MonkeyPatch) 
     run(scenario())
 
 
+class FailingLines(Lines):
+    """The first line of the child itself with some text cannot be said: standard output is gone for a moment."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+        self.failed = 0
+
+    def __call__(self, who: str, line: str) -> None:
+        if self._text in line and not self.failed:
+            self.failed += 1
+            raise BrokenPipeError(line)
+        super().__call__(who, line)
+
+
+@pytest.mark.parametrize("text", ["not ready", "killed", "restarting"])
+def test_an_error_while_a_child_is_watched_does_not_end_the_watching(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restarter, "COMPLAIN_AFTER", 0.0)
+    monkeypatch.setattr(restarter, "SILENT_SECONDS", 0.02)
+    monkeypatch.setattr(restarter, "SILENT_TIMES", 1)
+    monkeypatch.setattr(restarter, "FIRST_DELAY", 0.01)
+    say, asked, silent = FailingLines(text), 0, False
+
+    def trouble(pid: int) -> str:
+        nonlocal asked
+        asked += 1
+        return "" if asked > 2 else "reason-21"
+
+    async def scenario() -> None:
+        nonlocal silent
+        child = Child(name="child", command=("sleep", "1000"), trouble=trouble, silent=lambda pid: silent)
+        async with Supervisor(say) as supervisor, asyncio.timeout(20):
+            await supervisor.start(child)
+            before = supervisor.pids["child"]
+            silent = True
+            await until(lambda: supervisor.pids.get("child", before) != before)
+            silent = False
+            await until(lambda: supervisor.pids)
+            assert gone([before])
+
+    run(scenario())
+    assert say.failed == 1
+
+
+def test_a_change_that_cannot_be_noted_costs_the_note_only() -> None:
+    say = Lines()
+
+    def changed(pids: dict[str, int]) -> None:
+        raise OSError("reason-22")
+
+    async def scenario() -> None:
+        async with Supervisor(say, changed) as supervisor, asyncio.timeout(20):
+            await supervisor.start(sleeper("child"))
+            assert len(supervisor.pids) == 1
+            [told] = say.of("child")
+            assert "reason-22" in told
+
+    run(scenario())
+
+
 def test_stops_the_last_group_first_and_kills_what_does_not_end(tmp_path: Path) -> None:
     say = Lines()
     order = tmp_path / "order"
