@@ -1,4 +1,4 @@
-"""The old place of `greenpower.catalog.registry`. Tests of plugins import `discover` from here; it goes with 0.3."""
+"""The old name of `greenpower.catalog.registry`, for tests of plugins that import `discover`. Removed in 0.3."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from greenpower.catalog import registry
 
 
 def __getattr__(name: str) -> Any:
-    """What was here, with a DeprecationWarning."""
+    """An object of the new module, with a DeprecationWarning."""
     warnings.warn(f"greenpower.registry is now {registry.__name__}", DeprecationWarning, stacklevel=2)
     return getattr(registry, name)

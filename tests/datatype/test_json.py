@@ -152,7 +152,7 @@ def test_bad_device_ids(given_id: object) -> None:
     assert caught.value.reason == "bad-id"
 
 
-def test_the_claims_device_stands_in_where_the_frame_names_none() -> None:
+def test_the_device_id_of_the_claim_is_used_if_the_frame_has_none() -> None:
     (reading,) = json_parser()(frame({"id": 3, "a": 1}, device="ENV_1"))
     assert (reading.device_id, reading.values) == ("ENV_1", {"id": 3, "a": 1})
     (reading,) = PARSE(frame({"id": "", "ua": 1}, device="ENV_1"))
