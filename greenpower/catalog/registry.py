@@ -23,8 +23,8 @@ from greenpower.config import load_settings
 from greenpower.datatype import DataType, DeclarationError, Mqtt, Tcp
 from greenpower.datatype.claim import topics_overlap
 
-PACKAGE = "plugins"
-GROUP = "greenpower.plugins"
+PLUGINS_PACKAGE = "plugins"
+ENTRY_POINT_GROUP = "greenpower.plugins"
 
 
 class RegistryError(Exception):
@@ -148,13 +148,13 @@ def discover(site: Site | None = None) -> Registry:
 
 def _module_names() -> Iterator[str]:
     try:
-        package = import_module(PACKAGE)
+        package = import_module(PLUGINS_PACKAGE)
     except ModuleNotFoundError:
         package = None
     if package is not None:
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-            yield f"{PACKAGE}.{info.name}"
-    for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
+            yield f"{PLUGINS_PACKAGE}.{info.name}"
+    for point in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
         yield point.value.partition(":")[0]
 
 

@@ -39,7 +39,7 @@ Layout = Annotated[str, _one_of(LAYOUTS, "layout")]
 Function = Annotated[int, _one_of(READS, "function")]
 
 
-class _Part(BaseModel):
+class _SiteModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @property
@@ -48,7 +48,7 @@ class _Part(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-class SiteTopic(_Part):
+class SiteTopic(_SiteModel):
     """An MQTT topic of a data type."""
 
     topic: str = Field(description="MQTT topic filter; `+` and a final `#` are wildcards")
@@ -57,7 +57,7 @@ class SiteTopic(_Part):
     noted: str = Field("", description="why frames on this topic are stored as events only")
 
 
-class SiteField(_Part):
+class SiteField(_SiteModel):
     """A field: changes to a declared field, or a new field (which needs a unit)."""
 
     unit: Unit | None = Field(None, description="unit of the value")
@@ -77,7 +77,7 @@ class SitePoint(SiteField):
     unit: Unit = Field(description="unit of the value")
 
 
-class SiteBlock(_Part):
+class SiteBlock(_SiteModel):
     """Neighbouring registers that one Modbus request reads."""
 
     register_: int = Field(alias="register", description="number of the first register, from 1")
@@ -95,7 +95,7 @@ class SiteBlock(_Part):
         return {name.rstrip("_"): value for name, value in super().given.items()}
 
 
-class SiteModbus(_Part):
+class SiteModbus(_SiteModel):
     """The Modbus requests to the meters behind a gateway."""
 
     blocks: tuple[SiteBlock, ...] = Field(min_length=1, description="requests, sent in turn")
@@ -104,7 +104,7 @@ class SiteModbus(_Part):
     silence: float | None = Field(None, gt=0, description="seconds without data after which a connection is closed")
 
 
-class SiteType(_Part):
+class SiteType(_SiteModel):
     """The site's changes to one data type."""
 
     topics: tuple[SiteTopic, ...] | None = Field(None, min_length=1, description="replace the plugin's topics")
@@ -120,7 +120,7 @@ class SiteType(_Part):
     modbus: SiteModbus | None = Field(None, description="replaces the plugin's requests")
 
 
-class Site(_Part):
+class Site(_SiteModel):
     """A site file."""
 
     types: dict[str, SiteType] = Field({}, description="changes by name of the data type")

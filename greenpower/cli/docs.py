@@ -99,7 +99,7 @@ def _bring_up_to_date(name: str, pages: Pages, write: bool) -> bool:
     return bool(stale) and not write
 
 
-PARTS: dict[str, tuple[str, Callable[[], Pages]]] = {
+GENERATED_PAGES: dict[str, tuple[str, Callable[[], Pages]]] = {
     "fields": ("Field tables in the READMEs of plugins.", lambda: readmes()),
     "types": ("docs/fields.md: every data type with its fields.", lambda: field_pages()),
     "settings": ("docs/settings.md: every setting.", lambda: settings_pages()),
@@ -107,25 +107,27 @@ PARTS: dict[str, tuple[str, Callable[[], Pages]]] = {
     "routes": ("docs/api.md: every route of the API.", lambda: route_pages()),
     "postman": ("Postman collection of the API.", lambda: postman_pages()),
 }
-WRITE = click.option("--write", is_flag=True, help="Write stale pages. Without it, name them and exit with status 1.")
+WRITE_OPTION = click.option(
+    "--write", is_flag=True, help="Write stale pages. Without it, name them and exit with status 1."
+)
 
 
 def _add(name: str, text: str, pages: Callable[[], Pages]) -> None:
     @docs.command(name, help=text)
-    @WRITE
+    @WRITE_OPTION
     def part(write: bool) -> None:
         if _bring_up_to_date(name, pages(), write):
             sys.exit(1)
 
 
-for _name, (_text, _pages) in PARTS.items():
+for _name, (_text, _pages) in GENERATED_PAGES.items():
     _add(_name, _text, _pages)
 
 
 @docs.command("all")
-@WRITE
+@WRITE_OPTION
 def everything(write: bool) -> None:
     """All of these pages."""
-    left = [_bring_up_to_date(name, pages(), write) for name, (_, pages) in PARTS.items()]
+    left = [_bring_up_to_date(name, pages(), write) for name, (_, pages) in GENERATED_PAGES.items()]
     if any(left):
         sys.exit(1)

@@ -13,7 +13,7 @@ import orjson
 
 from greenpower.api.http.json import encode
 from greenpower.catalog.facts import resource_path
-from greenpower.catalog.registry import PACKAGE, RegistryError, discover
+from greenpower.catalog.registry import PLUGINS_PACKAGE, RegistryError, discover
 from greenpower.cli.time_option import TimeOption
 from greenpower.config import load_settings
 from greenpower.datatype import DeclarationError
@@ -69,9 +69,9 @@ def _place(path: Path, plan: ScaffoldPlan) -> Path:
     if plan.package is not None:
         return (plan.package / path).absolute()
     try:
-        plugins = Path(import_module(PACKAGE).__path__[0])
+        plugins = Path(import_module(PLUGINS_PACKAGE).__path__[0])
     except ModuleNotFoundError:
-        raise PluginError(f"there is no folder {PACKAGE}/ here: use --package DIR") from None
+        raise PluginError(f"there is no folder {PLUGINS_PACKAGE}/ here: use --package DIR") from None
     return plugins.parent / "tests" / "plugins" / path.name if path.parts[0] == "tests" else plugins / path
 
 

@@ -10,7 +10,7 @@ from greenpower.datatype.field import Field
 TABLE_HEADER = (
     "| stored as | unit | kind | plausible values | meaning | sent as |\n| --- | --- | --- | --- | --- | --- |\n"
 )
-END = "<!-- end of fields -->"
+TABLE_END = "<!-- end of fields -->"
 UNDECLARED_KEPT = "Numbers under other keys are stored under their normalised names.\n"
 UNDECLARED_LEFT_OUT = "Numbers under other keys are left out.\n"
 
@@ -30,10 +30,10 @@ def with_tables(text: str, datatypes: Iterable[DataType]) -> str:
     for datatype in datatypes:
         start = f"<!-- fields: {datatype.name} -->\n"
         before, found, rest = text.partition(start)
-        _, ends, after = rest.partition(END)
+        _, ends, after = rest.partition(TABLE_END)
         if not (found and ends) or start in after:
-            raise ValueError(f"the table of {datatype.name} needs {start.strip()} once, and {END} after it")
-        text = before + start + field_table(datatype) + END + after
+            raise ValueError(f"the table of {datatype.name} needs {start.strip()} once, and {TABLE_END} after it")
+        text = before + start + field_table(datatype) + TABLE_END + after
     return text
 
 

@@ -22,17 +22,19 @@ def interval(kind: str, factory: str) -> tuple[JsonCommand, JsonCommand]:
 
 SET_SECONDS, READ_SECONDS = interval("0000", "30")
 SET_MINUTES, READ_MINUTES = interval("0001", "15")
-SECONDS = Parameter("interval", "interval", unit="s", choices=(30, 60, 300, 600, 900, 1200, 1800, 3600))
-MINUTES = Parameter("interval", "interval", unit="min", choices=(1, 5, 10, 15, 20, 30, 60, 1440))
+INTERVAL_SECONDS = Parameter("interval", "interval", unit="s", choices=(30, 60, 300, 600, 900, 1200, 1800, 3600))
+INTERVAL_MINUTES = Parameter("interval", "interval", unit="min", choices=(1, 5, 10, 15, 20, 30, 60, 1440))
 VALUES, REGISTERS = "the upload interval of instantaneous values", "the upload interval of energy registers"
-SWITCH = Parameter("on", "closed", kind="boolean")
+RELAY_STATE = Parameter("on", "closed", kind="boolean")
 
 COMMANDS: tuple[Command, ...] = (
     COMPERE.command("set_time", "Set the clock", CLOCK, sets_clock=True),
-    COMPERE.command("set_interval", f"Set {VALUES}", SET_SECONDS, READ_SECONDS, parameters=(SECONDS,)),
+    COMPERE.command("set_interval", f"Set {VALUES}", SET_SECONDS, READ_SECONDS, parameters=(INTERVAL_SECONDS,)),
     COMPERE.command("read_interval", f"Read {VALUES}", READ_SECONDS),
-    COMPERE.command("set_energy_interval", f"Set {REGISTERS}", SET_MINUTES, READ_MINUTES, parameters=(MINUTES,)),
+    COMPERE.command(
+        "set_energy_interval", f"Set {REGISTERS}", SET_MINUTES, READ_MINUTES, parameters=(INTERVAL_MINUTES,)
+    ),
     COMPERE.command("read_energy_interval", f"Read {REGISTERS}", READ_MINUTES),
-    COMPERE.command("relay", "Switch relay 1", RELAY, parameters=(SWITCH,), expires_after=20, interlock=True),
+    COMPERE.command("relay", "Switch relay 1", RELAY, parameters=(RELAY_STATE,), expires_after=20, interlock=True),
 )
 SIMULATED_RESPONSE = COMPERE.simulated_response((CLOCK, SET_SECONDS, READ_SECONDS, SET_MINUTES, READ_MINUTES, RELAY))

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import AutoReconnect
 
 from greenpower.bus.message import Message, reading_message
-from greenpower.catalog.registry import PACKAGE, Registry, discover, get_registry
+from greenpower.catalog.registry import PLUGINS_PACKAGE, Registry, discover, get_registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Field, Frame, Mqtt, Reading
 from greenpower.ingest.arrival import Arrival
@@ -225,7 +225,7 @@ def test_keys_that_a_lost_answer_added_are_new(settings: Settings, db: Database[
 TYPES = [
     (plugin, datatype)
     for plugin in plugins_of(discover())
-    if plugin.origin.startswith(f"{PACKAGE}.")
+    if plugin.origin.startswith(f"{PLUGINS_PACKAGE}.")
     for datatype in plugin.datatypes
 ]
 

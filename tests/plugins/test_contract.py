@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenpower.catalog.registry import PACKAGE, discover
+from greenpower.catalog.registry import PLUGINS_PACKAGE, discover
 from greenpower.datatype import DataType
 from greenpower.kit.contract import RULES, problems
 from greenpower.kit.plugin import Plugin, plugins_of
 from greenpower.kit.rules.imports import python_lines
 from greenpower.kit.rules.safety import BAD_FRAGMENTS, bad_payloads, parse_problem
 
-PLUGINS = [plugin for plugin in plugins_of(discover()) if plugin.origin.startswith(f"{PACKAGE}.")]
+PLUGINS = [plugin for plugin in plugins_of(discover()) if plugin.origin.startswith(f"{PLUGINS_PACKAGE}.")]
 TYPES = [(plugin, datatype) for plugin in PLUGINS for datatype in plugin.datatypes]
 PAYLOADS = [(datatype, name) for _, datatype in TYPES for name in bad_payloads(datatype)]
 

@@ -14,7 +14,7 @@ from greenpower.measure.counter.state import energy
 from greenpower.measure.roll import roll
 from greenpower.measure.spec import Spec
 
-BEGIN = datetime(2026, 11, 23, tzinfo=UTC)
+FIRST_SAMPLE = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
 SAMPLE_INTERVAL = timedelta(minutes=15)
 SAMPLES_PER_REGISTER = 24
@@ -62,10 +62,10 @@ def _energy(datatype: DataType, name: str, values: Sequence[float]) -> float | N
     for number, value in enumerate(values):
         with suppress(FrameError):  # a single 0 may be a zero frame
             payloads.append(checker.check({**others, name: value})[0])
-            times.append(BEGIN + SAMPLE_INTERVAL * number)
+            times.append(FIRST_SAMPLE + SAMPLE_INTERVAL * number)
     rolled = roll(
-        times, payloads, begin=BEGIN, end=BEGIN + DAY, length=86_400, spec=Spec.from_datatype(datatype),
-        settled_before=BEGIN + 2 * DAY,
+        times, payloads, begin=FIRST_SAMPLE, end=FIRST_SAMPLE + DAY, length=86_400, spec=Spec.from_datatype(datatype),
+        settled_before=FIRST_SAMPLE + 2 * DAY,
     )  # fmt: skip
     state = rolled.buckets[0].stats.get(name) if rolled.buckets else None
     return None if state is None else float(energy(state))

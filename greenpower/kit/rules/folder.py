@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 
-from greenpower.catalog.registry import GROUP, PACKAGE
-from greenpower.datatype.table import END, with_tables
+from greenpower.catalog.registry import ENTRY_POINT_GROUP, PLUGINS_PACKAGE
+from greenpower.datatype.table import TABLE_END, with_tables
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, shown
 
@@ -35,7 +35,7 @@ def check_folder(plugin: Plugin) -> Iterator[Problem]:
             )
     installed_name = _installed_name(plugin)
     if installed_name != plugin.name:
-        kind = "folder" if plugin.origin.startswith(f"{PACKAGE}.") else "entry point"
+        kind = "folder" if plugin.origin.startswith(f"{PLUGINS_PACKAGE}.") else "entry point"
         yield Problem(
             place=shown(plugin.folder / "__init__.py"),
             found=f"its first data type is named {plugin.name!r}",
@@ -46,7 +46,7 @@ def check_folder(plugin: Plugin) -> Iterator[Problem]:
 
 def _installed_name(plugin: Plugin) -> str:
     """The name of a plugin's entry point or folder."""
-    points = metadata.entry_points(group=GROUP)
+    points = metadata.entry_points(group=ENTRY_POINT_GROUP)
     return next(
         (point.name for point in points if point.value.partition(":")[0] == plugin.origin),
         plugin.origin.rpartition(".")[2],
@@ -65,7 +65,7 @@ def check_readme(plugin: Plugin) -> Iterator[Problem]:
         yield Problem(
             place=shown(path),
             found=str(error),
-            expected=f"<!-- fields: {plugin.name} --> and below it {END}, for each data type",
+            expected=f"<!-- fields: {plugin.name} --> and below it {TABLE_END}, for each data type",
             fix="add the two lines, then run greenpower docs fields --write",
         )
     else:
