@@ -49,6 +49,7 @@ class Batcher:
         self._timer: asyncio.TimerHandle | None = None
         self.pending = 0
         self.pending_bytes = 0
+        self.failed = 0  # frames that could not be processed; their senders have them still
 
     def add(self, arrival: Arrival) -> asyncio.Future[None]:
         """Take a frame; the answer ends when it is stored."""
@@ -86,6 +87,7 @@ class Batcher:
             except BaseException as error:
                 # A fault of ours. Nothing of the batch is acknowledged: the broker sends it again to the next process.
                 log.exception("a batch of %d frames could not be processed", len(batch.arrivals))
+                self.failed += len(batch.arrivals)
                 batch.done.set_exception(error)
                 batch.done.exception()  # read here, in case nothing waits for it
             else:

@@ -97,20 +97,23 @@ class Housekeeping:
             await self._pipeline.clock.save()
 
     def pipeline_health(self) -> dict[str, Any]:
-        """`{"ok", "pending", "pending_bytes", "oldest_seconds", "waiting"?}`. Also called by the HTTP thread.
+        """`{"ok", "pending", "pending_bytes", "oldest_seconds", "waiting"?, "failed"?}`. The HTTP thread calls it too.
 
-        Not ok: a batch has been in work for too long although MongoDB answers. waiting: MongoDB does not answer.
+        Not ok: a batch has been in work for too long although MongoDB answers, or frames have failed: the broker keeps
+        them until it is connected to anew. waiting: MongoDB does not answer.
         """
         batcher = self._pipeline.batcher
         oldest = batcher.oldest_seconds
         part = {
-            "ok": min(oldest, self.mongo.answering_seconds) <= STUCK_SECONDS,
+            "ok": not batcher.failed and min(oldest, self.mongo.answering_seconds) <= STUCK_SECONDS,
             "pending": batcher.pending,
             "pending_bytes": batcher.pending_bytes,
             "oldest_seconds": round(oldest, 1),
         }
         if batcher.pending and not self.mongo.health()["ok"]:
             part["waiting"] = True
+        if batcher.failed:
+            part["failed"] = batcher.failed
         return part
 
     def _listened_to(self) -> tuple[str, ...]:

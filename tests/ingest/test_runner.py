@@ -180,7 +180,7 @@ def test_a_batch_that_hangs_makes_health_fail(
         await hanging.wait()
         parts = await healthy(settings, 503)
         assert [name for name, part in parts.items() if not part["ok"]] == ["pipeline"]
-        assert parts["pipeline"]["pending"] == 1 and parts["pipeline"]["oldest_seconds"] > 0.3
+        assert parts["pipeline"]["pending"] == 1 and parts["pipeline"]["oldest_seconds"] >= 0.3
         with monkeypatch.context() as patch:
             patch.setattr(post._pipeline.presence, "save", away)
             async with asyncio.timeout(20):
@@ -191,6 +191,31 @@ def test_a_batch_that_hangs_makes_health_fail(
         await stored
         parts = await healthy(settings, 200)
         assert parts["pipeline"] == {"ok": True, "pending": 0, "pending_bytes": 0, "oldest_seconds": 0.0}
+
+    run(settings, walk)
+
+
+def test_frames_that_fail_make_health_fail(
+    settings: Settings, box: list[PostBox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not acknowledged, and the broker sends no more of them on this connection."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    async def walk() -> None:
+        await until(lambda: box and box[0].events)
+        [post] = box
+        post.failing = False
+        await healthy(settings, 200)
+        with monkeypatch.context() as patch:
+            patch.setattr(post._pipeline.metrics, "count_received", fail)
+            with pytest.raises(RuntimeError):
+                await post.take()
+        await post.take()
+        parts = await healthy(settings, 503)
+        assert [name for name, part in parts.items() if not part["ok"]] == ["pipeline"]
+        assert parts["pipeline"]["failed"] == 1 and parts["pipeline"]["pending"] == 0
 
     run(settings, walk)
 

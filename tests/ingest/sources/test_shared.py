@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,13 @@ from pathlib import Path
 import pytest
 from pymongo.database import Database
 
+from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
+from greenpower.ingest.metrics import IngestMetrics
+from greenpower.ingest.pipeline import Pipeline
+from greenpower.ingest.sources.mqtt.drain import Drain, DrainError
+from greenpower.ingest.sources.mqtt.intake import MqttIntake, MqttMetrics
+from greenpower.mongo.client import async_client
 from greenpower.stack import Mosquitto
 from greenpower.stack.ingest_pool import NO_SESSION
 from greenpower.stack.port import free_port
@@ -135,6 +142,29 @@ def test_a_living_member_is_not_drained(
         assert "a process runs as alive, stop it first" in draining.log.read_text()
     command.wait_healthy(60)
     wait_until(lambda: stored(db) == sent, 60)
+
+
+def test_a_session_whose_frames_cannot_be_stored_stays(
+    settings: Settings, own_broker: Mosquitto, sender: Publisher, db: Database[Document], tmp_path: Path
+) -> None:
+    gone = member(settings, own_broker, "gone")
+    with Command(gone, "ingest", "--mqtt", folder=tmp_path) as command:
+        command.wait_healthy()
+    send(sender, range(10))
+
+    async def fail_to_drain() -> None:
+        async with async_client(gone) as client:
+            metrics = IngestMetrics()
+            pipeline = Pipeline(registry=get_registry(), settings=gone, db=client[gone.mongo_db_name], metrics=metrics)
+            metrics.count_received = None  # type: ignore[assignment,method-assign]  # nobody foresees that
+            intake = MqttIntake(pipeline=pipeline, metrics=MqttMetrics(metrics.registry), window=100)
+            with pytest.raises(DrainError):
+                await Drain(settings=gone, topics=get_registry().topics, intake=intake).drain()
+
+    asyncio.run(fail_to_drain())
+    with drain(gone, tmp_path, "gone") as draining:
+        assert draining.process.wait(60) == 0, draining.log.read_text()
+    assert stored(db) == 10
 
 
 def test_a_session_that_is_not_there(settings: Settings, own_broker: Mosquitto, tmp_path: Path) -> None:

@@ -129,6 +129,8 @@ class Drain(MqttSession):
         taken = self.taken
         await self.pipeline.drain()
         await asyncio.sleep(0)  # let the handlers acknowledge what was stored last
+        if self.pipeline.batcher.failed:
+            raise DrainError(f"{self.pipeline.batcher.failed} frames could not be stored, see the log: drain it again")
         # Of a connection that was lost meanwhile, the frames that were not acknowledged come again.
         return client is not None and client is self._client and not client.lost.is_set() and taken == self.taken
 
