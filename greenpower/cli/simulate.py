@@ -6,11 +6,12 @@ import asyncio
 import logging
 import signal
 from datetime import tzinfo
+from traceback import extract_tb
 
 import click
 
 from greenpower.catalog.registry import get_registry
-from greenpower.config import load_settings
+from greenpower.config import ConfigError, load_settings
 from greenpower.log import set_up_logging
 from greenpower.simulator.fault import FAULTS, Sender
 from greenpower.simulator.fleet import Fleet, can_simulate, make_fleet
@@ -74,7 +75,14 @@ def simulate(
             stop
         )
 
-    totals = asyncio.run(go())
+    try:
+        totals = asyncio.run(go())
+    except ConfigError:
+        raise
+    except Exception as error:
+        place = extract_tb(error.__traceback__)[-1]
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise click.ClickException(f"the simulator failed: {text} ({place.filename}:{place.lineno})") from error
     faults_made = "".join(f", {name} {number}" for name, number in sorted(sender.counts.items()) if number)
     log.info(
         "%d readings in %d packets, %d packets not acknowledged, %d readings skipped%s",

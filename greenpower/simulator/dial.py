@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Set
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random, uniform
@@ -78,26 +77,34 @@ class Dialler:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One connection until it ends. Returns whether to leave it open and dial again."""
         heartbeats = asyncio.create_task(self._beat(writer))
-        requests = Requests()
+        answers = asyncio.create_task(self._answer(reader, writer))
         try:
-            while data := await reader.read(READ_BYTES):
-                for request in requests.receive(data):
-                    delivery = deliver(self.gateway, request, datetime.now(UTC), self.faults, self._random)
-                    self.counts.update(delivery.faults)
-                    for piece in delivery.writes:
-                        writer.write(piece)
-                    await writer.drain()
-                    if delivery.round_ends:
-                        self.on_round()
-                    if delivery.dials_again:
-                        return True
-            return False
+            await asyncio.wait({heartbeats, answers}, return_when=asyncio.FIRST_COMPLETED)
+            if heartbeats.done():
+                heartbeats.result()
+            return answers.result()
         except OSError:
             return False
         finally:
             heartbeats.cancel()
-            with suppress(asyncio.CancelledError, OSError):
-                await heartbeats
+            answers.cancel()
+            await asyncio.gather(heartbeats, answers, return_exceptions=True)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer requests until the connection ends; as `_talk`. Raises OSError."""
+        requests = Requests()
+        while data := await reader.read(READ_BYTES):
+            for request in requests.receive(data):
+                delivery = deliver(self.gateway, request, datetime.now(UTC), self.faults, self._random)
+                self.counts.update(delivery.faults)
+                for piece in delivery.writes:
+                    writer.write(piece)
+                await writer.drain()
+                if delivery.round_ends:
+                    self.on_round()
+                if delivery.dials_again:
+                    return True
+        return False
 
     async def _beat(self, writer: asyncio.StreamWriter) -> None:
         while True:

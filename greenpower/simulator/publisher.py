@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import uniform
+from typing import Any
 from uuid import uuid4
 
 from greenpower.config import Settings
@@ -50,7 +53,8 @@ class Outbox(PersistentStorage):  # type: ignore[misc]
         self._publisher.last_id = mid
 
     def remove_message_by_mid(self, mid: int) -> None:
-        self._publisher.acknowledged(mid)
+        with self._publisher.watched():
+            self._publisher.acknowledged(mid)
 
 
 class SimulatorPublisher:
@@ -66,6 +70,8 @@ class SimulatorPublisher:
         self._waiting: deque[Packet] = deque()
         self._under_way: dict[int, Packet] = {}
         self._changed = asyncio.Event()
+        # gmqtt calls us in tasks of its own: what fails there is told here, and ends the simulation.
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.last_id = 0
         self.sent = 0
 
@@ -87,6 +93,16 @@ class SimulatorPublisher:
                 await self._close()
             pause = min(FIRST_RECONNECT_SECONDS * 2 ** min(failures, 9), MAX_RECONNECT_SECONDS)
             await asyncio.sleep(pause * uniform(0.5, 1.0))
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """What fails in it ends the simulation."""
+        try:
+            yield
+        except Exception as error:
+            if not self.failed.done():
+                self.failed.set_exception(error)
+            raise
 
     async def send(self, packet: Packet) -> None:
         """Take a packet; wait where too many wait already."""
@@ -122,7 +138,7 @@ class SimulatorPublisher:
 
     async def _connect(self) -> SingleConnection:
         client = SingleConnection(f"greenpower-simulator-{uuid4().hex[:8]}", persistent_storage=Outbox(self))
-        client.on_connect = self._connected
+        client.on_connect = self._on_connect
         client.on_message = self._heard
         set_credentials(client, self._settings)
         version = self._version
@@ -138,6 +154,10 @@ class SimulatorPublisher:
         self._pump()
         return client
 
+    def _on_connect(self, *arguments: Any) -> None:
+        with self.watched():
+            self._connected(*arguments)
+
     def _connected(self, client: SingleConnection, flags: int, code: int, properties: Properties) -> None:
         # gmqtt can have one packet less under way than the broker allows.
         allowed = properties.get("receive_maximum", [MAX_PACKETS_UNACKNOWLEDGED + 1])[0]
@@ -151,8 +171,14 @@ class SimulatorPublisher:
     ) -> int:
         """A command for a device came: its answers go out with the readings."""
         if self._listeners is not None:
-            self._waiting.extend(self._listeners.hear(topic, payload))
-            self._pump()
+            try:
+                answers = self._listeners.hear(topic, payload)
+            except Exception:  # anyone may send anything: it costs its answer
+                log.exception("a command on %a could not be answered", topic)
+                return 0
+            with self.watched():
+                self._waiting.extend(answers)
+                self._pump()
         return 0
 
     async def _close(self) -> None:

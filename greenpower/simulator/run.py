@@ -69,7 +69,10 @@ class Simulation:
         ]  # fmt: skip
 
     async def run(self, stop: asyncio.Event) -> Totals:
-        """Go on until the plan is done or `stop` is set; then wait a little for what is under way."""
+        """Go on until the plan is done or `stop` is set; then wait a little for what is under way.
+
+        Raises what any part of it raises.
+        """
         work: list[asyncio.Task[Any]] = [asyncio.create_task(dialler.run()) for dialler in self._diallers]
         making: list[asyncio.Task[Any]] = []
         if self._publisher is not None:
@@ -77,7 +80,9 @@ class Simulation:
             making.append(asyncio.create_task(self._make(self._publisher)))
         work.append(asyncio.create_task(self._report()))
         work += making
-        ends: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait()), asyncio.create_task(self._enough.wait())]
+        ends: list[asyncio.Future[Any]] = [asyncio.create_task(stop.wait()), asyncio.create_task(self._enough.wait())]
+        if self._publisher is not None:
+            ends.append(self._publisher.failed)
         try:
             done, _ = await asyncio.wait(
                 [*work, *ends], timeout=self._plan.seconds, return_when=asyncio.FIRST_COMPLETED
@@ -91,7 +96,10 @@ class Simulation:
         finally:
             for task in (*work, *ends):
                 task.cancel()
-            await asyncio.gather(*work, *ends, return_exceptions=True)
+            results = await asyncio.gather(*work, *ends, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):  # it failed while the simulation was ending
+                raise result
         return self.totals
 
     async def _make(self, publisher: SimulatorPublisher) -> None:
