@@ -10,6 +10,7 @@ from greenpower.ingest.steps.clock import ClockRule, arrival_time
 from greenpower.ingest.steps.timekeeper import MAX_MOVED_APART
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices.settings import KnownDevices
+from greenpower.mongo.events.store import REDELIVERED
 
 NO_EVENT: Document = {}
 
@@ -66,8 +67,10 @@ class ReplayClock:
 
 
 def _arrived(arrival: datetime, event: Document) -> datetime:
-    """The time of arrival, as ingest moved it apart from that of another frame."""
+    """The time of arrival, as ingest moved it apart from that of another frame; of one that came again, the first."""
     time = arrival_time(arrival)
+    if event.get("reason") == REDELIVERED:
+        return min(_stored(event), default=time)
     return next((stored for stored in _stored(event) if timedelta(0) <= stored - time < MAX_MOVED_APART), time)
 
 

@@ -180,7 +180,8 @@ class Replay:
 
     def _arrival(self, event: Document) -> RecordedArrival | None:
         payload = raw_bytes(event)
-        if payload is None or event.get("reason") in NOT_READ:
+        # A redelivered frame that has a timestamp stands for one whose event was never written.
+        if payload is None or (event.get("reason") in NOT_READ and "timestamp" not in event):
             return None
         arrival = RecordedArrival(
             topic=event["topic"], payload=payload, received_at=event["received_at"], source="replay", event=event

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import datetime
 
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -28,7 +29,10 @@ class Redelivery:
         self._on_retry = on_retry
 
     async def look(self, readings: list[FrameReading]) -> list[FrameReading]:
-        """Mark what was stored before as `redelivered`, and its frame as a duplicate."""
+        """Mark what was stored before as `redelivered`, and its frame as a duplicate.
+
+        A reading that has no event gets the event of this frame: it is stored once more at its time, which adds nothing.
+        """
         doubtful: defaultdict[str, list[FrameReading]] = defaultdict(list)
         for item in readings:
             if item.arrival.dup and (item.undated or item.doubtful) and item.device_id is not None:
@@ -38,22 +42,27 @@ class Redelivery:
                 lambda device=device, several=several: _stored(self.db, device, several),  # type: ignore[misc]
                 on_retry=self._on_retry,
             )
-            for item in stored:
-                item.redelivered = True
+            for item, time in stored:
                 item.arrival.duplicate = REDELIVERED
+                if time is None:
+                    item.redelivered = True
+                else:
+                    item.time = time
         return readings
 
 
-async def _stored(db: AsyncDatabase[Document], device: str, doubtful: list[FrameReading]) -> list[FrameReading]:
-    """Which of these were stored before: by their events, or, where the event was not written any more, by the reading
-    that has none."""
+async def _stored(
+    db: AsyncDatabase[Document], device: str, doubtful: list[FrameReading]
+) -> list[tuple[FrameReading, datetime | None]]:
+    """Which of these were stored before: by their events (None), or, where the event was not written any more, by the
+    reading that has none (its time)."""
     frames = await recent_frames(db[EVENTS], device)
-    stored = []
+    stored: list[tuple[FrameReading, datetime | None]] = []
     by_collection: defaultdict[str, list[FrameReading]] = defaultdict(list)
     for item in doubtful:
         assert item.arrival.datatype is not None
         if item.arrival.payload in frames.payloads:
-            stored.append(item)
+            stored.append((item, None))
         else:
             by_collection[item.arrival.datatype.collection].append(item)
     for collection, several in by_collection.items():
@@ -62,6 +71,5 @@ async def _stored(db: AsyncDatabase[Document], device: str, doubtful: list[Frame
         for item in several:
             timestamp = next((timestamp for timestamp, payload in orphans if payload == item.payload), None)
             if timestamp is not None:
-                item.time = timestamp  # what may not have been marked then is marked now
-                stored.append(item)
+                stored.append((item, timestamp))
     return stored

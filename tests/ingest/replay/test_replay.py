@@ -53,15 +53,20 @@ def the_same(reading: Reading) -> Reading:
 
 
 def run_replay(
-    settings: Settings, registry: Registry, *, span: tuple[datetime, datetime] = SPAN, dry_run: bool = False
+    settings: Settings,
+    registry: Registry,
+    *,
+    name: str = "rt",
+    span: tuple[datetime, datetime] = SPAN,
+    dry_run: bool = False,
 ) -> Summary:
-    """One replay of rt."""
+    """One replay of a type."""
 
     async def go() -> Summary:
         async with async_client(settings) as client:
             db = client[settings.mongo_db_name]
             job = Replay(
-                registry=registry, settings=settings, db=db, datatype=registry["rt"], since=span[0], until=span[1]
+                registry=registry, settings=settings, db=db, datatype=registry[name], since=span[0], until=span[1]
             )
             return await job.run(dry_run=dry_run)
 
@@ -163,6 +168,21 @@ def test_what_no_event_yields_any_more_goes_and_what_is_missing_comes_back(
     summary = run_replay(settings, get_registry())
     assert (summary.changes.added, summary.changes.removed) == (40, 1)
     assert content(db) == before
+
+
+def test_a_reading_whose_event_was_written_for_its_redelivery_stays(settings: Settings, db: Database[Document]) -> None:
+    """Ingest was killed between the reading and its event."""
+    body = {"topic": "CCCL/PURBACHAL/ENV_01", "temp_1(*C)": 20.0, "hum(%)": 40.5}
+    through_pipelines(settings, [(body, START)])
+    db.telemetry_events.delete_many({})
+    through_pipelines(settings, [(body, START + timedelta(minutes=5))], dup=True)
+    [reading] = db.environment_data.find()
+    [event] = db.telemetry_events.find()
+    assert (event["outcome"], event["timestamp"]) == ("duplicate", reading["timestamp"])
+    summary = run_replay(settings, get_registry(), name="environment")
+    assert summary.changes.removed == 0
+    [after] = db.environment_data.find()
+    assert (after["timestamp"], after["payload"]) == (reading["timestamp"], reading["payload"])
 
 
 def test_readings_outside_the_span_or_without_their_events_stay(settings: Settings, db: Database[Document]) -> None:
