@@ -31,7 +31,7 @@ class Redelivery:
     async def look(self, readings: list[FrameReading]) -> list[FrameReading]:
         """Mark what was stored before as `redelivered`, and its frame as a duplicate.
 
-        A reading that has no event gets the event of this frame: it is stored once more at its time, which adds nothing.
+        A reading that has no event gets the event of this frame: it is stored again at its time, which adds nothing.
         """
         doubtful: defaultdict[str, list[FrameReading]] = defaultdict(list)
         for item in readings:
