@@ -101,8 +101,8 @@ class Loop:
         return pause
 
     def _note_recovery(self) -> None:
-        up = self._up_since
-        if self._failures and up is not None and self._clock() - up >= self._backoff.steady:
+        up, advanced = self._up_since, self._advanced
+        if self._failures and up is not None and advanced is not None and advanced - up >= self._backoff.steady:
             log.info("%s runs steadily again", self.name)
             self._failures = 0
             self._logged.clear()

@@ -200,3 +200,21 @@ print("done")
 def test_it_serves_greenlets() -> None:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", GREEN], capture_output=True, text=True, timeout=60)
     assert done.stdout == "done\n", done.stderr
+
+
+def test_one_that_hangs_after_its_first_round_has_not_recovered(caplog: pytest.LogCaptureFixture) -> None:
+    """Its server takes longer to fail than a steady run lasts: that is one failure again and again, logged once."""
+    caplog.set_level(logging.INFO)
+    clock, left = Clock(), [1] * 5
+
+    def work(loop: ThreadLoop) -> None:
+        if not left:
+            loop.request_stop()
+            return
+        left.pop()
+        loop.advance()
+        clock.now += 60.0
+        raise OSError("no answer")
+
+    ThreadLoop("test", work, stalled_after=10, backoff=AT_ONCE, clock=clock).run()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
