@@ -19,7 +19,7 @@ def api() -> None:
     settings.check_production()
     set_up_logging(settings.log_level, settings.log_format)
     app = create_app(settings)
-    check_at_start(settings)
     if trouble := bind_trouble(settings.api_port, settings.api_host):
         raise ConfigError(f"API_PORT={settings.api_port} cannot be used on {settings.api_host}: {trouble}")
+    check_at_start(settings)
     Server(app, settings).run()

@@ -45,7 +45,7 @@ def init_sql(settings: Settings) -> list[str]:
         with sql_context(settings):
             if revision := upgrade():
                 done.append(f"SQL: migrated to {revision}")
-            done.extend(f"SQL: role {name} made" for name in make_roles())
+            done.extend(f"SQL: role {name} created" for name in make_roles())
             if not _has_admin():
                 done.extend(_first_admin(settings))
     except DBAPIError as error:
@@ -85,7 +85,7 @@ def _first_admin(settings: Settings) -> list[str]:
             "SQL: nobody can log in yet: set ADMIN_PASSWORD and run this again, or "
             f"`greenpower users create {name} --role admin`"
         ]
-    return [f"SQL: user {settings.admin_username} made, an administrator"] if _make_admin(settings) else []
+    return [f"SQL: user {settings.admin_username} created, an administrator"] if _make_admin(settings) else []
 
 
 def _make_admin(settings: Settings) -> bool:

@@ -60,7 +60,7 @@ def test_init_makes_everything_and_then_nothing(
 
 
 def test_the_administrator_is_made_from_the_settings_once(sql_settings: Settings) -> None:
-    assert any("admin made, an administrator" in line for line in init_sql(sql_settings))
+    assert any("user admin " in line for line in init_sql(sql_settings))
     changed = sql_settings.model_copy(update={"admin_username": "other", "admin_password": SecretStr("another one")})
     assert init_sql(changed) == []
     assert counts(sql_settings) == (1, 3)
@@ -83,7 +83,7 @@ def test_without_a_password_it_says_that_nobody_can_log_in(sql_settings: Setting
     for _ in range(2):
         assert any("nobody can log in yet: set ADMIN_PASSWORD" in line for line in init_sql(nobody))
     assert counts(sql_settings) == (0, 3)
-    assert any("admin made, an administrator" in line for line in init_sql(sql_settings))
+    assert any("user admin " in line for line in init_sql(sql_settings))
 
 
 def test_production_refuses_a_short_password(sql_settings: Settings) -> None:
