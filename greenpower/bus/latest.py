@@ -15,7 +15,7 @@ from greenpower.bus.keys import WHOLE, latest_key, reading_channel, status_key
 from greenpower.bus.message import Message, read_stamp
 
 # Ids come from outside: a sender that invents them must not fill Redis.
-MOST_DEVICES = 100_000
+MAX_DEVICES_PER_TYPE = 100_000
 # Of one reading, all its parts. What is longer is told but not kept.
 MAX_KEPT_BYTES = 128 * 1024
 # What is newer may be of a device that was heard a moment ago and is not among those seen yet.
@@ -83,7 +83,7 @@ class Latest:
         arguments: list[Any] = [
             reading_channel(type_name),
             type_name,
-            MOST_DEVICES,
+            MAX_DEVICES_PER_TYPE,
             MAX_KEPT_BYTES,
             "whole" if whole else "",
         ]

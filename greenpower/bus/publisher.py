@@ -20,7 +20,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from greenpower.bus.foreign_key import ForeignKeys, is_wrong_type
 from greenpower.bus.keys import STATUS_CHANNEL, WHOLE, status_key
-from greenpower.bus.latest import MOST_DEVICES, Latest
+from greenpower.bus.latest import MAX_DEVICES_PER_TYPE, Latest
 from greenpower.bus.message import Message, newer, reading_message, status_message
 from greenpower.loops import TaskLoop
 from greenpower.mongo.client import Document
@@ -162,7 +162,7 @@ class Publisher:
         waiting = self._readings.setdefault(reading["type"], {})
         old = waiting.get(reading["device_id"])
         if old is None:
-            if self._count >= MOST_DEVICES:
+            if self._count >= MAX_DEVICES_PER_TYPE:
                 self.dropped.inc()
                 return
             self._count += 1

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from greenpower.bus.keys import REBUILDING, WHOLE
-from greenpower.bus.latest import MOST_DEVICES, Latest
+from greenpower.bus.latest import MAX_DEVICES_PER_TYPE, Latest
 from greenpower.bus.message import Message, reading_message
 from greenpower.loops import TaskLoop
 from greenpower.mongo.client import Document
@@ -75,7 +75,9 @@ class Rebuild:
 
     async def _fill(self, type_name: str, collection: str) -> int:
         cursor = self._db[SEEN].find({"type": type_name, "last_reading": {"$exists": True}}, {"device_id": 1})
-        devices = [document["device_id"] async for document in cursor.sort("last_reading", -1).limit(MOST_DEVICES)]
+        devices = [
+            document["device_id"] async for document in cursor.sort("last_reading", -1).limit(MAX_DEVICES_PER_TYPE)
+        ]
         remaining = iter(devices)
         while chunk := list(islice(remaining, DEVICES_PER_READ)):
             await self._latest.put(type_name, await self._newest(type_name, collection, chunk), whole=True)

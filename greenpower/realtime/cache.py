@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from greenpower.bus.latest import MOST_DEVICES
+from greenpower.bus.latest import MAX_DEVICES_PER_TYPE
 from greenpower.bus.message import Message, newer
 
 
@@ -25,7 +25,7 @@ class LatestCache:
         for reading in readings:
             device = reading["device_id"]
             old = kept.get(device)
-            if old is None and len(kept) >= MOST_DEVICES:
+            if old is None and len(kept) >= MAX_DEVICES_PER_TYPE:
                 continue
             if (now := newer(old, reading)) is not None:
                 kept[device] = now
@@ -39,7 +39,7 @@ class LatestCache:
         for status in statuses:
             kept = self._statuses.setdefault(status["type"], {})
             old = kept.get(status["device_id"])
-            if old is None and len(kept) >= MOST_DEVICES:
+            if old is None and len(kept) >= MAX_DEVICES_PER_TYPE:
                 continue
             if old is not None and (old["since"] or "") > (status["since"] or ""):
                 continue

@@ -12,7 +12,7 @@ from greenpower.datatype import Message
 from greenpower.simulator.device import Packet, SimulatedDevice
 
 #: devices that listen; a fleet for load has more, and each costs the broker some subscriptions
-MOST_LISTENING = 500
+MAX_LISTENING_DEVICES = 500
 
 
 class Listeners:
@@ -21,7 +21,9 @@ class Listeners:
     def __init__(self, devices: Iterable[SimulatedDevice]) -> None:
         self._by_topic: dict[str, SimulatedDevice] = {}
         self._memory: dict[str, dict[str, str]] = {}
-        for device in [device for device in devices if device.datatype.simulated_response is not None][:MOST_LISTENING]:
+        for device in [device for device in devices if device.datatype.simulated_response is not None][
+            :MAX_LISTENING_DEVICES
+        ]:
             assert device.datatype.simulated_response is not None
             self._by_topic.update(dict.fromkeys(device.datatype.simulated_response.topics(device.device_id), device))
 

@@ -24,7 +24,7 @@ DOCUMENTS_PER_PIECE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class RewrittenPiece:
     """The outcome of one bounded piece of a step. position: where the next begins. last: there is none."""
 
     position: Any
@@ -32,7 +32,7 @@ class Piece:
     last: bool
 
 
-Rewrite = Callable[[Database[Document], Any], Piece]
+Rewrite = Callable[[Database[Document], Any], RewrittenPiece]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +54,14 @@ def rewrite_documents(collection: str, old: Document, change: list[Document]) ->
     The collection's `_id`s are of one type. A piece reads DOCUMENTS_PER_PIECE documents, however few have the shape.
     """
 
-    def rewrite(db: Database[Document], position: Any) -> Piece:
+    def rewrite(db: Database[Document], position: Any) -> RewrittenPiece:
         begin: Document = {} if position is None else {"$gt": position}
         where: Document = {"_id": begin} if begin else {}
         edge = list(db[collection].find(where, {"_id": 1}).sort("_id", 1).skip(DOCUMENTS_PER_PIECE - 1).limit(1))
         if edge:
             where = {"_id": {**begin, "$lte": edge[0]["_id"]}}
         changed = db[collection].update_many({"$and": [where, old]}, change).modified_count
-        return Piece(position=edge[0]["_id"] if edge else position, changed=changed, last=not edge)
+        return RewrittenPiece(position=edge[0]["_id"] if edge else position, changed=changed, last=not edge)
 
     return rewrite
 

@@ -15,7 +15,7 @@ from pymongo.database import Database
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema import steps as module
 from greenpower.mongo.schema.migrate import Event, migrate
-from greenpower.mongo.schema.steps import Piece, Step, rewrite_documents
+from greenpower.mongo.schema.steps import RewrittenPiece, Step, rewrite_documents
 
 LOCK_SECONDS = 1.5
 WATTS, KILOWATTS = {"watts": {"$exists": True}}, {"kilowatts": {"$exists": True}}
@@ -33,7 +33,7 @@ def make_steps(reached: Any = lambda point: None) -> tuple[Step, ...]:
     to_kilowatts = rewrite_documents("meters", WATTS, TO_KILOWATTS)
     to_upper = rewrite_documents("meters", {"upper": {"$exists": False}}, TO_UPPER)
 
-    def rewrite(db: Database[Document], position: Any) -> Piece:
+    def rewrite(db: Database[Document], position: Any) -> RewrittenPiece:
         reached(f"before {position}")
         piece = to_kilowatts(db, position)
         reached(f"written {position}")
