@@ -151,7 +151,7 @@ class Settings(BaseSettings):
     def _host_and_port(cls, value: str) -> str:
         for part in _parts(value):
             host, colon, port = part.rpartition(":")
-            if not (host and colon and port.isdigit() and 0 < int(port) < 65536):
+            if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
                 raise ValueError("is not host:port, or several of these separated by commas")
         return value
 

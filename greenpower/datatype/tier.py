@@ -66,7 +66,7 @@ class Retention:
         if isinstance(value, str):
             found = cls(setting=value)  # type: ignore[arg-type]  # checked there
             text = f"retention={value!r} is deprecated: give Retention(setting={value!r})"
-            warnings.warn(text, DeprecationWarning, stacklevel=5)  # of(), __post_init__, __init__, the declaration
+            warnings.warn(text, DeprecationWarning, stacklevel=4)  # of(), __post_init__, __init__, the declaration
             return found
         raise DeclarationError(f"{value!r} is neither a Retention nor a timedelta")
 

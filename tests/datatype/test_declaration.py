@@ -130,7 +130,8 @@ def test_a_retention_may_be_given_in_several_ways() -> None:
     assert kept(timedelta(days=3)) == kept(Retention(seconds=3 * 86_400))
     assert kept(Retention(seconds=0)).seconds == 0
     with pytest.warns(DeprecationWarning) as warned:
-        assert kept("MONGO_TODAY_TTL_SECONDS") == Retention(setting="MONGO_TODAY_TTL_SECONDS")
+        named = Tier(prefix="own_", window=600, retention="MONGO_TODAY_TTL_SECONDS")
+    assert named.kept == Retention(setting="MONGO_TODAY_TTL_SECONDS")
     assert warned[0].filename == __file__
 
 

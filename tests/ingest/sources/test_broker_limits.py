@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from greenpower.config import Settings
+from greenpower.ingest.metrics import IngestMetrics
+from greenpower.ingest.sources.admission import Admission
 from greenpower.ingest.sources.mqtt.broker_limits import Dropped, of_connack, of_suback
+from greenpower.ingest.sources.mqtt.intake import MqttIntake, MqttMetrics
+from greenpower.ingest.sources.mqtt.session import MqttSession
+from greenpower.ingest.sources.mqtt.source import MqttSource
+from greenpower.ingest.sources.source import SourceKit
+from greenpower.loops import Loops
 from greenpower.stack import Mosquitto
 from tests.ingest.conftest import Publisher, Start, frame
 from tests.process import Command
@@ -37,6 +47,28 @@ def test_what_3_1_1_cannot_do(settings: Settings) -> None:
     assert of_connack({}, is_v5=False, settings=settings) == ()
     found = of_connack({}, is_v5=False, settings=settings.model_copy(update={"mqtt_shared": True}))
     assert "3.1.1" in "".join(found)
+
+
+def test_a_refused_subscription_makes_health_fail_until_the_next_connection(settings: Settings) -> None:
+    """Its frames do not come, and nothing else says so."""
+
+    async def walk() -> None:
+        metrics = IngestMetrics()
+        pipeline: Any = SimpleNamespace(batcher=SimpleNamespace(pending=0, is_full=False))
+        intake = MqttIntake(pipeline=pipeline, metrics=MqttMetrics(metrics.registry), window=100)
+        session = MqttSession(settings=settings, topics=["a", "b"], intake=intake)
+        kit = SourceKit(admission=Admission(settings, metrics.registry), loops=Loops(), metrics=metrics.registry)
+        source = MqttSource(session, kit)
+        client: Any = SimpleNamespace(connack={}, subscribe=lambda *_: 7, unsubscribe=lambda *_: 8)
+        session._on_connect(client, 0, 0, {})
+        session._on_subscribe(client, 7, [1, 0x87], {})
+        session._set_connected(True, "")  # the answer to the subscription may be quicker
+        assert not source.health()["ok"] and source.health()["problem"]
+        session._on_connect(client, 0, 0, {})
+        session._on_subscribe(client, 7, [1, 1], {})
+        assert source.health() == {"ok": True}
+
+    asyncio.run(walk())
 
 
 def test_a_lower_qos_than_asked_for() -> None:

@@ -53,6 +53,7 @@ class MqttSession:
         self.advance: Callable[[], None] = lambda: None  # called again and again while `run` goes on
         self.connected = False
         self.problem = "not connected yet"
+        self.refused = ""  # what the broker did not let us subscribe to, on this connection
         self._limits: tuple[str, ...] = ()
         self._granted: tuple[str, ...] = ()
         self._subscribing: int | None = None
@@ -160,6 +161,7 @@ class MqttSession:
 
     def _on_connect(self, client: BrokerConnection, flags: int, rc: int, properties: Properties) -> None:
         self._check_limits(client)
+        self.refused = ""
         # Also on a session that is there already: the claims may have changed since.
         self._subscribing = client.subscribe(subscriptions(self.topics, is_v5=self._version == MQTTv50))
         # The other form goes after this one is there: frames may come twice in between, but none is missed.
@@ -178,8 +180,8 @@ class MqttSession:
             return  # $SYS: not every broker has it, and not everyone may read it
         refused = [topic for topic, qos in zip(self.topics, granted, strict=False) if qos >= UNSPECIFIED_ERROR]
         if refused:
-            self.problem = f"the broker refuses the subscription to {', '.join(refused)}"
-            log.error("%s", self.problem)
+            self.refused = f"the broker refuses the subscription to {', '.join(refused)}"
+            log.error("%s", self.refused)
         self._granted = of_suback(self.topics, granted)
         for warning in self._granted:
             log.warning("%s", warning)

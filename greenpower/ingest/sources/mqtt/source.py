@@ -53,15 +53,16 @@ class MqttSource:
     def health(self) -> dict[str, Any]:
         """`{"ok", "held_back"?, "problem"?, "warnings"?}`.
 
-        held_back: frames are left at the broker, connected or not, until MongoDB has taken what is held.
+        held_back: frames are left at the broker, connected or not, until MongoDB has taken what is held. Not ok as well
+        while the broker refuses a subscription: its frames do not come.
         """
         session = self.session
         held_back = session.intake.held_back
-        part: dict[str, Any] = {"ok": session.connected or held_back}
+        part: dict[str, Any] = {"ok": (session.connected or held_back) and not session.refused}
         if held_back:
             part["held_back"] = True
-        elif session.problem:
-            part["problem"] = session.problem
+        if problem := session.refused or ("" if held_back else session.problem):
+            part["problem"] = problem
         if session.warnings:
             part["warnings"] = list(session.warnings)
         return part
