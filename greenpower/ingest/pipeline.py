@@ -42,6 +42,9 @@ from greenpower.mongo.schema.layout import ANSWERS, CLOCKS, DEVICE_SETTINGS, EVE
 
 log = logging.getLogger(__name__)
 
+# Of the frames of a batch that fail one by one, so many have a traceback in the log; each has its event.
+MAX_TRACEBACKS = 3
+
 # Takes readings, returns those that go on. It never repeats what another step has finished.
 Step = Callable[[list[FrameReading]], Awaitable[list[FrameReading]]]
 
@@ -153,12 +156,17 @@ async def _walk(
     except Exception:
         log.exception("a step failed for %d readings, trying each frame alone", len(readings))
     kept: list[FrameReading] = []
+    faults = 0
     for arrival, own in _by_frame(readings).items():
         try:
             kept += await step(own)
         except Exception as error:
-            log.exception("a frame on %a failed", arrival.topic, extra=fields(arrival.id))
+            faults += 1
+            if faults <= MAX_TRACEBACKS:
+                log.exception("a frame on %a failed", arrival.topic, extra=fields(arrival.id))
             failed(arrival, error)
+    if faults > MAX_TRACEBACKS:
+        log.error("%d more frames of the batch failed", faults - MAX_TRACEBACKS)
     return kept
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from pymongo.database import Database
 
 from greenpower.catalog.registry import Registry, get_registry
@@ -21,8 +23,8 @@ from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.schema.layout import ensure_indexes
 from tests.ingest.conftest import Document
 from tests.ingest.steps.test_pairing import message
-from tests.ingest.test_stored_batch import GENERATOR, NOW, TP, sent
-from tests.ingest.told import go_through
+from tests.ingest.test_stored_batch import GENERATOR, NOW, TP, outcomes, rt, sent
+from tests.ingest.told import UnforeseenError, go_through
 
 
 class SlowEvents:
@@ -82,6 +84,18 @@ def test_a_fragment_that_is_joined_before_its_event_is_written_has_device_and_ti
     assert waited is not None
     assert (waited.get("device_id"), waited.get("timestamp")) == (GENERATOR, NOW)
     assert db.reading_parts.count_documents({"key": {"$exists": True}}) == 0
+
+
+def test_a_step_that_fails_for_every_frame_costs_a_few_lines_of_the_log(
+    settings: Settings, db: Database[Document], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise UnforeseenError("every time")
+
+    monkeypatch.setattr("greenpower.ingest.steps.timekeeper.Timekeeper.settle", fail)
+    go_through(settings, [[rt(time=NOW - timedelta(seconds=number)) for number in range(100)]])
+    assert outcomes(db) == [("rejected", "internal-error")] * 100
+    assert 1 < sum(record.exc_info is not None for record in caplog.records) < 10
 
 
 def parse_nothing(frame: Frame) -> tuple[Reading, ...]:
