@@ -195,3 +195,23 @@ def test_storing_the_same_drafts_again_changes_nothing(settings: Settings) -> No
     parts, stored = run(settings, work)
     assert [document["payload"] for document in stored] == [{"a": 1.0, "b": 2.0}, {"a": 1.0}]
     assert all(item.new for item in parts)
+
+
+@pytest.mark.parametrize("fragments", [1, 2])
+def test_what_is_stored_at_a_later_try_has_no_fault(settings: Settings, fragments: int) -> None:
+    """The rest of its batch was tried again, and the server takes it now."""
+
+    async def work(things: AsyncCollection[Document]) -> None:
+        await things.database.create_collection(things.name, validator={"payload.ua": {"$lt": 0}})
+        readings = merge_fragments(
+            [Fragment("D1", "T", NOW, NOW, {"ua": 1.0 + number}, False) for number in range(fragments)]
+        )
+        await store_readings(things, readings)
+        assert all(fragment.fault and not fragment.new for fragment in readings[0].fragments)
+        await things.database.command("collMod", things.name, validator={})
+        await store_readings(things, readings)
+        assert await things.count_documents({}) == 1
+        assert [fragment.fault for fragment in readings[0].fragments] == [""] * fragments
+        assert readings[0].fragments[0].new and readings[0].added == {"ua": 1.0}
+
+    run(settings, work)

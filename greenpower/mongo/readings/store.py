@@ -70,7 +70,7 @@ class MergedReading:
         known = dict(stored)
         for fragment in self.fragments:
             before = len(known)
-            fragment.conflicts = ()
+            fragment.conflicts, fragment.fault = (), ""  # of an earlier try
             for name, value in fragment.payload.items():
                 if known.setdefault(name, value) != value:
                     fragment.conflicts += (name,)
@@ -81,7 +81,7 @@ class MergedReading:
         """The reading as it is inserted: one dict, its keys in the order of DESIGN."""
         first = self.fragments[0]
         if len(self.fragments) == 1:
-            first.new, first.conflicts = True, ()
+            first.new, first.conflicts, first.fault = True, (), ""
             payload, complete = first.payload, first.complete
         else:
             payload, complete = self.fold({}), self.complete
