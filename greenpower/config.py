@@ -12,7 +12,7 @@ import os
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -153,6 +153,16 @@ class Settings(BaseSettings):
             host, colon, port = part.rpartition(":")
             if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
                 raise ValueError("is not host:port, or several of these separated by commas")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _url(cls, value: SecretStr) -> SecretStr:
+        try:
+            _ = urlsplit(value.get_secret_value()).port
+        except ValueError:
+            # What cannot be read as a port may be the beginning of a password: the client's error would show it.
+            raise ValueError("is not a URL: in a password, escape / ? # @ : as %2F %3F %23 %40 %3A") from None
         return value
 
     @field_validator("device_timezone")

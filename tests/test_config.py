@@ -203,6 +203,13 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         load_settings()
 
 
+@pytest.mark.parametrize("url", ["redis://:hunter2/x@host:6379/0", "redis://:hunter2?x@host", "redis://host:hunter2"])
+def test_a_password_that_is_not_escaped_is_not_shown(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"^REDIS_URL ") as raised:
+        load_settings(redis_url=url)
+    assert "hunter2" not in str(raised.value) and raised.value.__cause__ is None
+
+
 def test_several_ingest_processes_are_named_by_address() -> None:
     assert Settings(_env_file=None).ingest_places == (("127.0.0.1", 7002),)  # type: ignore[call-arg]
     assert load_settings(ingest_addresses="mqtt:7002, [::1]:7003").ingest_places == (("mqtt", 7002), ("::1", 7003))
