@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pymongo import AsyncMongoClient, MongoClient
+from pymongo.errors import ConfigurationError
 
-from greenpower.config import Settings
+from greenpower.config import ConfigError, Settings
 
 Document = dict[str, Any]
 
@@ -31,11 +34,27 @@ def _options(settings: Settings, overrides: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _checked_address() -> Iterator[None]:
+    """Within it a client is made. An address that cannot be read may hold a password, so its text is not shown."""
+    try:
+        yield
+    except (ConfigurationError, ValueError):
+        raise ConfigError(
+            "MONGO_DB_URI is not the address of a MongoDB: mongodb://USER:PASSWORD@HOST:PORT/…, "
+            "with : / ? # @ and % in the user name and the password as %XX"
+        ) from None
+
+
 def sync_client(settings: Settings, **overrides: Any) -> MongoClient[Document]:
-    """A blocking client. `overrides` are MongoClient options. Raises ConfigError where MONGO_DB_URI is not set."""
-    return MongoClient(**_options(settings, overrides))
+    """A blocking client. `overrides` are MongoClient options. Raises ConfigError where MONGO_DB_URI is unusable."""
+    options = _options(settings, overrides)
+    with _checked_address():
+        return MongoClient(**options)
 
 
 def async_client(settings: Settings, **overrides: Any) -> AsyncMongoClient[Document]:
     """A client for asyncio. `overrides` are AsyncMongoClient options. Raises ConfigError as `sync_client`."""
-    return AsyncMongoClient(**_options(settings, overrides))
+    options = _options(settings, overrides)
+    with _checked_address():
+        return AsyncMongoClient(**options)
