@@ -43,6 +43,9 @@ OWN_PREFIXES = (
     "JWT_SIGNING_",
 )
 
+# Of a kind of error that has no text of its own.
+NO_TEXT = "cannot be used"
+
 
 def setting_problem(name: str, field: FieldInfo, error: Mapping[str, Any]) -> str:
     """The text for an error of pydantic's. error: an entry of `ValidationError.errors()`."""
@@ -95,7 +98,7 @@ def _problem(field: FieldInfo, kind: str, context: Mapping[str, Any]) -> str:
         return "is neither true nor false"
     if kind.startswith(("string_", "path_")):
         return "is not text in UTF-8"
-    return "cannot be used"
+    return NO_TEXT
 
 
 def _out_of_range(field: FieldInfo) -> str:

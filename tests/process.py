@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import psutil
 from pydantic import SecretStr
 
 from greenpower.config import Settings
@@ -101,6 +103,21 @@ class Command:
             return self.health().get("status") == "ok"
 
         wait_until(healthy, timeout)
+        return self
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The lines of its log, where LOG_FORMAT=json."""
+        whole = self.log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in whole if line.startswith("{") and line.endswith("\n")]
+
+    def wait_listening(self, *ports: int) -> Command:
+        """Wait until the process listens on all these ports."""
+
+        def listening() -> bool:
+            found = psutil.Process(self.process.pid).net_connections("tcp")
+            return {*ports} <= {item.laddr.port for item in found if item.status == psutil.CONN_LISTEN}
+
+        wait_until(listening)
         return self
 
     def metric(self, name: str, **labels: str) -> float:

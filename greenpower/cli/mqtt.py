@@ -18,7 +18,7 @@ from greenpower.config import Settings, load_settings
 from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.mqtt.access_list import access_list
-from greenpower.ingest.sources.mqtt.drain import Drain, DrainError, NoSession
+from greenpower.ingest.sources.mqtt.drain import Drain, DrainError, NoSession, ProcessRuns
 from greenpower.ingest.sources.mqtt.intake import MqttIntake, MqttMetrics
 from greenpower.log import set_up_logging
 from greenpower.mongo.client import async_client, sync_client
@@ -26,7 +26,7 @@ from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.mongo.schema.version import check_version
 from greenpower.sql import Device
 from greenpower.sql.extensions import db
-from greenpower.stack.ingest_pool import NO_SESSION
+from greenpower.stack.ingest_pool import NO_SESSION, PROCESS_RUNS
 
 
 @click.group()
@@ -47,9 +47,9 @@ def drain(client_id: str) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     try:
         taken, outcomes = uvloop.run(_drain(settings, get_registry()))
-    except NoSession as error:
+    except (NoSession, ProcessRuns) as error:
         click.echo(f"Error: {error}", err=True)
-        raise SystemExit(NO_SESSION) from None
+        raise SystemExit(NO_SESSION if isinstance(error, NoSession) else PROCESS_RUNS) from None
     except DrainError as error:
         raise click.ClickException(str(error)) from None
     except PyMongoError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from dataclasses import asdict
 from datetime import tzinfo
 from traceback import extract_tb
 
@@ -87,6 +88,7 @@ def simulate(
     log.info(
         "%d readings in %d packets, %d packets not acknowledged, %d readings skipped%s",
         totals.readings, totals.packets, totals.open, totals.skipped, faults_made,
+        extra={"fields": asdict(totals)},
     )  # fmt: skip
 
 

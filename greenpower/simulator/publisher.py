@@ -88,7 +88,9 @@ class SimulatorPublisher:
             except (OSError, MQTTError, TimeoutError) as error:
                 failures += 1
                 level = logging.WARNING if failures == FAILURES_LOGGED else logging.DEBUG
-                log.log(level, "no broker at %s:%d: %s", self._host, self._settings.mqtt_port, error or "no answer")
+                text = "no broker at %s:%d: %s"
+                extra = {"fields": {"problem": "no-broker"}}
+                log.log(level, text, self._host, self._settings.mqtt_port, error or "no answer", extra=extra)
             finally:
                 await self._close()
             pause = min(FIRST_RECONNECT_SECONDS * 2 ** min(failures, 9), MAX_RECONNECT_SECONDS)

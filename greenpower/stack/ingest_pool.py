@@ -18,7 +18,9 @@ from greenpower.stack.port import bind_trouble, free_port
 from greenpower.stack.probe import http_trouble, ingest_silent, reach
 from greenpower.stack.stack import PORTS, Service, service_child
 
-NO_SESSION = 3  # exit code of `greenpower mqtt drain` where there is nothing to drain
+# Exit codes of `greenpower mqtt drain`: there is nothing to drain; a process has the session.
+NO_SESSION = 3
+PROCESS_RUNS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,6 @@ def test_what_comes_back_is_what_was_there(world: Settings, tmp_path: Path, monk
     before = mongo_content(world), sql_content(world)
     result = run(monkeypatch, world, "backup", str(folder))
     assert result.exit_code == 0, result.output
-    assert "written: " in result.output
     assert run(monkeypatch, world, "backup", str(folder), "--check").exit_code == 0
 
     target = elsewhere(world, tmp_path)
@@ -123,7 +122,7 @@ def test_what_comes_back_is_what_was_there(world: Settings, tmp_path: Path, monk
         sql.session.commit()
 
     again = run(monkeypatch, target, "restore", str(folder))
-    assert isinstance(again.exception, Exception) and "are not empty" in str(again.exception)
+    assert again.exit_code != 0 and "--replace" in str(again.exception)
     assert run(monkeypatch, target, "restore", str(folder), "--replace").exit_code == 0
     assert (mongo_content(target), sql_content(target)) == before
 
@@ -191,11 +190,11 @@ def test_a_folder_that_is_in_use_and_another_revision_are_refused(
     written: Path, world: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     again = run(monkeypatch, world, "backup", str(written))
-    assert "is not empty" in str(again.exception)
+    assert again.exit_code != 0 and str(written) in str(again.exception)
     found = json.loads((written / MANIFEST_NAME).read_text())
     (written / MANIFEST_NAME).write_text(json.dumps({**found, "revision": "0000"}))
     refused = run(monkeypatch, world, "restore", str(written), "--replace")
-    assert "is of SQL revision 0000" in str(refused.exception)
+    assert " 0000" in str(refused.exception)
 
 
 def test_watermarks_are_copied_before_and_marks_after_what_they_stand_for(mongo_uri: str, mongo_name: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from greenpower.catalog.registry import Registry, RegistryError, load_registry
 from greenpower.datatype import Command, DataType, DeclarationError, Message, Parameter
+from greenpower.datatype.command import NOTED
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.rules.commands import check_commands
 
@@ -52,7 +53,7 @@ def test_only_what_is_declared_may_be_said(value: Any) -> None:
 def test_answers_are_claims() -> None:
     registry = Registry.of(RT)
     found = registry.match_topic("MQTT_TELECTRL_REP")
-    assert found is not None and found[1].noted == "answer to a command"
+    assert found is not None and found[1].noted == NOTED
     assert "MQTT_TELECTRL_REP" in registry.topics
     twin = replace(RT, name="twin", collection="twin", endpoint=None, match=RT.match[:1])
     with pytest.raises(RegistryError, match="'MQTT_METER_TIME_REP'"):

@@ -89,7 +89,7 @@ def tier(prefix: str, window: int | None) -> Tier:
 def test_a_bad_declaration_is_named(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(DeclarationError, match=named) as caught:
         declare(**changes)
-    assert str(caught.value).startswith("data type ")
+    assert repr(changes.get("name", "test")) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

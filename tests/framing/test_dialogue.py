@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from greenpower.datatype import Dialogue, FrameError
@@ -66,15 +68,16 @@ def test_a_gateway_keeps_its_name() -> None:
     dialogue = registered()
     with pytest.raises(FrameError) as caught:
         dialogue.receive(b"GWCCCL0002", 1)
-    assert (caught.value.reason, caught.value.detail) == ("other-gateway", "GWCCCL0001 calls itself GWCCCL0002")
+    assert caught.value.reason == "other-gateway"
+    assert re.findall("GW[A-Z0-9]+", caught.value.detail) == ["GWCCCL0001", "GWCCCL0002"]
 
 
 def test_an_exception_is_noted_and_the_next_is_asked() -> None:
     dialogue = registered()
     dialogue.receive(REQUESTS[0].exception(2), 1)
-    assert dialogue.take_notes() == [
-        ("exception", "illegal data address (2): unit 1, holding registers 3000 to 3003", REQUESTS[0].exception(2))
-    ]
+    ((reason, detail, data),) = dialogue.take_notes()
+    assert (reason, data) == ("exception", REQUESTS[0].exception(2))
+    assert re.findall(r"\d+", detail) == ["2", "1", "3000", "3003"]
     for answer, asked in zip(ANSWERS[1:], ASKED[1:], strict=True):
         dialogue.receive(IDENTITY, 2)
         assert dialogue.take_output() == asked

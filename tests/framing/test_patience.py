@@ -134,7 +134,7 @@ def test_silence_ends_a_connection() -> None:
     dialogue.tick(300.9)
     with pytest.raises(FrameError) as caught:
         dialogue.tick(301)
-    assert (caught.value.reason, caught.value.detail) == ("silent", "no sign of life in 300 s")
+    assert caught.value.reason == "silent" and " 300 s" in caught.value.detail
 
 
 def test_noise_is_no_sign_of_life() -> None:

@@ -31,7 +31,7 @@ def test_too_little_to_tell(length: int) -> None:
     "data", [b"\x00", b"GWCCCLX", b" GWCCCL0001", b"gw", b"SN-0x", b"GET / HTTP/1.1\r\n", b"\xff" * 99]
 )
 def test_what_can_be_no_registration(data: bytes) -> None:
-    with pytest.raises(FrameError, match="start with no registration packet") as caught:
+    with pytest.raises(FrameError) as caught:
         identify(data, [OTHER, CLAIM])
     assert caught.value.reason == "not-registered"
     assert data[:8].hex() in caught.value.detail

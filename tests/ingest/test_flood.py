@@ -170,7 +170,7 @@ def test_bad_input_at_rate_harms_nobody_else(settings: Settings, db: Database[Do
     )
     with Command(using, "ingest", "--mqtt", "--tcp", folder=tmp_path) as command:
         command.wait_healthy()
-        wait_until(lambda: command.log.read_text().count("listening on") == 2)
+        command.wait_listening(using.tcp_port, using.tcp_lines_port)
         good, bad = Good(using), Bad(using)
         try:
             with going(good.meters, good.line, good.rounds, bad.frames, bad.giants, bad.say, bad.dial):

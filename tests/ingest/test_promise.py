@@ -215,9 +215,9 @@ def test_a_cut_connection_is_not_taken_for_a_broker_that_knows_no_mqtt_5(
     start: Start, settings: Settings, own_broker: Mosquitto
 ) -> None:
     with Link(own_broker.port) as link:
-        command = start(changed(settings, mqtt_broker="127.0.0.1", mqtt_port=link.port))
+        command = start(changed(settings, mqtt_broker="127.0.0.1", mqtt_port=link.port, log_format="json"))
         link.cut()
-        wait_until(lambda: command.log.read_text().count("the broker closed the connection") >= 2)
+        wait_until(lambda: [entry.get("error") for entry in command.entries()].count("BrokerSilent") >= 2)
         link.heal()
         wait_until(lambda: command.health().get("status") == "ok", 30)
         assert "3.1.1" not in command.log.read_text()

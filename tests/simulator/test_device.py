@@ -104,9 +104,9 @@ def test_a_type_that_says_too_little_is_refused() -> None:
     custom = DataType(
         name="odd", title="Odd", collection="odd", match=(Mqtt("ODD"),), fields=(), parse=lambda frame: (), wire=None
     )
-    with pytest.raises(CannotSimulate, match="odd: it declares no wire format"):
+    with pytest.raises(CannotSimulate, match=r"^odd: "):
         make_devices(custom, 1, 0, ZONE)
-    with pytest.raises(CannotSimulate, match="no topic"):
+    with pytest.raises(CannotSimulate, match=r"^wild: "):
         make_fleet([replace(_flat("wild", ()), match=(Mqtt("WILD/+"),))], 1, 0, ZONE)
 
 

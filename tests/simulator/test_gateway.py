@@ -81,7 +81,7 @@ def test_simulated_gateways_stay_out_of_the_way_of_a_sites() -> None:
 
 
 def test_a_type_without_gateways_is_refused() -> None:
-    with pytest.raises(CannotSimulate, match="rt: it claims no TCP gateway"):
+    with pytest.raises(CannotSimulate, match=r"^rt: "):
         make_gateways(get_registry()["rt"], 1, 0, ZONE)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +23,19 @@ SPOILED = {
 def simulated(settings: Settings, folder: Path, *args: str) -> tuple[int, int]:
     """Readings made and packets acknowledged by a run of the simulator."""
     args = ("simulate", "--devices", "20", "--rate", "60", "--count", str(READINGS), *args)
-    with Command(settings, *args, folder=folder) as command:
+    with Command(settings.model_copy(update={"log_format": "json"}), *args, folder=folder) as command:
         assert command.process.wait(60) == 0
-        told = re.search(r"(\d+) readings in (\d+) packets, 0 packets not", command.log.read_text())
-    assert told
-    return int(told[1]), int(told[2])
+        told = command.entries()[-1]
+    assert told["open"] == 0
+    return told["readings"], told["packets"]
 
 
 def rounds(settings: Settings, folder: Path, *args: str) -> int:
     """Rounds answered by 20 simulated gateways."""
     args = ("simulate", "--type", "solar", "--devices", "20", "--rate", "20", *args)
-    with Command(settings, *args, folder=folder) as command:
+    with Command(settings.model_copy(update={"log_format": "json"}), *args, folder=folder) as command:
         assert command.process.wait(60) == 0
-        told = re.search(r"(\d+) readings in", command.log.read_text())
-    assert told
-    return int(told[1])
+        return int(command.entries()[-1]["readings"])
 
 
 def stored(db: Any) -> dict[str, int]:

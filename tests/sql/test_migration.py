@@ -57,7 +57,7 @@ def test_a_database_newer_than_the_code_is_refused(app: Flask) -> None:
     upgrade()
     with db.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'ffff'"))
-    with pytest.raises(ConfigError, match=r"cannot be migrated.*ffff"):
+    with pytest.raises(ConfigError, match="ffff"):
         upgrade()
 
 

@@ -65,8 +65,9 @@ def test_times_come_back_in_utc_and_naive_ones_are_refused(app: Flask) -> None:
     assert user.last_login_at == stamp and user.last_login_at.tzinfo is UTC
     assert user.created_at.tzinfo is UTC and abs(user.created_at - datetime.now(UTC)) < timedelta(minutes=1)
     user.last_login_at = datetime(2026, 3, 1)
-    with pytest.raises(StatementError, match="without a zone"):
+    with pytest.raises(StatementError) as caught:
         db.session.commit()
+    assert isinstance(caught.value.orig, ValueError)
     db.session.rollback()
 
 

@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from greenpower.config import run_file
 from greenpower.stack.home import locked
+from greenpower.stack.ingest_pool import noted_ids
 from greenpower.stack.port import LOOPBACK
 from tests.stack.up import Up, running
 from tests.wait import wait_until
@@ -135,7 +136,7 @@ def test_the_whole_stack_from_a_frame_to_an_answer_and_again_after_a_restart(tmp
         assert operator.password == first_password
         assert operator.readings(device) == [reading]
         # The second ingest process is gone for good: its session is drained.
-        wait_until(lambda: "session ended" in up.text and not children_with(up, "drain"), 30)
+        wait_until(lambda: len(noted_ids(home)) == 1 and not children_with(up, "drain"), 30)
         # What the simulator sends arrives; and a child that is killed comes back without the others.
         wait_until(lambda: re.search(r"^simulate", up.text, re.MULTILINE))
         others = {

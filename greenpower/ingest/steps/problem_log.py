@@ -84,9 +84,10 @@ class ProblemLog:
         wrong = [reason] if reason else []
         wrong += [f"{name} left out: {why}" for name, why in (frame.left_out or {}).items()]
         wrong += _conflicts(frame.conflicts)
+        unsaid = 0
         if level == logging.INFO and self._unsaid:
-            wrong.append(f"{self._unsaid} more frames before it")
-            self._unsaid = 0
+            unsaid, self._unsaid = self._unsaid, 0
+            wrong.append(f"{unsaid} more frames before it")
         extra = fields(
             frame.event_id,
             type=frame.type_name,
@@ -94,6 +95,9 @@ class ProblemLog:
             topic=frame.topic,
             outcome=outcome.value,
             reason=reason,
+            left_out=list(frame.left_out or ())[:MAX_REASONS_PER_LINE],
+            conflicts=list(frame.conflicts)[:MAX_REASONS_PER_LINE],
+            more=unsaid,
         )
         text = ", ".join(wrong)
         if len(wrong) >= MAX_REASONS_PER_LINE:

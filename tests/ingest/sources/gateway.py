@@ -84,8 +84,7 @@ def listen(settings: Settings, tmp_path: Path) -> Iterator[Listen]:
         def go(**values: Any) -> Command:
             using = Settings.model_validate({**settings.model_dump(), **values})
             command = stack.enter_context(Command(using, "ingest", "--tcp", folder=tmp_path)).wait_healthy()
-            wait_until(lambda: "listening on" in command.log.read_text())
-            return command
+            return command.wait_listening(using.tcp_port)
 
         yield go
 

@@ -61,7 +61,7 @@ def ingest(using: Settings, tmp_path: Path) -> Iterator[Command]:
     """`greenpower ingest --tcp`."""
     with Command(using, "ingest", "--tcp", folder=tmp_path) as command:
         command.wait_healthy()
-        wait_until(lambda: command.log.read_text().count("listening on") == 2)
+        command.wait_listening(using.tcp_port, using.tcp_lines_port)
         yield command
 
 
@@ -190,7 +190,7 @@ def test_a_gateway_that_waits_for_mongodb_is_neither_silent_nor_late(
     using = using.model_copy(update={"greenpower_site": site})
     with Command(using, "ingest", "--tcp", folder=tmp_path) as command:
         command.wait_healthy()
-        wait_until(lambda: command.log.read_text().count("listening on") == 2)
+        command.wait_listening(using.tcp_port, using.tcp_lines_port)
         with socket.create_connection(("127.0.0.1", using.tcp_port), timeout=20) as gateway:
             gateway.sendall(GATEWAY)
             assert len(gateway.recv(12)) == 12

@@ -85,7 +85,7 @@ def test_an_exception_is_an_answer(listen: Listen, connect: Connect, db: Databas
     assert reading["payload"]["current_a"] == VALUES["current_a"]
     assert reading["complete"] is False
     [event] = wait_events(db, 1, outcome="noted", reason="exception")
-    assert "illegal data address" in event["detail"]
+    assert "(2)" in event["detail"]
     assert event["device_id"] == "GWCCCL0001"
 
 

@@ -15,7 +15,6 @@ from greenpower.config import Settings
 from greenpower.stack.port import free_port
 from tests.ingest.conftest import Document, frame
 from tests.process import Command
-from tests.wait import wait_until
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -51,7 +50,7 @@ def lines(settings: Settings, tmp_path: Path) -> Iterator[Lines]:
     )
     with Command(using, "ingest", "--tcp", folder=tmp_path) as command:
         command.wait_healthy()
-        wait_until(lambda: command.log.read_text().count("listening on") == 2)
+        command.wait_listening(using.tcp_port, using.tcp_lines_port)
         client = Lines(using.tcp_lines_port)
         yield client
         client.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from greenpower.ingest.sources.mqtt.drain import Drain, DrainError
 from greenpower.ingest.sources.mqtt.intake import MqttIntake, MqttMetrics
 from greenpower.mongo.client import async_client
 from greenpower.stack import Mosquitto
-from greenpower.stack.ingest_pool import NO_SESSION
+from greenpower.stack.ingest_pool import NO_SESSION, PROCESS_RUNS
 from greenpower.stack.port import free_port
 from tests.ingest.conftest import Document, Publisher, Start, frame
 from tests.process import Command
@@ -87,7 +88,7 @@ def test_two_members_share_and_one_that_is_gone_is_drained(
     assert stored(db) == 401
     with drain(member(settings, own_broker, "any"), tmp_path, "two") as draining:
         assert draining.process.wait(60) == 0, draining.log.read_text()
-        assert "two: 201 frames taken (201 stored), session ended" in draining.log.read_text()
+        assert re.findall(r"\d+", draining.log.read_text().splitlines()[-1]) == ["201", "201"]
     assert stored(db) == db.telemetry_events.count_documents({}) == 602
     send(sender, range(600, 700))
     wait_until(lambda: stored(db) == 702)
@@ -122,8 +123,7 @@ def test_a_process_that_comes_back_under_a_drain_has_its_session_again(
     with drain(member(settings, own_broker, "any", mqtt_receive_maximum=10), tmp_path, "back") as draining:
         wait_until(lambda: stored(db) >= 100, 30)
         command = start(member(settings, own_broker, "back"), healthy=False)
-        assert draining.process.wait(60) == 1
-        assert "a process runs as back, stop it first" in draining.log.read_text()
+        assert draining.process.wait(60) == PROCESS_RUNS
     command.wait_healthy()
     send(sender, range(4000, 4100))
     wait_until(lambda: stored(db) == 4100, 60)
@@ -138,8 +138,7 @@ def test_a_living_member_is_not_drained(
         sent = 0
         while draining.process.poll() is None:
             send(sender, range(sent, sent := sent + 10))
-        assert draining.process.returncode == 1
-        assert "a process runs as alive, stop it first" in draining.log.read_text()
+        assert draining.process.returncode == PROCESS_RUNS
     command.wait_healthy(60)
     wait_until(lambda: stored(db) == sent, 60)
 
@@ -170,7 +169,6 @@ def test_a_session_whose_frames_cannot_be_stored_stays(
 def test_a_session_that_is_not_there(settings: Settings, own_broker: Mosquitto, tmp_path: Path) -> None:
     with drain(member(settings, own_broker, "any"), tmp_path, "nobody") as draining:
         assert draining.process.wait(30) == NO_SESSION
-        assert "the broker has no session of nobody" in draining.log.read_text()
 
 
 def test_a_session_changes_to_shared_and_back(

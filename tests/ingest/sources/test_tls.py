@@ -100,7 +100,7 @@ def test_tcp_ports_speak_tls_and_count_who_does_not(settings: Settings, db: Data
     )
     with Command(using, "ingest", "--tcp", folder=tmp_path) as command:
         command.wait_healthy()
-        wait_until(lambda: command.log.read_text().count("listening on") == 2)
+        command.wait_listening(using.tcp_port, using.tcp_lines_port)
         line = json.dumps({"topic": "MQTT_RT_DATA", "payload": frame()}).encode()
         lines, gateways = using.tcp_lines_port, using.tcp_port
         with Secured(lines, trusted).socket as client, client.makefile("rb") as answers:

@@ -79,7 +79,7 @@ def test_the_command_says_what_keeps_its_compression(
     with sync_client(settings) as client:
         client[settings.mongo_db_name].create_collection(EVENTS)
     assert run_cli(monkeypatch, tmp_path, "ensure-indexes", settings=settings) == 0
-    assert f"{EVENTS}: stays compressed by snappy" in capsys.readouterr().out
+    assert any({f"{EVENTS}:", "snappy;"} <= {*line.split()} for line in capsys.readouterr().out.splitlines())
 
 
 def test_an_index_that_another_has_taken_the_place_of_goes(settings: Settings) -> None:
@@ -88,7 +88,7 @@ def test_an_index_that_another_has_taken_the_place_of_goes(settings: Settings) -
     with sync_client(settings) as client:
         events = client[settings.mongo_db_name][EVENTS]
         events.create_index(keys, name="outcome_received_at", partialFilterExpression=partial)
-        assert f"{EVENTS}: index outcome_received_at dropped" in ensure(settings)
+        assert any(line.startswith(EVENTS) and "outcome_received_at" in line.split() for line in ensure(settings))
         names = events.index_information().keys()
         assert "outcome_received_at_of_others" in names and "outcome_received_at" not in names
     assert ensure(settings) == []

@@ -48,6 +48,10 @@ class NoSession(DrainError):
     """The broker knows no session of that name: it was drained before, or the name is wrong."""
 
 
+class ProcessRuns(DrainError):
+    """A process has the session: it came back while it was drained."""
+
+
 class Drain(MqttSession):
     """Empties the session of `settings.mqtt_client_id`. `taken` counts the frames that came."""
 
@@ -107,7 +111,7 @@ class Drain(MqttSession):
 
     def _fail_if_taken_over(self) -> None:
         if self._taken_over.is_set():
-            raise DrainError(
+            raise ProcessRuns(
                 f"the connection was taken over: a process runs as {self.settings.mqtt_client_id}, stop it first"
             )
 

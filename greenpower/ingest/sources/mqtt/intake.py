@@ -138,5 +138,6 @@ class MqttIntake:
 
     def _hear_dropped(self, payload: bytes) -> None:
         if self.dropped.hear(payload):
-            log.warning("the broker dropped messages, %d since its start: a queue is full", self.dropped.total)
+            text = "the broker dropped messages, %d since its start: a queue is full"
+            log.warning(text, self.dropped.total, extra={"fields": {"dropped": self.dropped.total}})
         self.metrics.broker_dropped.set(self.dropped.total or 0)

@@ -152,7 +152,8 @@ class MqttSession:
         # Brokers that know no MQTT 5 also just hang up, or wait for the rest of what they take for a longer packet.
         # One that was heard to speak it was only cut off.
         closed = isinstance(error, BrokerSilent) and not self._knows_5
-        log.warning("cannot connect to %s: %s", self.address, error)
+        extra = {"fields": {"error": type(error).__name__}}
+        log.warning("cannot connect to %s: %s", self.address, error, extra=extra)
         if self._version == MQTTv50 and (refused or closed):
             log.warning("trying MQTT 3.1.1")
             self._version = MQTTv311
