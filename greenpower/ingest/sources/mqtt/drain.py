@@ -49,7 +49,7 @@ class NoSession(DrainError):
 
 
 class ProcessRuns(DrainError):
-    """A process has the session: it came back while it was drained."""
+    """A process runs under that client id, and takes its session back."""
 
 
 class Drain(MqttSession):
