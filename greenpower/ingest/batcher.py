@@ -18,6 +18,7 @@ MAX_BATCH_FRAMES = 1_000
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_WAIT_SECONDS = 0.05
 MAX_BATCHES_IN_FLIGHT = 3
+CANCEL_AGAIN_SECONDS = 0.5
 # About so many bytes of frames are held at most: sources that can hold their senders back do so beyond it.
 MAX_BYTES_HELD = 128 * 1024 * 1024
 
@@ -107,6 +108,16 @@ class Batcher:
     def is_full(self) -> bool:
         """Whether so much is held that sources should hold their senders back."""
         return self.pending_bytes > MAX_BYTES_HELD
+
+    async def abandon(self) -> None:
+        """Give up what is not stored yet, before the database's client is closed. Nothing of it is acknowledged.
+
+        A task is cancelled until it has ended: the driver may swallow one cancellation.
+        """
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=CANCEL_AGAIN_SECONDS)
 
     async def drain(self) -> None:
         """Store what is held. Frames added meanwhile are stored too."""

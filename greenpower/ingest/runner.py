@@ -168,6 +168,7 @@ class Runner:
             log.warning("%d frames could not be stored in time", self.pipeline.batcher.pending)
         for source in self.sources:
             await source.close()
+        await self.pipeline.batcher.abandon()
         with suppress(PyMongoError, TimeoutError):
             await asyncio.wait_for(self.housekeeping.save(last=True), LAST_SAVE_SECONDS)
         log.info("stopped")

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from bson import encode
 from bson.errors import BSONError
-from pymongo.errors import PyMongoError
+from pymongo.errors import InvalidOperation, PyMongoError
 
 from greenpower.mongo.client import Document
 
@@ -46,13 +46,15 @@ async def until_written(
 ) -> Result:
     """Repeat an idempotent write until it succeeds, with back-off and jitter.
 
-    Encoding errors are raised: repeating does not help. Meanwhile nothing is acknowledged, so the broker and the
+    Encoding errors and operations on a closed client are raised: repeating does not help. Meanwhile nothing is acknowledged, so the broker and the
     senders keep their frames.
     """
     pause = FIRST_RETRY_SECONDS
     while True:
         try:
             return await write()
+        except InvalidOperation:
+            raise
         except PyMongoError as error:
             if on_retry is not None:
                 on_retry(error)
