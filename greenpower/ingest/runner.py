@@ -10,7 +10,7 @@ import gc
 import logging
 import signal
 from collections.abc import Awaitable, Collection, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 from pymongo import AsyncMongoClient
@@ -41,6 +41,7 @@ MAX_MONGO_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 6.0
 LAST_SAVE_SECONDS = 1.0
 STOP_LOOPS_SECONDS = 10.0
+CLOSE_CLIENT_SECONDS = 0.5
 PUBLISHER_STALLED_SECONDS = 60.0
 # The newest reading of 100 000 devices is read in one round.
 REBUILD_STALLED_SECONDS = 900.0
@@ -63,7 +64,9 @@ class Runner:
         """Run until SIGTERM or SIGINT. Raises ConfigError for what the operator has to put right."""
         stop = _stop_signal()
         gc.set_threshold(*COLLECTOR_THRESHOLDS)
-        async with async_client(self.settings) as client:
+        async with AsyncExitStack() as stack:
+            client = async_client(self.settings)
+            stack.push_async_callback(_close, client)
             self._wire(client)
             try:
                 self.server.start()
@@ -172,6 +175,12 @@ class Runner:
         with suppress(PyMongoError, TimeoutError):
             await asyncio.wait_for(self.housekeeping.save(last=True), LAST_SAVE_SECONDS)
         log.info("stopped")
+
+
+async def _close(client: AsyncMongoClient[Document]) -> None:
+    """Close a client, but do not wait for a server that hangs: the client would tell it which sessions have ended."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(client.close(), CLOSE_CLIENT_SECONDS)
 
 
 def _stop_signal() -> asyncio.Event:

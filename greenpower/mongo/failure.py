@@ -46,8 +46,8 @@ async def until_written(
 ) -> Result:
     """Repeat an idempotent write until it succeeds, with back-off and jitter.
 
-    Encoding errors and operations on a closed client are raised: repeating does not help. Meanwhile nothing is acknowledged, so the broker and the
-    senders keep their frames.
+    Encoding errors and operations on a closed client are raised: repeating does not help. Meanwhile nothing is
+    acknowledged, so the broker and the senders keep their frames.
     """
     pause = FIRST_RETRY_SECONDS
     while True:
