@@ -38,10 +38,12 @@ def test_the_clock_is_set_in_the_devices_own_zone(world: World) -> None:
 
 def test_an_interval_is_verified_by_reading_back_with_worker_and_scheduler(world: World, tmp_path: Path) -> None:
     number, name = world.device()
-    with closing(world.meter(name)) as meter, Command(world.settings, "worker", folder=tmp_path):
+    with closing(world.meter(name)) as meter, Command(world.settings, "worker", folder=tmp_path) as worker:
         given = world.give(number, "set_energy_interval", interval=30)
         # The worker is told at once; its scheduler does not run here.
         found = world.until(number, given["id"], "done", work=False)
+        # Stopped, not killed: the process of its job would live on, and send what the next tests queue.
+        assert worker.stop() == 0
     assert states(found) == ["queued", "sent", "answered", "answered", "verified", "done"]
     assert found["verified"] and found["verified_at"] is not None
     written, read = (json.loads(message.payload) for message in meter.told)
