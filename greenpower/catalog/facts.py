@@ -6,10 +6,12 @@ declaration, such as schemas and the resource (`greenpower.api.telemetry.resourc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from greenpower.datatype import DataType, Kind, Tier
+from greenpower.datatype.unit import energy_per_hour
 
+HOUR, QUARTER = 3_600, 900
 TELEMETRY_PATH = "/api/telemetry/"
 EVENTS_ENDPOINT = "events"
 RESERVED_ENDPOINTS = frozenset({EVENTS_ENDPOINT})
@@ -19,6 +21,7 @@ RESERVED_COLLECTIONS = frozenset(
         "telemetry_events",
         "device_clocks",
         "reading_parts",
+        "message_times",
         "devices_seen",
         "ingest_watch",
         "device_settings",
@@ -28,8 +31,17 @@ RESERVED_COLLECTIONS = frozenset(
         "rollup_fields",
         "rollup_attempts",
         "counter_incidents",
+        "corrections",
+        "meter_exchanges",
+        "energy_adjustments",
+        "energy_intervals",
+        "energy_days",
         "command_answers",
+        "archive_manifest",
         "schema",
+        "processes",
+        "push_keys",
+        "restores",
     }
 )
 
@@ -60,9 +72,47 @@ def job_names(datatype: DataType) -> tuple[str, ...]:
 
 
 def counters(datatype: DataType) -> tuple[str, ...]:
-    """The counters of a data type, anchors first."""
-    names = [field.name for field in datatype.fields if field.kind is Kind.COUNTER]
+    """The fields of a data type that have energy, counters and their kin, anchors first."""
+    names = [field.name for field in datatype.fields if field.kind.has_energy]
     return tuple(sorted(names, key=lambda name: name not in datatype.anchors))
+
+
+def registers(datatype: DataType) -> tuple[str, ...]:
+    """Those of the counters that are registers, which show something when a meter is exchanged."""
+    kinds = {field.name: field.kind for field in datatype.fields}
+    return tuple(name for name in counters(datatype) if kinds[name].is_register)
+
+
+def gather_seconds(datatypes: Iterable[DataType]) -> dict[str, float]:
+    """Of the data types whose values come one by one, within how many seconds they are one reading: {name: seconds}."""
+    return {datatype.name: datatype.gather_seconds for datatype in datatypes if datatype.gathers}
+
+
+def kind_of(datatype: DataType, field: str) -> Kind:
+    """The kind of a field; of one that is not declared, that of undeclared fields, which are gauges."""
+    return next((item.kind for item in datatype.fields if item.name == field), Kind.GAUGE)
+
+
+def ledger_tier(datatype: DataType) -> Tier | None:
+    """The tier whose runs write the interval ledger of a type: the coarsest of whole quarter-hours, of an hour at most.
+
+    None where the type has no such tier, or no counter: then it has no ledger.
+    """
+    if not counters(datatype):
+        return None
+    fitting = [tier for tier in datatype.tiers if tier.window and tier.window <= HOUR and not tier.window % QUARTER]
+    return fitting[-1] if fitting else None
+
+
+def energy_counters(datatype: DataType) -> tuple[str, ...]:
+    """The counters of a data type that a greatest power of their device limits: those of energy units."""
+    names = {field.name for field in datatype.fields if energy_per_hour(field.unit) is not None}
+    return tuple(name for name in counters(datatype) if name in names)
+
+
+def daily_counters(datatype: DataType) -> tuple[str, ...]:
+    """The counters of a data type that begin again each local day of their device."""
+    return tuple(field.name for field in datatype.fields if field.kind is Kind.DAILY)
 
 
 def name_problems(datatype: DataType) -> Iterator[str]:

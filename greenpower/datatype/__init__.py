@@ -6,43 +6,57 @@ uses orjson (docs/decisions/0001) and the standard library only. What does not: 
 
 from typing import Any
 
-from greenpower.datatype.claim import Dialogue, Mqtt, Tcp, is_device_id
+from greenpower.datatype.carrier import Carrier, PointRole
+from greenpower.datatype.claim import Dialogue, Http, Mqtt, Tcp, is_device_id
 from greenpower.datatype.command import Answer, Command, Message, Order, Parameter, ReadBack, SimulatedResponse
 from greenpower.datatype.declaration import DataType, Parser
 from greenpower.datatype.deprecated import warn_renamed
+from greenpower.datatype.dialled import Dialled
 from greenpower.datatype.error import DeclarationError, FrameError
-from greenpower.datatype.field import Field, normalise
-from greenpower.datatype.frame import Frame, Reading
-from greenpower.datatype.json import decode_object, json_parser, read_device_id
+from greenpower.datatype.field import ON_OFF, Field, normalise
+from greenpower.datatype.frame import Frame, Noted, Reading
+from greenpower.datatype.json import decode_object
 from greenpower.datatype.json_command import JsonCommand, JsonCommandFormat
-from greenpower.datatype.kind import Kind
-from greenpower.datatype.stamp import parse_epoch, parse_stamp
+from greenpower.datatype.json_parser import json_parser, read_device_id
+from greenpower.datatype.json_wire import json_wire
+from greenpower.datatype.kind import ENERGY_KINDS, Kind
+from greenpower.datatype.metered import Metered
+from greenpower.datatype.stamp import parse_epoch, parse_stamp, parse_time
 from greenpower.datatype.tier import ENERGY_TIERS, NO_TIERS, STANDARD_TIERS, Retention, Tier
-from greenpower.datatype.unit import UNITS
-from greenpower.datatype.wire import Model, Sample, Wire, decimals_of, json_wire
+from greenpower.datatype.unit import UNITS, UnitOfMeasure
+from greenpower.datatype.value import ValueParser, value_parser
+from greenpower.datatype.wire import Model, Sample, Wire, decimals_of
 
 __all__ = [
+    "ENERGY_KINDS",
     "ENERGY_TIERS",
     "NO_TIERS",
+    "ON_OFF",
     "STANDARD_TIERS",
     "UNITS",
     "Answer",
+    "Carrier",
     "Command",
     "DataType",
     "DeclarationError",
+    "Dialled",
     "Dialogue",
     "Field",
     "Frame",
     "FrameError",
+    "Http",
     "JsonCommand",
     "JsonCommandFormat",
     "Kind",
     "Message",
+    "Metered",
     "Model",
     "Mqtt",
+    "Noted",
     "Order",
     "Parameter",
     "Parser",
+    "PointRole",
     "ReadBack",
     "Reading",
     "Retention",
@@ -50,6 +64,8 @@ __all__ = [
     "SimulatedResponse",
     "Tcp",
     "Tier",
+    "UnitOfMeasure",
+    "ValueParser",
     "Wire",
     "decimals_of",
     "decode_object",
@@ -59,7 +75,9 @@ __all__ = [
     "normalise",
     "parse_epoch",
     "parse_stamp",
+    "parse_time",
     "read_device_id",
+    "value_parser",
 ]
 
 # Renamed after 0.1; the old names are removed in 0.3.

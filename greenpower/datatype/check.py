@@ -7,9 +7,10 @@ import re
 from contextlib import suppress
 from typing import Any
 
+from greenpower.datatype.conversion import Conversion
 from greenpower.datatype.declaration import DataType
-from greenpower.datatype.error import FrameError
-from greenpower.datatype.field import normalise
+from greenpower.datatype.error import DeclarationError, FrameError
+from greenpower.datatype.field import Field, normalise
 
 Number = int | float
 Limits = tuple[str, float, float]
@@ -29,6 +30,9 @@ OUT_OF_RANGE = "out-of-range"
 TOO_LARGE = "too-large"
 SENT_TWICE = "twice"
 UNDECLARED = "undeclared"
+UNKNOWN_WORD = "unknown-word"
+#: what a boolean means where no code is named `true` or `false`
+BOOLEAN_CODES = {"true": 1, "false": 0}
 
 
 class Checker:
@@ -46,6 +50,11 @@ class Checker:
             for key in field.sources:
                 self._limits[key] = self._limits[normalise(key)] = (field.name, low, high)
         self._known: dict[str, Limits] = dict(self._limits)
+        self._conversions = {field.name: _conversion(field) for field in datatype.fields if field.is_converted}
+        self._words = {field.name: words for field in datatype.fields if (words := words_of(field))}
+        # A field with words has no numbers of its own form only; the usual path of other types does not ask for any.
+        self._is_plain = not self._conversions and not self._words
+        self._spellings = {name: _spellings(words) for name, words in self._words.items()}
 
     def check(self, values: dict[str, Any]) -> tuple[dict[str, Number], dict[str, str]]:
         """Split values as sent into the payload, {field: number}, and ignored values, {field: reason}.
@@ -56,12 +65,15 @@ class Checker:
         payload: dict[str, Number] = {}
         left_out: dict[str, str] = {}
         known = self._known
-        with suppress(KeyError):
-            for key, value in values.items():
-                name, low, high = known[key]
-                kind = type(value)
-                if (kind is float or kind is int) and low <= value <= high:
-                    payload[name] = value
+        if not self._is_plain:
+            payload = self._check_usual(values)
+        else:
+            with suppress(KeyError):
+                for key, value in values.items():
+                    name, low, high = known[key]
+                    kind = type(value)
+                    if (kind is float or kind is int) and low <= value <= high:
+                        payload[name] = value
         if len(payload) < len(values):  # some value is not plain: check each
             payload, left_out = self._check_each(values)
         for anchor in self._anchors:
@@ -71,6 +83,25 @@ class Checker:
         if not payload:
             raise FrameError("no-values", ", ".join(f"{name} {why}" for name, why in left_out.items()))
         return payload, left_out
+
+    def _check_usual(self, values: dict[str, Any]) -> dict[str, Number]:
+        """The loop in `check` for types whose values are converted, or some of which are words."""
+        payload: dict[str, Number] = {}
+        known, conversions, spellings = self._known, self._conversions, self._spellings
+        with suppress(KeyError):
+            for key, value in values.items():
+                name, low, high = known[key]
+                kind = type(value)
+                if kind is float or kind is int:
+                    if (convert := conversions.get(name)) is not None:
+                        value = convert(value)
+                elif kind is str or kind is bool:
+                    value = spellings[name][value]
+                else:
+                    break
+                if low <= value <= high:
+                    payload[name] = value
+        return payload
 
     def _add_key(self, key: str) -> Limits:
         """The limits for a new key: another spelling of a field, or an undeclared key."""
@@ -88,9 +119,14 @@ class Checker:
         left_out: dict[str, str] = {}
         for key, value in values.items():
             name, low, high = self._known.get(key) or self._add_key(key)
-            number = _number(value)
+            words = self._words.get(name)
+            number = _word(value, words) if words is not None else None
             if number is None:
-                why = NOT_A_NUMBER
+                number = _number(value)
+                if number is not None and (convert := self._conversions.get(name)) is not None:
+                    number = convert(number)
+            if number is None:
+                why = NOT_A_NUMBER if words is None or not isinstance(value, str | bool) else UNKNOWN_WORD
             elif not -MAX_STORABLE <= number <= MAX_STORABLE:
                 why = NOT_FINITE if isinstance(number, float) and not math.isfinite(number) else TOO_LARGE
             elif low > high:
@@ -105,12 +141,57 @@ class Checker:
         return payload, left_out
 
 
+def is_numeral(text: str) -> bool:
+    """Whether a text is a plain number."""
+    return len(text) <= MAX_NUMERAL_CHARACTERS and NUMERAL.fullmatch(text) is not None
+
+
 def _number(value: Any) -> Number | None:
     """The value as a number; also from a plain number in a string. None if it is no number."""
     if isinstance(value, str) and len(value) <= MAX_NUMERAL_CHARACTERS and (numeral := NUMERAL.fullmatch(value)):
         whole, fraction, exponent, _ = numeral.groups()
         return int(whole) if whole and fraction is None and exponent is None else float(value)
     return value if type(value) is int or type(value) is float else None
+
+
+def words_of(field: Field) -> dict[str, Number]:
+    """What a field's words mean, in lower case: those declared, and the names of an enumeration's codes.
+
+    Of a bit field the names are the numbers in which one bit is set. A boolean is its word: where no code is named
+    `true` or `false`, these are 1 and 0 if there are such codes.
+    """
+    words: dict[str, Number] = {
+        word.strip().casefold(): 1 << code if field.bits else code for code, word in field.codes.items()
+    }
+    words |= {word.strip().casefold(): number for word, number in field.words.items()}
+    for word, code in BOOLEAN_CODES.items():
+        if code in field.codes and not field.bits:
+            words.setdefault(word, code)
+    return words
+
+
+def _spellings(words: dict[str, Number]) -> dict[str | bool, Number]:
+    """Words in the spellings that are looked up without a detour, and the booleans that they are."""
+    found: dict[str | bool, Number] = {}
+    for word, number in words.items():
+        found |= dict.fromkeys((word, word.upper(), word.capitalize()), number)
+    return found | {flag: words[word] for flag, word in ((True, "true"), (False, "false")) if word in words}
+
+
+def _conversion(field: Field) -> Conversion:
+    if field.conversion is None:
+        raise DeclarationError(
+            f"field {field.name!r}: sent_in and scale are worked out when a type is loaded; take the data type from a "
+            "registry (Registry.of(DATATYPE))"
+        )
+    return field.conversion
+
+
+def _word(value: Any, words: dict[str, Number]) -> Number | None:
+    """The number for a word in any case or a boolean; None if it is none."""
+    if isinstance(value, str):
+        return words.get(value.strip().casefold())
+    return words.get(str(value).casefold()) if isinstance(value, bool) else None
 
 
 def _is_zero(values: dict[str, Any], payload: dict[str, Number]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeGuard
 from greenpower.datatype.claim import Mqtt
 from greenpower.datatype.error import DeclarationError
 from greenpower.datatype.frame import Frame
-from greenpower.datatype.unit import UNITS
+from greenpower.datatype.unit import unit_of
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 #: the id of a command on the wire; the answer repeats it, so that it can be matched
@@ -48,8 +48,10 @@ class Parameter:
             raise DeclarationError(
                 f"parameter {self.name!r}: the name must be of a-z, 0-9 and _ and start with a letter"
             )
-        if self.unit not in UNITS:
-            raise DeclarationError(f"parameter {self.name!r}: unknown unit {self.unit!r}")
+        try:
+            unit_of(self.unit)
+        except DeclarationError as error:
+            raise DeclarationError(f"parameter {self.name!r}: {error}") from None
         if self.kind == "text" and not self.choices:
             raise DeclarationError(f"parameter {self.name!r}: kind text needs choices")
         if self.kind == "integer" and not self.choices and (self.low is None or self.high is None):

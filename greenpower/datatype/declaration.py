@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from greenpower.datatype.claim import Mqtt, Tcp
+from greenpower.datatype.claim import Http, Mqtt, Tcp
 from greenpower.datatype.command import NOTED, Command, SimulatedResponse
 from greenpower.datatype.deprecated import renamed_arguments
+from greenpower.datatype.dialled import Dialled
 from greenpower.datatype.error import DeclarationError
 from greenpower.datatype.field import Field, normalise
 from greenpower.datatype.frame import Frame, Reading
+from greenpower.datatype.kind import Kind
+from greenpower.datatype.metered import Metered, check_metered
 from greenpower.datatype.tier import STANDARD_TIERS, Tier, check_tiers
 from greenpower.datatype.wire import Wire
 
@@ -25,20 +28,22 @@ class DataType:
     """A type of device data: which frames it claims, how they are read, what they measure, how readings are stored.
 
     name: lower-case identifier; title: for people. collection: MongoDB base collection. endpoint: last part of
-    `/api/telemetry/<endpoint>/`; None for no endpoint. match: claims on topics and gateways. fields: the declared
-    values. parse: pure; returns readings or raises FrameError. tiers: rollup collections, finest first. stale_after:
+    `/api/telemetry/<endpoint>/`; None for no endpoint. match: claims on frames. fields: the declared
+    values. parse: pure; returns readings and `Noted`, or raises FrameError; if it has `for_fields(fields)`, what that
+    gives is used. tiers: rollup collections, finest first. stale_after:
     seconds without a message after which a device is offline. anchors: a frame with one of these fields, in which every
     number is 0, is a zero frame and is rejected. open: whether numbers under undeclared keys are kept. id_in_one_part:
     whether only one of several messages with the same stamp and topic has the device id. wire: how devices send a
     reading, the inverse of parse, for simulated devices; None derives it if parse reads flat JSON. commands: the
-    commands to a device. simulated_response: how simulated devices answer commands; None if they do not. Raises
-    DeclarationError.
+    commands to a device. simulated_response: how simulated devices answer commands; None if they do not. by_default:
+    whether it is in force where neither GREENPOWER_PLUGINS nor the site file names it. metered: which counters stand
+    for a meter point of a device each; none: the first counter, as a load. Raises DeclarationError.
     """
 
     name: str
     title: str
     collection: str
-    match: tuple[Mqtt | Tcp, ...]
+    match: tuple[Mqtt | Tcp | Dialled | Http, ...]
     fields: tuple[Field, ...]
     parse: Parser
     endpoint: str | None = None
@@ -50,6 +55,8 @@ class DataType:
     wire: Wire | None = None
     commands: tuple[Command, ...] = ()
     simulated_response: SimulatedResponse | None = None
+    by_default: bool = True
+    metered: tuple[Metered, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", self.name):
@@ -60,6 +67,8 @@ class DataType:
             self._check()
         except DeclarationError as error:
             raise DeclarationError(f"data type {self.name!r}: {error}") from None
+        if (for_fields := getattr(self.parse, "for_fields", None)) is not None:
+            object.__setattr__(self, "parse", for_fields(self.fields))
 
     def _check(self) -> None:
         if not self.title:
@@ -85,7 +94,19 @@ class DataType:
         given = Counter(command.name for command in self.commands)
         if repeated := [name for name, count in given.items() if count > 1]:
             raise DeclarationError(f"duplicate command {', '.join(repeated)}")
+        check_metered(self.metered, self.fields)
         check_tiers(self.tiers)
+        self._check_gathering()
+
+    def _check_gathering(self) -> None:
+        if not self.gathers:
+            return
+        if self.id_in_one_part:
+            raise DeclarationError("gather is for messages that all name their device; drop id_in_one_part")
+        if deltas := [field.name for field in self.fields if field.kind is Kind.DELTA]:
+            raise DeclarationError(
+                f"{', '.join(deltas)}: a {Kind.DELTA} cannot be gathered: twice the same use would count once"
+            )
 
     @property
     def collections(self) -> tuple[str, ...]:
@@ -98,9 +119,29 @@ class DataType:
         return tuple(claim for claim in self.match if isinstance(claim, Mqtt))
 
     @property
+    def gather_seconds(self) -> float:
+        """Within how many seconds values that come one by one are one reading; 0 where none do."""
+        return max((claim.gather for claim in self.topics if claim.gather is not None), default=0.0)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether devices send the values of a reading one by one."""
+        return self.gather_seconds > 0
+
+    @property
     def gateways(self) -> tuple[Tcp, ...]:
         """The TCP claims."""
         return tuple(claim for claim in self.match if isinstance(claim, Tcp))
+
+    @property
+    def dialled(self) -> tuple[Dialled, ...]:
+        """The devices that we connect to."""
+        return tuple(claim for claim in self.match if isinstance(claim, Dialled) and claim.host)
+
+    @property
+    def pushes(self) -> tuple[Http, ...]:
+        """The claims on frames that are pushed over HTTP."""
+        return tuple(claim for claim in self.match if isinstance(claim, Http))
 
     @property
     def answers(self) -> tuple[Mqtt, ...]:

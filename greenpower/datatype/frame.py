@@ -1,7 +1,8 @@
-"""Frames and readings: the input and output of a parser. Plain records without checks, since there are many."""
+"""Frames, readings and notes: the input and output of a parser. Plain records without checks, since there are many."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,14 +12,16 @@ from typing import Any
 class Frame:
     """One message as received.
 
-    topic: MQTT topic, or `tcp/<type>/<gateway>`. payload: the bytes. device: the id from the claim or from the
-    gateway's registration, for frames without an id. received_at: time of arrival, UTC.
+    topic: MQTT topic, `tcp/<type>/<gateway>`, or `http/<claim>`. payload: the bytes. device: the id from the claim,
+    the gateway's registration or the key of a push, for frames without an id. received_at: time of arrival, UTC.
+    levels: the named levels of the topic, {name: text}.
     """
 
     topic: str
     payload: bytes
     device: str | None = None
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    levels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,10 +32,31 @@ class Reading:
     finite number or out of range. device_id: None if neither frame nor claim has it; the core then takes it from a
     message with the same topic and stamp. stamp: the device's time, aware, or naive in the device's zone; None if it
     sends none (then the time of arrival counts). complete: whether this is the last packet of the reading, according to
-    the device.
+    the device. message_id: what tells this message from all others of the device; one without a stamp that comes again
+    under the same id is stored once.
     """
 
     device_id: str | None
     values: dict[str, Any]
     stamp: datetime | None = None
     complete: bool = True
+    message_id: str | None = None
+
+
+class Noted(Reading):
+    """What a parser returns for a frame, or part of one, that is fine and has nothing to store.
+
+    It is a reading without values, so that a parser returns one kind of tuple. reason: why, for people; at most 200
+    characters are kept. device_id: whose frame it is, if that is known. Readings beside it are stored as always.
+    """
+
+    __slots__ = ("reason",)
+
+    reason: str
+
+    def __init__(self, reason: str, *, device_id: str | None = None) -> None:
+        super().__init__(device_id=device_id, values={})
+        self.reason = reason[:200].encode("utf-8", "backslashreplace").decode()
+
+    def __repr__(self) -> str:
+        return f"Noted({self.reason!r}, device_id={self.device_id!r})"

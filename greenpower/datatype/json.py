@@ -1,20 +1,16 @@
-"""JSON frames: strict decoding with limits, and the parser for flat objects.
+"""JSON frames: strict decoding with limits.
 
-What belongs here: from bytes to values as sent. What does not: stamps (`stamp`), plausible values (`check`).
+What belongs here: from bytes to an object. What does not: which of its values are which (`json_parser`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
-from greenpower.datatype.claim import is_device_id
 from greenpower.datatype.error import FrameError
-from greenpower.datatype.frame import Frame, Reading
-from greenpower.datatype.stamp import parse_stamp
 
 MAX_DEPTH = 8
 MAX_KEYS = 2_000
@@ -93,50 +89,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise FrameError("duplicate-keys", f"repeated keys in an object with {len(pairs)} members")
     return found
-
-
-def read_device_id(given: object, known: str | None) -> str | None:
-    """The device id in a frame, or `known` if the frame has none. Raises FrameError bad-id."""
-    if given is None or given == "":
-        return known
-    if not is_device_id(given):
-        raise FrameError("bad-id", f"{given!a}"[:80])
-    return given
-
-
-class JsonParser:
-    """Parser of flat JSON objects. Made by `json_parser`."""
-
-    def __init__(self, device: str | None, time: str | None, complete: str | None, ignore: Iterable[str]) -> None:
-        self.device_key = device
-        self.time_key = time
-        self.complete_key = complete
-        self.ignored = tuple(ignore)
-
-    def __call__(self, frame: Frame) -> tuple[Reading, ...]:
-        values = decode_object(frame.payload)
-        device = frame.device
-        if self.device_key is not None:
-            device = read_device_id(values.pop(self.device_key, None), device)
-        if device is None:
-            raise FrameError("no-id", f"no value under the key {self.device_key!r}, and no device id from the topic")
-        stamp = None
-        if self.time_key is not None:
-            text = values.pop(self.time_key, None)
-            if text is not None and text != "":
-                stamp = parse_stamp(text if isinstance(text, str) else str(text))
-        complete = self.complete_key is None or str(values.pop(self.complete_key, "1")) == "1"
-        for key in self.ignored:
-            values.pop(key, None)
-        return (Reading(device_id=device, values=values, stamp=stamp, complete=complete),)
-
-
-def json_parser(
-    *, device: str | None = None, time: str | None = None, complete: str | None = None, ignore: Iterable[str] = ()
-) -> JsonParser:
-    """A parser for frames that are one flat JSON object.
-
-    device, time, complete: the keys of the device id, of the stamp, and of the flag that is "1" in the last packet of a
-    reading; None if devices send none. ignore: keys that are not values. All other keys are values.
-    """
-    return JsonParser(device, time, complete, ignore)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from greenpower.datatype.conversion import exact
 from greenpower.datatype.declaration import DataType
 from greenpower.datatype.field import Field
 
@@ -43,8 +44,18 @@ def _row(field: Field) -> tuple[str, ...]:
         limits.append(f"rises at most {field.greatest_rate:,.16g} per hour")
     if field.modulus is not None:
         limits.append(f"starts again at {field.modulus:,.16g}")
-    sent = " ".join(f"`{key}`" for key in field.sources[1:])
+    sent = " ".join([*(f"`{key}`" for key in field.sources[1:]), *_form(field)])
     return f"`{field.name}`", field.unit, field.kind.value, ", ".join(filter(None, limits)), field.title, sent
+
+
+def _form(field: Field) -> Iterator[str]:
+    """How values are sent, if not as they are stored."""
+    if exact(field.scale) != 1:
+        yield f"times {exact(field.scale).normalize():f}"
+    if field.sent_in and field.sent_in != field.unit:
+        yield f"in {field.sent_in}"
+    if field.words:
+        yield ", ".join(f"`{word}` = {number:,.16g}" for word, number in field.words.items())
 
 
 def _one_limit(field: Field) -> str:

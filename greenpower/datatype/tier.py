@@ -106,12 +106,15 @@ class Tier:
     @property
     def resolution(self) -> str:
         """The window as text: `1m`, `3h`, or `raw`."""
-        if self.window is None:
-            return "raw"
-        for seconds, letter in ((3600, "h"), (60, "m")):
-            if self.window % seconds == 0:
-                return f"{self.window // seconds}{letter}"
-        return f"{self.window}s"
+        return "raw" if self.window is None else resolution_text(self.window)
+
+
+def resolution_text(window: int) -> str:
+    """The length of a window, in seconds, as people write it: `1m`, `3h`, `90s`."""
+    for seconds, letter in ((3600, "h"), (60, "m")):
+        if window % seconds == 0:
+            return f"{window // seconds}{letter}"
+    return f"{window}s"
 
 
 def check_tiers(tiers: tuple[Tier, ...]) -> None:

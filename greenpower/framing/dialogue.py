@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from greenpower.datatype import FrameError, Tcp
-from greenpower.framing.gateway import GatewayFramer, Heartbeat, Message, ModbusAnswer
+from greenpower.framing.gateway import GatewayFramer, Heartbeat, Message, ModbusAnswer, is_answer_to
 from greenpower.framing.modbus import ReadRequest, describe, exception_name
 from greenpower.framing.registration import identify
 
@@ -39,8 +39,11 @@ class PollDialogue:
         self.noise = 0
         self._claim = claim
         self._requests = requests
+        self._questions = tuple(request.encoded for request in requests)
         self._timeout, self._greatest_pause, self._silence = timeout, greatest_pause, silence
-        self._framer = GatewayFramer(claim.registration, requests)
+        self._framer = GatewayFramer(claim.registration, requests, claim.heartbeat)
+        # Over a serial line an answer does not say to which request: the request is kept with it.
+        self._kept = tuple(b"" if type(request) is ReadRequest else request.encoded for request in requests)
         self._beginning = b""
         self._turn = 0
         self._answers: list[bytes] = []
@@ -49,6 +52,7 @@ class PollDialogue:
         self._came_at = 0.0  # when bytes last came
         self._paused_until = 0.0
         self._missed = 0  # answers in a row
+        self._doubtful: int | None = None  # the unit that did not answer in this round
         self._owes = False  # a heartbeat came while a question was under way
         self._noise_run = 0
         self._output = bytearray()
@@ -60,12 +64,10 @@ class PollDialogue:
         """When `tick` wants to be called, None before registration."""
         if self.heard is None:
             return None
-        times = [self.heard + self._silence]
+        silent = self.heard + self._silence
         if self._asked_at is not None:
-            times.append(self._answer_due(self._asked_at))
-        elif self._framer.is_waiting:
-            times.append(self._came_at + self._timeout)
-        return min(times)
+            return min(silent, self._answer_due(self._asked_at))
+        return min(silent, self._came_at + self._timeout) if self._framer.is_waiting else silent
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes of the stream. Raises FrameError: not-registered, other-gateway, noise."""
@@ -85,6 +87,7 @@ class PollDialogue:
         if self._asked_at is not None and now >= self._answer_due(self._asked_at):
             self._note("no-answer", f"{self._requests[self._turn]}, {now - self._asked_at:.1f} s")
             self._missed += 1
+            self._doubtful = self._requests[self._turn].unit
             pause = self._timeout * 2.0 ** min(self._missed - 1, 30)
             self._paused_until = now + min(pause, self._greatest_pause)
             self._owes = False
@@ -103,6 +106,8 @@ class PollDialogue:
 
     def take_output(self) -> bytes:
         """The bytes to write, once."""
+        if not self._output:
+            return b""
         output = bytes(self._output)
         self._output.clear()
         return output
@@ -143,28 +148,35 @@ class PollDialogue:
 
     def _answer(self, answer: ModbusAnswer, now: float) -> None:
         self.heard = now
-        if self._asked_at is None or answer.request is not self._requests[self._turn]:
+        if self._asked_at is None or not is_answer_to(self._requests[self._turn], answer):
             self._useless("unasked-answer", str(answer.request), answer.data)
             return
         self._missed = self._noise_run = 0
         if answer.code is None:
-            self._answers.append(answer.data)
+            self._answers.append(self._kept[self._turn] + answer.data)
             self._answered_at = now
         else:
-            self._note("exception", f"{exception_name(answer.code)}: {answer.request}", answer.data)
+            self._note("exception", f"{exception_name(answer.code)}: {self._requests[self._turn]}", answer.data)
         self._next()
         if self._owes:
             self._ask(now)
 
     def _ask(self, now: float) -> None:
-        self._output += self._requests[self._turn].encoded
+        self._output += self._questions[self._turn]
         self._asked_at, self._owes = now, False
 
     def _next(self) -> None:
         """It is the next request's turn; after the last, the round is a frame."""
         self._asked_at = None
-        self._turn = (self._turn + 1) % len(self._requests)
-        if self._turn == 0 and self._answers:
+        while True:
+            self._turn = (self._turn + 1) % len(self._requests)
+            if self._turn == 0:
+                break
+            # A late answer over a serial line could be taken for that to another question to the same unit.
+            if self._kept[self._turn] == b"" or self._requests[self._turn].unit != self._doubtful:
+                return
+        self._doubtful = None
+        if self._answers:
             self._frames.append((b"".join(self._answers), self._answered_at))
             self._answers.clear()
 

@@ -1,10 +1,11 @@
-"""Modbus TCP on the wire: requests that read registers, and the answers to them.
+"""Modbus TCP on the wire: requests that read registers or bits, and the answers to them.
 
     request   | transaction 2 | 0 0 | length 2 = 6 | unit 1 | function 1      | address 2 | count 2
     answer    | transaction 2 | 0 0 | length 2     | unit 1 | function 1      | size 1    | data
     exception | transaction 2 | 0 0 | length 2 = 3 | unit 1 | function + 0x80 | code 1
 
-What belongs here: the bytes, both ways. What does not: what registers mean (`poll`), and when to ask (`dialogue`).
+What belongs here: the bytes, both ways. What does not: the same over a serial line (`rtu`), what
+registers mean (`poll`), when to ask (`dialogue`, `rounds`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,14 @@ from dataclasses import dataclass
 
 from greenpower.datatype import DeclarationError
 
-READS = {3: "holding registers", 4: "input registers"}
+READS = {1: "coils", 2: "discrete inputs", 3: "holding registers", 4: "input registers"}
+#: the functions that read single bits
+BIT_READS = frozenset({1, 2})
 MAX_REGISTERS = 125
+MAX_BITS = 2000
 FRAME_HEAD = struct.Struct(">HHHBB")
+#: what comes before the registers of an answer: the head, and their size
+ANSWER_HEAD_BYTES = FRAME_HEAD.size + 1
 EXCEPTIONS = {
     1: "illegal function",
     2: "illegal data address",
@@ -32,7 +38,7 @@ EXCEPTIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRequest:
-    """A request to read registers.
+    """A request to read registers, or bits where the function is one of BIT_READS.
 
     register: the number of the first as manuals count them, from 1 (on the wire its address, from 0). Since a request
     is known to the last byte, so is the beginning of its answer: nothing else is taken for one.
@@ -51,12 +57,23 @@ class ReadRequest:
             raise DeclarationError(f"unit {self.unit} is not 0 to 255")
         if self.function not in READS:
             raise DeclarationError(f"function {self.function} is none of {', '.join(map(str, READS))}")
-        if not 1 <= self.count <= MAX_REGISTERS:
-            raise DeclarationError(f"{self.count} registers: a request reads 1 to {MAX_REGISTERS}")
+        most, what = (MAX_BITS, "bits") if self.function in BIT_READS else (MAX_REGISTERS, "registers")
+        if not 1 <= self.count <= most:
+            raise DeclarationError(f"{self.count} {what}: a request reads 1 to {most}")
         if not 1 <= self.register <= 0x10000 - self.count + 1:
             raise DeclarationError(
                 f"registers {self.register} to {self.register + self.count - 1} are not in 1 to 65536"
             )
+
+    @property
+    def key(self) -> tuple[int, int, int, int]:
+        """What is asked of whom: unit, function, register, count."""
+        return self.unit, self.function, self.register, self.count
+
+    @property
+    def data_size(self) -> int:
+        """How many bytes of values an answer carries."""
+        return (self.count + 7) // 8 if self.function in BIT_READS else 2 * self.count
 
     @property
     def encoded(self) -> bytes:
@@ -67,22 +84,35 @@ class ReadRequest:
     @property
     def answer_head(self) -> bytes:
         """The first 9 bytes of an answer; `answer_size` bytes are the whole."""
-        size = 2 * self.count
+        size = self.data_size
         return FRAME_HEAD.pack(self.transaction, 0, 3 + size, self.unit, self.function) + bytes([size])
 
     @property
     def answer_size(self) -> int:
         """The length of an answer."""
-        return 9 + 2 * self.count
+        return ANSWER_HEAD_BYTES + self.data_size
+
+    @property
+    def exception_size(self) -> int:
+        """The length of an exception."""
+        return FRAME_HEAD.size + 1
 
     @property
     def exception_head(self) -> bytes:
         """The first 8 bytes of an exception; the code follows."""
         return FRAME_HEAD.pack(self.transaction, 0, 3, self.unit, self.function | 0x80)
 
+    def is_whole(self, message: bytes) -> bool:
+        """Whether an answer or exception of the right length came as it was sent; TCP sees to that itself."""
+        return True
+
+    def data(self, answer: bytes) -> bytes:
+        """The values' bytes in an answer."""
+        return answer[ANSWER_HEAD_BYTES:]
+
     def answer(self, registers: bytes) -> bytes:
         """The answer that carries these registers' bytes. Raises ValueError where they are not as many."""
-        if len(registers) != 2 * self.count:
+        if len(registers) != self.data_size:
             raise ValueError(f"{len(registers)} bytes for {self.count} registers")
         return self.answer_head + registers
 

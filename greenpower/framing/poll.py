@@ -6,164 +6,174 @@ the dialogue with the gateway (`dialogue`).
 
 from __future__ import annotations
 
-import re
-import struct
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
-from greenpower.datatype import DeclarationError, Frame, FrameError, Reading, Tcp
+from greenpower.datatype import DeclarationError, Dialogue, Frame, FrameError, Reading, Tcp
+from greenpower.datatype.dialled import Dialled
+from greenpower.framing.block import BIT, LAYOUTS, Block, RegisterPoint
 from greenpower.framing.dialogue import PollDialogue
-from greenpower.framing.modbus import ReadRequest, describe
+from greenpower.framing.gateway_rounds import GatewayRounds
+from greenpower.framing.modbus import ANSWER_HEAD_BYTES, ReadRequest, describe
+from greenpower.framing.register_map import RegisterMap
+from greenpower.framing.rounds import PolledDevice
+from greenpower.framing.rtu import over, read_request
 
-#: layouts of values, big-endian, with the code that `struct` has for them
-LAYOUTS = {
-    "int16": "h",
-    "uint16": "H",
-    "int32": "i",
-    "uint32": "I",
-    "int64": "q",
-    "uint64": "Q",
-    "float32": "f",
-    "float64": "d",
-}
+__all__ = ["BIT", "LAYOUTS", "Block", "ModbusPoll", "RegisterPoint"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """Neighbouring registers that one request reads.
-
-    register: number of the first as manuals count them, from 1. layout: how each value lies, one of LAYOUTS. fields:
-    the name of each value in order, "" for one of no interest. divisor: how many of what registers count are one of the
-    field's unit: 10 for tenths, 1000 for W where it is kW. unit, function: of the request. transaction: its id, None to
-    number it. suffix: put behind the gateway's id where these values are a device of their own.
-    """
-
-    register: int
-    layout: str
-    fields: tuple[str, ...]
-    divisor: int = 1
-    unit: int = 1
-    function: int = 3
-    transaction: int | None = None
-    suffix: str = ""
-
-    def __post_init__(self) -> None:
-        if self.layout not in LAYOUTS:
-            raise DeclarationError(f"layout {self.layout!r} is none of {', '.join(LAYOUTS)}")
-        if self.divisor < 1:
-            raise DeclarationError(f"block at register {self.register}: divisor {self.divisor} is not above 0")
-        if not any(self.fields):
-            raise DeclarationError(f"block at register {self.register}: it names no field")
-        if not re.fullmatch("[!-~]{0,16}", self.suffix):
-            raise DeclarationError(f"suffix {self.suffix!r} is not up to 16 printable ASCII")
-
-    @property
-    def values(self) -> struct.Struct:
-        """All values of the block."""
-        return struct.Struct(f">{len(self.fields)}{LAYOUTS[self.layout]}")
-
-    def request(self, number: int) -> ReadRequest:
-        """What reads the block; `number` becomes the transaction id where it has none."""
-        transaction = number if self.transaction is None else self.transaction
-        count = self.values.size // 2
-        return ReadRequest(
-            transaction=transaction, unit=self.unit, register=self.register, count=count, function=self.function
-        )
+FRAMINGS = ("tcp", "rtu")
 
 
 class ModbusPoll:
     """Blocks read in turn, one per heartbeat. The answers of one pass over all are a frame, and this is its parser.
 
-    timeout: seconds an answer may take. greatest_pause: seconds without questions at most, after answers that did not
-    come. silence: seconds without a sign of life after which a connection is dead. Raises DeclarationError.
+    framing: `tcp` or `rtu`, what a gateway that connects to us passes on. every: seconds from one round to the next,
+    by our clock; None to ask one question per heartbeat. timeout: seconds an answer may take. greatest_pause: seconds
+    without questions at most, after answers that did not come. silence: seconds without a sign of life after which a
+    connection is dead. Raises DeclarationError.
     """
 
     TIMES = ("timeout", "greatest_pause", "silence")
 
-    def __init__(self, *blocks: Block, timeout: float = 10, greatest_pause: float = 300, silence: float = 300) -> None:
+    def __init__(
+        self,
+        *blocks: Block,
+        timeout: float = 10,
+        greatest_pause: float = 300,
+        silence: float = 300,
+        framing: str = "tcp",
+        every: float | None = None,
+    ) -> None:
         self.blocks = blocks
         self.timeout = timeout
         self.greatest_pause = greatest_pause
         self.silence = silence
+        self.framing = framing
+        self.every = every
         if not blocks:
             raise DeclarationError("a poll needs a block")
+        if framing not in FRAMINGS:
+            raise DeclarationError(f"framing {framing!r} is none of {', '.join(FRAMINGS)}")
         if min(timeout, greatest_pause, silence) <= 0:
             raise DeclarationError("timeout, greatest_pause and silence must be above 0 seconds")
-        self.requests = tuple(block.request(number) for number, block in enumerate(blocks, 1))
-        transactions = Counter(request.transaction for request in self.requests)
+        if every is not None and every <= 0:
+            raise DeclarationError("every must be above 0 seconds")
+        self.requests = tuple(over(framing, block.request(number)) for number, block in enumerate(blocks, 1))
+        transactions = Counter(block.request(number).transaction for number, block in enumerate(blocks, 1))
         if twice := [f"{number:#06x}" for number, count in transactions.items() if count > 1]:
             raise DeclarationError(f"two blocks have the transaction id {', '.join(twice)}")
-        names = Counter((block.suffix, name) for block in blocks for name in block.fields if name)
+        names = Counter((block.suffix, name) for block in blocks for name in block.names if name)
         if twice := [name + suffix for (suffix, name), count in names.items() if count > 1]:
             raise DeclarationError(f"two registers are named {', '.join(twice)}")
-        self._by_head = {
-            request.answer_head: (number, block.values.unpack_from)
-            for number, (request, block) in enumerate(zip(self.requests, blocks, strict=True))
-        }
+        self._map = RegisterMap(blocks)
+        self._by_head = (
+            {request.answer_head: number for number, request in enumerate(self.requests)} if framing == "tcp" else {}
+        )
+        self._by_key: dict[tuple[int, ...], list[int]] = {}
+        one_unit = len({block.unit for block in blocks}) == 1
+        for number, request in enumerate(self.requests):
+            self._by_key.setdefault(request.key, []).append(number)
+            if one_unit:  # then it is asked of whichever unit a site has
+                self._by_key.setdefault(request.key[1:], []).append(number)
 
     @property
     def fields(self) -> frozenset[str]:
         """The names of all values."""
-        return frozenset(name for block in self.blocks for name in block.fields if name)
+        return frozenset(name for block in self.blocks for name in block.names if name)
 
-    def dialogue(self, claim: Tcp) -> PollDialogue:
+    def dialogue(self, claim: Tcp) -> Dialogue:
         """The dialogue for one connection."""
-        return PollDialogue(
-            claim,
-            self.requests,
-            timeout=self.timeout,
-            greatest_pause=self.greatest_pause,
-            silence=self.silence,
+        times: dict[str, float] = {
+            "timeout": self.timeout,
+            "greatest_pause": self.greatest_pause,
+            "silence": self.silence,
+        }
+        if self.every is not None:
+            return GatewayRounds(claim, self.asked(self.framing), every=self.every, **times)
+        return PollDialogue(claim, self.requests, **times)
+
+    def polled(self, claim: Dialled) -> PolledDevice:
+        """What is asked of a device that we dial."""
+        return PolledDevice(requests=self.asked(claim.framing, claim.unit), every=claim.every)
+
+    def asked(self, framing: str, unit: int | None = None) -> tuple[ReadRequest, ...]:
+        """The requests of a round by our clock, each once. unit: that of the device, where all blocks are of one.
+
+        Transaction ids are such that a request of one framing is none of the other.
+        """
+        found = {request.key: request for request in self.requests}
+        if unit is not None and len({key[0] for key in found}) > 1:
+            unit = None
+        return tuple(
+            over(framing, replace(request, transaction=number << 3 | 7), unit)
+            for number, request in enumerate(found.values(), 1)
         )
 
     def __call__(self, frame: Frame) -> tuple[Reading, ...]:
         """Read a frame, the answers of one round one after the other: one reading per device, complete if all answered.
 
-        Raises FrameError: no-id, bad-answer, cut-answer, answered-twice.
+        Before each answer may be its request, as sent; after a request over RTU or by our clock there always is.
+        Raises FrameError: no-id, bad-answer, cut-answer, answered-twice, no-values.
         """
         if frame.device is None:
             raise FrameError("no-id", "the gateway is not known")
         payload = frame.payload
-        answers: dict[int, tuple[Any, ...]] = {}
+        answers: dict[int, bytes] = {}
         at = 0
         while at < len(payload) or not answers:
-            known = self._by_head.get(payload[at : at + 9])
-            if known is None:
-                raise FrameError("bad-answer", describe(payload[at:]))
-            number, unpack = known
-            if number in answers:
-                raise FrameError("answered-twice", str(self.requests[number]))
-            end = at + self.requests[number].answer_size
+            number = self._by_head.get(payload[at : at + ANSWER_HEAD_BYTES])
+            if number is not None:
+                request, numbers = self.requests[number], [number]
+            else:
+                request, numbers = self._exchange(payload, at)
+                at += len(request.encoded)
+            if numbers[0] in answers:
+                raise FrameError("answered-twice", str(request))
+            end = at + request.answer_size
             if end > len(payload):
-                raise FrameError("cut-answer", f"{len(payload) - at} bytes: {self.requests[number]}")
-            answers[number] = unpack(payload, at + 9)
+                raise FrameError("cut-answer", f"{len(payload) - at} bytes: {request}")
+            answer = payload[at:end]
+            if not answer.startswith(request.answer_head) or not request.is_whole(answer):
+                raise FrameError("bad-answer", describe(answer))
+            answers |= dict.fromkeys(numbers, request.data(answer))
             at = end
         return self._readings(frame.device, answers)
 
-    def _readings(self, gateway: str, answers: dict[int, tuple[Any, ...]]) -> tuple[Reading, ...]:
+    def _exchange(self, payload: bytes, at: int) -> tuple[ReadRequest, list[int]]:
+        """The request that comes next in a frame, and the blocks that it asks for."""
+        request = read_request(payload, at)
+        if request is not None and at + len(request.encoded) < len(payload):
+            numbers = self._by_key.get(request.key) or self._by_key.get(request.key[1:])
+            if numbers:
+                return request, numbers
+        raise FrameError("bad-answer", describe(payload[at:]))
+
+    def _readings(self, gateway: str, answers: dict[int, bytes]) -> tuple[Reading, ...]:
         readings: dict[str, Reading] = {}
         for number, block in enumerate(self.blocks):
-            if (values := answers.get(number)) is not None:
-                if block.divisor != 1:
-                    values = tuple(value / block.divisor for value in values)
+            if number in answers:
                 reading = readings.get(block.suffix)
                 if reading is None:
                     reading = readings[block.suffix] = Reading(device_id=gateway + block.suffix, values={})
-                reading.values.update((name, value) for name, value in zip(block.fields, values, strict=True) if name)
+                reading.values.update(self._map.read(number, answers))
         for number, block in enumerate(self.blocks):
             if number not in answers and block.suffix in readings:
                 readings[block.suffix].complete = False
-        return tuple(readings.values())
+        found = tuple(reading for reading in readings.values() if reading.values)
+        if not found:
+            raise FrameError("no-values", "no register holds a value")
+        return found
 
     def answer(self, request: bytes, values: Mapping[str, float]) -> bytes:
         """What a meter with these values (field name -> number) answers to a request. Raises KeyError where it is none.
 
         For simulated devices: the inverse of the parser.
         """
-        number = {item.encoded: number for number, item in enumerate(self.requests)}[request]
-        block = self.blocks[number]
-        whole = LAYOUTS[block.layout] not in "fd"
-        numbers = [values.get(name, 0) * block.divisor for name in block.fields]
-        return self.requests[number].answer(block.values.pack(*map(round, numbers) if whole else numbers))
+        number = {item.encoded: number for number, item in enumerate(self.requests)}.get(request)
+        asked = self.requests[number] if number is not None else read_request(request)
+        if asked is None or len(request) != len(asked.encoded):
+            raise KeyError(request)
+        if number is None:
+            number = (self._by_key.get(asked.key) or self._by_key[asked.key[1:]])[0]
+        return asked.answer(self._map.write(number, values))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from greenpower.catalog.facts import counters, daily_counters
 from greenpower.catalog.registry import Registry, RegistryError, discover, get_registry, load_registry
 from greenpower.cli.main import group
 from greenpower.config import ConfigError
@@ -99,6 +101,27 @@ def test_greatest_power_bounds_the_registers_of_energy_in_their_own_units(tmp_pa
     assert field(registry["solar"], "active_energy_delivered").greatest_rate == 2_500_000
 
 
+def test_a_field_of_another_kind_has_the_limits_of_that_kind(tmp_path: Path) -> None:
+    eny_now = load(
+        tmp_path,
+        """
+        [types.eny_now.fields]
+        zygsz = { kind = "net" }
+        zwgsz = { kind = "net", low = -5, greatest_rate = 10 }
+        fygsz = { kind = "daily" }
+        zszsz = { kind = "gauge" }
+        """,
+    )["eny_now"]
+    zygsz, zwgsz, fygsz, zszsz = (field(eny_now, name) for name in ("zygsz", "zwgsz", "fygsz", "zszsz"))
+    assert [item.kind for item in (zygsz, zwgsz, fygsz, zszsz)] == [Kind.NET, Kind.NET, Kind.DAILY, Kind.GAUGE]
+    assert (zygsz.low, zygsz.high, zygsz.greatest_rate) == (-(10**10), 10**10, 100_000)
+    assert (zwgsz.low, zwgsz.greatest_rate) == (-5, 10)
+    assert (fygsz.low, fygsz.greatest_rate) == (0, 100_000)
+    assert zszsz.greatest_rate is None
+    assert {"zygsz", "fygsz"} < set(counters(eny_now)) and "zszsz" not in counters(eny_now)
+    assert daily_counters(eny_now) == ("fygsz",)
+
+
 def test_points_get_names(tmp_path: Path) -> None:
     generator = load(
         tmp_path,
@@ -145,6 +168,107 @@ def test_modbus_maps_replace_those_of_the_plugin(tmp_path: Path) -> None:
     assert (reading.device_id, reading.values) == ("PLANT07", {"frequency": 50, "current_a": 2.5})
 
 
+def test_modbus_maps_may_have_any_order_scale_and_function(tmp_path: Path) -> None:
+    solar = load(
+        tmp_path,
+        """
+        [types.solar]
+        gateways = [{ registration = "mac:D4AD20######", heartbeat = "hex:FE" }]
+        fields.frequency = { unit = "Hz" }
+        fields.relay = { unit = "1", kind = "state" }
+        [types.solar.modbus]
+        framing = "rtu"
+        every = 15
+        [[types.solar.modbus.blocks]]
+        register = 1
+        points = [
+            { field = "frequency", register = 1, layout = "uint32", factor = 0.001, not_implemented = [0xFFFFFFFF] },
+            { field = "current_a", register = 3, layout = "int16", scale = 4 },
+        ]
+        word_order = "little"
+        [[types.solar.modbus.blocks]]
+        register = 9
+        function = 2
+        layout = "bit"
+        fields = ["relay"]
+        """,
+    )["solar"]
+    poll = solar.parse
+    assert isinstance(poll, ModbusPoll)
+    assert (poll.framing, poll.every) == ("rtu", 15)
+    (claim,) = solar.gateways
+    assert (claim.registration, claim.heartbeat) == ("mac:D4AD20######", "hex:FE")
+    talk = claim.dialogue(claim)
+    talk.receive(b"D4AD20A1B2C3", 0)
+    for _ in range(2):
+        asked = talk.take_output()
+        talk.receive(poll.answer(asked, {"frequency": 49.98, "current_a": 12.5, "relay": 1}), 1)
+    ((payload, _),) = talk.take_frames()
+    (reading,) = solar.parse(Frame(topic="", payload=payload, device="D4AD20A1B2C3"))
+    assert reading.values == {"frequency": 49.98, "current_a": 12.5, "relay": 1}
+
+
+def test_the_rhythm_may_change_without_the_requests(tmp_path: Path) -> None:
+    before = discover()["solar"].parse
+    poll = load(tmp_path, "[types.solar.modbus]\nevery = 30")["solar"].parse
+    assert isinstance(before, ModbusPoll) and isinstance(poll, ModbusPoll)
+    assert (poll.every, poll.timeout, poll.blocks) == (30, before.timeout, before.blocks)
+
+
+MODBUS = '[[modbus]]\nhost = "10.0.0.5"\n'
+ONE_DEVICE = "devices = [{ type = 'solar', device = 'A' }]\n"
+
+
+def test_devices_that_are_dialled(tmp_path: Path) -> None:
+    registry = load(
+        tmp_path,
+        MODBUS
+        + """
+        framing = "rtu"
+        every = 30
+        devices = [
+            { type = "solar", device = "ROOF-1" },
+            { type = "solar", device = "ROOF-2", unit = 2, every = 5 },
+        ]
+        """,
+    )
+    (solar, one), (_, two) = registry.dialled
+    assert solar.name == "solar" and solar.gateways, "gateways connect as before"
+    assert (one.address, one.device, one.unit, one.every) == ("10.0.0.5:502", "ROOF-1", 1, 30)
+    assert (two.framing, two.device, two.unit, two.every) == ("rtu", "ROOF-2", 2, 5)
+    assert one.topic("solar") == "modbus/solar/ROOF-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (MODBUS, "modbus.0.devices: is missing"),
+        (MODBUS + "devices = []", "modbus.0.devices: "),
+        (MODBUS + "devices = [{ type = 'sola', device = 'A' }]", "modbus.0.devices.0: unknown data type 'sola'"),
+        (
+            MODBUS + "devices = [{ type = 'rt', device = 'A' }]",
+            "modbus.0.devices.0: this data type does not",
+        ),
+        (MODBUS + "devices = [{ type = 'solar', device = '' }]", "modbus.0.devices.0: "),
+        (MODBUS + "devices = [{ type = 'solar', device = 'A', unit = 256 }]", "modbus.0.devices.0: unit 256"),
+        (MODBUS + "every = 0\n" + ONE_DEVICE, "modbus.0.every: "),
+        (MODBUS + "framing = 'ascii'\n" + ONE_DEVICE, "modbus.0.framing: "),
+        (
+            MODBUS + "devices = [{ type = 'solar', device = 'A' }, { type = 'solar', device = 'A', unit = 2 }]",
+            "modbus.0.devices.1: modbus.0.devices.0 has the device 'A' already",
+        ),
+        (
+            MODBUS + ONE_DEVICE + MODBUS + "framing = 'rtu'\n" + ONE_DEVICE.replace("'A'", "'B'"),
+            "modbus.1.devices.0: 10.0.0.5:502 is dialled already",
+        ),
+        ("[[telegrams]]\nhost = 'h'\nport = 1\ntype = 'solar'", "telegrams.0: solar does not read telegrams"),
+    ],
+)
+def test_dialled_devices_that_cannot_be(tmp_path: Path, text: str, place: str) -> None:
+    with pytest.raises(RegistryError, match=re.escape(f"site.toml: {place}")):
+        load(tmp_path, text)
+
+
 def test_new_registrations_keep_the_requests_of_the_plugin(tmp_path: Path) -> None:
     before = discover()["solar"]
     solar = load(tmp_path, '[types.solar]\ngateways = ["AB##", "CD##"]')["solar"]
@@ -175,7 +299,7 @@ PROBLEMS: list[tuple[str, str]] = [
     ("[types.rt.fields]\nua = { kind = 'x' }", "types.rt.fields.ua.kind: "),
     ("[types.rt.fields]\nua = { high = -5 }", "types.rt.fields.ua: field 'ua': low=0 "),
     ("[types.rt.fields]\nua = { high = inf }", "types.rt.fields.ua.high: "),
-    ("[types.rt.fields]\nua = { greatest_rate = 5 }", "types.rt.fields.ua: field 'ua': modulus and greatest_rate"),
+    ("[types.rt.fields]\nua = { greatest_rate = 5 }", "types.rt.fields.ua: field 'ua': greatest_rate is for kind"),
     ("[types.rt.fields]\nnew = { low = 5 }", "types.rt.fields.new: unit "),
     ("[types.rt.fields]\nNew = { unit = 'V' }", "types.rt.fields.New: field 'New': "),
     (
@@ -207,10 +331,6 @@ PROBLEMS: list[tuple[str, str]] = [
     (
         "[[types.solar.modbus.blocks]]\nregister = 1\nlayout = 'int16'\nfields = ['current_a', 'current_a']",
         "types.solar.modbus: ",
-    ),
-    (
-        "[types.rt]\ntopics = [{ topic = 'MQTT_ENY_NOW' }]",
-        "'eny_now' (plugins.eny_now) and 'rt' (plugins.rt) ",
     ),
 ]
 
@@ -265,6 +385,14 @@ def test_check_prints_one_line_per_problem_and_exits_with_1(tmp_path: Path) -> N
     assert [line.split(": ")[1] for line in result.output.splitlines()] == ["types.x", "types.y"]
 
 
+def test_check_names_types_that_stop_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text("[types.rt]\ntopics = [{ topic = 'MQTT_ENY_NOW' }]")
+    assert {item.loaded.datatype.name for item in load_registry(path).stopped} == {"rt", "eny_now"}
+    result = run("check", str(path))
+    assert result.exit_code == 1 and "'eny_now' (plugins.eny_now) and 'rt' (plugins.rt) " in result.output
+
+
 def test_check_uses_the_file_from_the_settings() -> None:
     assert run("check", GREENPOWER_SITE=str(EXAMPLE)).exit_code == 0
     result = run("check")
@@ -287,3 +415,95 @@ def test_the_schema_describes_every_key() -> None:
         for name, item in definition.get("properties", {}).items():
             assert item.get("description"), name
     assert "register" in schema["$defs"]["SiteBlock"]["properties"]
+
+
+def test_a_site_may_declare_a_field_as_another_kind(tmp_path: Path) -> None:
+    registry = load(
+        tmp_path,
+        """
+        [types.eny_now]
+        greatest_power = 80
+        [types.rt.fields.used]
+        unit = "kWh"
+        kind = "delta"
+        [types.eny_now.fields.zygsz]
+        kind = "net"
+        [types.rt.fields.relay]
+        unit = "1"
+        kind = "enumeration"
+        codes = { 0 = "open", 1 = "closed" }
+        [types.rt.fields.alarms]
+        unit = "1"
+        kind = "enumeration"
+        codes = { 0 = "fan", 12 = "door" }
+        bits = true
+        """,
+    )
+    rt, register = registry["rt"], field(registry["eny_now"], "zygsz")
+    assert (field(rt, "used").kind, register.kind) == (Kind.DELTA, Kind.NET)
+    assert register.greatest_rate == 80
+    assert field(rt, "relay").codes == {0: "open", 1: "closed"} and not field(rt, "relay").bits
+    assert Checker(rt).check({"ua": 230, "relay": "CLOSED", "alarms": "door"})[0] == {
+        "ua": 230,
+        "relay": 1,
+        "alarms": 4096,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('codes = { 0 = "off" }', "codes"),
+        ('kind = "enumeration"\nunit = "1"', "codes"),
+        ('kind = "enumeration"\nunit = "1"\ncodes = { a = "off" }', "codes"),
+        ('kind = "counterish"', "kind"),
+    ],
+)
+def test_codes_that_cannot_be_are_named_with_their_place(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(RegistryError) as caught:
+        load(tmp_path, f"[types.rt.fields.ua]\n{text}")
+    [line] = str(caught.value).splitlines()
+    assert "types.rt.fields.ua" in line and named in line
+
+
+def test_a_site_says_how_values_are_sent(tmp_path: Path) -> None:
+    environment = load(
+        tmp_path,
+        """
+        [units.cfm]
+        quantity = "air flow"
+        definition = "foot**3 / minute"
+
+        [types.environment.fields]
+        power = { unit = "kW", sent_in = "W", source = ["meter.0.p"], low = 0, high = 5 }
+        fan = { unit = "1", kind = "state", words = { on = 1, off = 0 } }
+        flow = { unit = "cfm", sent_in = "m³/h" }
+        level = { unit = "%", scale = 0.1 }
+        hum_percent = { scale = "0.01", sent_in = "1" }
+        """,
+    )["environment"]
+    payload = b'{"meter":[{"p":64.2}],"fan":"ON","flow":1.69901079552,"level":123,"hum(%)":55}'
+    (reading,) = environment.parse(Frame(topic="t", payload=payload, device="D"))
+    found, left_out = Checker(environment).check(reading.values)
+    assert found == {"power": 0.0642, "fan": 1, "flow": pytest.approx(1), "level": 12.3, "hum_percent": 55}
+    assert left_out == {}
+    assert field(environment, "flow").unit == "cfm"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[units.'a b']\nquantity = 'x'", "units.a b: "),
+        ("[units.cfm]\ndefinition = 'x'", "units.cfm.quantity: "),
+        ("[types.rt.fields]\nua = { sent_in = 'A' }", "types.rt: field 'ua': sent_in='A'"),
+        ("[types.rt.fields]\nua = { sent_in = 'gibberish' }", "types.rt: field 'ua': sent_in='gibberish'"),
+        ("[types.rt.fields]\nua = { scale = 0 }", "types.rt.fields.ua: field 'ua': scale=0"),
+        ("[types.rt.fields]\nua = { scale = 'x' }", "types.rt.fields.ua: field 'ua': scale='x'"),
+        ("[types.rt.fields]\nua = { words = { on = 'x' } }", "types.rt.fields.ua.words.on: "),
+        ("[types.generator.points]\n1 = { name = 'a', unit = 'volts' }", "types.generator.points.1.unit: unknown unit"),
+    ],
+)
+def test_a_mistake_in_how_values_are_sent_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(RegistryError) as caught:
+        load(tmp_path, text)
+    assert problem in str(caught.value)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenpower.datatype import DataType, Field, FrameError, Kind, Mqtt, json_parser
+from greenpower.datatype import ON_OFF, DataType, Field, FrameError, Kind, Mqtt, json_parser
 from greenpower.datatype.check import Checker
 
 
@@ -217,3 +217,104 @@ def test_keys_seen_before_change_nothing(values: dict[str, Any]) -> None:
             return error.reason
 
     assert outcome(CHECKER) == outcome(Checker(datatype()))
+
+
+MODES = {0: "Off", 1: "running", 3: "Door open"}
+MODE = Field("mode", unit="1", kind=Kind.ENUMERATION, codes=MODES)
+ENUMERATED = Checker(
+    datatype(
+        fields=(
+            MODE,
+            Field("faults", unit="1", kind=Kind.ENUMERATION, codes={0: "fan", 4: "hot"}, bits=True),
+            Field("answer", unit="1", kind=Kind.ENUMERATION, codes={5: "true", 6: "false"}),
+            Field("ua", unit="V"),
+        ),
+        anchors=(),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code"),
+    [
+        ("mode", "off", 0),
+        ("mode", " RUNNING ", 1),
+        ("mode", "door OPEN", 3),
+        ("mode", 1, 1),
+        ("mode", "1", 1),
+        ("mode", 17, 17),
+        ("mode", True, 1),
+        ("mode", False, 0),
+        ("mode", "true", 1),
+        ("faults", "hot", 16),
+        ("faults", 17, 17),
+        ("answer", True, 5),
+        ("answer", "False", 6),
+    ],
+)
+def test_words_and_booleans_become_codes(key: str, value: Any, code: int) -> None:
+    payload, left_out = ENUMERATED.check({key: value, "ua": 1})
+    assert (payload, left_out) == ({key: code, "ua": 1}, {})
+    assert type(payload[key]) is int
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("mode", "idle", "unknown-word"),
+        ("mode", "", "unknown-word"),
+        ("faults", True, "unknown-word"),
+        ("mode", None, "not-a-number"),
+        ("mode", ["off"], "not-a-number"),
+        ("mode", math.nan, "not-finite"),
+        ("ua", "off", "not-a-number"),
+    ],
+)
+def test_an_unknown_word_is_left_out_with_a_reason(key: str, value: Any, why: str) -> None:
+    assert ENUMERATED.check({key: value, "answer": 5}) == ({"answer": 5}, {key: why})
+
+
+def test_a_frame_of_words_that_mean_nothing_is_a_zero_frame_as_one_of_zeros_is() -> None:
+    checker = Checker(datatype(fields=(MODE, Field("e", unit="kWh", kind=Kind.COUNTER)), anchors=("e",)))
+    assert reason({"e": 0, "mode": "off"}, checker) == "zero-frame"
+    assert checker.check({"e": 0, "mode": "running"})[0] == {"e": 0, "mode": 1}
+
+
+WORDS = Checker(
+    datatype(
+        fields=(
+            Field("relay", unit="1", kind=Kind.STATE, words=ON_OFF),
+            Field("level", unit="%", words={"Full": 100, "empty": 0}, low=0, high=100),
+            Field("mode", unit="1", kind=Kind.ENUMERATION, codes={0: "idle", 1: "busy"}, words={"working": 1}),
+            Field("power", unit="kW"),
+        ),
+        anchors=(),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "number"),
+    [
+        ("relay", "ON", 1), ("relay", "off", 0), ("relay", " On ", 1), ("relay", True, 1), ("relay", False, 0),
+        ("relay", 1, 1), ("relay", "1", 1), ("level", "FULL", 100), ("level", "fUlL", 100), ("level", 42.5, 42.5),
+        ("mode", "Working", 1), ("mode", "idle", 0), ("mode", True, 1), ("mode", 1, 1),
+    ],
+)  # fmt: skip
+def test_words_and_booleans_are_numbers_where_a_field_says_so(key: str, value: Any, number: float) -> None:
+    for values in ({key: value}, {key: value, "power": 1.5}, {"Power": "1.5", key.upper(): value}):
+        payload, left_out = WORDS.check(values)
+        assert payload == {key: number} | ({"power": 1.5} if len(values) > 1 else {}) and left_out == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("relay", "open", "unknown-word"), ("level", True, "unknown-word"), ("level", "101", "out-of-range"),
+        ("relay", None, "not-a-number"), ("relay", [1], "not-a-number"), ("power", "on", "not-a-number"),
+        ("power", True, "not-a-number"),
+    ],
+)  # fmt: skip
+def test_other_words_are_left_out(key: str, value: Any, why: str) -> None:
+    assert WORDS.check({key: value, "mode": "busy"}) == ({"mode": 1}, {key: why})
+    assert WORDS.check({"mode": "busy", key: value}) == ({"mode": 1}, {key: why})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from greenpower.datatype import (
+    ENERGY_KINDS,
     ENERGY_TIERS,
     NO_TIERS,
     STANDARD_TIERS,
@@ -149,8 +150,8 @@ def test_a_window_divides_the_day(window: int) -> None:
         ("a.b", {}, "a.b"),
         ("x" * 65, {}, "x" * 65),
         ("device_id", {}, "device_id"),
-        ("ua", {"unit": "volts"}, "'volts'.* V, A"),
-        ("ua", {"kind": "gauge-ish"}, "'gauge-ish'.* gauge, counter, angle, state"),
+        ("ua", {"unit": "volts"}, "'volts'.* V, .*UnitOfMeasure"),
+        ("ua", {"kind": "gauge-ish"}, "'gauge-ish'.* gauge, counter, net, delta, daily, angle, state, enumeration"),
         ("ua", {"low": 5, "high": 5}, "low=5 .*high=5"),
         ("ua", {"low": float("nan")}, "nan"),
         ("ua", {"high": float("inf")}, "inf"),
@@ -158,12 +159,43 @@ def test_a_window_divides_the_day(window: int) -> None:
         ("ua", {"greatest_rate": 10}, "greatest_rate"),
         ("ua", {"kind": Kind.COUNTER, "greatest_rate": 0}, "greatest_rate=0"),
         ("ua", {"kind": Kind.COUNTER, "modulus": -1}, "modulus=-1"),
+        ("ua", {"kind": Kind.NET, "modulus": 10}, "modulus .*net"),
+        ("ua", {"kind": Kind.DELTA, "modulus": 10}, "modulus .*delta"),
+        ("ua", {"kind": Kind.STATE, "greatest_rate": 10}, "greatest_rate .*state"),
+        ("ua", {"kind": Kind.ENUMERATION}, "codes"),
+        ("ua", {"kind": Kind.STATE, "codes": {0: "off"}}, "codes .*state"),
+        ("ua", {"bits": True}, "bits .*gauge"),
+        ("ua", {"kind": Kind.ENUMERATION, "codes": {"0": "off"}}, "'0'"),
+        ("ua", {"kind": Kind.ENUMERATION, "codes": {True: "on"}}, "True"),
+        ("ua", {"kind": Kind.ENUMERATION, "codes": {1.5: "on"}}, "1.5"),
+        ("ua", {"kind": Kind.ENUMERATION, "codes": {2**53: "on"}}, str(2**53)),
+        ("ua", {"kind": Kind.ENUMERATION, "codes": {53: "on"}, "bits": True}, "bit 53"),
+        ("ua", {"kind": Kind.ENUMERATION, "codes": {-1: "on"}, "bits": True}, "bit -1"),
+        ("ua", {"kind": Kind.ENUMERATION, "codes": {0: " "}}, "' ' of code 0"),
+        ("ua", {"kind": Kind.ENUMERATION, "codes": {0: 5}}, "5 of code 0"),
+        ("ua", {"kind": Kind.ENUMERATION, "codes": {0: "Off", 1: "off"}}, "off"),
     ],
 )
 def test_a_bad_field_is_named(name: str, changes: dict[str, Any], named: str) -> None:
     with pytest.raises(DeclarationError, match=named) as caught:
         Field(name, **{"unit": "V", **changes})
     assert f"field {name!r}" in str(caught.value)
+
+
+def test_what_registers_and_deltas_may_declare() -> None:
+    assert {kind for kind in Kind if kind.has_energy} == set(ENERGY_KINDS)
+    for kind in ENERGY_KINDS:
+        assert Field("e", unit="kWh", kind=kind, greatest_rate=50).greatest_rate == 50
+    for kind in (Kind.COUNTER, Kind.DAILY):
+        assert Field("e", unit="kWh", kind=kind, modulus=10**6).modulus == 10**6
+
+
+def test_a_field_with_codes_can_be_told_apart_and_kept_in_sets() -> None:
+    field = Field("mode", unit="1", kind=Kind.ENUMERATION, codes={0: "off", 1: "running"})
+    assert field == Field("mode", unit="1", kind=Kind.ENUMERATION, codes={1: "running", 0: "off"})
+    assert field != Field("mode", unit="1", kind=Kind.ENUMERATION, codes={0: "off"})
+    assert len({field, Field("mode", unit="1", kind=Kind.ENUMERATION, codes={0: "off", 1: "running"})}) == 1
+    assert not field.bits and Field("faults", unit="1", kind=Kind.ENUMERATION, codes={0: "fan"}, bits=True).bits
 
 
 @pytest.mark.parametrize(

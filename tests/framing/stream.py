@@ -51,7 +51,9 @@ def pieces(stream: bytes, cuts: Iterable[int]) -> list[bytes]:
 
 def talk() -> PollDialogue:
     """A dialogue at the beginning of a connection."""
-    return POLL.dialogue(CLAIM)
+    dialogue = POLL.dialogue(CLAIM)
+    assert isinstance(dialogue, PollDialogue)
+    return dialogue
 
 
 def registered(now: float = 0) -> PollDialogue:

@@ -48,6 +48,22 @@ def test_any_split_of_a_good_stream_gives_its_messages(parts: list[bytes], cuts:
     assert not any(isinstance(message, Noise) for message in found)
 
 
+@given(GOOD, GOOD | st.sampled_from([b"", b"G", IDENTITY, b"GWCCCL0002"]), NOISE)
+@example(ANSWERS[0][:-4] + IDENTITY[:4], IDENTITY, b"")
+@example(ANSWERS[0][:9] + IDENTITY, b"", b"")
+@example(ANSWERS[0][:-2] + b"GW", b"CC", b"")
+def test_a_packet_that_is_taken_as_a_whole_gives_what_a_closer_look_gives(
+    first: bytes, then: bytes, after: bytes
+) -> None:
+    for packet in (first, first + then, then + first, first + after):
+        quick, slow = framer(), framer()
+        assert list(quick.receive(IDENTITY)) == list(slow.receive(IDENTITY))
+        slow._buffer += packet
+        assert list(quick.receive(packet)) == list(slow._messages())
+        assert quick.is_waiting == slow.is_waiting
+        assert list(quick.give_up()) == list(slow.give_up())
+
+
 @given(STREAMS)
 def test_byte_by_byte_is_as_good_as_whole(stream: bytes) -> None:
     """As long as no answer breaks off within its last three bytes just where a heartbeat follows."""

@@ -102,7 +102,7 @@ def test_polls_that_cannot_be(blocks: list[dict[str, Any]], named: str | None) -
 @pytest.mark.parametrize("name", ["timeout", "greatest_pause", "silence"])
 def test_times_are_above_zero(name: str) -> None:
     with pytest.raises(DeclarationError, match=name):
-        ModbusPoll(block(), **{name: 0})
+        ModbusPoll(block(), **{name: 0})  # type: ignore[arg-type]
 
 
 def test_several_units_may_have_the_same_fields_as_devices_of_their_own() -> None:
