@@ -1,47 +1,53 @@
 """Rolling up the readings of one device into its buckets. The hot path: one column per field, one pass per column.
+What becomes of a column is said by the module of its kind (`greenpower.measure.rolling`); gauges and angles that came
+together are worked on together (`greenpower.measure.rolling.held`).
 
-Some readings before and after the stretch that is asked for are given, too: they decide which samples of its counters
-count.
+Some readings before and after the stretch that is asked for are given, too: they tell which samples of its counters
+are accepted, and what lies between them.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
 
 from greenpower.datatype import Kind
-from greenpower.measure.angle import make_angle
 from greenpower.measure.bucket import Bucket
-from greenpower.measure.column import Cut, Payload, make_columns
-from greenpower.measure.counter.dip_filter import SAMPLES_BEFORE
-from greenpower.measure.counter.register import CounterEvent, Register
+from greenpower.measure.column import Column, Cut, Payload, make_columns
+from greenpower.measure.counter.hold import Carry
+from greenpower.measure.counter.register import Register
 from greenpower.measure.counter.rules import OperatorDecision
-from greenpower.measure.gauge import make_gauge
+from greenpower.measure.held_block import HELD_COLUMNS, KINDS_THAT_HOLD
+from greenpower.measure.rolling.before_field import BeforeField
+from greenpower.measure.rolling.counter import roll_counter
+from greenpower.measure.rolling.delta import roll_delta
+from greenpower.measure.rolling.enumeration import roll_enumeration
+from greenpower.measure.rolling.held import put_held
+from greenpower.measure.rolling.held_times import HeldTimes
+from greenpower.measure.rolling.rolled import Rolled
+from greenpower.measure.rolling.state import roll_state
+from greenpower.measure.rolling.stretch import Places, RollStretch
+from greenpower.measure.slot import QUARTER_SECONDS
 from greenpower.measure.spec import NO_DECISIONS, Spec
-from greenpower.measure.state import make_state
+from greenpower.measure.state import Number
 from greenpower.measure.windows import floor
 
+__all__ = ["Rolled", "roll"]
+
 NO_NAMES: frozenset[str] = frozenset()
+NO_HOLDS: Mapping[datetime, float] = {}
+NO_CARRIES: Mapping[str, Carry | None] = {}
 
 
-@dataclass(slots=True)
-class Rolled:
-    """What readings became.
-
-    buckets: in order of time. incidents: what happened to the counters. unknown: undeclared fields that are not
-    accepted. short: counters with fewer than `SAMPLES_BEFORE` samples before the stretch. open: counters whose last
-    samples depend on what comes after the readings given. revisit: times of samples before those asked for that only
-    these decided: their windows may change.
-    """
-
-    buckets: list[Bucket] = field(default_factory=list)
-    incidents: list[CounterEvent] = field(default_factory=list)
-    unknown: set[str] = field(default_factory=set)
-    short: set[str] = field(default_factory=set)
-    open: set[str] = field(default_factory=set)
-    revisit: set[datetime] = field(default_factory=set)
+ROLL: Mapping[Kind, Callable[[RollStretch, Column, Places], None]] = {
+    Kind.STATE: roll_state,
+    Kind.ENUMERATION: roll_enumeration,
+    Kind.COUNTER: roll_counter,
+    Kind.NET: roll_counter,
+    Kind.DAILY: roll_counter,
+    Kind.DELTA: roll_delta,
+}
 
 
 def roll(
@@ -55,22 +61,63 @@ def roll(
     settled_before: datetime,
     decisions: Mapping[str, OperatorDecision] = NO_DECISIONS,
     accepted: frozenset[str] = NO_NAMES,
+    carries: Mapping[str, Carry | None] = NO_CARRIES,
+    arrivals: Sequence[bool] | None = None,
+    stale_after: float | None = None,
+    slots: bool = False,
+    power: Number | None = None,
+    zone: tzinfo | None = None,
+    only: frozenset[str] | None = None,
+    leave_short: bool = False,
+    known: Sequence[datetime] | None = None,
+    holds: Mapping[datetime, float] = NO_HOLDS,
 ) -> Rolled:
     """The buckets of `[begin, end)`, whole windows of `length` seconds, from readings in order of time.
 
     settled_before: between readings before this time no further one is expected (one that comes makes the window be
-    computed again). decisions: the operator's, by counter. accepted: the undeclared fields that are rolled up.
+    computed again). decisions: the operator's, by counter. accepted: the undeclared fields that are rolled up. carries:
+    the registers that are known before `begin`, by counter: the samples up to there only show what a register usually
+    does; None: the samples given are all there ever were. Without a key nothing is known of what was before, and a
+    counter that does anything unusual is `short`. arrivals: by reading, whether its time is that of
+    its arrival. stale_after: the shortest silence in seconds. slots: make them, too. power: the greatest power that
+    this device is registered with, in kW. zone: the device's, in which daily counters begin again at midnight; UTC
+    where it is None. only: the fields that are rolled up; None: all. leave_short: of fields that are `short` nothing
+    else is given. known: the times of the device's readings up to the last one of the stretch, without a gap, which
+    tell how long values hold; None where those given are all that is known. holds: how long those before the stretch
+    do, in seconds by time, where that is known without the times. Raises ValueError where a carry is not before
+    `begin`.
     """
+    late = [name for name, carry in carries.items() if carry is not None and carry.at >= begin]
+    if late:
+        raise ValueError(f"the register of {', '.join(late)} before {begin} is not of a time before it")
     low, high = bisect_left(times, begin), bisect_left(times, end)
     result = Rolled()
     if low == high:
         return result
     cuts = _cuts(times, low, high, length)
-    buckets = result.buckets = [
-        Bucket(start=start, count=j - i, first=times[i], last=times[j - 1]) for start, i, j in cuts
-    ]
-    register = Register(times, low, high, settled_before)
-    for column in make_columns(payloads):
+    result.buckets = [Bucket(start=start, count=j - i, first=times[i], last=times[j - 1]) for start, i, j in cuts]
+    quarters = _cuts(times, low, high, QUARTER_SECONDS) if slots and spec.counters else ()
+    register = Register(times, low, high, settled_before, arrivals=arrivals, stale_after=stale_after, quarters=quarters)
+    stretch = RollStretch(
+        times=times,
+        low=low,
+        high=high,
+        cuts=cuts,
+        quarters=quarters,
+        settled_before=settled_before,
+        spec=spec,
+        decisions=decisions,
+        carries=carries,
+        arrivals=arrivals,
+        stale_after=stale_after,
+        power=power,
+        zone=zone,
+        register=register,
+        held_times=HeldTimes(times, low, high, known, stale_after or 0, holds),
+        result=result,
+    )
+    held: dict[Kind, list[Column]] = {}
+    for column in make_columns(payloads, only):
         name = column.name
         if name in spec.refused:
             continue
@@ -83,29 +130,18 @@ def roll(
                 result.unknown.add(name)
                 continue
             kind = Kind.GAUGE
-        values = column.values
-        if kind is Kind.COUNTER:
-            states, open_from = register.states(column, places, spec.rules(name, decisions), result.incidents)
-            for bucket, state in zip(buckets, states, strict=True):
-                if state is not None:
-                    bucket.put(name, kind, state)
-                if open_from is not None and bucket.last >= open_from:
-                    bucket.settled = False
-            if open_from is not None and open_from < end:
-                result.open.add(name)
-            if column.first_from(low) < SAMPLES_BEFORE:
-                result.short.add(name)
+        if kind in KINDS_THAT_HOLD and column.first_from(low) == 0:
+            result.leadless.add(name)
+        if kind in HELD_COLUMNS:
+            held.setdefault(kind, []).append(column)
             continue
-        for bucket, (a, b) in zip(buckets, places, strict=True):
-            if a == b:
-                continue
-            if kind is Kind.GAUGE:
-                bucket.put(name, kind, make_gauge(values[a:b]))
-            elif kind is Kind.ANGLE:
-                bucket.put(name, kind, make_angle(values[a:b]))
-            else:
-                bucket.put(name, kind, make_state(values[a:b], (times[column.reading(b - 1)],)))
-    result.revisit = register.revisit
+        before = BeforeField.of(stretch) if leave_short else None
+        ROLL[kind](stretch, column, places)
+        if before is not None and name in result.short:
+            before.bring_back(stretch, name)
+    if only is None:
+        put_held(stretch, held, length)
+    result.revisit, result.resettle = register.revisit, register.resettle
     return result
 
 

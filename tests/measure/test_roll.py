@@ -1,4 +1,4 @@
-"""Buckets of all kinds against the plain recomputation."""
+"""Buckets of all kinds but counters against the plain recomputation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from greenpower.datatype import Kind
 from greenpower.measure.bucket import by_window, merge_buckets
 from greenpower.measure.counter.rules import Limits
-from greenpower.measure.gauge import make_gauge
 from greenpower.measure.roll import Rolled, roll
 from greenpower.measure.spec import Spec
 from tests.measure import plain
+from tests.measure.rolled import document, states
 
 T0 = datetime(2026, 11, 23, tzinfo=UTC)
 ALWAYS = datetime(2100, 1, 1, tzinfo=UTC)
@@ -69,7 +69,6 @@ WANTED: dict[str, Any] = {
     "x": ("gauge", plain.gauge),
     "a": ("angle", plain.angle),
     "s": ("state", plain.last),
-    "c": ("counter", lambda samples, length: plain.counter(samples, length, 500, 1000)),
 }
 
 
@@ -84,7 +83,7 @@ def check(stats: dict[datetime, dict[str, Any]], found: list[plain.Reading], len
 @given(readings, st.sampled_from([60, 600, 3600]))
 def test_buckets_equal_the_plain_recomputation(found: list[plain.Reading], length: int) -> None:
     buckets = rolled(found, length).buckets
-    check({bucket.start: bucket.stats for bucket in buckets}, found, length)
+    check({bucket.start: states(document(bucket)) for bucket in buckets}, found, length)
     for bucket in buckets:
         inside = [time for time, _ in found if plain.window_of(time, length) == bucket.start]
         assert (bucket.count, bucket.first, bucket.last) == (len(inside), inside[0], inside[-1])
@@ -93,17 +92,12 @@ def test_buckets_equal_the_plain_recomputation(found: list[plain.Reading], lengt
 @given(readings, st.sampled_from([(60, 600), (60, 1800), (600, 3600)]))
 def test_merged_buckets_equal_the_plain_recomputation(found: list[plain.Reading], lengths: tuple[int, int]) -> None:
     fine, coarse = lengths
-    stored = [
-        {
-            "timestamp": bucket.start,
-            "stats": bucket.stats,
-            "coverage": {"count": bucket.count, "first": bucket.first, "last": bucket.last},
-            "final": bucket.settled,
-        }
-        for bucket in rolled(found, fine).buckets
+    stored = [document(bucket) for bucket in rolled(found, fine).buckets]
+    merged = [
+        merge_buckets(parts, start, SPEC, length=coarse, settled_before=ALWAYS)
+        for start, parts in by_window(stored, coarse).items()
     ]
-    merged = [merge_buckets(parts, start, SPEC) for start, parts in by_window(stored, coarse).items()]
-    check({bucket.start: bucket.stats for bucket in merged}, found, coarse)
+    check({bucket.start: states(document(bucket)) for bucket in merged}, found, coarse)
     direct = rolled(found, coarse).buckets
     assert [(b.start, b.count, b.first, b.last) for b in merged] == [
         (b.start, b.count, b.first, b.last) for b in direct
@@ -114,15 +108,16 @@ def test_only_accepted_fields_are_rolled_up() -> None:
     found = [(T0, {"g": 1, "new": 2}), (T0 + timedelta(seconds=1), {"new": 3})]
     result = rolled(found, 60)
     assert result.unknown == {"new"}
-    assert result.buckets[0].stats.keys() == {"g"}
+    assert result.buckets[0].payload.keys() == {"g"}
 
 
 def test_a_state_of_another_kind_is_left_out() -> None:
-    bucket = {
-        "stats": {"c": make_gauge([1, 2]), "g": make_gauge([4])},
-        "coverage": {"count": 2, "first": T0, "last": T0},
-        "final": True,
-    }
-    assert merge_buckets([bucket], T0, SPEC).stats.keys() == {"g"}
-    refusing = Spec(kinds={"g": Kind.GAUGE}, refused=frozenset({"g"}))
-    assert merge_buckets([bucket], T0, refusing).stats.keys() == {"c"}
+    known: Any = {"length": 60, "settled_before": ALWAYS}
+    (bucket,) = rolled([(T0, {"c": 1, "g": 4, "a": 3}), (T0 + timedelta(seconds=1), {"g": 5})], 60).buckets
+    stored = document(bucket)
+    assert states(stored).keys() == {"c", "g", "a"}
+    other = Spec(kinds={"c": Kind.GAUGE, "g": Kind.ANGLE, "a": Kind.ANGLE})
+    assert states(document(merge_buckets([stored], T0, other, **known))).keys() == {"a"}
+    refusing = Spec(kinds={**SPEC.kinds}, refused=frozenset({"g"}))
+    merged = merge_buckets([stored], T0, refusing, **known)
+    assert states(document(merged)).keys() == merged.payload.keys() == {"c", "a"}

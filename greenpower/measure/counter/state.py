@@ -1,11 +1,12 @@
-"""The state of a counter: `{n, first, first_at, last, last_at, correction}` over the samples that count.
+"""The state of a counter: `{n, first, first_at, last, last_at, correction, entry}` over the samples that are accepted.
 
-energy = last - first + correction. Which samples count is decided once, from the series (`filter_dips`); a state is the
-part of that choice that lies in its window, and merging two windows applies the rules to the one pair across their
-edge. So merging is associative, and a tier equals what the readings give.
+energy = last - first + correction: what the steps into all samples but the first counted. `entry` is what the step into
+the first counted besides its rise from the register before; it is there only where it is not 0. Rules are applied once,
+when readings are rolled up; merging adds up. So merging is associative, and a tier equals what the readings give.
 
 Corrections are exact totals: `correction` is the nearest number, and where that is not all of it, `rest` holds what is
-missing as further numbers. So integers and floats add up to the same total in any order.
+missing as further numbers; an `entry` is one number or a list of them. So integers and floats add up to the same total
+in any order.
 """
 
 from __future__ import annotations
@@ -14,14 +15,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
 
-from greenpower.measure.counter.rules import CounterRules
+from greenpower.measure.counter.total import join_total, split_total
 from greenpower.measure.state import Number, State
-
-LARGEST_STORED_INTEGER = 2**63
 
 
 def make_counter(values: Sequence[Number], times: Sequence[datetime], correction: Fraction | int = 0) -> State:
-    """The state of samples that count, at least one. correction: of all their pairs together."""
+    """The state of samples that are accepted, at least one. correction: of all steps between them together."""
     return _with_correction(
         {
             "n": len(values),
@@ -35,30 +34,49 @@ def make_counter(values: Sequence[Number], times: Sequence[datetime], correction
     )
 
 
-def merge_counters(states: Sequence[State], rules: CounterRules) -> State:
-    """The state of adjacent windows in order; the rules are applied to the pairs across their edges."""
+def with_entry(state: State, total: Fraction, *, always: bool = False) -> State:
+    """Set what the step into a state's first sample counts besides its rise. always: also where that is nothing."""
+    if total or always:
+        nearest, rest = split_total(total)
+        state["entry"] = [nearest, *rest] if rest else nearest
+    return state
+
+
+def merge_counters(states: Sequence[State]) -> State:
+    """The state of adjacent windows in order."""
+    return _merge(states, rises=True)
+
+
+def merge_net_counters(states: Sequence[State]) -> State:
+    """The state of adjacent windows in order, of a register that may fall."""
+    return _merge(states, rises=False)
+
+
+def _merge(states: Sequence[State], *, rises: bool) -> State:
     total: Fraction | int = 0
     previous: State | None = None
     for state in states:
         if state["correction"] or "rest" in state:
             total += correction(state)
         if previous is not None:
-            verdict = rules.between(previous["last"], previous["last_at"], state["first"], state["first_at"])
-            if verdict is not None:
-                total += verdict.correction
+            if "entry" in state:
+                total += entry(state)
+            elif rises and state["first"] < previous["last"]:
+                # Buckets of versions that kept no entries: a fall between two of them was a reset.
+                total += Fraction(previous["last"])
         previous = state
     first, last = states[0], states[-1]
-    return _with_correction(
-        {
-            "n": sum(state["n"] for state in states),
-            "first": first["first"],
-            "first_at": first["first_at"],
-            "last": last["last"],
-            "last_at": last["last_at"],
-            "correction": 0,
-        },
-        total,
-    )
+    merged = {
+        "n": sum(state["n"] for state in states),
+        "first": first["first"],
+        "first_at": first["first_at"],
+        "last": last["last"],
+        "last_at": last["last_at"],
+        "correction": 0,
+    }
+    if "entry" in first:
+        merged["entry"] = first["entry"]
+    return _with_correction(merged, total)
 
 
 def counter_value(state: State) -> Number:
@@ -69,6 +87,12 @@ def counter_value(state: State) -> Number:
 def correction(state: State) -> Fraction:
     """The exact correction."""
     return join_total(state["correction"], state.get("rest", ()))
+
+
+def entry(state: State) -> Fraction:
+    """What the step into the first sample counted besides its rise, exactly."""
+    kept = state.get("entry", 0)
+    return join_total(kept[0], kept[1:]) if isinstance(kept, list) else Fraction(kept)
 
 
 def energy(state: State) -> float:
@@ -84,26 +108,3 @@ def _with_correction(state: State, total: Fraction | int) -> State:
         if rest:
             state["rest"] = rest
     return state
-
-
-def split_total(total: Fraction) -> tuple[Number, list[float]]:
-    """A total as the nearest number that a document can hold, and what is missing of it, largest part first.
-
-    The same total always gives the same numbers. Totals of stored numbers split without a rest in the end, since each
-    is a whole multiple of the smallest float.
-    """
-    if total.denominator == 1 and -LARGEST_STORED_INTEGER <= total.numerator < LARGEST_STORED_INTEGER:
-        return total.numerator, []
-    parts: list[float] = []
-    while total:
-        part = float(total)
-        if part == 0:
-            break
-        parts.append(part)
-        total -= Fraction(part)
-    return parts[0], parts[1:]
-
-
-def join_total(nearest: Number, rest: Sequence[Number] = ()) -> Fraction:
-    """The total that `split_total` was given."""
-    return sum((Fraction(part) for part in rest), Fraction(nearest))
