@@ -22,15 +22,17 @@ SOCKET_MS = 60_000
 
 
 def _options(settings: Settings, overrides: dict[str, Any]) -> dict[str, Any]:
+    # With the database, so that a restore can tell who is connected to its own.
+    appname = f"{overrides.get('appname', 'greenpower')}/{settings.mongo_db_name}"
     return {
         "host": settings.need("MONGO_DB_URI"),
         "tz_aware": True,
         "serverSelectionTimeoutMS": SELECTION_MS,
         "connectTimeoutMS": SELECTION_MS,
         "socketTimeoutMS": SOCKET_MS,
-        "appname": "greenpower",
         **DURABLE,
         **overrides,
+        "appname": appname,
     }
 
 

@@ -15,6 +15,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
+from greenpower.mongo.readings.federated import FederatedReadings
 
 # The longest time for a query, with connecting.
 QUERY_SECONDS = 5.0
@@ -46,6 +47,19 @@ def one_of(key: str, values: Sequence[str]) -> Document:
     if not values:
         return {}
     return {key: values[0] if len(values) == 1 else {"$in": list(values)}}
+
+
+def end_of(collections: Sequence[Collection[Document]], where: Document, *, by: str, now: datetime) -> datetime:
+    """The end of a range that was left open, in milliseconds: now, or the time of the newest match if that is later.
+
+    It is later where the clock of a device, or that of another host, is ahead. Raises PyMongoError.
+    """
+    end = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    with pymongo.timeout(QUERY_SECONDS):
+        for collection in collections:
+            newest = collection.find_one(where, {by: 1, "_id": 0}, sort=[(by, DESCENDING)])
+            end = end if newest is None else max(end, newest[by])
+    return end
 
 
 def beyond(position: tuple[datetime, Any], *, by: str, tie: str, ascending: bool) -> Document:
@@ -103,6 +117,8 @@ def count(collection: Collection[Document], where: Document, limit: int | None =
             return collection.estimated_document_count()
         # The command counts index keys alone where it can; `count_documents` is an aggregation and always reads them.
         limit = COUNTED_AT_MOST if limit is None else limit
+        if isinstance(collection, FederatedReadings):
+            return collection.count_matching(where, limit)
         return int(collection.database.command("count", collection.name, query=where, limit=limit)["n"])
 
 

@@ -7,21 +7,33 @@ from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+from greenpower.mongo.adjustments.document import AdjustmentDocument
+from greenpower.mongo.archive.document import ArchiveMonthDocument
+from greenpower.mongo.corrections.document import CorrectionDocument
 from greenpower.mongo.devices.document import (
     AnswerDocument,
     ClockDocument,
     DeviceSettingsDocument,
     ListeningDocument,
+    PushKeyDocument,
     SeenDocument,
 )
+from greenpower.mongo.energy.document import IntervalDocument, MonthDocument
 from greenpower.mongo.events.document import EventDocument
-from greenpower.mongo.readings.document import FragmentDocument, ReadingDocument, SampleDeviceDocument
+from greenpower.mongo.processes.document import ProcessDocument, RestoreDocument
+from greenpower.mongo.readings.document import (
+    FragmentDocument,
+    MessageDocument,
+    ReadingDocument,
+    SampleDeviceDocument,
+)
 from greenpower.mongo.rollups.document import (
     AsOfDocument,
     AttemptDocument,
     BucketDocument,
     CopyDocument,
     DeviceFieldsDocument,
+    ExchangeDocument,
     FieldKindsDocument,
     IncidentDocument,
     InvalidationDocument,
@@ -37,8 +49,10 @@ VIEWS: dict[str, tuple[View, ...]] = {
     layout.EVENTS: (EventDocument,),
     layout.CLOCKS: (ClockDocument,),
     layout.PARTS: (FragmentDocument, SampleDeviceDocument),
+    layout.MESSAGES: (MessageDocument,),
     layout.SEEN: (SeenDocument,),
     layout.LISTENING: (ListeningDocument,),
+    layout.PUSH_KEYS: (PushKeyDocument,),
     layout.DEVICE_SETTINGS: (DeviceSettingsDocument,),
     layout.INVALIDATIONS: (InvalidationDocument,),
     layout.INVALIDATION_READS: (InvalidationReadDocument,),
@@ -46,8 +60,16 @@ VIEWS: dict[str, tuple[View, ...]] = {
     layout.FIELD_KINDS: (FieldKindsDocument, DeviceFieldsDocument),
     layout.ATTEMPTS: (AttemptDocument,),
     layout.INCIDENTS: (IncidentDocument,),
+    layout.CORRECTIONS: (CorrectionDocument,),
+    layout.EXCHANGES: (ExchangeDocument,),
+    layout.ADJUSTMENTS: (AdjustmentDocument,),
+    layout.INTERVALS: (IntervalDocument,),
+    layout.ENERGY_DAYS: (MonthDocument,),
     layout.ANSWERS: (AnswerDocument,),
+    layout.ARCHIVE_MANIFEST: (ArchiveMonthDocument,),
     layout.SCHEMA: (SchemaDocument,),
+    layout.PROCESSES: (ProcessDocument,),
+    layout.RESTORES: (RestoreDocument,),
 }
 #: those of the data types' collections
 OF_TYPES: tuple[View, ...] = (ReadingDocument, CopyDocument, BucketDocument)

@@ -20,13 +20,16 @@ from pymongo.errors import BulkWriteError, OperationFailure, WriteConcernError
 
 import greenpower
 from greenpower.config import Settings
-from greenpower.measure.counter.register import CounterEvent
+from greenpower.measure.counter.counted import CounterEvent
 from greenpower.measure.counter.rules import Incident
+from greenpower.measure.slot import Slot
 from greenpower.mongo.bulk import insert_each, read_bulk_error, read_duplicates
 from greenpower.mongo.client import Document, async_client, sync_client
 from greenpower.mongo.devices.clocks import save_lags
 from greenpower.mongo.devices.seen import Sighting, save_seen
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
+from greenpower.mongo.energy.ledger import close_days, write_slots
+from greenpower.mongo.energy.ledger_part import LedgerPart
 from greenpower.mongo.readings.replace import replace_span
 from greenpower.mongo.readings.store import Fragment, MergedReading, merge_fragments, store_readings
 from greenpower.mongo.rollups.incidents import save_incidents
@@ -94,7 +97,7 @@ def not_durable(db: Database[Document]) -> Iterator[None]:
 def failing(db: Database[Document], **error: Any) -> Iterator[None]:
     """Every write of this process's clients gets an error."""
     client: MongoClient[Document] = db.client
-    data = {"failCommands": ["insert", "update", "delete"], "appName": "greenpower", **error}
+    data = {"failCommands": ["insert", "update", "delete"], "appName": client.options.pool_options.appname, **error}
     client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=data)
     try:
         yield
@@ -155,6 +158,13 @@ async def replaced(db: Any) -> None:
     )
 
 
+COUNTED = LedgerPart(
+    device="M1",
+    field="c",
+    begin=NOON,
+    end=LATER,
+    slots=[Slot(start=NOON, energy=5, n=1, last=5, last_at=NOON)],
+)
 PLACE = Place.of("meter", "today_", "M1", NOON)
 BLOCKING: dict[str, Callable[[Database[Document]], object]] = {
     "incidents": incident,
@@ -163,6 +173,9 @@ BLOCKING: dict[str, Callable[[Database[Document]], object]] = {
     "tier": lambda db: write_documents(db["rows"], [row()]),
     "tier, deletion": lambda db: delete_documents(db["rows"], [("M1", NOON)], LATER),
     "marks": lambda db: invalidate(db[INVALIDATIONS], [PLACE]),
+    "ledger": lambda db: write_slots(db, "meter", [COUNTED], LATER, NOON),
+    "ledger, again": lambda db: write_slots(db, "meter", [COUNTED], LATER, NOON),
+    "ledger, day totals": lambda db: close_days(db, "meter", NOON, NOON + timedelta(days=1), LATER, NOON),
     "marks, removal": lambda db: remove_invalidations(
         db[INVALIDATIONS], read_invalidations(db[INVALIDATIONS], "meter", "today_", 9)
     ),
@@ -181,6 +194,8 @@ ASYNC: dict[str, Callable[[Any], Any]] = {
 def test_a_blocking_write_that_is_not_durable_is_an_error(name: str, db: Database[Document]) -> None:
     if name == "marks, removal":
         invalidate(db[INVALIDATIONS], [PLACE])
+    if name in ("ledger, again", "ledger, day totals"):
+        BLOCKING["ledger"](db)
     with not_durable(db), pytest.raises(OperationFailure):
         BLOCKING[name](db)
     BLOCKING[name](db)  # and writing it again is safe

@@ -13,50 +13,82 @@ import pytest
 from bson import ObjectId
 from pymongo.database import Database
 
-from greenpower.catalog.registry import get_registry
+from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Answer
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
-from greenpower.measure.counter.register import CounterEvent
+from greenpower.measure.adjustment.quarters import Adjustment
+from greenpower.measure.counter.counted import CounterEvent
 from greenpower.measure.counter.rules import Incident
+from greenpower.measure.slot import Slot
+from greenpower.mongo.adjustments.store import begin_adjustments, read_stale, save_adjustment
+from greenpower.mongo.archive.document import ArchivedFileDocument, ArchiveKey
+from greenpower.mongo.archive.manifest import add_pending, switch, take_month
 from greenpower.mongo.client import Document, async_client, sync_client
+from greenpower.mongo.corrections.document import CorrectionKind
+from greenpower.mongo.corrections.store import NewCorrection, create, finish, read_active, revoke
 from greenpower.mongo.devices.answers import answer_document, keep_answers, take, untaken
-from greenpower.mongo.devices.clocks import agree_offset, save_lags, set_offset, set_stuck
+from greenpower.mongo.devices.clocks import agree_offset, begin_choosing, save_lags, set_offset, set_stuck
 from greenpower.mongo.devices.listening import Listening
+from greenpower.mongo.devices.push_keys import new_push_key, note_push_key_use, revoke_push_key
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
+from greenpower.mongo.energy.ledger import close_days, write_slots
+from greenpower.mongo.energy.ledger_part import LedgerPart
+from greenpower.mongo.processes.heartbeat import ProcessHeartbeat
+from greenpower.mongo.processes.mark import begin_mark
+from greenpower.mongo.readings.messages import MessageKey, agree_times
+from greenpower.mongo.readings.store import ARRIVAL
 from greenpower.mongo.rollups.attempts import begin_attempt, finish_attempt
+from greenpower.mongo.rollups.decisions import decide, record_swap
+from greenpower.mongo.rollups.exchanges import apply_exchange, keep_exchange, move_exchange, revoke_exchange
 from greenpower.mongo.rollups.field_kinds import MAX_FIELDS_PER_DEVICE, FieldKinds
-from greenpower.mongo.rollups.incidents import CONFIRMED, decide, record_swap, save_incidents
-from greenpower.mongo.rollups.watermarks import note_run
+from greenpower.mongo.rollups.incidents import CONFIRMED, save_incidents
+from greenpower.mongo.rollups.run_notes import begin_round, note_run
+from greenpower.mongo.rollups.watermarks import move_watermark
 from greenpower.mongo.schema.layout import (
+    ADJUSTMENTS,
     ANSWERS,
+    ARCHIVE_MANIFEST,
     ATTEMPTS,
     CLOCKS,
+    CORRECTIONS,
     DEVICE_SETTINGS,
+    EXCHANGES,
     FIELD_KINDS,
     INCIDENTS,
     LISTENING,
+    MESSAGES,
+    PUSH_KEYS,
     SEEN,
     WATERMARKS,
     ensure_indexes,
     layout,
 )
 from greenpower.mongo.schema.migrate import Event, migrate
+from tests.ingest.gathered import EM, value
+from tests.mongo.energy.plain_ledger import estimated, make_hold, make_slot
 from tests.mongo.schema.migrating import make_steps
 from tests.mongo.shape import OF_TYPES, VIEWS, check
 from tests.rollups.world import ENERGY, POWER, World
 
 T0 = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
 GENERATOR = "CCCL/PURBACHAL/ENM_01"
+STATION = "CCCL/PURBACHAL/ENV_01"
+
+
+@pytest.fixture
+def mongo_name(kept_name: str) -> str:
+    """The database that this module's tests share, empty."""
+    return kept_name
 
 
 @pytest.fixture
 def db(settings: Settings) -> Iterator[Database[Document]]:
     with sync_client(settings) as client:
         db = client[settings.mongo_db_name]
-        ensure_indexes(db, (*get_registry(), POWER, ENERGY), settings)
+        ensure_indexes(db, (*get_registry(), POWER, ENERGY, EM), settings)
         yield db
 
 
@@ -85,6 +117,7 @@ def ingest(settings: Settings) -> None:
         ("MQTT_RT_DATA", b"\xff\xfe"),
         ("MQTT_RT_DATA", b"x" * (settings.max_frame_bytes + 1)),
         ("nobody/claims/this", b"1"),
+        (STATION, b'{"hum(%)": 40.5}'),
         (GENERATOR, sample(0, (0, "GENERATOR_1"), (7, 3.5))),
         (GENERATOR, sample(1000, (7, 3.5))),  # its device never comes
         (
@@ -95,17 +128,24 @@ def ingest(settings: Settings) -> None:
         ),
     ]
 
+    push_key, _ = new_push_key(name="k", claims=["rt"], devices=["D1"], made_by="ada", now=T0, expires_at=T0)
+
     async def go() -> None:
         async with async_client(settings) as client:
             db = client[settings.mongo_db_name]
-            pipeline = Pipeline(registry=get_registry(), settings=settings, db=db, metrics=IngestMetrics())
+            registry = Registry.of(*get_registry(), EM)
+            pipeline = Pipeline(registry=registry, settings=settings, db=db, metrics=IngestMetrics())
             await pipeline.clock.load()
             for number, (topic, payload) in enumerate(frames):
                 arrival = Arrival(
                     topic=topic, payload=payload, received_at=T0 + timedelta(minutes=3, seconds=number), source="mqtt"
                 )
+                arrival.key = push_key["_id"] if number == 4 else None
                 await pipeline.submit(arrival)
+            await pipeline.submit(value("power", 1, T0, packet=7))
             await pipeline.drain()
+            await db[PUSH_KEYS].insert_one(push_key)
+            await note_push_key_use(db[PUSH_KEYS], push_key["_id"], T0)
             await pipeline.clock.save()
             await pipeline.presence.save()
             await Listening(db[LISTENING]).beat(("mqtt",), T0)
@@ -115,6 +155,9 @@ def ingest(settings: Settings) -> None:
             await set_offset(db[CLOCKS], "D2", hour)
             await set_stuck(db[CLOCKS], "rt", "D1", T0)
             await save_lags(db[CLOCKS], {"D1": 1.25})
+            await begin_choosing(db[CLOCKS], "D1", ObjectId())
+            key = MessageKey("rt", "D1", "1", {"ua": 230.0})
+            await agree_times(db[MESSAGES], {key.text: T0}, T0)
             answer = Answer(device_id="D1", operation="op", ok=True, values={"a": "1"}, detail="")
             await keep_answers(db[ANSWERS], [answer_document("rt", "T", answer, T0)])
 
@@ -132,34 +175,139 @@ def roll_up(db: Database[Document], settings: Settings) -> None:
         world.store(
             datatype, "M1", [(T0 + timedelta(minutes=32 + n), {"c": 5.0 + n, "not a name": 1}) for n in range(9)]
         )
+    zeros = [(T0 + timedelta(minutes=n), {"c": value}) for n, value in enumerate([100.0, 100.5, *[0.0] * 8])]
+    world.store(POWER, "M3", zeros)  # a fall that stays open
+    db[ENERGY.collection].update_one({}, {"$set": {"clock": ARRIVAL}})
     world.run()
     world.store(POWER, "M1", [(T0 + timedelta(seconds=90), {"g": 7})])  # late: its mark stays
     names = [f"f{number}" for number in range(MAX_FIELDS_PER_DEVICE + 1)]
     FieldKinds(db[FIELD_KINDS], "power").accept("M2", names)  # one more than a device has room for
     note_run(db[WATERMARKS], "power", "today_", T0, error="TestError", left_alone=1)
+    begin_round(db[WATERMARKS], "power", "today_", "r1")
+    some = frozenset((3, 7))
+    move_watermark(db[WATERMARKS], "power", "today_", T0, some)
+    note_run(db[WATERMARKS], "power", "today_", T0, error="TestError", ranges=some, round_id="r1")
     finish_attempt(db[ATTEMPTS], begin_attempt(db[ATTEMPTS], "power", "today_", T0, (T0, T0), ["M1"]), failed=True)
-    begin_attempt(db[ATTEMPTS], "power", "today_", T0, (T0, T0 + timedelta(hours=1)), None)
+    begin_attempt(db[ATTEMPTS], "power", "today_", T0, (T0, T0 + timedelta(hours=1)), None, some)
     found = CounterEvent(
         incident=Incident.STEP, field="c", at=T0, value=5, before=9.5, before_at=T0, correction=Fraction(9)
     )
     save_incidents(db[INCIDENTS], "power", [("M2", found)], [("M2", T0, T0 + timedelta(hours=1))], T0)
     [incident] = db[INCIDENTS].find({"device_id": "M2"})
-    decide(db[INCIDENTS], "M2", incident["_id"], CONFIRMED, "admin")
+    decide(db[INCIDENTS], incident, CONFIRMED, "admin")
     record_swap(db[INCIDENTS], "power", "M1", T0, {"c": (10.5, 0)}, "admin")
+    exchange(db, settings)
+
+
+def exchange(db: Database[Document], settings: Settings) -> None:
+    """Exchanges: one that was moved, one with a new device that was revoked, one that is not applied yet."""
+    registers = {"power": {"c": {"last": 10.5, "first": None}}}
+
+    def keep(at: datetime, new_device: str | None = None) -> Document:
+        return keep_exchange(
+            db[EXCHANGES], device="M1", new_device=new_device, at=at, readings=registers, took={"name": "Main"},
+            by="admin", reason="worn out",
+        )  # fmt: skip
+
+    apply_exchange(db, (POWER,), settings, move_exchange(db[EXCHANGES], keep(T0), T0 + timedelta(1), "admin", "later"))
+    apply_exchange(db, (POWER,), settings, revoke_exchange(db[EXCHANGES], keep(T0, "M2"), "admin", "wrong"))
+    move_exchange(db[EXCHANGES], keep(T0), T0 + timedelta(2), "admin", "later still")
+
+
+def correct(db: Database[Document]) -> None:
+    """A correction of each kind, one with an end, one without, one revoked."""
+    content: dict[CorrectionKind, dict[str, Any]] = {
+        CorrectionKind.EXCLUSION: {"end": T0 + timedelta(hours=1)},
+        CorrectionKind.FACTOR: {"factor": 0.001},
+        CorrectionKind.FIXED: {"energy": 1_500_000},
+        CorrectionKind.ESTIMATE: {"method": "evenly"},
+        CorrectionKind.INCIDENT: {"energy": -5, "incident_id": ObjectId(), "base_status": "open"},
+        CorrectionKind.EXCHANGE: {
+            "register": 5.5,
+            "side": "old",
+            "other_device": "M2",
+            "group": ObjectId(),
+        },
+    }
+    for kind, more in content.items():
+        values = {"end": None, **more}
+        made = create(
+            db[CORRECTIONS],
+            NewCorrection(
+                type="power", device_id="M1", field="c", kind=kind, begin=T0, reason="why", made_by="ann", **values
+            ),
+        )
+    begin_adjustments(db[ADJUSTMENTS], read_active(db[CORRECTIONS], type="power", kinds=["fixed", "incident"]))
+    kept = read_stale(db[ADJUSTMENTS], "power")[0]
+    result = Adjustment(energy={1: 5, 2: -5}, silence={2: -900}, needs_begin=T0, needs_end=T0)
+    assert save_adjustment(db[ADJUSTMENTS], kept, result, T0, T0)
+    revoke(db[CORRECTIONS], made["_id"], "bob", "was wrong")
+    [factor] = db[CORRECTIONS].find({"kind": CorrectionKind.FACTOR})
+    finish(db[CORRECTIONS], factor["_id"], T0 + timedelta(hours=1), "bob", "repaired")
+
+
+def keep_ledger(db: Database[Document]) -> None:
+    """A day that is closed: exact quarter-hours, some from buckets, an open fall, one without a sample."""
+    day, hour = T0.replace(hour=0), timedelta(hours=1)
+    fall = make_hold(day).to_document()
+    slots = [make_slot(day), Slot(start=day + hour, energy=5)]
+    parts = [
+        LedgerPart(device="M1", field="c", begin=day, end=day + 2 * hour, slots=slots, holds={day + hour: fall}),
+        LedgerPart(
+            device="M1",
+            field="c",
+            begin=day + 3 * hour,
+            end=day + 6 * hour,
+            slots=estimated([make_slot(day + 5 * hour)]),
+            resolution=3 * 3600,
+        ),
+        LedgerPart(device="M2", field="c", begin=day, end=day + hour, slots=[Slot(start=day, energy=5)]),
+    ]
+    later = T0 + timedelta(days=1)  # than the run that has written the ledger before
+    assert write_slots(db, "power", parts, later, T0) == set()
+    assert close_days(db, "power", day, day + timedelta(days=1), later, T0) == set()
+
+
+def keep_archive(db: Database[Document]) -> None:
+    """A month of the archive: a file that replaced another, and one that is being written."""
+    month = T0.replace(day=1, hour=0)
+    at = ArchiveKey(device_id="M1", timestamp=T0)
+    for paths in (("a", ""), ("b", "a")):
+        taken = take_month(db[ARCHIVE_MANIFEST], "power", month, "run")
+        add_pending(db[ARCHIVE_MANIFEST], taken["_id"], "run", paths[0])
+        file = ArchivedFileDocument(
+            path=paths[0], rows=1, first=at, last=at, size=1, sha256="s", digest="d", written_at=T0, cleared=False
+        )  # fmt: skip
+        switch(db[ARCHIVE_MANIFEST], taken, "run", [file], paths[1:] if paths[1] else ())
+    add_pending(db[ARCHIVE_MANIFEST], taken["_id"], "run", "c")
 
 
 def write_all(db: Database[Document], settings: Settings) -> None:
     ingest(settings)
     roll_up(db, settings)
+    keep_ledger(db)
+    keep_archive(db)
+    correct(db)
     write_settings(
         db[DEVICE_SETTINGS],
         [
             DeviceSettings(device_id="D1", updated_at=T0),
-            DeviceSettings(device_id="D2", updated_at=T0, timezone="Asia/Dhaka", interval_seconds=60, zone_id=1),
+            DeviceSettings(
+                device_id="D2",
+                updated_at=T0,
+                timezone="Asia/Dhaka",
+                interval_seconds=60,
+                greatest_power=50.0,
+                zone_id=1,
+            ),
         ],
     )
+    for key in db[PUSH_KEYS].find():
+        revoke_push_key(db[PUSH_KEYS], key["_id"], "ada", T0)
     for answer in untaken(db[ANSWERS]):
         take(db[ANSWERS], answer)
+    ProcessHeartbeat(settings, "test").beat(db)
+    begin_mark(db, "fingerprint", T0)
 
 
 def test_every_collection_of_the_layout_has_its_views(settings: Settings) -> None:
@@ -174,7 +322,7 @@ def test_what_is_stored_is_what_the_views_say(db: Database[Document], settings: 
         for view, keys in check(list(db[name].find()), views).items():
             seen.setdefault(view, set()).update(keys)
 
-    for datatype in (*get_registry(), POWER, ENERGY):
+    for datatype in (*get_registry(), POWER, ENERGY, EM):
         for name in datatype.collections:
             hold(name, OF_TYPES)
     held: list[str] = []

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError
@@ -19,6 +20,8 @@ from greenpower.mongo.client import Document
 
 MILLISECOND = timedelta(milliseconds=1)
 EARLIER_KEPT = 8
+# A process that is gone keeps others from a device's repeated hour for so long.
+MAX_CHOOSING = timedelta(seconds=15)
 
 
 async def offsets(collection: AsyncCollection[Document], devices: Iterable[str]) -> dict[str, tuple[timedelta, ...]]:
@@ -85,3 +88,21 @@ async def set_offset(collection: AsyncCollection[Document], device: str, offset:
     now = datetime.now(UTC)
     change = {"$set": {"offset_ms": offset // MILLISECOND, "offset_since": now, "updated_at": now}}
     await collection.update_one({"_id": device}, change, upsert=True)
+
+
+async def begin_choosing(collection: AsyncCollection[Document], device: str, owner: ObjectId) -> bool:
+    """Keep other batches from deciding on a device's stamps of a repeated hour; False while another one does so."""
+    now = datetime.now(UTC)
+    free = [{"choosing": {"$exists": False}}, {"choosing.owner": owner}, {"choosing.until": {"$lt": now}}]
+    change = {"$set": {"choosing": {"owner": owner, "until": now + MAX_CHOOSING}, "updated_at": now}}
+    try:
+        result = await collection.update_one({"_id": device, "$or": free}, change, upsert=True)
+    except DuplicateKeyError:
+        return False
+    return result.matched_count > 0 or result.upserted_id is not None
+
+
+async def end_choosing(collection: AsyncCollection[Document], devices: Iterable[str], owner: ObjectId) -> None:
+    """Let others decide: what this batch decided is stored."""
+    query = {"_id": {"$in": list(devices)}, "choosing.owner": owner}
+    await collection.update_many(query, {"$unset": {"choosing": ""}})

@@ -1,4 +1,5 @@
-"""The shapes of what is kept of devices: clocks, signs of life, listening spans, settings, answers to commands.
+"""The shapes of what is kept of devices: clocks, signs of life, listening spans, settings, answers to commands,
+keys for pushing.
 
 What belongs here: every key, its unit and its writer. What does not: reading and writing them, in the modules beside
 this one.
@@ -12,12 +13,19 @@ from typing import NotRequired, TypedDict
 from bson import ObjectId
 
 
+class ChoosingDocument(TypedDict):
+    """Who decides on a device's stamps of a repeated hour. owner: an id of the batch. until: others go on then."""
+
+    owner: ObjectId
+    until: datetime
+
+
 class ClockDocument(TypedDict):
     """A device's clock, in `device_clocks`. _id: the device's id. Written by ingest, and by replay.
 
     offset_ms: what is added to its stamps, in milliseconds; absent while the clock is right. offset_since: when it was
     set. earlier_ms: the offsets before, newest first. stuck: {type: the stamp that repeats}, in UTC. lag_ms: how long
-    after its stamp a frame usually arrives.
+    after its stamp a frame usually arrives. choosing: which batch decides on its stamps of a repeated hour.
     """
 
     _id: str
@@ -27,6 +35,7 @@ class ClockDocument(TypedDict):
     earlier_ms: NotRequired[list[int]]
     stuck: NotRequired[dict[str, datetime]]
     lag_ms: NotRequired[int]
+    choosing: NotRequired[ChoosingDocument]
 
 
 class SeenDocument(TypedDict):
@@ -34,7 +43,8 @@ class SeenDocument(TypedDict):
 
     last_heard: of any frame. last_reading: measured time of its newest reading. interval: seconds between its newest
     readings. status: `online` or `offline` since status_since, written by ingest and the presence job; status_by tells
-    their writes apart.
+    their writes apart. fields: {declared field: measured time of its newest value}, of types whose values come one by
+    one.
     """
 
     _id: str
@@ -47,6 +57,7 @@ class SeenDocument(TypedDict):
     status: NotRequired[str]
     status_since: NotRequired[datetime]
     status_by: NotRequired[str]
+    fields: NotRequired[dict[str, datetime]]
 
 
 class ListeningDocument(TypedDict):
@@ -62,14 +73,20 @@ class ListeningDocument(TypedDict):
 class DeviceSettingsDocument(TypedDict):
     """What the registry says of a device, in `device_settings`. _id: the device's id. Written by API and worker.
 
-    interval_seconds: what its operator expects between readings. updated_at: the registry's, which orders writes.
+    confirmed: whether it is; False for one that was only heard, or deleted. interval_seconds: what its operator expects
+    between readings. greatest_power: in kW (kvar, kVA). power_changed, timezone_changed: tokens that are there from a
+    change of that setting until the hours it touches are invalidated. updated_at: the registry's, which orders writes.
     written_at: the server's, by which readers find what is new.
     """
 
     _id: str
     registered: bool
+    confirmed: NotRequired[bool]
     timezone: str | None
     interval_seconds: int | None
+    greatest_power: float | None
+    power_changed: NotRequired[ObjectId]
+    timezone_changed: NotRequired[ObjectId]
     zone_id: int | None
     updated_at: datetime
     written_at: datetime
@@ -91,3 +108,24 @@ class AnswerDocument(TypedDict):
     detail: str
     received_at: datetime
     taken: bool
+
+
+class PushKeyDocument(TypedDict):
+    """A key with which frames are pushed over HTTP, in `push_keys`. Written by the API and the console; `last_used_at`
+    by ingest, to the minute.
+
+    secret_hash: SHA-256 of the secret, in hexadecimal. claims: names of the claims that it is for; devices: ids that
+    its frames may name; empty for all.
+    """
+
+    _id: ObjectId
+    name: str
+    secret_hash: str
+    claims: list[str]
+    devices: list[str]
+    made_by: str
+    made_at: datetime
+    expires_at: NotRequired[datetime]
+    revoked_at: NotRequired[datetime]
+    revoked_by: NotRequired[str]
+    last_used_at: NotRequired[datetime]

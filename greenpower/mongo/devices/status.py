@@ -16,6 +16,8 @@ from pymongo.asynchronous.collection import AsyncCollection
 from greenpower.mongo.client import Document
 
 ONLINE, OFFLINE = "online", "offline"
+# What one command holds, and one filter.
+MAX_STATUSES_PER_WRITE = 1_000
 
 
 async def bring_online(
@@ -23,11 +25,12 @@ async def bring_online(
 ) -> list[Document]:
     """Devices, (type, device id), were heard: those that were not online are now. Returns their documents."""
     ids = [f"{type_name}|{device_id}" for type_name, device_id in devices]
-    if not ids:
-        return []
-    query = {"_id": {"$in": ids}, "status": {"$ne": ONLINE}}
-    found = [document["_id"] async for document in collection.find(query, {"_id": 1})]
-    return await _change(collection, [{"_id": one, "status": {"$ne": ONLINE}} for one in found], ONLINE, now)
+    changed: list[Document] = []
+    for first in range(0, len(ids), MAX_STATUSES_PER_WRITE):
+        query = {"_id": {"$in": ids[first : first + MAX_STATUSES_PER_WRITE]}, "status": {"$ne": ONLINE}}
+        found = [document["_id"] async for document in collection.find(query, {"_id": 1})]
+        changed += await _change(collection, [{"_id": one, "status": {"$ne": ONLINE}} for one in found], ONLINE, now)
+    return changed
 
 
 async def take_offline(
@@ -38,7 +41,10 @@ async def take_offline(
         {"_id": document["_id"], "last_heard": document["last_heard"], "status": {"$ne": OFFLINE}}
         for document in silent
     ]
-    return await _change(collection, queries, OFFLINE, now)
+    changed: list[Document] = []
+    for first in range(0, len(queries), MAX_STATUSES_PER_WRITE):
+        changed += await _change(collection, queries[first : first + MAX_STATUSES_PER_WRITE], OFFLINE, now)
+    return changed
 
 
 async def _change(

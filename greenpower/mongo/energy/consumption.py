@@ -1,102 +1,186 @@
-"""Energy between boundaries: what the counter of each device counted, by the one definition of `greenpower.measure`.
+"""Energy between boundaries: from the interval ledger, and from readings where the ledger has not come yet.
 
-The register at a boundary is the last sample that counts up to it, itself included. What was counted from the first
-sample of the chain to there is rounded once, to a millionth of the unit; stretches are the differences of those whole
-numbers, so sums of stretches and of devices agree to the last digit.
+What was counted between two accepted samples falls into the stretch of the later one. So a stretch has one answer,
+wherever a range begins, and stretches add up exactly. What belongs here: putting the two sources together. What does
+not: reading either (`ledger_read`, `recent`), what it costs (`cost`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
-from greenpower.measure.counter.rules import CounterRules
-from greenpower.measure.counter.state import energy, make_counter, merge_counters
-from greenpower.measure.state import State
-from greenpower.mongo.energy.interval_plan import Boundary, PlanInterval
-from greenpower.mongo.energy.registers import Key, PieceState, Registers
-from greenpower.mongo.rollups.tier_view import TierView
+from pymongo.database import Database
 
-COUNTS_PER_UNIT = 10**6
-Number = int | float
+from greenpower.catalog.facts import ledger_tier
+from greenpower.config import Settings
+from greenpower.datatype import DataType
+from greenpower.mongo.adjustments.apply import CorrectionReader
+from greenpower.mongo.client import Document
+from greenpower.mongo.energy.ledger_plan import documents_needed
+from greenpower.mongo.energy.ledger_read import ledger_register_before, read_stretches
+from greenpower.mongo.energy.open_falls import read_open_falls
+from greenpower.mongo.energy.pending import PendingHours, ledger_prefixes, read_pending
+from greenpower.mongo.energy.recent import RecentEnergy, RecentSlots
+from greenpower.mongo.energy.stretch import DeviceEnergy, RegisterReading, Stretch, cut_slots
+from greenpower.mongo.query import count
+from greenpower.mongo.readings.latest import find_devices
+from greenpower.mongo.rollups.tier_view import make_tier_views, read_tiers
+from greenpower.mongo.rollups.watermarks import EPOCH
+from greenpower.mongo.schema.layout import ENERGY_DAYS, INCIDENTS, INTERVALS, INVALIDATIONS
+
+# What will be computed again before a range changes its first sample, if there is none between.
+PENDING_BEFORE = timedelta(days=1)
+MONTH = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterReading:
-    """The register at a boundary. counted: since the chain's first sample, in millionths; samples: as many."""
+class EnergyReader:
+    """Reads one counter of a type. Its methods raise PyMongoError.
 
-    value: Number
-    at: datetime
-    counted: int
-    samples: int
-
-
-@dataclass(slots=True, kw_only=True)
-class Registered:
-    """A device's registers at the boundaries, None where there was no sample yet or nothing is left.
-
-    open_from: from here on later samples may change what was counted; None if there is no such time.
+    readings: the collection of its readings. watermark: the ledger is made up to here; None where the type has none, or
+    none yet. known_from: of earlier times nothing is left. zone: of devices that have none of their own.
     """
 
-    readings: list[RegisterReading | None]
-    open_from: datetime | None = None
+    db: Database[Document]
+    datatype: DataType
+    field: str
+    now: datetime
+    readings: str
+    watermark: datetime | None
+    known_from: datetime
+    zone: ZoneInfo
 
+    @classmethod
+    def open(
+        cls, db: Database[Document], datatype: DataType, settings: Settings, field: str, now: datetime
+    ) -> EnergyReader:
+        """A reader, with the progress of the ledger as it is now. field: a counter. Raises PyMongoError."""
+        progress = read_tiers(db, datatype)
+        readings = make_tier_views(datatype, settings, progress)[0]
+        ledger = progress.get(INTERVALS, {}) if ledger_tier(datatype) else {}
+        watermark = ledger.get("watermark")
+        return cls(
+            db=db,
+            datatype=datatype,
+            field=field,
+            now=now,
+            readings=readings.collection,
+            watermark=watermark,
+            known_from=readings.whole_from if watermark is None else ledger.get("complete_from", EPOCH),
+            zone=ZoneInfo(settings.device_timezone),
+        )
 
-def read_energy(
-    registers: Registers, tier_views: Sequence[TierView], intervals: Sequence[PlanInterval], devices: Sequence[str]
-) -> dict[str, Registered]:
-    """The registers of devices at the boundaries of an interval plan. Raises PyMongoError."""
-    pieces = [piece for interval in intervals for piece in interval.pieces]
-    for interval in intervals:
-        for boundary in interval.boundaries:
-            pieces += boundary.pieces
-            if boundary.here is not None:
-                pieces.append(boundary.here)
-    found_states = registers.read(devices, pieces)
-    found = {}
-    for device in devices:
-        start = registers.before(device, intervals[0].begin, tier_views)
-        found[device] = _follow(device, intervals, found_states, registers.rules(device), start)
-    return found
+    def find_devices(self, begin: datetime, end: datetime, limit: int) -> list[str]:
+        """The devices of the type, in order, `limit` at most: those of which there are readings or buckets of the
+        coarsest tier, and those that the ledger has between two times."""
+        found = set()
+        for name in dict.fromkeys((self.datatype.collections[0], self.datatype.collections[-1])):
+            found.update(find_devices(self.db[name], limit))
+        if self.watermark is not None:
+            # By months, and one before: the day before the range may tell the register before it.
+            months = {"$gte": max(begin, EPOCH) - MONTH, "$lt": end}
+            query = {"type": self.datatype.name, "field": self.field, "month": months}
+            found.update(self.db[ENERGY_DAYS].distinct("device_id", query))
+        return sorted(found)[:limit]
 
+    def count_documents(self, devices: Sequence[str], boundaries: Sequence[datetime]) -> int:
+        """How many documents of the ledger may have to be read."""
+        if self.watermark is None:
+            return 0
+        until = self._made_until(boundaries)
+        return documents_needed([*(time for time in boundaries if time < until), until], len(devices))
 
-def _follow(
-    device: str,
-    intervals: Sequence[PlanInterval],
-    found_states: dict[Key, PieceState],
-    rules: CounterRules,
-    start: State | None,
-) -> Registered:
-    """Go along the chain and look at the register at each boundary."""
-    result = Registered(readings=[])
-    so_far = start
-    for interval in intervals:
-        for boundary in interval.boundaries:
-            result.readings.append(_read_boundary(device, boundary, found_states, rules, so_far))
-        for piece in interval.pieces:
-            found = found_states.get((device, piece))
-            if found is not None:
-                so_far = found.state if so_far is None else merge_counters([so_far, found.state], rules)
-    pieces = [piece for interval in intervals for piece in interval.pieces]
-    pieces += [piece for interval in intervals for boundary in interval.boundaries for piece in boundary.pieces]
-    unsettled = (piece.begin for piece in pieces if (state := found_states.get((device, piece))) and not state.settled)
-    result.open_from = min(unsettled, default=None)
-    return result
+    def count_readings(self, devices: Sequence[str], boundaries: Sequence[datetime], limit: int) -> int:
+        """How many readings have to be rolled, counted up to a limit."""
+        begin, end = self._made_until(boundaries), boundaries[-1]
+        if begin >= end or not devices:
+            return 0
+        query = {"device_id": {"$in": list(devices)}, "timestamp": {"$gte": begin, "$lt": end}}
+        return count(self.db[self.readings], query, limit)
 
+    def read_pending(self, devices: Sequence[str], boundaries: Sequence[datetime]) -> PendingHours:
+        """The hours that the rollups will compute again."""
+        if self.watermark is None:
+            return PendingHours()
+        prefixes = ledger_prefixes(self.datatype)
+        begin, end = max(boundaries[0], EPOCH) - PENDING_BEFORE, min(boundaries[-1], self.now + PENDING_BEFORE)
+        return read_pending(self.db[INVALIDATIONS], self.datatype.name, prefixes, devices, begin, end)
 
-def _read_boundary(
-    device: str, boundary: Boundary, found_states: dict[Key, PieceState], rules: CounterRules, so_far: State | None
-) -> RegisterReading | None:
-    if boundary.at is None:
-        return None
-    states = [] if so_far is None else [so_far]
-    states += [found_states[device, piece].state for piece in boundary.pieces if (device, piece) in found_states]
-    here = None if boundary.here is None else found_states.get((device, boundary.here))
-    if here is not None and here.state["first_at"] == boundary.at:
-        states.append(make_counter([here.state["first"]], [here.state["first_at"]]))
-    if not states:
-        return None
-    state = merge_counters(states, rules)
-    counted = round(energy(state) * COUNTS_PER_UNIT)
-    return RegisterReading(value=state["last"], at=state["last_at"], counted=counted, samples=state["n"])
+    def read_open_falls(self, devices: Sequence[str], end: datetime) -> dict[str, datetime]:
+        """By device the time of a fall before `end` of which nobody knows yet what it means."""
+        return read_open_falls(self.db[INCIDENTS], self.datatype.name, self.field, devices, end)
+
+    def read(self, devices: Sequence[str], boundaries: Sequence[datetime]) -> dict[str, DeviceEnergy]:
+        """What devices counted between boundaries, which lie on quarter-hours, as corrections have it."""
+        reader = CorrectionReader(
+            db=self.db,
+            datatype=self.datatype,
+            field=self.field,
+            now=self.now,
+            readings=self.readings,
+            watermark=self.watermark,
+            zone=self.zone,
+        )
+        # First, so that one which is made meanwhile is not applied to half of what it changes.
+        corrections = reader.read(devices)
+        found = self._read_base(devices, boundaries)
+        if corrections:
+            reader.apply(found, boundaries, corrections)
+        return found
+
+    def _read_base(self, devices: Sequence[str], boundaries: Sequence[datetime]) -> dict[str, DeviceEnergy]:
+        """What the ledger and the readings after it say."""
+        made_until = self._made_until(boundaries)
+        recent = self._read_recent(devices, made_until, boundaries)
+        found = {device: DeviceEnergy(stretches=[Stretch() for _ in pairwise(boundaries)]) for device in devices}
+        if self.watermark is not None and boundaries[0] <= self.watermark:
+            self._add_ledger(found, boundaries, made_until, recent)
+        for device, later in recent.items():
+            energy = found[device]
+            if later.before is not None:
+                energy.before = later.before
+            for stretch, more in zip(energy.stretches, cut_slots(later.slots, boundaries), strict=True):
+                stretch.add(more)
+        return found
+
+    def _add_ledger(
+        self,
+        found: Mapping[str, DeviceEnergy],
+        boundaries: Sequence[datetime],
+        made_until: datetime,
+        recent: Mapping[str, RecentSlots],
+    ) -> None:
+        """Add what the ledger has, of each device up to where its recent quarter-hours begin."""
+        name = self.datatype.name
+        for device, carry in ledger_register_before(self.db, name, self.field, list(found), boundaries[0]).items():
+            found[device].before = RegisterReading(value=carry.register, at=carry.at)
+        # Few begin earlier: those whose last samples in the ledger could only be decided by readings after it.
+        groups: defaultdict[datetime, list[str]] = defaultdict(list)
+        for device in found:
+            groups[recent[device].begin if device in recent else made_until].append(device)
+        for until, devices in groups.items():
+            if until == boundaries[0]:
+                continue
+            times = [boundary for boundary in boundaries if boundary < until]
+            stretches = read_stretches(self.db, name, self.field, devices, [*times, until])
+            for device, parts in stretches.items():
+                found[device].stretches[: len(parts)] = parts
+
+    def _read_recent(
+        self, devices: Sequence[str], begin: datetime, boundaries: Sequence[datetime]
+    ) -> dict[str, RecentSlots]:
+        if begin >= boundaries[-1] or not devices:
+            return {}
+        recent = RecentEnergy.open(self.db, self.datatype, self.field, self.readings, self.now, devices, zone=self.zone)
+        if begin == self.watermark:
+            return recent.after_ledger(devices, begin, boundaries[0], boundaries[-1])
+        return recent.alone(devices, boundaries[0], boundaries[-1])
+
+    def _made_until(self, boundaries: Sequence[datetime]) -> datetime:
+        """Up to where the ledger answers; the rest, up to the last boundary, is made from readings."""
+        return min(max(self.watermark or EPOCH, boundaries[0]), boundaries[-1])

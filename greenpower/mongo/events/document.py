@@ -18,8 +18,10 @@ class EventDocument(TypedDict):
     type: name of the data type, None where no type claims the topic. outcome: `stored`, `duplicate`, `rejected` or
     `noted`; reason: why, of the last three. raw: the payload, as text or (`hex`) in hexadecimal; of an oversize one its
     beginning, with `size` in bytes and the `sha256` of the whole. timestamp: of the reading it went into, a list where
-    there are several. clock: how the timestamp was found. offset_ms: what was added to the stamp, in milliseconds.
-    left_out: {field: why it is not stored}. conflicts: fields that the reading had with another value.
+    there are several. clock: where the stamp was not taken as it is: `offset` (moved by offset_ms, milliseconds),
+    `stuck` (it repeats: time of arrival) or `arrival` (no offset fits: time of arrival). left_out: {field: why it is
+    not stored}. conflicts: fields that the reading had with another value. packet: the MQTT packet id, of values that
+    are gathered. key: of a frame that was pushed over HTTP, with which.
     """
 
     _id: ObjectId
@@ -39,3 +41,5 @@ class EventDocument(TypedDict):
     timestamp: NotRequired[datetime | list[datetime]]
     clock: NotRequired[str]
     offset_ms: NotRequired[int]
+    packet: NotRequired[int]
+    key: NotRequired[ObjectId]

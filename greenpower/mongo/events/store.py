@@ -5,7 +5,7 @@ An event is written after its reading, with an `_id` made here, so that writing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -73,6 +73,7 @@ def event_document(
     clock: str = "",
     offset: timedelta | None = None,
     event_id: ObjectId | None = None,
+    key: ObjectId | None = None,
 ) -> Document:
     """An event as it is stored; what does not apply is not there. event_id: where it was given to something before."""
     document: Document = {
@@ -98,6 +99,8 @@ def event_document(
         document["clock"] = clock
     if offset is not None:
         document["offset_ms"] = offset // timedelta(milliseconds=1)
+    if key is not None:
+        document["key"] = key
     document.update(raw)
     return document
 
@@ -115,13 +118,18 @@ async def amend_events(collection: AsyncCollection[Document], changes: Mapping[O
 
     Returns the ids of events that are not there. Raises PyMongoError.
     """
-    result = await collection.bulk_write(
-        [UpdateOne({"_id": event_id}, {"$set": change}) for event_id, change in changes.items()], ordered=False
-    )
-    if result.matched_count == len(changes):
+    if await _set(collection, changes) == len(changes):
         return set()
-    found = collection.find({"_id": {"$in": list(changes)}}, {"_id": 1})
-    return set(changes) - {document["_id"] async for document in found}
+    found = [document["_id"] async for document in collection.find({"_id": {"$in": list(changes)}}, {"_id": 1})]
+    if found:  # some may have come after the first try
+        await _set(collection, {event_id: changes[event_id] for event_id in found})
+    return set(changes) - set(found)
+
+
+async def _set(collection: AsyncCollection[Document], changes: Mapping[ObjectId, Document]) -> int:
+    """Set keys of documents. Returns how many of them were there."""
+    updates = [UpdateOne({"_id": event_id}, {"$set": change}) for event_id, change in changes.items()]
+    return (await collection.bulk_write(updates, ordered=False)).matched_count
 
 
 def safe_event(document: Document, why: str) -> Document:
@@ -138,11 +146,40 @@ def safe_event(document: Document, why: str) -> Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """A frame with a packet id. time: of its reading; None where it gave none."""
+
+    topic: str
+    payload: bytes
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class RecentFrames:
     """The newest frames of a device: their payloads, and the timestamps of the readings they gave."""
 
     payloads: frozenset[bytes]
     timestamps: frozenset[datetime]
+
+
+async def delivered(
+    collection: AsyncCollection[Document], packets: Set[int], limit: int = RECENT_FRAMES
+) -> dict[int, Delivered]:
+    """The newest of the newest `limit` frames with each of these packet ids, by the id.
+
+    A broker uses an id again as soon as it is acknowledged, some for the next frame: only the newest frame with an id
+    can be the one that is delivered again.
+    """
+    keys = {"_id": 0, "topic": 1, "raw": 1, "hex": 1, "packet": 1, "timestamp": 1}
+    found: dict[int, Delivered] = {}
+    async for event in collection.find({}, keys).sort("received_at", -1).limit(limit):
+        packet, payload, stamps = event.get("packet", 0), raw_bytes(event), event.get("timestamp")
+        if packet in packets and packet not in found and payload is not None:
+            time = stamps[0] if isinstance(stamps, list) and stamps else stamps
+            found[packet] = Delivered(event["topic"], payload, time or None)
+            if len(found) == len(packets):
+                break
+    return found
 
 
 async def recent_frames(collection: AsyncCollection[Document], device: str, limit: int = RECENT_FRAMES) -> RecentFrames:

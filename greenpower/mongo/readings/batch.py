@@ -23,6 +23,7 @@ class StoredFrame(NamedTuple):
 
     fragments: what it gave to readings. device_id: of the first of these, else the one it names. raw: what its event
     keeps of it. clock, offset: where its stamp was not taken as it is, `offset` or `stuck`, and what was added.
+    key: with which it was pushed over HTTP.
     """
 
     event_id: ObjectId
@@ -38,6 +39,7 @@ class StoredFrame(NamedTuple):
     clock: str
     offset: timedelta | None
     raw: Document
+    key: ObjectId | None = None
 
     @property
     def conflicts(self) -> Sequence[str]:

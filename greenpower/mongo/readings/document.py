@@ -7,7 +7,7 @@ What belongs here: every key, its unit and its writer. What does not: writing (`
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from bson import ObjectId
 
@@ -17,7 +17,8 @@ class ReadingDocument(TypedDict):
 
     timestamp: of the measurement. received_at: arrival of the first frame of it. updated_at: of the last write, for the
     changes feed; in rows that are only updated by the server's clock. payload: {field: number, in the field's unit}.
-    complete: whether the device said that nothing more follows.
+    complete: whether the device said that nothing more follows. clock: `arrival` where the timestamp is the time of
+    arrival, since there was no stamp or a stuck one; absent where the device told the time. API answers do not show it.
     """
 
     _id: ObjectId
@@ -28,6 +29,7 @@ class ReadingDocument(TypedDict):
     updated_at: datetime
     payload: dict[str, int | float]
     complete: bool
+    clock: NotRequired[str]
 
 
 class FragmentDocument(TypedDict):
@@ -41,6 +43,15 @@ class FragmentDocument(TypedDict):
     key: str
     payload: dict[str, int | float]
     complete: bool
+    received_at: datetime
+
+
+class MessageDocument(TypedDict):
+    """A message with an id and without a stamp, in `message_times`. Written by ingest once. _id: a hash of its type,
+    device, id and values. timestamp: of its reading."""
+
+    _id: str
+    timestamp: datetime
     received_at: datetime
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pymongo
@@ -11,6 +12,15 @@ from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
 from greenpower.mongo.query import QUERY_SECONDS, one_of
+from greenpower.mongo.readings.federated import held_by_mongo
+from greenpower.mongo.readings.gathered import (
+    READING_KEYS,
+    SEEN_KEYS,
+    NewestValues,
+    fold_newest,
+    newest_query,
+    seen_query,
+)
 
 
 def find_latest(
@@ -33,8 +43,41 @@ def find_latest(
         {"$limit": limit},
         {"$project": {**fields, "reading": 1, "timestamp": 1, "topic": 1}},
     ]
-    with pymongo.timeout(QUERY_SECONDS), readings.aggregate(pipeline, allowDiskUse=True) as cursor:
+    with pymongo.timeout(QUERY_SECONDS), held_by_mongo(readings).aggregate(pipeline, allowDiskUse=True) as cursor:
         return [{**row, "_id": row["reading"], "device_id": row["_id"]} for row in cursor]
+
+
+def add_newest_values(
+    readings: Collection[Document],
+    seen: Collection[Document],
+    type_name: str,
+    rows: list[Document],
+    names: Sequence[str],
+) -> None:
+    """Give the newest readings of devices, whose values come one by one, the newest value of each field, and under
+    `times` those of fields that are older. names: the fields that are asked for; empty for all. Raises PyMongoError."""
+    if not rows:
+        return
+    newest = {row["device_id"]: row["timestamp"] for row in rows}
+    with pymongo.timeout(QUERY_SECONDS):
+        fields = list(seen.find(seen_query(type_name, newest), SEEN_KEYS))
+        values = fold_newest(readings.find(newest_query(newest, fields), READING_KEYS))
+    for row in rows:
+        own = values.get(row["device_id"], NewestValues())
+        row["payload"] = {name: value for name, value in own.values.items() if not names or name in names}
+        older = own.older_than(row["timestamp"])
+        row["times"] = {name: time for name, time in older.items() if name in row["payload"]}
+
+
+def by_time(rows: Sequence[Document]) -> list[Document]:
+    """Newest readings with `times`, as one row for each time, in order of devices and times."""
+    found: list[Document] = []
+    for row in rows:
+        payloads: dict[datetime, Document] = {}
+        for name, value in row["payload"].items():
+            payloads.setdefault(row["times"].get(name, row["timestamp"]), {})[name] = value
+        found += [{**row, "timestamp": time, "payload": payloads[time]} for time in sorted(payloads)]
+    return found
 
 
 def find_seen(
@@ -58,5 +101,5 @@ def find_devices(readings: Collection[Document], limit: int) -> list[str]:
         {"$sort": {"_id": ASCENDING}},
         {"$limit": limit},
     ]
-    with pymongo.timeout(QUERY_SECONDS), readings.aggregate(pipeline) as cursor:
+    with pymongo.timeout(QUERY_SECONDS), held_by_mongo(readings).aggregate(pipeline) as cursor:
         return [row["_id"] for row in cursor]

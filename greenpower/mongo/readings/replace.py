@@ -15,7 +15,7 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.readings.late import STAMP_AGAIN
 
 READINGS_PER_BATCH = 1_000
-CONTENT = ("topic", "received_at", "payload", "complete")
+CONTENT = ("topic", "received_at", "payload", "complete", "clock")
 
 Change = UpdateOne | DeleteOne
 Key = tuple[str, datetime]
@@ -102,7 +102,7 @@ def _compare(
         assert new is not None
         changes.added += 1
         return _insertion(new)
-    if new is not None and all(new[key] == old[key] for key in CONTENT):
+    if new is not None and all(new.get(key) == old.get(key) for key in CONTENT):
         changes.same += 1
         return None
     if old["updated_at"] >= written_before:
@@ -116,7 +116,10 @@ def _compare(
         changes.removed += 1
         return DeleteOne(unchanged)
     changes.changed += 1
-    return UpdateOne(unchanged, {"$set": {key: new[key] for key in CONTENT}, **STAMP_AGAIN})
+    change: Document = {"$set": {key: new[key] for key in CONTENT if key in new}, **STAMP_AGAIN}
+    if gone := [key for key in CONTENT if key not in new]:
+        change["$unset"] = dict.fromkeys(gone, "")
+    return UpdateOne(unchanged, change)
 
 
 def _insertion(new: Document) -> UpdateOne:

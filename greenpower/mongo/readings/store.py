@@ -21,14 +21,15 @@ from greenpower.mongo.readings.late import STAMP_AGAIN, is_late
 Number = int | float
 Key = tuple[str, datetime]
 RECENT_READINGS = 5_000
+ARRIVAL = "arrival"  # `clock` of a reading whose timestamp is the time of arrival
 
 
 @dataclass(slots=True, eq=False)
 class Fragment:
     """What one frame says of one reading, and, after `store_readings`, what became of it.
 
-    payload: {field: number}. new: whether any of its keys was not there before. conflicts: keys that were there with
-    another value. fault: why it can never be stored.
+    payload: {field: number}. undated: whether its timestamp is the time of arrival. new: whether any of its keys was
+    not there before. conflicts: keys that were there with another value. fault: why it can never be stored.
     """
 
     device_id: str
@@ -37,6 +38,7 @@ class Fragment:
     received_at: datetime
     payload: dict[str, Number]
     complete: bool
+    undated: bool = False
     new: bool = False
     conflicts: tuple[str, ...] = ()
     fault: str = ""
@@ -65,6 +67,11 @@ class MergedReading:
         """Whether one of its fragments says that the reading is whole."""
         return any(fragment.complete for fragment in self.fragments)
 
+    @property
+    def undated(self) -> bool:
+        """Whether its timestamp is the time of arrival: as long as no fragment says that the device told it."""
+        return all(fragment.undated for fragment in self.fragments)
+
     def fold(self, stored: dict[str, Number]) -> dict[str, Number]:
         """Compare each fragment with what is stored and the fragments before it. Returns the keys that are new."""
         known = dict(stored)
@@ -86,7 +93,7 @@ class MergedReading:
         else:
             payload, complete = self.fold({}), self.complete
         self.added = payload
-        return {
+        document: Document = {
             "_id": self.object_id,
             "device_id": first.device_id,
             "topic": first.topic,
@@ -96,6 +103,9 @@ class MergedReading:
             "payload": payload,
             "complete": complete,
         }
+        if first.undated and self.undated:
+            document["clock"] = ARRIVAL
+        return document
 
     def add_to(self, stored: dict[str, Number]) -> dict[str, Number]:
         """The keys to add to a reading that others stored. What an earlier try sent and is there counts as added."""
@@ -160,7 +170,7 @@ async def _merge(
         return []
     keys = [{"device_id": device, "timestamp": timestamp} for device, timestamp in (item.key for item in readings)]
     found: dict[Key, Document] = {}
-    shown = {"device_id": 1, "timestamp": 1, "payload": 1, "complete": 1, "updated_at": 1}
+    shown = {"device_id": 1, "timestamp": 1, "payload": 1, "complete": 1, "updated_at": 1, "clock": 1}
     async for document in collection.find({"$or": keys}, shown):
         found[document["device_id"], document["timestamp"]] = document
     updates = []
@@ -178,27 +188,27 @@ async def _merge(
                 updates.append(UpdateOne({"_id": stored["_id"]}, STAMP_AGAIN))
             continue
         added = reading.add_to(stored["payload"])
-        if added or (reading.complete and not stored["complete"]):
-            updates.append(_addition(stored["_id"], added, reading.complete))
+        told = "clock" in stored and not reading.undated
+        if added or told or (reading.complete and not stored["complete"]):
+            updates.append(_addition(stored["_id"], added, reading.complete, told))
     if updates:
         await collection.bulk_write(updates, ordered=False)
     return gone
 
 
-def _addition(object_id: ObjectId, added: dict[str, Number], complete: bool) -> UpdateOne:
-    """Add keys in one step in which those already there win, no matter who wrote them meanwhile."""
-    return UpdateOne(
-        {"_id": object_id},
-        [
-            {
-                "$set": {
-                    "payload": {"$mergeObjects": [{"$literal": added}, "$payload"]},
-                    "complete": {"$or": ["$complete", complete]},
-                    "updated_at": "$$NOW",
-                }
-            }
-        ],
-    )
+def _addition(object_id: ObjectId, added: dict[str, Number], complete: bool, told: bool) -> UpdateOne:
+    """Add keys in one step in which those already there win, no matter who wrote them meanwhile.
+
+    told: whether the device told the time of a reading that was stored with the time of arrival.
+    """
+    change: Document = {
+        "payload": {"$mergeObjects": [{"$literal": added}, "$payload"]},
+        "complete": {"$or": ["$complete", complete]},
+        "updated_at": "$$NOW",
+    }
+    if told:
+        change["clock"] = "$$REMOVE"
+    return UpdateOne({"_id": object_id}, [{"$set": change}])
 
 
 async def recent_payloads(

@@ -1,10 +1,12 @@
 """Attempts: which results are under way, so that one that comes too late is found and computed again.
 
-One document per attempt at a stretch of a tier: {_id, type, prefix, as_of, begin, end, devices, contested, done, at}.
+One document per attempt at a stretch of a tier: {_id, type, prefix, as_of, begin, end, devices, ranges, contested,
+done, at}.
 It is written before the sources are read and removed after the results are written. `as_of` keeps a late result from
 replacing a newer one. It cannot keep a late result out of a place where the newer run found nothing. So of two attempts
-at overlapping stretches of a tier the older one is contested. An attempt that is contested, or was never finished
-because its process died or is frozen, stays on record: the next run computes again what it wrote.
+at overlapping stretches of a tier and of the same device ranges the older one is contested. An attempt that is
+contested, or was never finished because its process died or is frozen, stays on record: the next run computes again
+what it wrote.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ from pymongo import InsertOne, UpdateMany
 from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.ranges import ALL_RANGES, Ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attempt on record. devices: None for all. contested: there is a newer one."""
+    """An attempt on record. devices: None for all of its ranges. contested: there is a newer one."""
 
     id: ObjectId
     type: str
@@ -31,6 +34,7 @@ class Attempt:
     begin: datetime
     end: datetime
     devices: tuple[str, ...] | None
+    ranges: Ranges = ALL_RANGES
     contested: bool = False
     done: bool = False
 
@@ -42,6 +46,7 @@ def begin_attempt(
     as_of: datetime,
     stretch: tuple[datetime, datetime],
     devices: Sequence[str] | None,
+    ranges: Ranges = ALL_RANGES,
 ) -> Attempt:
     """Put an attempt on record; older ones that it overlaps become contested. Raises PyMongoError."""
     attempt = Attempt(
@@ -52,10 +57,10 @@ def begin_attempt(
         begin=stretch[0],
         end=stretch[1],
         devices=None if devices is None else tuple(devices),
+        ranges=ranges,
     )
     rivals: Document = {
-        "type": type_name,
-        "prefix": prefix,
+        **_meeting(type_name, prefix, ranges),
         "begin": {"$lt": attempt.end},
         "end": {"$gt": attempt.begin},
     }
@@ -76,9 +81,20 @@ def finish_attempt(collection: Collection[Document], attempt: Attempt, *, failed
     collection.replace_one({"_id": attempt.id}, document, upsert=True)
 
 
-def read_attempts(collection: Collection[Document], type_name: str, prefix: str) -> list[Attempt]:
-    """The attempts of a tier that are on record. Raises PyMongoError."""
-    return [_attempt(document) for document in collection.find({"type": type_name, "prefix": prefix})]
+def read_attempts(
+    collection: Collection[Document], type_name: str, prefix: str, ranges: Ranges = ALL_RANGES
+) -> list[Attempt]:
+    """The attempts of a tier at any of some device ranges that are on record. Raises PyMongoError."""
+    return [_attempt(document) for document in collection.find(_meeting(type_name, prefix, ranges))]
+
+
+def _meeting(type_name: str, prefix: str, ranges: Ranges) -> Document:
+    """The attempts of a tier that may have a device in common with some ranges."""
+    query: Document = {"type": type_name, "prefix": prefix}
+    if ranges != ALL_RANGES:
+        # None: of all, also where an older release wrote it.
+        query["ranges"] = {"$in": [*sorted(ranges), None]}
+    return query
 
 
 def forget_attempt(collection: Collection[Document], attempt: Attempt) -> None:
@@ -95,6 +111,7 @@ def _document(attempt: Attempt) -> Document:
         "begin": attempt.begin,
         "end": attempt.end,
         "devices": None if attempt.devices is None else list(attempt.devices),
+        "ranges": None if attempt.ranges == ALL_RANGES else sorted(attempt.ranges),
         "contested": attempt.contested,
         "done": attempt.done,
         "at": datetime.now(UTC),
@@ -102,7 +119,7 @@ def _document(attempt: Attempt) -> Document:
 
 
 def _attempt(document: Document) -> Attempt:
-    devices = document["devices"]
+    devices, ranges = document["devices"], document.get("ranges")
     return Attempt(
         id=document["_id"],
         type=document["type"],
@@ -111,6 +128,7 @@ def _attempt(document: Document) -> Attempt:
         begin=document["begin"],
         end=document["end"],
         devices=None if devices is None else tuple(devices),
+        ranges=ALL_RANGES if ranges is None else frozenset(ranges),
         contested=document["contested"],
         done=document["done"],
     )

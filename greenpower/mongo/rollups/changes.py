@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import pymongo
 from bson import ObjectId
 from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
-from greenpower.mongo.query import Page, beyond, find_page
+from greenpower.mongo.query import QUERY_SECONDS, Page, beyond, find_page
+from greenpower.mongo.readings.federated import FederatedReadings
 
 Position = tuple[datetime, ObjectId]
 
@@ -32,8 +34,12 @@ def find_changes(
 
     A row that is written again appears again, later; a reader that keeps the last version of each `_id` has a copy.
     """
+    shown = {**projection, "updated_at": 1}
+    if isinstance(collection, FederatedReadings):
+        with pymongo.timeout(QUERY_SECONDS):
+            found = collection.find_updated(after, horizon, limit + 1, shown)
+        return Page(documents=found[:limit], more=len(found) > limit)
     where: Document = {"updated_at": {"$lt": horizon}}
     if after is not None:
         where = {"$and": [where, beyond(after, by="updated_at", tie="_id", ascending=True)]}
-    shown = {**projection, "updated_at": 1}
     return find_page(collection, where, by="updated_at", ascending=True, skip=0, limit=limit, projection=shown)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import datetime
+from itertools import islice
 from typing import Any, TypeVar
 
 from bson import decode_all
@@ -12,6 +14,7 @@ from bson.codec_options import CodecOptions
 from pymongo import ASCENDING
 
 from greenpower.mongo.client import Document
+from greenpower.mongo.readings.federated import FederatedReadings
 from greenpower.mongo.rollups.rows import Rows
 
 # What stays in the processor's cache between decoding and encoding: larger ones are slower.
@@ -24,12 +27,16 @@ Item = TypeVar("Item")
 
 
 def stream(rows: Rows, projection: Mapping[str, Any]) -> Generator[list[Document]]:
-    """All rows of a query in order of time, in batches: stored ones, then those made on the fly.
+    """All rows of a query in order of time, in batches: those made for the past, stored ones, those made on the fly.
 
     Stored times have no zone. The server reads the next batch while one is written. Closing the iterator closes the
     cursor at the server. Raises PyMongoError.
     """
+    yield from _batches(rows.past())
     where = rows.where()
+    if isinstance(rows.stored, FederatedReadings) and rows.stored.reaches_archive(where):
+        yield from _stream_archived(rows, where, projection)
+        return
     cursor = rows.stored.find_raw_batches(where, projection, batch_size=ROWS_PER_BATCH, max_time_ms=MAX_EXPORT_MS)
     with cursor.sort("timestamp", ASCENDING) as batches, closing(fetch_ahead(batches)) as fetched:
         batch: Any  # bytes, whatever the annotations say
@@ -43,8 +50,22 @@ def stream(rows: Rows, projection: Mapping[str, Any]) -> Generator[list[Document
         with rows.stored.find(rows.where(), projection, max_time_ms=MAX_EXPORT_MS).sort("timestamp", ASCENDING) as rest:
             limit = _end(done)
             made = [row for row in rest if limit is None or row["timestamp"] > limit]
-    for first in range(0, len(made), ROWS_PER_BATCH):
-        yield made[first : first + ROWS_PER_BATCH]
+    yield from _batches(made)
+
+
+def _stream_archived(rows: Rows, where: Document, projection: Mapping[str, Any]) -> Generator[list[Document]]:
+    """Readings, of which nothing is made on the fly, as they are stored; times without a zone."""
+    found = rows.stored.find(where, projection).sort("timestamp", ASCENDING)
+    while batch := list(islice(found, ROWS_PER_BATCH)):
+        yield [
+            {name: value.replace(tzinfo=None) if isinstance(value, datetime) else value for name, value in row.items()}
+            for row in batch
+        ]
+
+
+def _batches(rows: Sequence[Document]) -> Generator[list[Document]]:
+    for first in range(0, len(rows), ROWS_PER_BATCH):
+        yield list(rows[first : first + ROWS_PER_BATCH])
 
 
 def fetch_ahead(items: Iterator[Item]) -> Generator[Item]:

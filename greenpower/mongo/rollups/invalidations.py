@@ -9,6 +9,7 @@ Invalidating the same places with every batch of a backlog would cost more than 
 invalidations leaves a token of its own for the tier, before it looks at any reading: {_id: "type/prefix", token}. As
 long as that token is the one that was there before a place was invalidated, its document is there and will be read
 before the readings are: a reading that was stored before the token was looked at again needs no other invalidation.
+A run of some device ranges leaves it for all of them: an invalidation too many costs little, and no release misses it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from bson import ObjectId
 from pymongo import DeleteOne, UpdateOne
@@ -24,6 +26,7 @@ from pymongo.collection import Collection
 
 from greenpower.mongo.bulk import insert_each
 from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.ranges import ALL_RANGES, Ranges, range_of
 from greenpower.mongo.schema.layout import INVALIDATION_READS
 
 TierKey = tuple[str, str]  # type name, prefix
@@ -119,10 +122,22 @@ def _tier_key(type_name: str, prefix: str) -> str:
 
 
 def read_invalidations(
-    collection: Collection[Document], type_name: str, prefix: str, limit: int, skip: int = 0
+    collection: Collection[Document],
+    type_name: str,
+    prefix: str,
+    limit: int,
+    skip: int = 0,
+    ranges: Ranges = ALL_RANGES,
 ) -> list[Invalidation]:
-    """The invalidations of a tier, the oldest first. The readings that they are about must be read after this."""
-    found = collection.find({"type": type_name, "prefix": prefix}).sort("since").skip(skip).limit(limit).to_list()
+    """The invalidations of a tier of devices in some ranges, the oldest first. The readings that they are about must be
+    read after this."""
+    cursor = collection.find({"type": type_name, "prefix": prefix}).sort("since")
+    if ranges == ALL_RANGES:
+        found = cursor.skip(skip).limit(limit).to_list()
+    else:
+        # Told by the id alone: what is invalid may have neither readings nor buckets left.
+        own = (document for document in cursor if range_of(document["device_id"]) in ranges)
+        found = list(islice(own, skip, skip + limit))
     if found:
         key = {"_id": _tier_key(type_name, prefix)}
         collection.database[INVALIDATION_READS].update_one(key, {"$set": {"token": ObjectId()}}, upsert=True)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection as AnyOf
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from pymongo import ASCENDING, DESCENDING, CursorType
 from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
+from greenpower.mongo.readings.federated import FederatedReadings, devices_held, held_by_mongo
+from greenpower.mongo.rollups.reading_layout import split_readings
 
 DEVICES_PER_QUERY = 500
 DOCUMENTS_PER_BATCH = 2_000
-# A counter that is not among a device's neighbouring readings is looked for no further away than this.
-MAX_LOOK_BACK = timedelta(days=35)
-READING = {"_id": 0, "device_id": 1, "timestamp": 1, "payload": 1}
-BUCKET = {**READING, "stats": 1, "coverage": 1, "final": 1}
+READING = {"_id": 0, "device_id": 1, "timestamp": 1, "payload": 1, "clock": 1}
+STATES = {"_id": 0, "timestamp": 1, "stats": 1, "holds": 1, "final": 1}
+MERGED = {**STATES, "device_id": 1, "blocks": 1, "coverage": 1}
+BUCKET = {**MERGED, "payload": 1}
+
+# Within a lookup for a device.
+OF_DEVICE: Document = {"$match": {"$expr": {"$eq": ["$device_id", "$$device"]}}}
 
 Key = tuple[str, datetime]
 
@@ -36,15 +43,58 @@ def by_device(
     projection: dict[str, Any] | None,
 ) -> dict[str, list[Document]]:
     """The documents of `[begin, end)` by device, in order of time. devices: None for all."""
-    found: dict[str, list[Document]] = {}
-    order = [("timestamp", ASCENDING)] if devices is None else [("device_id", ASCENDING), ("timestamp", ASCENDING)]
-    # Streaming, the server reads on while a batch is decoded here; a router does not know how.
-    kind = CursorType.NON_TAILABLE if collection.database.client.is_mongos else CursorType.EXHAUST
+    found: defaultdict[str, list[Document]] = defaultdict(list)
+    order, kind = _order(devices), _cursor_type(collection)
     within = _within(begin, end, devices)
     cursor = collection.find(within, projection, sort=order, batch_size=DOCUMENTS_PER_BATCH, cursor_type=kind)
-    for document in cursor:
-        found.setdefault(document["device_id"], []).append(document)
-    return found
+    # Batch by batch: a third of what going through the cursor costs.
+    for document in cursor.to_list():
+        found[document["device_id"]].append(document)
+    return dict(found)
+
+
+def readings_by_device(
+    collection: Collection[Document],
+    begin: datetime,
+    end: datetime,
+    devices: Sequence[str] | None,
+    projection: dict[str, Any],
+) -> dict[str, Sequence[Document]]:
+    """As `by_device`, of readings: of most devices a `ReadingTable`. projection: gives device_id, timestamp, payload
+    and clock, or some of it."""
+    within = _within(begin, end, devices)
+    if isinstance(collection, FederatedReadings) and collection.reaches_archive(within):
+        # What is archived is no BSON.
+        return dict(by_device(collection, begin, end, devices, projection))
+    collection = held_by_mongo(collection)
+    order, kind = _order(devices), _cursor_type(collection)
+    cursor = collection.find_raw_batches(
+        within, projection, sort=order, batch_size=DOCUMENTS_PER_BATCH, cursor_type=kind
+    )
+    return split_readings(cast(Iterator[bytes], cursor), collection.codec_options)
+
+
+def _order(devices: Sequence[str] | None) -> list[tuple[str, int]]:
+    return [("timestamp", ASCENDING)] if devices is None else [("device_id", ASCENDING), ("timestamp", ASCENDING)]
+
+
+def _cursor_type(collection: Collection[Document]) -> int:
+    """Streaming, the server reads on while a batch is decoded here; a router does not know how."""
+    return CursorType.NON_TAILABLE if collection.database.client.is_mongos else CursorType.EXHAUST
+
+
+def fields_within(collection: Collection[Document], device: str, begin: datetime, end: datetime) -> set[str]:
+    """The fields that a device's readings of `[begin, end)` have."""
+    within = _within(begin, end, [device])
+    if isinstance(collection, FederatedReadings):
+        if collection.reaches_archive(within):
+            return {name for document in collection.find(within, {"payload": 1}) for name in document["payload"]}
+        collection = collection.held
+    stages: list[Document] = [
+        {"$match": within},
+        {"$group": {"_id": None, "payload": {"$mergeObjects": "$payload"}}},
+    ]
+    return {name for row in collection.aggregate(stages) for name in row["payload"]}
 
 
 def keys(collection: Collection[Document], begin: datetime, end: datetime, devices: Sequence[str] | None) -> set[Key]:
@@ -53,9 +103,23 @@ def keys(collection: Collection[Document], begin: datetime, end: datetime, devic
     return {(document["device_id"], document["timestamp"]) for document in cursor}
 
 
+def devices_of(collection: Collection[Document]) -> list[str]:
+    """All devices of a collection, found by skipping from one to the next in the index: the cost is that of the
+    devices, not of the documents."""
+    if isinstance(collection, FederatedReadings):
+        return sorted(collection.list_devices({}))
+    return sorted(devices_held(collection))
+
+
 def devices_within(collection: Collection[Document], begin: datetime, end: datetime) -> list[str]:
-    """The devices that have documents in `[begin, end)`."""
-    return sorted(collection.distinct("device_id", _within(begin, end, None)))
+    """The devices that have documents in `[begin, end)`. The cost is that of the documents."""
+    within = _within(begin, end, None)
+    if isinstance(collection, FederatedReadings):
+        if collection.reaches_archive(within):
+            return sorted(collection.list_devices(within))
+        collection = collection.held
+    stages: list[Document] = [{"$match": within}, {"$group": {"_id": "$device_id"}}]
+    return sorted(row["_id"] for row in collection.aggregate(stages))
 
 
 def count_within(
@@ -81,6 +145,8 @@ def first_time(collection: Collection[Document], since: datetime | None = None) 
 
 def any_before(collection: Collection[Document], time: datetime) -> bool:
     """Whether there is any document before a time."""
+    if isinstance(collection, FederatedReadings) and time >= collection.young_from:
+        return True
     return _time(collection, {"timestamp": {"$lt": time}}, ASCENDING) is not None
 
 
@@ -90,45 +156,156 @@ def _time(collection: Collection[Document], query: Document, direction: int) -> 
 
 
 def newest_before(
-    collection: Collection[Document], devices: Sequence[str], time: datetime, limit: int
+    collection: Collection[Document],
+    buckets: Collection[Document],
+    devices: Sequence[str],
+    time: datetime,
+    limit: int,
+    most_buckets: int,
+    most_times: int = 0,
+) -> Iterator[tuple[str, list[Document], list[Document], list[datetime]]]:
+    """For each device its newest `limit` readings, its newest buckets of a tier and the times of its newest readings
+    before a time, in order. One query for many devices."""
+    stages = [_lookup(collection.name, time, limit, READING, "readings")]
+    if most_buckets:
+        stages.append(_lookup(buckets.name, time, most_buckets, STATES, "buckets"))
+    if most_times:
+        times = _lookup(collection.name, time, most_times, {"_id": 0, "timestamp": 1}, "times")
+        times["$lookup"]["pipeline"].append({"$group": {"_id": None, "times": {"$push": "$timestamp"}}})
+        stages.append(times)
+    for part in _parts(devices):
+        for row in held_by_mongo(collection).database.aggregate([*_documents(part), *stages]):
+            found = [time for group in row.get("times", ()) for time in group["times"]]
+            readings, device = row["readings"], row["device_id"]
+            if isinstance(collection, FederatedReadings):
+                readings = _with_archived(collection, device, time, limit, READING, readings)
+                if most_times and _may_be_archived(collection, most_times, found):
+                    shown = {"_id": 0, "timestamp": 1}
+                    found = [document["timestamp"] for document in _newest(collection, device, time, most_times, shown)]
+            yield device, readings[::-1], row.get("buckets", [])[::-1], found[::-1]
+
+
+def newest_documents(
+    collection: Collection[Document],
+    devices: Sequence[str],
+    time: datetime,
+    limit: int,
+    projection: Document,
+    where: Document | None = None,
 ) -> Iterator[tuple[str, list[Document]]]:
-    """For each device its newest `limit` readings before a time, in order. One query for many devices."""
+    """For each device its newest `limit` documents before a time, in order. where: a further condition. One query for
+    many devices."""
+    for part in _parts(devices):
+        lookup = _lookup(collection.name, time, limit, projection, "found", where)
+        for row in held_by_mongo(collection).database.aggregate([*_documents(part), lookup]):
+            found = row["found"]
+            if isinstance(collection, FederatedReadings):
+                found = _with_archived(collection, row["device_id"], time, limit, projection, found, where)
+            yield row["device_id"], found[::-1]
+
+
+def _with_archived(
+    collection: FederatedReadings,
+    device: str,
+    time: datetime,
+    limit: int,
+    projection: Document,
+    found: list[Document],
+    where: Document | None = None,
+) -> list[Document]:
+    """A device's newest readings before a time, newest first. found: those that MongoDB has."""
+    times = [document.get("timestamp") for document in found]
+    if not _may_be_archived(collection, limit, times):
+        return found
+    return _newest(collection, device, time, limit, projection, where)
+
+
+def _may_be_archived(collection: FederatedReadings, limit: int, times: Sequence[datetime | None]) -> bool:
+    """Whether of the newest readings some may be archived. times: of those that MongoDB has, newest first."""
+    return len(times) < limit or times[-1] is None or times[-1] < collection.young_from
+
+
+def _newest(
+    collection: FederatedReadings,
+    device: str,
+    time: datetime,
+    limit: int,
+    projection: Document,
+    where: Document | None = None,
+) -> list[Document]:
+    query = {"device_id": device, "timestamp": {"$lt": time}, **(where or {})}
+    return list(collection.find(query, projection).sort("timestamp", DESCENDING).limit(limit))
+
+
+def oldest_documents(
+    collection: Collection[Document], devices: Sequence[str], projection: Document
+) -> Iterator[tuple[str, Document]]:
+    """For each device that has any document its oldest one. One query for many devices."""
+    stages: list[Document] = [OF_DEVICE, {"$sort": {"timestamp": ASCENDING}}, {"$limit": 1}, {"$project": projection}]
+    return _first_found(collection, devices, stages)
+
+
+def devices_with(collection: Collection[Document], devices: Sequence[str], where: Document) -> Iterator[str]:
+    """The devices that have a document with a condition. One query for many devices."""
+    stages: list[Document] = [{"$match": {**OF_DEVICE["$match"], **where}}, {"$limit": 1}, {"$project": {"_id": 1}}]
+    return (device for device, _ in _first_found(collection, devices, stages))
+
+
+def _first_found(
+    collection: Collection[Document], devices: Sequence[str], stages: Sequence[Document]
+) -> Iterator[tuple[str, Document]]:
+    for part in _parts(devices):
+        lookup = {"from": collection.name, "let": {"device": "$device_id"}, "pipeline": stages, "as": "found"}
+        for row in collection.database.aggregate([*_documents(part), {"$lookup": lookup}]):
+            if row["found"]:
+                yield row["device_id"], row["found"][0]
+
+
+def _parts(devices: Sequence[str]) -> Iterator[Sequence[str]]:
     for first in range(0, len(devices), DEVICES_PER_QUERY):
-        part = devices[first : first + DEVICES_PER_QUERY]
-        pipeline: list[Document] = [
-            {"$documents": [{"device_id": {"$literal": device}} for device in part]},
-            {
-                "$lookup": {
-                    "from": collection.name,
-                    "let": {"device": "$device_id"},
-                    "pipeline": [
-                        {"$match": {"$expr": {"$eq": ["$device_id", "$$device"]}, "timestamp": {"$lt": time}}},
-                        {"$sort": {"timestamp": DESCENDING}},
-                        {"$limit": limit},
-                        {"$project": {"_id": 0, "timestamp": 1, "payload": 1}},
-                    ],
-                    "as": "readings",
-                }
-            },
-        ]
-        for row in collection.database.aggregate(pipeline):
-            yield row["device_id"], row["readings"][::-1]
+        yield devices[first : first + DEVICES_PER_QUERY]
+
+
+def _documents(devices: Sequence[str]) -> list[Document]:
+    return [{"$documents": [{"device_id": {"$literal": device}} for device in devices]}]
+
+
+def _lookup(
+    collection: str, time: datetime, limit: int, projection: Document, name: str, where: Document | None = None
+) -> Document:
+    match: Document = {"$expr": {"$eq": ["$device_id", "$$device"]}, "timestamp": {"$lt": time}, **(where or {})}
+    stages: list[Document] = [
+        {"$match": match},
+        {"$sort": {"timestamp": DESCENDING}},
+        {"$limit": limit},
+        {"$project": projection},
+    ]
+    return {"$lookup": {"from": collection, "let": {"device": "$device_id"}, "pipeline": stages, "as": name}}
 
 
 def neighbours(
-    collection: Collection[Document], device: str, time: datetime, limit: int, *, before: bool, field: str | None = None
+    collection: Collection[Document],
+    device: str,
+    time: datetime,
+    limit: int,
+    *,
+    before: bool,
+    fields: AnyOf[str] = (),
+    having: str | None = None,
+    limited: datetime | None = None,
 ) -> list[Document]:
-    """A device's `limit` readings next to a time, in order: those before it, or those from it on.
+    """A device's `limit` readings next to a time, in order: those before it, or those from it on, however far away.
 
-    field: only readings with a number there, and only that number; before a time no further away than `MAX_LOOK_BACK`.
+    fields: only these are given; all if it is empty. having: only readings with a number there. limited: only from this
+    time on, of those before; only those before it, of those after.
     """
-    side: Document = {"$lt": time} if before else {"$gte": time}
-    query: Document = {"device_id": device, "timestamp": side}
-    shown: Document = {"_id": 0, "timestamp": 1, "payload": 1}
-    if field is not None:
-        if before:
-            side["$gte"] = time - MAX_LOOK_BACK
-        query[f"payload.{field}"] = {"$type": "number"}
-        shown = {"_id": 0, "timestamp": 1, f"payload.{field}": 1}
+    times: Document = {"$lt": time} if before else {"$gte": time}
+    if limited is not None:
+        times["$gte" if before else "$lt"] = limited
+    query: Document = {"device_id": device, "timestamp": times}
+    shown: Document = {"_id": 0, "timestamp": 1, "clock": 1}
+    shown |= {f"payload.{field}": 1 for field in fields} or {"payload": 1}
+    if having is not None:
+        query[f"payload.{having}"] = {"$type": "number"}
     found = list(collection.find(query, shown).sort("timestamp", DESCENDING if before else ASCENDING).limit(limit))
     return found[::-1] if before else found

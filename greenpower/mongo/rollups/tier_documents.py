@@ -30,7 +30,8 @@ def write_documents(collection: Collection[Document], documents: Sequence[Docume
     stale = 0
     for first in range(0, len(documents), DOCUMENTS_PER_BATCH):
         batch = list(documents[first : first + DOCUMENTS_PER_BATCH])
-        if fresh:
+        # Live, a window was stored as an open one before it is done: then to insert it is in vain.
+        if fresh and not _is_there(collection, batch[0]):
             batch = _insert(collection, batch)
         for _ in range(MAX_WRITE_ATTEMPTS):
             if not batch:
@@ -38,6 +39,12 @@ def write_documents(collection: Collection[Document], documents: Sequence[Docume
             batch = _update(collection, batch)
         stale += len(batch)
     return stale
+
+
+def _is_there(collection: Collection[Document], document: Document) -> bool:
+    """Whether the place of a document is taken."""
+    place = {"device_id": document["device_id"], "timestamp": document["timestamp"]}
+    return collection.find_one(place, {"_id": 1}) is not None
 
 
 def _insert(collection: Collection[Document], batch: list[Document]) -> list[Document]:
@@ -78,6 +85,27 @@ def delete_documents(collection: Collection[Document], keys: Iterable[Key], as_o
     ]
     if deletions:
         collection.bulk_write(deletions, ordered=False)
+
+
+def final_among(collection: Collection[Document], keys: Iterable[Key]) -> set[Key]:
+    """Which of some buckets are final. Raises PyMongoError."""
+    wanted = set(keys)
+    if not wanted:
+        return set()
+    devices, times = {device for device, _ in wanted}, {time for _, time in wanted}
+    query = {"device_id": {"$in": list(devices)}, "timestamp": {"$in": list(times)}, "final": True}
+    found = collection.find(query, {"_id": 0, "device_id": 1, "timestamp": 1})
+    return wanted & {(document["device_id"], document["timestamp"]) for document in found}
+
+
+def are_mostly_open(collection: Collection[Document], time: datetime, devices: Sequence[str] | None) -> bool:
+    """Whether there are buckets of the window that begins at a time, and most of them are not final. devices: None for
+    all. Raises PyMongoError."""
+    query: Document = {"timestamp": time}
+    if devices is not None:
+        query["device_id"] = {"$in": list(devices)}
+    every = collection.count_documents(query)
+    return every > 0 and 2 * collection.count_documents({**query, "final": False}) > every
 
 
 def written_at(

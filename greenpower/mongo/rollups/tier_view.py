@@ -16,10 +16,14 @@ from greenpower.catalog.retention import raw_retention, tier_retention
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.watermarks import EPOCH, RETENTION_MARGIN
+from greenpower.mongo.readings.federated import ArchivedSpan, FederatedDatabase
+from greenpower.mongo.rollups.ranges import ALL_RANGES, Ranges
+from greenpower.mongo.rollups.watermarks import EPOCH, RETENTION_MARGIN, progress_of
 from greenpower.mongo.schema.layout import WATERMARKS
 
 RAW = "raw"
+# What is archived of a type, beside what the rollups wrote down of its readings.
+ARCHIVED = "archived"
 Tiers = Mapping[str, Mapping[str, Any]]  # by prefix, what the rollups wrote down
 
 
@@ -44,12 +48,23 @@ def read_tiers(db: Database[Document], datatype: DataType) -> Tiers:
     """What the rollups wrote down of a type's tiers, by prefix. Raises PyMongoError."""
     # "0" follows "/".
     query = {"_id": {"$gte": f"{datatype.name}/", "$lt": f"{datatype.name}0"}}
-    return {document["prefix"]: document for document in db[WATERMARKS].find(query)}
+    found: dict[str, Mapping[str, Any]] = {document["prefix"]: document for document in db[WATERMARKS].find(query)}
+    if isinstance(db, FederatedDatabase) and (span := db.archived_span(datatype.name)) is not None:
+        found[""] = {**found.get("", {}), ARCHIVED: span}
+    return found
 
 
-def read_tier_views(db: Database[Document], datatype: DataType, settings: Settings) -> tuple[TierView, ...]:
-    """The tier views of a type now. Raises PyMongoError."""
-    return make_tier_views(datatype, settings, read_tiers(db, datatype))
+def read_tier_views(
+    db: Database[Document], datatype: DataType, settings: Settings, ranges: Ranges = ALL_RANGES
+) -> tuple[TierView, ...]:
+    """The tier views of a type now, for devices in some ranges. Raises PyMongoError."""
+    progress = read_tiers(db, datatype)
+    if ranges != ALL_RANGES:
+        progress = {
+            prefix: {**state, "watermark": progress_of(datatype.name, prefix, state).reached(ranges)}
+            for prefix, state in progress.items()
+        }
+    return make_tier_views(datatype, settings, progress)
 
 
 def make_tier_views(datatype: DataType, settings: Settings, progress: Tiers) -> tuple[TierView, ...]:
@@ -75,7 +90,13 @@ def _tier_view(
     if ttl:
         length = timedelta(seconds=ttl)
         kept = now - length
-        whole = max(whole, kept + min(RETENTION_MARGIN, length / 10))
+        margin = min(RETENTION_MARGIN, length / 10)
+        archived: ArchivedSpan | None = progress.get(ARCHIVED)
+        if archived is not None and archived.end >= kept + margin:
+            # Nothing has expired that is not archived.
+            kept = whole = progress.get("complete_from", archived.begin)
+        else:
+            whole = max(whole, kept + margin)
     return TierView(
         collection=collection,
         resolution=resolution,

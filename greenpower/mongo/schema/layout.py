@@ -23,6 +23,7 @@ from greenpower.mongo.schema.compression import make_compressed
 EVENTS = "telemetry_events"
 CLOCKS = "device_clocks"
 PARTS = "reading_parts"
+MESSAGES = "message_times"
 SEEN = "devices_seen"
 LISTENING = "ingest_watch"
 DEVICE_SETTINGS = "device_settings"
@@ -32,12 +33,28 @@ WATERMARKS = "rollup_watermarks"
 FIELD_KINDS = "rollup_fields"
 ATTEMPTS = "rollup_attempts"
 INCIDENTS = "counter_incidents"
+CORRECTIONS = "corrections"
+EXCHANGES = "meter_exchanges"
+ADJUSTMENTS = "energy_adjustments"
+INTERVALS = "energy_intervals"
+ENERGY_DAYS = "energy_days"
 ANSWERS = "command_answers"
+PUSH_KEYS = "push_keys"
+ARCHIVE_MANIFEST = "archive_manifest"
 SCHEMA = "schema"
+PROCESSES = "processes"
+RESTORES = "restores"
+# Of the processes that run, not of what is stored: no backup has them, and no restore replaces them.
+NOT_DATA = (PROCESSES, RESTORES)
+# What a restore loads beside the data has this before its name.
+STAGED = "restoring_"
 
 # A TTL index cannot be turned back into a plain one in place.
 FOREVER = MAX_RETENTION_SECONDS
 PARTS_TTL = 86_400
+# How long a message with an id is known again: longer than a broker keeps one that was not acknowledged.
+MESSAGES_TTL = 7 * 86_400
+PROCESSES_TTL = 86_400
 # Times at which ingest listened: kept longer than any device may be silent.
 LISTENING_TTL = 90 * 86_400
 # Commands and their results are in SQL; only answers to commands of others stay here.
@@ -48,7 +65,10 @@ ATTEMPTS_TTL = 86_400
 ADDED_NOTHING: Document = {"outcome": {"$in": ["rejected", "noted", "duplicate"]}}
 INDEX_NOT_FOUND = 27
 # Indexes that were replaced by others; they are dropped when those exist.
-OUTGROWN = {EVENTS: ("outcome_received_at",)}
+OUTGROWN = {
+    EVENTS: ("outcome_received_at",),
+    CORRECTIONS: ("begin", "device_id_begin", "incident_id", "group"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +127,17 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield LISTENING, (Index(keys=("until",), ttl=LISTENING_TTL),)
     yield DEVICE_SETTINGS, (Index(keys=("written_at",)),)
     yield PARTS, (Index(keys=("key",)), Index(keys=("received_at",), ttl=PARTS_TTL))
+    yield MESSAGES, (Index(keys=("received_at",), ttl=MESSAGES_TTL),)
     yield INVALIDATIONS, (Index(keys=("type", "prefix", "since")),)
     yield INVALIDATION_READS, ()
     yield WATERMARKS, ()
     yield FIELD_KINDS, ()
     yield ANSWERS, (Index(keys=("taken", "received_at")), Index(keys=("received_at",), ttl=ANSWERS_TTL))
+    yield PUSH_KEYS, (Index(keys=("made_at",)),)
+    yield ARCHIVE_MANIFEST, ()
     yield SCHEMA, ()
+    yield PROCESSES, (Index(keys=("seen_at",), ttl=PROCESSES_TTL),)
+    yield RESTORES, ()
     yield ATTEMPTS, (Index(keys=("type", "prefix")), Index(keys=("at",), ttl=ATTEMPTS_TTL))
     yield (
         INCIDENTS,
@@ -121,20 +146,58 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
             Index(keys=("type", "at")),
             Index(keys=("device_id", "at")),
             Index(keys=("status", "at")),
+            Index(keys=("incident", "at")),
             Index(keys=("current", "at")),
+            Index(keys=("type", "settled", "at"), partial={"settled": False}),
+            Index(keys=("type", "until"), partial={"until": {"$type": "date"}}),
+            Index(keys=("changed",), partial={"changed": {"$type": "objectId"}}),
         ),
     )
+    yield (
+        CORRECTIONS,
+        (
+            Index(keys=("type", "device_id", "field", "kind", "number"), unique=True),
+            Index(keys=("type", "revoked_at", "begin")),
+            Index(keys=("device_id", "begin", "_id")),
+            Index(keys=("begin", "_id")),
+            Index(keys=("updated_at",)),
+            # A query for a value does not use an index that has a type as its condition.
+            Index(keys=("incident_id",), partial={"incident_id": {"$exists": True}}, suffix="_given"),
+            Index(keys=("group",), partial={"group": {"$exists": True}}, suffix="_given"),
+            # The few whose hours are still to be invalidated.
+            Index(keys=("changed",), partial={"changed": {"$type": "objectId"}}),
+        ),
+    )
+    yield (
+        EXCHANGES,
+        (
+            Index(keys=("device_id", "at", "revoked_at"), unique=True),
+            Index(keys=("new_device_id", "at")),
+            Index(keys=("applied",), partial={"applied": False}),
+        ),
+    )
+    # The second index: those that depend on what a run writes, which are those of late or of an open end, as a rule.
+    yield ADJUSTMENTS, (Index(keys=("type", "stale")), Index(keys=("type", "needs_end")))
+    # The second index: which counters have a day, for totals, and for what has to be cleared or computed again.
+    by_day = Index(keys=("type", "day", "device_id", "field"))
+    yield INTERVALS, (Index(keys=("type", "device_id", "field", "day"), unique=True), by_day)
+    yield ENERGY_DAYS, (Index(keys=("type", "device_id", "field", "month"), unique=True),)
 
 
-def ensure_indexes(db: Database[Document], datatypes: Iterable[DataType], settings: Settings) -> list[str]:
+def ensure_indexes(
+    db: Database[Document], datatypes: Iterable[DataType], settings: Settings, *, prefix: str = ""
+) -> list[str]:
     """Make the collections and indexes that are missing and change TTLs that differ, in place. Returns a line for each
-    change of an index.
+    change of an index. prefix: before the name of each collection, of those that hold data only.
 
     Safe to run again and from several processes at once.
     """
     changes = []
     there = set(db.list_collection_names())
-    for collection, indexes in layout(datatypes, settings):
+    for name, indexes in layout(datatypes, settings):
+        if prefix and name in NOT_DATA:
+            continue
+        collection = prefix + name
         if collection not in there:
             make_compressed(db, collection)
         existing = {info["name"]: info for info in db[collection].list_indexes()}
@@ -147,9 +210,9 @@ def ensure_indexes(db: Database[Document], datatypes: Iterable[DataType], settin
             elif ttl is not None and found.get("expireAfterSeconds") != ttl:
                 db.command("collMod", collection, index={"name": index.name, "expireAfterSeconds": ttl})
                 changes.append(f"{collection}: kept for {'ever' if ttl == FOREVER else f'{ttl} s'}")
-        for name in OUTGROWN.get(collection, ()):
-            if name in existing:
-                changes += _drop(db, collection, name)
+        for outgrown in OUTGROWN.get(name, ()):
+            if outgrown in existing:
+                changes += _drop(db, collection, outgrown)
     return changes
 
 

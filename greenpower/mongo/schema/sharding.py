@@ -16,8 +16,10 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import (
     CLOCKS,
     DEVICE_SETTINGS,
+    ENERGY_DAYS,
     EVENTS,
     INCIDENTS,
+    INTERVALS,
     INVALIDATIONS,
     PARTS,
     SEEN,
@@ -59,7 +61,8 @@ def shards(datatypes: Iterable[DataType]) -> Iterator[Shard]:
         yield Shard(collection=collection, key=BY_ID)
     for collection in (INVALIDATIONS, PARTS):
         yield Shard(collection=collection, key=BY_HASH)
-    yield Shard(collection=INCIDENTS, key={"type": ASCENDING, "device_id": ASCENDING})
+    for collection in (INCIDENTS, INTERVALS, ENERGY_DAYS):
+        yield Shard(collection=collection, key={"type": ASCENDING, "device_id": ASCENDING})
 
 
 def script(database: str, datatypes: Iterable[DataType]) -> list[str]:

@@ -18,8 +18,9 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from greenpower.config import ConfigError, Settings
 from greenpower.mongo.client import Document, sync_client
+from greenpower.mongo.processes.mark import refuse_while_restoring
 from greenpower.mongo.schema.compression import make_compressed
-from greenpower.mongo.schema.layout import SCHEMA
+from greenpower.mongo.schema.layout import NOT_DATA, SCHEMA, STAGED
 from greenpower.mongo.schema.steps import KNOWN_VERSION, OLDEST_READABLE, STEPS, UNVERSIONED, Step
 
 log = logging.getLogger(__name__)
@@ -96,15 +97,18 @@ def adopt(db: Database[Document], steps: Sequence[Step] = STEPS) -> SchemaDocume
 
 
 def has_data(db: Database[Document], collections: Iterable[str]) -> bool:
-    """Whether any of these collections has a document. Raises PyMongoError."""
-    return any(db[name].find_one({}, {"_id": 1}) is not None for name in collections if not name.startswith("system."))
+    """Whether any of these collections has a document that is data. Raises PyMongoError."""
+    data = (name for name in collections if not name.startswith(("system.", STAGED)) and name not in NOT_DATA)
+    return any(db[name].find_one({}, {"_id": 1}) is not None for name in data)
 
 
 def check_version(db: Database[Document], known: int = KNOWN_VERSION, oldest: int = OLDEST_READABLE) -> None:
     """Raise ConfigError unless a program that knows the versions from `oldest` to `known` may use the database.
 
-    A database without a version is `UNVERSIONED`, or empty. Raises PyMongoError.
+    A database without a version is `UNVERSIONED`, or empty. No program may use it during a restore. Raises
+    PyMongoError.
     """
+    refuse_while_restoring(db)
     found = read_schema(db)
     if found is None:
         return
@@ -120,12 +124,16 @@ def check_version(db: Database[Document], known: int = KNOWN_VERSION, oldest: in
         )
 
 
-def check_at_start(settings: Settings) -> None:
-    """`check_version` for a process that starts. Where MongoDB is away or not set, that is reported elsewhere."""
+def check_at_start(settings: Settings, *, quiet: bool = False) -> None:
+    """`check_version` for a process that starts. Where MongoDB is away or not set, that is reported elsewhere.
+
+    quiet: without a warning, where the caller needs MongoDB next and says what is wrong.
+    """
     if not settings.mongo_db_uri.get_secret_value():
         return
     try:
         with pymongo.timeout(START_CHECK_SECONDS), sync_client(settings) as client:
             check_version(client[settings.mongo_db_name])
     except PyMongoError as error:
-        log.warning("the schema version cannot be read: %s: %.200s", type(error).__name__, error)
+        level = logging.DEBUG if quiet else logging.WARNING
+        log.log(level, "the schema version cannot be read: %s: %.200s", type(error).__name__, error)

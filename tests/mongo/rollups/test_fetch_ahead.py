@@ -20,7 +20,7 @@ def test_the_next_is_fetched_while_one_is_worked_on() -> None:
 
     ahead = fetch_ahead(items())
     assert next(ahead) == b"1"
-    assert fetched.wait(30)
+    assert fetched.wait(60)
     assert list(ahead) == [b"2"]
     assert not _threads()
 
@@ -48,7 +48,7 @@ def test_closing_waits_for_what_is_under_way() -> None:
 
     ahead = fetch_ahead(items())
     next(ahead)
-    assert gone_on.wait(30)
+    assert gone_on.wait(60)
     ahead.close()
     assert not _threads()
 

@@ -17,7 +17,6 @@ from greenpower.mongo.schema import steps as module
 from greenpower.mongo.schema.migrate import Event, migrate
 from greenpower.mongo.schema.steps import RewrittenPiece, Step, rewrite_documents
 
-LOCK_SECONDS = 1.5
 WATTS, KILOWATTS = {"watts": {"$exists": True}}, {"kilowatts": {"$exists": True}}
 # Run twice on one document, it would show.
 TO_KILOWATTS: list[Document] = [
@@ -56,7 +55,7 @@ def main(uri: str, name: str, halt_at: str) -> None:
         reached(f"{event} {version} {changed}")
 
     with MongoClient[Document](uri, tz_aware=True) as client:
-        version = migrate(client[name], steps=make_steps(reached), tell=tell, lock_seconds=LOCK_SECONDS)
+        version = migrate(client[name], steps=make_steps(reached), tell=tell)
     print(f"version {version}", flush=True)
 
 

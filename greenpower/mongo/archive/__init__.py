@@ -1,0 +1,1 @@
+"""The archive's manifest in MongoDB. What does not belong here: the files themselves (`greenpower.archive`)."""

@@ -1,0 +1,1 @@
+"""Tests of corrections as they are kept, and of what they do to samples."""
