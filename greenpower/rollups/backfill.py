@@ -13,7 +13,10 @@ from greenpower.measure.spec import Spec
 from greenpower.measure.windows import ceil, floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.watermarks import EPOCH, move_watermark
-from greenpower.rollups.compute import compute, end_of_step, first_reading
+from greenpower.rollups.adjustments import evaluate_adjustments
+from greenpower.rollups.compute import compute, first_reading
+from greenpower.rollups.ledger_catch_up import catch_up
+from greenpower.rollups.parts import end_of_step
 from greenpower.rollups.plan import TierPlan, make_plans
 from greenpower.rollups.run import now
 from greenpower.rollups.tier_run import Clock, Counts, prepare
@@ -46,7 +49,7 @@ def backfill(
     whole = prefix is None and since is None and until is None
     for plan in plans:
         run = prepare(db, plan, settings, clock, accept_kinds=whole)
-        begin = max(floor(since or first_reading(run) or run.now, plan.unit), run.kept_from)
+        begin = max(floor(since or first_reading(run) or run.now, plan.unit), run.computed_from)
         end = ceil(until, plan.unit) if until is not None else run.top
         here = begin
         while here < end:
@@ -56,6 +59,8 @@ def backfill(
             report(plan, begin, here, end, run.counts)
         if whole and run.target > EPOCH:
             move_watermark(run.watermarks, datatype.name, plan.tier.prefix, run.target)
+        catch_up(run)
+        evaluate_adjustments(run)
         done[plan.name] = run.counts
         if whole and plan is plans[-1]:
             run.field_kinds.declare(Spec.from_datatype(datatype).kinds, changed_too=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from greenpower.measure.bucket import Bucket, by_window, merge_buckets
-from greenpower.measure.counter.dip_filter import SAMPLES_BEFORE
-from greenpower.measure.counter.register import CounterEvent
-from greenpower.measure.spec import NO_DECISIONS
+from greenpower.measure.counter.counted import CounterEvent
 from greenpower.mongo.client import Document
+from greenpower.mongo.energy.around import roll_devices
+from greenpower.mongo.energy.before import look_before, read_inside
+from greenpower.mongo.energy.ledger_part import LedgerPart
 from greenpower.mongo.rollups.incidents import save_incidents
-from greenpower.mongo.rollups.source import BUCKET, READING, any_before, by_device, newest_before
+from greenpower.mongo.rollups.source import MERGED, READING, by_device
 from greenpower.mongo.schema.layout import INCIDENTS
-from greenpower.rollups.look_around import DeviceReadings, roll_device
+from greenpower.rollups.ledger import ledger_parts
 from greenpower.rollups.plan import TierSource
 from greenpower.rollups.tier_run import TierRun
 
@@ -23,7 +24,8 @@ from greenpower.rollups.tier_run import TierRun
 class Task:
     """What is to be made: the documents of `[begin, end)`, of some devices or (None) of all.
 
-    as_of: taken before anything was read.
+    as_of: taken before anything was read. ledger_end: where that part of it ends that is written into the ledger; None
+    where there is none.
     """
 
     source: TierSource
@@ -31,14 +33,22 @@ class Task:
     end: datetime
     devices: Sequence[str] | None
     as_of: datetime
+    ledger_end: datetime | None = None
 
 
 @dataclass(slots=True)
 class Made:
-    """What became of a task. revisit: (device, time) of samples before it that only its readings decided."""
+    """What became of a task. revisit: (device, time) of samples before it that only its readings decided; resettle:
+    further ones, which matter only where their bucket is not final. parts: of the interval ledger. changed: (device,
+    counter) whose register or open fall at the end of the stretch is another now. over: (device, begin, end) before the
+    stretch: a change of unit withheld energy there and is over now."""
 
     documents: list[Document] = field(default_factory=list)
     revisit: set[tuple[str, datetime]] = field(default_factory=set)
+    resettle: set[tuple[str, datetime]] = field(default_factory=set)
+    parts: list[LedgerPart] = field(default_factory=list)
+    changed: set[tuple[str, str]] = field(default_factory=set)
+    over: list[tuple[str, datetime, datetime]] = field(default_factory=list)
 
 
 def make_documents(run: TierRun, task: Task) -> Made:
@@ -57,36 +67,37 @@ def _copy(run: TierRun, task: Task) -> Made:
 
 
 def _merge(run: TierRun, task: Task, window: int) -> Made:
-    found = by_device(run.db[task.source.collection], task.begin, task.end, task.devices, BUCKET)
+    found = by_device(run.db[task.source.collection], task.begin, task.end, task.devices, MERGED)
     made = Made()
     for device, documents in found.items():
-        decisions = run.decisions.get(device, NO_DECISIONS)
         buckets = (
-            merge_buckets(parts, start, run.spec, decisions) for start, parts in by_window(documents, window).items()
+            merge_buckets(parts, start, run.spec, length=window, settled_before=run.target)
+            for start, parts in by_window(documents, window).items()
         )
         made.documents += _documents(run, device, buckets, task, window)
     return made
 
 
 def _roll(run: TierRun, task: Task, window: int) -> Made:
-    source = run.db[task.source.collection]
-    found = by_device(source, task.begin, task.end, task.devices, READING)
-    before: Mapping[str, list[Document]] = {}
-    counting = bool(run.spec.counters)
-    if counting and found and any_before(source, task.begin):
-        before = dict(newest_before(source, list(found), task.begin, SAMPLES_BEFORE))
+    source, context = run.db[task.source.collection], run.context
+    found = read_inside(context, source, task.begin, task.end, task.devices, READING)
+    before = look_before(context, source, list(found), task.begin, held=True)
     made = Made()
     incidents: list[tuple[str, CounterEvent]] = []
-    for device, inside in found.items():
-        readings = DeviceReadings(device=device, before=before.get(device, []), inside=inside)
-        rolled = roll_device(run, source, readings, task.begin, task.end, window)
+    done = task.ledger_end
+    rolling = roll_devices(context, source, before, found, task.begin, task.end, window, slots=done is not None)
+    for device, rolled in rolling:
         made.documents += _documents(run, device, rolled.buckets, task, window)
-        made.revisit |= {(device, time) for time in rolled.revisit}
+        made.revisit |= {(device, time) for time in rolled.revisit - rolled.resettle}
+        made.resettle |= {(device, time) for time in rolled.resettle}
         incidents += ((device, incident) for incident in rolled.incidents)
-    if counting:
+        if done is not None:
+            made.parts += ledger_parts(device, rolled, task.begin, done, window)
+    if run.spec.counters:
         devices = found.keys() | set(task.devices or ())
         stretches = [(device, task.begin, task.end) for device in devices]
-        save_incidents(run.db[INCIDENTS], run.plan.datatype.name, incidents, stretches, task.as_of)
+        over = save_incidents(run.db[INCIDENTS], run.plan.datatype.name, incidents, stretches, task.as_of)
+        made.over = [(device, since, min(until, task.begin)) for device, since, until in over]
     return made
 
 
@@ -97,9 +108,7 @@ def _documents(run: TierRun, device: str, buckets: Iterable[Bucket], task: Task,
         {
             "device_id": device,
             "timestamp": bucket.start,
-            "payload": bucket.payload,
-            "stats": bucket.stats,
-            "coverage": {"count": bucket.count, "first": bucket.first, "last": bucket.last},
+            **bucket.to_document(),
             "final": bucket.settled and bucket.start + length <= run.target,
             "as_of": task.as_of,
             "updated_at": now,

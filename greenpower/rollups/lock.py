@@ -59,14 +59,21 @@ class TierLock:
 class TimeBudget:
     """Whether a run may continue: its time is not over, and no other run has taken the lock meanwhile."""
 
-    def __init__(self, lock: TierLock, seconds: float) -> None:
+    def __init__(self, lock: TierLock, seconds: float, whole: TimeBudget | None = None) -> None:
         self._lock = lock
         self._end = time.monotonic() + seconds
+        self._whole = whole
         self.used_up = False
+
+    def share(self, count: int) -> TimeBudget:
+        """One of `count` equal shares of what is left of it. Where a share is used up, the whole counts as used up."""
+        return TimeBudget(self._lock, (self._end - time.monotonic()) / count, self)
 
     def __call__(self) -> bool:
         if time.monotonic() > self._end:
             self.used_up = True
+            if self._whole is not None:
+                self._whole.used_up = True
             return False
         if not self._lock.hold():
             log.warning("%s: the run took longer than its lock; another run goes on", self._lock.tier_name)

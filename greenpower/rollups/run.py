@@ -1,63 +1,53 @@
-"""The walk of a rollup run, from its lock to the tiers that come next.
+"""The walk of a tier's run: the order of its steps, and what becomes of device ranges that fail.
 
-What belongs here: the order of the steps. What does not: the steps themselves (a module each), and what starts a run
-(`greenpower.jobs.rollup`, `greenpower.cli.rollups`).
+What belongs here: the order of the steps, for ranges that can be computed together, and taking those apart that cannot.
+What does not: the steps themselves (a module each), locks, workers and the tiers that come next (`job_run`).
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pymongo.database import Database
-from pymongo.errors import AutoReconnect, PyMongoError
+from pymongo.errors import AutoReconnect
 
 from greenpower.config import Settings
-from greenpower.measure.windows import floor
-from greenpower.mongo.client import Document, sync_client
-from greenpower.mongo.rollups.invalidations import read_invalidations
-from greenpower.mongo.rollups.watermarks import note_run, read_progress
-from greenpower.mongo.schema.layout import INVALIDATIONS, WATERMARKS
-from greenpower.rollups.lock import TierLock, TimeBudget
-from greenpower.rollups.plan import TierPlan, make_plans
+from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.ranges import ALL_RANGES, Ranges, name_ranges
+from greenpower.mongo.rollups.run_notes import note_run
+from greenpower.mongo.schema.layout import WATERMARKS
+from greenpower.rollups.adjustments import evaluate_adjustments
+from greenpower.rollups.ledger_catch_up import catch_up
+from greenpower.rollups.lock import TimeBudget
+from greenpower.rollups.plan import TierPlan
+from greenpower.rollups.range_groups import alike, alone
 from greenpower.rollups.recompute import recompute
 from greenpower.rollups.recover_late import recover_late
 from greenpower.rollups.roll_forward import roll_forward
-from greenpower.rollups.tier_run import Clock, Counts, MayContinue, TierRun, always, prepare
+from greenpower.rollups.tier_run import (
+    Clock,
+    Counts,
+    MayContinue,
+    RunStart,
+    TierRun,
+    always,
+    prepare,
+    read_tier_progress,
+)
 
 log = logging.getLogger(__name__)
 
-# What a run does not reach in this time is left for the next one, which is queued at once.
-ROLLUP_RUN_SECONDS = 120.0
-# While the database is away.
-MAX_RUN_ATTEMPTS = 3
-FIRST_RETRY_SECONDS = 1.0
-APPNAME = "greenpower-worker"
+# In what a run leaves on record of devices whose computation fails.
+MAX_FAILING_NAMED = 3
+MAX_ERROR_CHARACTERS = 300
+FIRST_RANGE = 0
 
 
 def now() -> datetime:
     """The time, aware."""
     return datetime.now(UTC)
-
-
-def run_locked(plan: TierPlan, settings: Settings, lock: TierLock, queue: Callable[[TierPlan], None]) -> Counts | None:
-    """One run of a tier as a job. None where another run has the lock.
-
-    queue: gets the tiers whose run is due after this one. Raises PyMongoError after `MAX_RUN_ATTEMPTS`; the next run
-    goes on where this one stopped.
-    """
-    if not lock.hold():
-        return None
-    try:
-        budget = TimeBudget(lock, ROLLUP_RUN_SECONDS)
-        counts = _run_patiently(plan, settings, budget)
-        _queue_next(plan, settings, queue, unfinished=budget.used_up)
-        return counts
-    finally:
-        lock.release()
 
 
 def run_tier(
@@ -67,20 +57,64 @@ def run_tier(
     *,
     clock: Clock = now,
     may_continue: MayContinue = always,
+    ranges: Ranges = ALL_RANGES,
+    start: RunStart | None = None,
+    round_id: str = "",
 ) -> Counts:
-    """Bring a tier up to date. may_continue: asked between steps; what is left is for the next run.
+    """Bring a tier up to date, or some of its device ranges. may_continue: asked between steps; what is left is for the
+    next run. start: if it began with others. round_id: of the round that it belongs to.
 
-    Raises PyMongoError where the database is away.
+    Ranges that fail together are computed each alone, so that one that cannot be computed holds back no other. Raises
+    what the first of those failed with, when all others are done; AutoReconnect at once.
     """
-    run = prepare(db, plan, settings, clock)
+    start = start or RunStart.take(db, clock)
+    progress = read_tier_progress(db, plan)
+    counts, failures = Counts(), list[Exception]()
+    left, failed_together = alike(plan, ranges, progress, start.now), set[Ranges]()
+    while left:
+        together = left.pop(0)
+        part = may_continue.share(len(left) + 1) if isinstance(may_continue, TimeBudget) else may_continue
+        try:
+            run = prepare(db, plan, settings, clock, ranges=together, start=start, progress=progress)
+            run = replace(run, failed_together=together in failed_together)
+            counts.add(_run(run, part, round_id))
+        except AutoReconnect:
+            raise
+        except Exception as error:
+            if len(together) > 1 and may_continue():
+                log.warning("%s: device ranges %s: %r; each alone", plan.name, name_ranges(together), error)
+                progress = read_tier_progress(db, plan)
+                left = alone(together) + left
+                failed_together.update(alone(together))
+                continue
+            text = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS]
+            note_run(
+                db[WATERMARKS],
+                plan.datatype.name,
+                plan.tier.prefix,
+                start.now,
+                error=text,
+                ranges=together,
+                round_id=round_id,
+            )
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return counts
+
+
+def _run(run: TierRun, may_continue: MayContinue, round_id: str) -> Counts:
+    """The steps of a run."""
     recover_late(run)
     roll_forward(run, may_continue)
     recompute(run, may_continue)
-    _note(run)
+    catch_up(run, may_continue)
+    evaluate_adjustments(run, may_continue)
+    _note(run, round_id)
     return run.counts
 
 
-def _note(run: TierRun) -> None:
+def _note(run: TierRun, round_id: str) -> None:
     """Keep on record that the run ended, and what operators have to know of it."""
     problems = [
         f"{name} was kept as {kept} and is declared {declared}: left out until `greenpower rollups backfill --type "
@@ -88,56 +122,20 @@ def _note(run: TierRun) -> None:
         for name, (kept, declared) in sorted(run.changed_kinds.items())
     ]
     if run.counts.failed:
-        problems.append(f"{run.counts.failed} invalidations failed, see the worker's log")
+        named = ", ".join(run.counts.failing[:MAX_FAILING_NAMED])
+        others = len(run.counts.failing) - MAX_FAILING_NAMED
+        problems.append(
+            f"{run.counts.failed} hours failed of {named}{f' and {others} others' if others > 0 else ''}, "
+            "see the worker's log"
+        )
     note_run(
         run.db[WATERMARKS],
         run.plan.datatype.name,
         run.plan.tier.prefix,
         run.now,
         error="; ".join(problems),
-        left_alone=run.counts.left_alone,
+        # A window is one of all devices.
+        left_alone=run.counts.left_alone if FIRST_RANGE in run.ranges else 0,
+        ranges=run.ranges,
+        round_id=round_id,
     )
-
-
-def _run_patiently(plan: TierPlan, settings: Settings, budget: TimeBudget) -> Counts:
-    """A run, again where the database was away. What went wrong is kept on record, as far as that can be written."""
-    for attempt in range(MAX_RUN_ATTEMPTS):
-        with sync_client(settings, appname=APPNAME) as client:
-            db = client[settings.mongo_db_name]
-            try:
-                return run_tier(db, plan, settings, may_continue=budget)
-            except Exception as error:
-                with suppress(PyMongoError):
-                    text = f"{type(error).__name__}: {error}"[:300]
-                    note_run(db[WATERMARKS], plan.datatype.name, plan.tier.prefix, now(), error=text)
-                if attempt == MAX_RUN_ATTEMPTS - 1 or not isinstance(error, AutoReconnect):
-                    raise
-                log.warning("%s: %s; trying again", plan.name, f"{error}"[:200])
-        time.sleep(FIRST_RETRY_SECONDS * 4**attempt)
-    raise AssertionError("unreachable")
-
-
-def _queue_next(plan: TierPlan, settings: Settings, queue: Callable[[TierPlan], None], *, unfinished: bool) -> None:
-    """Queue this tier where its time was over, and the tier above where there is work for it.
-
-    Without it the schedule brings them, so no failure here is one of the run.
-    """
-    if unfinished:
-        queue(plan)
-    above = next((other for other in make_plans(plan.datatype, settings) if other.tier.prefix == plan.next), None)
-    try:
-        if above is not None and _has_work(plan, above, settings):
-            queue(above)
-    except PyMongoError as error:
-        log.warning("%s: whether the next tier is due is not known: %s", plan.name, f"{error}"[:200])
-
-
-def _has_work(plan: TierPlan, above: TierPlan, settings: Settings) -> bool:
-    """Whether the tier above has invalidations, or windows that are done now."""
-    with sync_client(settings, appname=APPNAME) as client:
-        db = client[settings.mongo_db_name]
-        if read_invalidations(db[INVALIDATIONS], plan.datatype.name, above.tier.prefix, 1):
-            return True
-        done = read_progress(db[WATERMARKS], plan.datatype.name, plan.tier.prefix).watermark
-        done_above = read_progress(db[WATERMARKS], plan.datatype.name, above.tier.prefix).watermark
-    return done is not None and (done_above is None or floor(done, above.unit) > done_above)

@@ -16,6 +16,7 @@ from greenpower.datatype import Field, Kind
 from greenpower.mongo.rollups import field_kinds
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.rollups.backfill import backfill
+from tests.measure.rolled import states
 from tests.process import environment
 from tests.rollups.conftest import T0
 from tests.rollups.test_run import MINUTE, readings
@@ -31,7 +32,7 @@ def test_a_backfill_repairs_what_was_tampered_with(world: World, datatype: objec
     world.run(kind)
     for name in kind.collections[1:]:
         world.db[name].delete_many({"timestamp": {"$lt": T0 + timedelta(hours=3)}})
-        world.db[name].update_many({}, {"$set": {"payload": {}, "stats": {}}})
+        world.db[name].update_many({}, {"$set": {"payload": {}, "stats": {}, "blocks": []}})
     world.db[kind.collections[3]].insert_one({"device_id": "ghost", "timestamp": T0, "coverage": {"count": 1}})
     told = []
     backfill(
@@ -64,7 +65,7 @@ def test_a_changed_kind_is_left_out_until_it_is_backfilled(world: World) -> None
     world.now = T0 + timedelta(hours=14)
     world.run(changed)
     fresh = list(world.db.today_power_data.find({"timestamp": {"$gte": T0 + timedelta(hours=5)}}))
-    assert fresh and not any("g" in bucket["stats"] for bucket in fresh)
+    assert fresh and not any("g" in states(bucket) for bucket in fresh)
     state = world.db.rollup_watermarks.find_one({"_id": "power/today_"})
     assert state is not None and re.match(r"g\b.*\bgauge\b.*\bangle\b", state["error"])
     backfill(world.db, changed, world.settings, clock=world.clock)
@@ -82,7 +83,7 @@ def test_undeclared_fields_are_accepted_as_far_as_there_is_room(world: World, mo
     world.store(POWER, "d1", [(T0, dict.fromkeys(names[::-1], 1.0))])
     world.now = T0 + timedelta(hours=14)
     world.run(POWER)
-    stats = {bucket["device_id"]: set(bucket["stats"]) for bucket in world.db.this_year_power_data.find()}
+    stats = {bucket["device_id"]: set(states(bucket)) for bucket in world.db.this_year_power_data.find()}
     assert stats["d0"] == {"x0", "x1", "x2"}
     assert stats["d1"] == {"x0", "x1", "x2"}
     found = world.db.rollup_fields.find_one({"_id": "power"})

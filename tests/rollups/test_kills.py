@@ -26,6 +26,17 @@ def test_twenty_kills_leave_nothing_wrong(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_kills_among_workers_that_share_a_type_leave_nothing_wrong(tmp_path: Path) -> None:
+    with Chaos(tmp_path, seed=5, helpers=1).running() as chaos:
+        chaos.rounds(12)
+        chaos.settle()
+        assert chaos.check() > 100
+        shared = [state for state in chaos.db.rollup_watermarks.find() if "round" in state]
+        assert {state["type"] for state in shared} == {datatype.name for datatype in chaos.types}
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_worker_frozen_past_its_lock_and_thawed_leaves_nothing_wrong(tmp_path: Path) -> None:
     """Meanwhile readings came late, others are gone, and another worker has computed it all."""

@@ -10,9 +10,10 @@ import pytest
 
 from greenpower.datatype import DataType
 from greenpower.mongo.rollups.invalidations import Place, invalidate
-from greenpower.rollups import compute
+from greenpower.rollups import compute, parts
 from greenpower.rollups.documents import Task, make_documents
 from greenpower.rollups.tier_run import TierRun
+from tests.measure.rolled import states
 from tests.rollups.conftest import T0
 from tests.rollups.world import ENERGY, POWER, World
 
@@ -61,12 +62,17 @@ def test_everything_at_once_equals_the_plain_recomputation(world: World, datatyp
     assert world.check(datatype) > (300 if datatype is POWER else 40)
 
 
-@pytest.mark.parametrize("datatype", [POWER, ENERGY], ids=lambda item: item.name)
-def test_minute_by_minute_equals_the_plain_recomputation(world: World, datatype: DataType) -> None:
+@pytest.mark.parametrize(
+    ("datatype", "between"),
+    [(ENERGY, 13), *(pytest.param(POWER, minutes, marks=pytest.mark.slow) for minutes in (13, 37))],
+    ids=lambda item: getattr(item, "name", item),
+)
+def test_run_after_run_equals_the_plain_recomputation(world: World, datatype: DataType, between: int) -> None:
+    """A run every so many minutes, while readings come."""
     left = {f"d{number}": readings(number, T0, 150, MINUTE * 2) for number in range(2)}
     world.now = T0
     while any(left.values()):
-        world.now += timedelta(minutes=13)
+        world.now += timedelta(minutes=between)
         for device, ahead in left.items():
             due = [item for item in ahead if item[0] <= world.now]
             world.store(datatype, device, due)
@@ -79,7 +85,7 @@ def test_minute_by_minute_equals_the_plain_recomputation(world: World, datatype:
     assert world.db[datatype.tiers[-1].prefix + datatype.collection].count_documents({"final": False}) == 0
 
 
-@pytest.mark.parametrize("datatype", [POWER, ENERGY], ids=lambda item: item.name)
+@pytest.mark.parametrize("datatype", [pytest.param(POWER, marks=pytest.mark.slow), ENERGY], ids=lambda item: item.name)
 def test_late_data_reaches_every_tier_in_one_run(world: World, datatype: DataType) -> None:
     """A backlog of every other reading, one reading three weeks old, one between two others long final."""
     for number in range(4):
@@ -95,7 +101,7 @@ def test_late_data_reaches_every_tier_in_one_run(world: World, datatype: DataTyp
     assert world.db.rollup_marks.count_documents({}) == 0
 
 
-@pytest.mark.parametrize("datatype", [POWER, ENERGY], ids=lambda item: item.name)
+@pytest.mark.parametrize("datatype", [pytest.param(POWER, marks=pytest.mark.slow), ENERGY], ids=lambda item: item.name)
 def test_readings_in_any_order_give_the_same(world: World, datatype: DataType) -> None:
     """Each reading late by chance, runs in between: counters' neighbours are computed again, hours away if need be."""
     rng = random.Random(7)
@@ -140,7 +146,7 @@ def test_nothing_is_deleted_because_its_source_expired(world: World) -> None:
     counts = world.run(POWER)
     assert counts["power/last_30_days_"].left_alone > 0
     after = list(world.db.this_year_power_data.find())
-    assert [(b["timestamp"], b["stats"]) for b in before] == [(b["timestamp"], b["stats"]) for b in after]
+    assert [(b["timestamp"], states(b)) for b in before] == [(b["timestamp"], states(b)) for b in after]
     assert world.db.rollup_marks.count_documents({}) == 0
 
 
@@ -154,10 +160,10 @@ def test_a_longer_retention_does_not_bring_back_what_expired(world: World) -> No
     world.db.today_power_data.delete_many({})
     world.settings = world.settings.model_copy(update={"mongo_today_ttl_seconds": 7 * 86_400})
     buckets = world.db.last_7_days_power_data
-    wanted = {bucket["timestamp"]: bucket["stats"] for bucket in buckets.find()}
+    wanted = {bucket["timestamp"]: states(bucket) for bucket in buckets.find()}
     invalidate(world.db.rollup_marks, [Place.of("power", "last_7_days_", "d0", T0)])
     world.run(POWER)
-    assert {bucket["timestamp"]: bucket["stats"] for bucket in buckets.find()} == wanted
+    assert {bucket["timestamp"]: states(bucket) for bucket in buckets.find()} == wanted
 
 
 @pytest.mark.parametrize("datatype", [POWER, ENERGY], ids=lambda item: item.name)
@@ -179,8 +185,8 @@ def test_after_26_hours_down_no_window_is_missing_and_none_doubled(world: World,
 
 def test_a_step_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much there is to catch up with, only so much is in memory at once, a window of many devices included."""
-    monkeypatch.setattr(compute, "MAX_READINGS_PER_STEP", 50)
-    monkeypatch.setattr(compute, "MAX_BUCKETS_PER_STEP", 20)
+    monkeypatch.setattr(parts, "MAX_READINGS_PER_PART", 50)
+    monkeypatch.setattr(parts, "MAX_BUCKETS_PER_PART", 20)
     for number in range(8):
         world.store(ENERGY, f"d{number}", readings(number, T0, 80, MINUTE))
     world.now = T0 + timedelta(hours=14)
@@ -215,7 +221,7 @@ def test_running_again_changes_nothing_but_the_open_windows(world: World) -> Non
 
 def test_a_drop_is_decided_by_what_comes_hours_later(world: World) -> None:
     """The meter shows 0, is away for a day and comes back: a glitch, although its windows were long past."""
-    world.store(POWER, "d0", [(T0, {"c": 500.0}), (T0 + MINUTE, {"c": 0.0})])
+    world.store(POWER, "d0", [(T0 - MINUTE, {"c": 499.9}), (T0, {"c": 500.0}), (T0 + MINUTE, {"c": 0.0})])
     world.now = T0 + timedelta(hours=1)
     world.run(POWER)
     bucket = world.db.today_power_data.find_one({"timestamp": T0 + MINUTE})
@@ -225,7 +231,7 @@ def test_a_drop_is_decided_by_what_comes_hours_later(world: World) -> None:
     world.run(POWER)
     world.check(POWER)
     world.now += timedelta(minutes=30)
-    world.store(POWER, "d0", [(world.now - timedelta(seconds=5 + n), {"c": 4.0 - n / 10}) for n in range(3)])
+    world.store(POWER, "d0", [(world.now - timedelta(minutes=n, seconds=5), {"c": 4.0 - n / 10}) for n in range(3)])
     world.run(POWER)
     world.check(POWER)
     assert world.db.counter_incidents.count_documents({"incident": "reset", "current": True}) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +54,20 @@ def data_type(name: str, tiers: tuple[Tier, ...]) -> DataType:
 
 
 POWER = data_type("power", STANDARD_TIERS)
+#: deltas and enumerations, which devices of other kinds do not send
+USAGE = DataType(
+    name="usage",
+    title="usage",
+    collection="usage_data",
+    match=(Mqtt("usage"),),
+    fields=(
+        Field("used", unit="kWh", kind=Kind.DELTA, greatest_rate=RATE),
+        Field("mode", unit="1", kind=Kind.ENUMERATION, codes={0: "off", 1: "on", 7: "fault"}),
+        Field("faults", unit="1", kind=Kind.ENUMERATION, codes={0: "fan", 2: "door"}, bits=True),
+    ),
+    parse=json_parser(device="id", time="time"),
+    tiers=STANDARD_TIERS,
+)
 ENERGY = data_type("energy", ENERGY_TIERS)
 
 
@@ -101,6 +115,9 @@ class World:
         """One run of each tier."""
         return run_all(self.db, datatypes or (POWER, ENERGY), self.settings, clock=self.clock)
 
-    def check(self, datatype: DataType) -> int:
-        """Hold every bucket that retention still holds against the plain recomputation. Returns how many there are."""
-        return check_type(self.db, datatype, self.settings, self.now)
+    def check(self, datatype: DataType, devices: Sequence[str] | None = None) -> int:
+        """Hold every bucket that retention still holds against the plain recomputation. Returns how many there are.
+
+        devices: only of these.
+        """
+        return check_type(self.db, datatype, self.settings, self.now, devices=devices)
