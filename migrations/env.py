@@ -25,8 +25,19 @@ def take_lock(connection: Connection) -> None:
 
 
 def run() -> None:
-    """Bring the database of the current app to the revision asked for."""
+    """Bring the database of the current app to the revision asked for.
+
+    Where the caller gives a connection, everything happens in its transaction, and the lock is the caller's.
+    """
     extension = current_app.extensions["migrate"]
+    given = context.config.attributes.get("connection")
+    if given is not None:
+        context.configure(
+            connection=given, target_metadata=extension.db.metadatas[None], transactional_ddl=True,
+            **extension.configure_args,
+        )  # fmt: skip
+        context.run_migrations()
+        return
     engine = extension.db.engine
     with engine.connect() as connection:
         context.configure(

@@ -1,19 +1,29 @@
-"""What is kept in SQL: users, roles, keys, devices, zones and commands. Telemetry is in MongoDB (`greenpower.mongo`).
+"""What is kept in SQL: users, roles, keys, devices, zones, commands, meter points, tariffs, the audit.
+
+Telemetry is in `greenpower.mongo`.
 
 Importing this package makes every model known to the metadata that migrations are compared with.
 """
 
+from greenpower.sql import audit_listener  # noqa: F401 - it listens from now on
 from greenpower.sql.api_key import ApiKey, Scope
+from greenpower.sql.audit_entry import AuditAction, AuditEntry, AuditObject
 from greenpower.sql.device import Device, DeviceStatus, DeviceType
 from greenpower.sql.device_command import CommandState, DeviceCommand, DeviceCommandStep
 from greenpower.sql.device_status import DeviceStatusChange
+from greenpower.sql.emission_factor import EmissionFactor
+from greenpower.sql.meter_point import MeterPoint
 from greenpower.sql.role import Role, RoleName
 from greenpower.sql.service_zone import ServiceZone
+from greenpower.sql.tariff import StoredTariffVersion, Tariff
 from greenpower.sql.token_family import TokenFamily
 from greenpower.sql.user import User
 
 __all__ = [
     "ApiKey",
+    "AuditAction",
+    "AuditEntry",
+    "AuditObject",
     "CommandState",
     "Device",
     "DeviceCommand",
@@ -21,10 +31,14 @@ __all__ = [
     "DeviceStatus",
     "DeviceStatusChange",
     "DeviceType",
+    "EmissionFactor",
+    "MeterPoint",
     "Role",
     "RoleName",
     "Scope",
     "ServiceZone",
+    "StoredTariffVersion",
+    "Tariff",
     "TokenFamily",
     "User",
 ]

@@ -1,12 +1,17 @@
-"""Changing users: which changes end their logins; one administrator is always kept. Needs an app context."""
+"""Changing users: which changes end their logins and revoke their API keys; one administrator is always kept. Needs an
+app context."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from sqlalchemy import select
 
+from greenpower.sql.api_key import ApiKey
 from greenpower.sql.extensions import db
 from greenpower.sql.password import hash_password
 from greenpower.sql.role import Role, RoleName
+from greenpower.sql.time import now
 from greenpower.sql.token_family import TokenFamily, revoke_families
 from greenpower.sql.user import User
 
@@ -15,10 +20,19 @@ class LastAdministrator(Exception):
     """The change would leave no user who can manage users."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What a change of a user ended. families: of tokens, of logins and keys. keys: API keys that are revoked now."""
+
+    families: list[str] = field(default_factory=list)
+    keys: list[ApiKey] = field(default_factory=list)
+
+
 def change_user(
     user: User, *, password: str | None = None, role: RoleName | None = None, active: bool | None = None
-) -> list[str]:
-    """Change the given values. End the user's logins if they would keep rights that the user lost.
+) -> Ended:
+    """Change the given values. End the user's logins if they would keep rights that the user lost; with `active` false
+    the API keys that the user created are revoked, too.
 
     The caller commits, then mirrors the families that this returns. Raises LastAdministrator.
     """
@@ -32,19 +46,33 @@ def change_user(
     if active is not None:
         user.active = active
     db.session.flush()
-    if password is not None or demoted or active is False:
-        return revoke_families(TokenFamily.user_id == user.id)
-    return []
+    if active is False:
+        return _end(user)
+    if password is not None or demoted:
+        return Ended(families=revoke_families(TokenFamily.user_id == user.id))
+    return Ended()
 
 
-def delete_user(user: User) -> list[str]:
-    """Delete a user. The caller commits, then mirrors the families that this returns. Raises LastAdministrator."""
+def delete_user(user: User) -> Ended:
+    """Delete a user, and revoke the API keys that the user created. The caller commits, then mirrors the families that
+    this returns. Raises LastAdministrator."""
     if user.active and user.role.name == RoleName.ADMIN:
         _another_administrator(user)
-    families = revoke_families(TokenFamily.user_id == user.id)
+    ended = _end(user)
     db.session.delete(user)
     db.session.flush()
-    return families
+    return ended
+
+
+def _end(user: User) -> Ended:
+    """End the logins of a user and revoke the keys that the user created."""
+    good = (ApiKey.created_by_id == user.id, ApiKey.revoked_at.is_(None), ApiKey.expires_at > now())
+    keys = list(db.session.scalars(select(ApiKey).where(*good).order_by(ApiKey.id)))
+    for key in keys:
+        key.revoked_at = now()
+    families = revoke_families(TokenFamily.user_id == user.id)
+    db.session.flush()
+    return Ended(families=families + [key.family for key in keys], keys=keys)
 
 
 def _another_administrator(user: User) -> None:

@@ -12,14 +12,19 @@ from enum import StrEnum
 from hashlib import sha256
 from hmac import compare_digest
 from secrets import token_hex
+from typing import ClassVar
 
 from sqlalchemy import JSON, ForeignKey, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from greenpower.sql.audit_entry import AuditObject
+from greenpower.sql.audited import Audited
 from greenpower.sql.extensions import Base
 from greenpower.sql.role import RoleName
 from greenpower.sql.time import UtcDateTime, now
+from greenpower.sql.user import User
 
+KEY_PREFIX = "gp_"
 KEY = re.compile(r"gp_([0-9a-f]{12})_([0-9a-f]{64})")
 
 
@@ -32,6 +37,8 @@ class Scope(StrEnum):
     DEVICES_WRITE = "devices:write"
     ZONES_READ = "service-zones:read"
     ZONES_WRITE = "service-zones:write"
+    ENERGY_READ = "energy:read"
+    ENERGY_WRITE = "energy:write"
 
 
 class ApiKey(Base):
@@ -49,6 +56,14 @@ class ApiKey(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    maker: Mapped[User | None] = relationship()
+
+    audited: ClassVar = Audited(
+        object_type=AuditObject.API_KEY,
+        name="name",
+        columns=("name", "public_id", "scopes", "expires_at", "revoked_at"),
+    )
 
     @property
     def family(self) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, scoped_session
 
+from greenpower.sql.audit_entry import AuditObject
+from greenpower.sql.audited import Audited
 from greenpower.sql.extensions import Base
 from greenpower.sql.time import UtcDateTime, now
 
@@ -72,6 +74,13 @@ class DeviceCommand(Base):
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     steps: Mapped[list[DeviceCommandStep]] = relationship(lazy="selectin", order_by="DeviceCommandStep.id")
+
+    audited: ClassVar = Audited(
+        object_type=AuditObject.COMMAND,
+        name="wire_id",
+        columns=("wire_id", "type", "command", "parameters"),
+        only_new=True,
+    )
 
 
 class DeviceCommandStep(Base):

@@ -6,18 +6,14 @@ What belongs here: the SQL base class and the extension objects. What does not: 
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from flask_jwt_extended import JWTManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
-# Beside the package, in a checkout as in site-packages: `migrations` is installed like `plugins`.
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 BUSY_MS = 5_000
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -35,14 +31,12 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(metadata=Base.metadata)
-migrate = Migrate()
 jwt = JWTManager()
 
 
 def init_sql(app: Flask) -> None:
-    """Bind the SQL database and its migrations to an app. Connects to nothing yet, so it is safe before a fork."""
+    """Bind the SQL database to an app. Connects to nothing yet, so it is safe before a fork."""
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(MIGRATIONS))
     with app.app_context():
         prepare_engine(db.engine)
 

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from greenpower.config import ConfigError
-from greenpower.sql.extensions import db, migrate
+from greenpower.sql.alembic_config import alembic_config
+from greenpower.sql.extensions import db
 from greenpower.sql.password import hash_password
 from greenpower.sql.role import DESCRIPTIONS, Role, RoleName
 from greenpower.sql.user import USERNAME, User, find_user
@@ -19,7 +20,7 @@ from greenpower.sql.user import USERNAME, User, find_user
 
 def newest_revision() -> str | None:
     """The revision that the code expects."""
-    return ScriptDirectory.from_config(migrate.get_config()).get_current_head()
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -38,7 +39,7 @@ def upgrade() -> str | None:
     with db.engine.connect() as connection:
         before = current_revision(connection)
     try:
-        command.upgrade(migrate.get_config(), "head")
+        command.upgrade(alembic_config(), "head")
     except CommandError as error:
         raise ConfigError(f"the SQL database cannot be migrated: {error}") from None
     with db.engine.connect() as connection:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import ClassVar
 
 from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from greenpower.sql.audit_entry import AuditObject
+from greenpower.sql.audited import Audited
 from greenpower.sql.extensions import Base, db
 from greenpower.sql.role import Role
 from greenpower.sql.time import UtcDateTime, now
@@ -32,6 +35,14 @@ class User(Base):
     last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     role: Mapped[Role] = relationship(lazy="joined")
+
+    audited: ClassVar = Audited(
+        object_type=AuditObject.USER,
+        name="username",
+        columns=("username", "active"),
+        secrets={"password_hash": "password"},
+        values={"role": lambda id: select(Role.name).join(User, User.role_id == Role.id).where(User.id == id)},
+    )
 
 
 def find_user(username: str) -> User | None:

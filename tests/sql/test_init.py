@@ -60,6 +60,22 @@ def test_init_makes_everything_and_then_nothing(
         assert "device_id_timestamp" in client[settings.mongo_db_name].grid_rt_data.index_information()
 
 
+def test_telemetry_without_users_is_a_warning(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The user database was lost, or emptied; the start goes on, and says it once."""
+    with MongoClient[dict[str, Any]](settings.need("MONGO_DB_URI")) as client:
+        client[settings.mongo_db_name].telemetry_events.insert_one({"raw": "x"})
+    file = settings.greenpower_home / "greenpower.sqlite3"
+    for warned in (1, 0, 1):
+        assert run_cli(monkeypatch, tmp_path, "init", settings=settings) == 0
+        assert sum("telemetry" in line for line in capsys.readouterr().err.splitlines()) == warned
+        if not warned:
+            assert file.stat().st_size
+            file.write_bytes(b"")
+    assert counts(settings) == (1, 3)
+
+
 def test_the_administrator_is_made_from_the_settings_once(sql_settings: Settings) -> None:
     init_sql(sql_settings)
     with sql_context(sql_settings):

@@ -13,7 +13,8 @@ from sqlalchemy import inspect, text
 
 from greenpower.app import sql_context
 from greenpower.config import ConfigError, Settings
-from greenpower.sql.extensions import Base, db, migrate
+from greenpower.sql.alembic_config import alembic_config
+from greenpower.sql.extensions import Base, db
 from greenpower.sql.setup import current_revision, newest_revision, upgrade
 
 
@@ -36,9 +37,27 @@ def test_a_second_run_changes_nothing(app: Flask) -> None:
 
 def test_what_goes_up_comes_down(app: Flask) -> None:
     upgrade()
-    command.downgrade(migrate.get_config(), "base")
+    command.downgrade(alembic_config(), "base")
     assert inspect(db.engine).get_table_names() == ["alembic_version"]
     assert upgrade() == newest_revision()
+
+
+def test_devices_of_before_have_no_greatest_power(app: Flask) -> None:
+    config = alembic_config()
+    command.upgrade(config, "0003")
+    values = "1, 'A', 'Main', 'online', '2026-11-23 12:00:00', '2026-11-23 12:00:00'"
+    with db.engine.begin() as connection:
+        columns = "id, device_id, name, status, created_at, updated_at"
+        connection.execute(text(f"INSERT INTO device ({columns}) VALUES ({values})"))
+    upgrade()
+    with db.engine.begin() as connection:
+        assert connection.execute(text("SELECT name, greatest_power FROM device")).all() == [("Main", None)]
+        connection.execute(text("UPDATE device SET greatest_power = 12.5"))
+        assert connection.execute(text("SELECT greatest_power FROM device")).scalar() == 12.5
+    command.downgrade(config, "0003")
+    with db.engine.connect() as connection:
+        assert connection.execute(text("SELECT name FROM device")).scalar() == "Main"
+    assert "greatest_power" not in {column["name"] for column in inspect(db.engine).get_columns("device")}
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(app: Flask) -> None:
@@ -69,3 +88,21 @@ def test_sqlite_is_set_up_for_several_processes(app: Flask) -> None:
         }
         assert pragmas == {"journal_mode": "wal", "foreign_keys": 1}
         assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 5000
+
+
+def test_devices_of_before_are_confirmed(app: Flask) -> None:
+    config = alembic_config()
+    command.upgrade(config, "0006")
+    values = "1, 'A', 'Main', 'online', '2026-11-23 12:00:00', '2026-11-24 12:00:00'"
+    with db.engine.begin() as connection:
+        columns = "id, device_id, name, status, created_at, updated_at"
+        connection.execute(text(f"INSERT INTO device ({columns}) VALUES ({values})"))
+    upgrade()
+    with db.engine.connect() as connection:
+        query = text("SELECT count(*), count(confirmed_by) FROM device WHERE confirmed_at = created_at")
+        assert connection.execute(query).all() == [(1, 0)]
+    command.downgrade(config, "0006")
+    with db.engine.connect() as connection:
+        assert connection.execute(text("SELECT name FROM device")).scalar() == "Main"
+    left = {column["name"] for column in inspect(db.engine).get_columns("device")}
+    assert not {"confirmed_at", "confirmed_by"} & left

@@ -1,0 +1,83 @@
+"""Demand: the average power over a quarter or half of an hour, its highest in a period, and the running one. Pure.
+
+An interval whose energy includes a silence longer than itself does not say how high the power was: the energy is
+averaged over the silence, so that a meter that comes back makes no peak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+
+from greenpower.energy.amount import UNIT, Amount
+
+SECONDS_PER_HOUR = 3_600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """The average power of an interval. power: in the carrier's unit per hour (kW), exactly. averaged: over a silence
+    that is longer than the interval."""
+
+    begin: datetime
+    end: datetime
+    power: Fraction
+    averaged: bool
+    final: bool
+    undecided: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningDemand:
+    """The interval that has not ended. energy: billionths of the unit so far, as known at `known_until`. forecast: the
+    average power at its end if it goes on as it did; None while nothing is known of it."""
+
+    begin: datetime
+    end: datetime
+    known_until: datetime | None
+    energy: int
+    forecast: Fraction | None
+
+
+def intervals(begin: datetime, end: datetime, minutes: int) -> list[datetime]:
+    """The boundaries of the intervals between two times, which lie on quarter-hours; the last may be shorter."""
+    step = timedelta(minutes=minutes)
+    found = [begin]
+    while found[-1] < end:
+        found.append(min(found[-1] + step, end))
+    return found
+
+
+def demands(boundaries: Sequence[datetime], amounts: Sequence[Amount], minutes: int) -> Iterator[Demand]:
+    """The power of each interval of which something is known."""
+    seconds = minutes * 60
+    for (begin, end), amount in zip(pairwise(boundaries), amounts, strict=True):
+        if not amount.counted:
+            continue
+        averaged = amount.silence_s > seconds
+        over = amount.silence_s if averaged else seconds
+        yield Demand(
+            begin=begin,
+            end=end,
+            power=Fraction(amount.energy * SECONDS_PER_HOUR, UNIT * over),
+            averaged=averaged,
+            final=amount.final,
+            undecided=amount.undecided,
+        )
+
+
+def peak(found: Iterable[Demand]) -> Demand | None:
+    """The highest; of several that are as high the first. None where nothing is known."""
+    return max(found, key=lambda demand: demand.power, default=None)
+
+
+def running(begin: datetime, end: datetime, amount: Amount, known_until: datetime | None) -> RunningDemand:
+    """The interval that goes on. known_until: the time of the last sample in it; None where there is none."""
+    forecast = None
+    if amount.counted and known_until is not None and known_until > begin:
+        seconds = Fraction((known_until - begin) // timedelta(milliseconds=1), 1000)
+        forecast = Fraction(amount.energy * SECONDS_PER_HOUR, UNIT) / seconds
+    return RunningDemand(begin=begin, end=end, known_until=known_until, energy=amount.energy, forecast=forecast)

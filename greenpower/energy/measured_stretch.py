@@ -1,0 +1,102 @@
+"""What a counter of one device counted in a stretch of time, and how good that is. Pure.
+
+What belongs here: coverage, what is undecided, what is final. What does not: reading (`greenpower.mongo.energy`), sums
+over devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from greenpower.measure.slot import OPEN, UNSETTLED
+from greenpower.measure.windows import done_before
+from greenpower.mongo.energy.pending import HOUR, PendingHours
+from greenpower.mongo.energy.stretch import DeviceEnergy, RegisterReading, Stretch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredStretch:
+    """A stretch and how good it is.
+
+    before, after: the registers at its ends; None where none is known. coverage: 0 to 1, the part of it, as far as it
+    has passed, that lies between registers. undecided: an incident withholds energy from it. final: it has ended, and
+    changes no more in the ordinary way.
+    """
+
+    stretch: Stretch
+    before: RegisterReading | None
+    after: RegisterReading | None
+    coverage: float
+    undecided: bool
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StretchMeasure:
+    """What tells how good stretches are. boundaries: one more than there are stretches. pending: hours that will be
+    computed again."""
+
+    boundaries: Sequence[datetime]
+    pending: PendingHours
+    now: datetime
+
+    def measure(self, device: str, energy: DeviceEnergy, fall: datetime | None) -> list[MeasuredStretch]:
+        """The stretches of a device. fall: the time of one of which nobody knows yet what it means."""
+        measured = []
+        before = energy.before
+        for number, (stretch, final) in enumerate(zip(energy.stretches, self._finals(device, energy), strict=True)):
+            start, end = self.boundaries[number], self.boundaries[number + 1]
+            after = _register_after(before, stretch)
+            measured.append(
+                MeasuredStretch(
+                    stretch=stretch,
+                    before=before,
+                    after=after,
+                    coverage=_coverage(before is not None, stretch, start, min(end, self.now)),
+                    undecided=bool(stretch.flags & OPEN) or (fall is not None and start < self.now and fall < end),
+                    final=final and not stretch.uncertain,
+                )
+            )
+            before = after
+        return measured
+
+    def is_over(self, end: datetime) -> bool:
+        """Whether a stretch with this end is over, as far as messages on their way can tell."""
+        return end <= done_before(self.now, None)
+
+    def _finals(self, device: str, energy: DeviceEnergy) -> list[bool]:
+        """Whether each stretch can change no more in the ordinary way.
+
+        What is computed again in an hour changes the energy of the next sample, too, however much later that is. So
+        stretches stay open until a sample has come after the hour.
+        """
+        known_at = None if energy.before is None else energy.before.at
+        hours = [hour for hour in self.pending.of(device) if known_at is None or hour + HOUR > known_at][::-1]
+        finals = []
+        open_until: datetime | None = None
+        for stretch, (_, end) in zip(energy.stretches, pairwise(self.boundaries), strict=True):
+            while hours and hours[-1] < end:
+                open_until = hours.pop() + HOUR
+            touched = self.pending.all or open_until is not None
+            if open_until is not None and stretch.last_at is not None and stretch.last_at >= open_until:
+                open_until = None
+            finals.append(self.is_over(end) and not touched and not stretch.flags & UNSETTLED)
+        return finals
+
+
+def _register_after(before: RegisterReading | None, stretch: Stretch) -> RegisterReading | None:
+    """The register at the end of a stretch: its last accepted sample, or what was known before."""
+    if stretch.last_at is None:
+        return before
+    return RegisterReading(value=stretch.last, at=stretch.last_at)
+
+
+def _coverage(known: bool, stretch: Stretch, start: datetime, end: datetime) -> float:
+    """The part of a stretch, as far as it has passed, that lies between registers. known: there is one before it."""
+    if not stretch.counted or stretch.last_at is None or end <= start:
+        return 0.0
+    since = start if known or stretch.first_at is None else max(start, stretch.first_at)
+    return round(max(timedelta(), min(end, stretch.last_at) - min(since, end)) / (end - start), 4)
