@@ -6,10 +6,11 @@
 | `greenpower:latest:whole` | there while those hashes hold the newest of every device; gone when Redis lost them |
 | `greenpower:latest:rebuilding` | held by the process that fills them from MongoDB |
 | `greenpower:status:<type>` | hash, device id -> status message |
+| `greenpower:homeassistant` | hash, topic -> hash of the message that the broker retains there; and the mark |
 | `greenpower:reading:<type>` | channel: `{"type", "readings": [reading message, …]}` |
 | `greenpower:status` | channel: a list of status messages |
 
-Logins that have ended are in `greenpower.bus.revocation`.
+Logins that have ended are in `greenpower.bus.revocation`, counts of jobs in `greenpower.bus.job_counts`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ PREFIX = "greenpower:"
 WHOLE = PREFIX + "latest:whole"
 REBUILDING = PREFIX + "latest:rebuilding"
 STATUS_CHANNEL = PREFIX + "status"
+HOMEASSISTANT = PREFIX + "homeassistant"
 
 
 def latest_key(type_name: str) -> str:

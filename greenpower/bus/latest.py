@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from greenpower.bus.foreign_key import ForeignKeys, is_wrong_type
 from greenpower.bus.keys import WHOLE, latest_key, reading_channel, status_key
-from greenpower.bus.message import Message, read_stamp
+from greenpower.bus.message import Message, merge_values, read_latest, read_stamp
 
 # Ids come from outside: a sender that invents them must not fill Redis.
 MAX_DEVICES_PER_TYPE = 100_000
@@ -21,7 +21,8 @@ MAX_KEPT_BYTES = 128 * 1024
 # What is newer may be of a device that was heard a moment ago and is not among those seen yet.
 NOT_SEEN_YET = timedelta(hours=1)
 
-# KEYS: hash, marker. ARGV: channel, type, most devices, most bytes, "whole" or "", then device, stamp, text for each.
+# KEYS: hash, marker. ARGV: channel, type, most devices, most bytes, "whole", "merged" or "", then for each
+# device, stamp, text.
 # Returns whether the marker is there. Stamps are of one length, so comparing them as texts is comparing times.
 # A value that does not begin with a stamp is not ours and is replaced.
 # What is whole comes before the parts that are kept, so that its values win: a part may have been stored and told after
@@ -49,6 +50,8 @@ for i = 6, #ARGV, 3 do
       if string.sub(old, 25, 24 + #text) ~= text then
         value = stamp .. text .. '\\n' .. string.sub(old, 25)
       end
+    elseif stamp == at and ARGV[5] == 'merged' then
+      value = stamp .. text
     elseif stamp == at then
       value = old .. '\\n' .. text
     end
@@ -71,8 +74,25 @@ class Latest:
     """Writes newest readings. `redis` is the caller's, who closes it. foreign: deletes a key of another Redis type."""
 
     def __init__(self, redis: Redis, foreign: ForeignKeys | None = None) -> None:
+        self._redis = redis
         self._script = redis.register_script(SCRIPT)
         self._foreign = foreign or ForeignKeys(redis)
+
+    async def put_merged(self, type_name: str, readings: Sequence[Message]) -> bool:
+        """As `put`, for types whose values come one by one: with the newest value of each field, and its time."""
+        hashes = cast(Any, self._redis)
+        devices = [reading["device_id"] for reading in readings]
+        try:
+            kept = await hashes.hmget(latest_key(type_name), devices) if devices else []
+        except ResponseError as error:
+            if not is_wrong_type(error):
+                raise
+            kept = [None] * len(devices)
+        merged = [
+            reading if old is None or (before := _read(old)) is None else merge_values(before, reading)
+            for reading, old in zip(readings, kept, strict=True)
+        ]
+        return await self._put(type_name, merged, "merged")
 
     async def put(self, type_name: str, readings: Iterable[Message], *, whole: bool = False) -> bool:
         """Keep and tell those that are not older than what is kept; one message for all. Raises RedisError.
@@ -80,13 +100,10 @@ class Latest:
         A reading of the same time is a further part of it, or with `whole` what MongoDB had of it a moment ago. Returns
         whether Redis holds the newest readings of all devices, as far as it knows.
         """
-        arguments: list[Any] = [
-            reading_channel(type_name),
-            type_name,
-            MAX_DEVICES_PER_TYPE,
-            MAX_KEPT_BYTES,
-            "whole" if whole else "",
-        ]
+        return await self._put(type_name, readings, "whole" if whole else "")
+
+    async def _put(self, type_name: str, readings: Iterable[Message], mode: str) -> bool:
+        arguments: list[Any] = [reading_channel(type_name), type_name, MAX_DEVICES_PER_TYPE, MAX_KEPT_BYTES, mode]
         for reading in readings:
             arguments += (reading["device_id"], reading["timestamp"], orjson.dumps(reading))
         keys = [latest_key(type_name), WHOLE]
@@ -98,6 +115,14 @@ class Latest:
         # The marker goes too: what the key should have held of other devices is missing.
         await self._foreign.delete(*keys)
         return bool(await self._script(keys=keys, args=arguments))
+
+
+def _read(value: bytes) -> Message | None:
+    """A newest reading as Redis keeps it; None where it is not ours."""
+    try:
+        return read_latest(value)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return None
 
 
 async def forget_gone(redis: Redis, type_name: str, known: set[str], now: datetime) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -19,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from greenpower.bus.foreign_key import ForeignKeys, is_wrong_type
+from greenpower.bus.gathered import GatheredMessages
 from greenpower.bus.keys import STATUS_CHANNEL, WHOLE, status_key
 from greenpower.bus.latest import MAX_DEVICES_PER_TYPE, Latest
 from greenpower.bus.message import Message, newer, reading_message, status_message
@@ -33,12 +35,14 @@ REDIS_TIMEOUT_SECONDS = 2.0
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.2, 5.0
 # Without news, look so often whether Redis has lost what it kept.
 CHECK_SECONDS = 10.0
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 class Publisher:
     """Tells Redis of readings and statuses. One per ingest process, on its event loop; `run` is its work."""
 
-    def __init__(self, url: str, registry: CollectorRegistry) -> None:
+    def __init__(self, url: str, registry: CollectorRegistry, gather: Mapping[str, float] | None = None) -> None:
+        """gather: of types whose values come one by one, the length of their slots in seconds."""
         self.redis = Redis.from_url(
             url,
             socket_timeout=REDIS_TIMEOUT_SECONDS,
@@ -48,6 +52,7 @@ class Publisher:
         self._readings: dict[str, dict[str, Message]] = {}
         self._statuses: dict[str, dict[str, Message]] = {}
         self._refused: dict[str, float] = {}
+        self._gathered = GatheredMessages(gather or {})
         self._count = 0
         self._news = asyncio.Event()
         self.lost = asyncio.Event()
@@ -67,7 +72,11 @@ class Publisher:
 
     def take(self, batch: StoredBatch) -> None:
         """A batch was stored: what it added to readings is told. Returns at once."""
+        if self._gathered.gather and self._gathered.take(batch):
+            self._news.set()
         for type_name, readings in batch.readings.items():
+            if type_name in self._gathered.gather:
+                continue
             for reading in readings:
                 if reading.added:
                     first = reading.fragments[0]
@@ -100,6 +109,7 @@ class Publisher:
 
     async def close(self) -> None:
         """Tell what waits, if Redis takes it now, and let go of the connection."""
+        self._keep_ended(END_OF_TIME)
         try:
             await self._tell()
         except (RedisError, OSError):
@@ -107,12 +117,21 @@ class Publisher:
         await self.redis.aclose()
 
     async def _wait(self) -> None:
+        pause = CHECK_SECONDS
+        if (end := self._gathered.next_end()) is not None:
+            pause = min(pause, max(0.0, (end - datetime.now(UTC)).total_seconds()))
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
+            async with asyncio.timeout(pause):
                 await self._news.wait()
         except TimeoutError:
-            if not await self.redis.exists(WHOLE):
+            if pause == CHECK_SECONDS and not await self.redis.exists(WHOLE):
                 self.lost.set()
+        self._keep_ended(datetime.now(UTC))
+
+    def _keep_ended(self, now: datetime) -> None:
+        """Let the values of slots that have ended wait to be told."""
+        for message in self._gathered.ended(now):
+            self._keep(message)
 
     async def _tell(self) -> None:
         """Tell all that waits. A type that Redis refuses waits for some seconds, and holds up no other type."""
@@ -138,7 +157,8 @@ class Publisher:
         taken = [waiting.pop(device) for device in list(waiting)[:READINGS_PER_MESSAGE]]
         self._count -= len(taken)
         try:
-            if not await self.latest.put(type_name, taken):
+            put = self.latest.put_merged if type_name in self._gathered.gather else self.latest.put
+            if not await put(type_name, taken):
                 self.lost.set()
         except BaseException:  # being cancelled included: `close` tells it then
             for reading in taken:

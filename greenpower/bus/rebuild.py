@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 
 from pymongo.asynchronous.database import AsyncDatabase
@@ -17,6 +17,7 @@ from greenpower.bus.latest import MAX_DEVICES_PER_TYPE, Latest
 from greenpower.bus.message import Message, reading_message
 from greenpower.loops import TaskLoop
 from greenpower.mongo.client import Document
+from greenpower.mongo.readings.gathered import NewestValues, newest_of
 from greenpower.mongo.schema.layout import SEEN
 
 log = logging.getLogger(__name__)
@@ -28,13 +29,24 @@ RETRY_SECONDS = 2.0
 
 
 class Rebuild:
-    """Reads the newest reading of every device that was seen. types: {type name: collection}."""
+    """Reads the newest reading of every device that was seen. types: {type name: collection}.
 
-    def __init__(self, db: AsyncDatabase[Document], types: dict[str, str], latest: Latest, redis: Redis) -> None:
+    gathered: the types whose values come one by one.
+    """
+
+    def __init__(
+        self,
+        db: AsyncDatabase[Document],
+        types: dict[str, str],
+        latest: Latest,
+        redis: Redis,
+        gathered: Collection[str] = (),
+    ) -> None:
         self._db = db
         self._types = types
         self._latest = latest
         self._redis = redis
+        self._gathered = frozenset(gathered)
 
     async def run(self, lost: asyncio.Event, loop: TaskLoop) -> None:
         """Fill Redis at once, and again whenever it lost what it kept, until cancelled."""
@@ -80,7 +92,11 @@ class Rebuild:
         ]
         remaining = iter(devices)
         while chunk := list(islice(remaining, DEVICES_PER_READ)):
-            await self._latest.put(type_name, await self._newest(type_name, collection, chunk), whole=True)
+            newest = await self._newest(type_name, collection, chunk)
+            if type_name in self._gathered:
+                await self._latest.put_merged(type_name, newest)
+            else:
+                await self._latest.put(type_name, newest, whole=True)
             await self._redis.expire(REBUILDING, LOCK_SECONDS)
         return len(devices)
 
@@ -88,10 +104,24 @@ class Rebuild:
         found = await asyncio.gather(
             *(self._db[collection].find_one({"device_id": device}, sort=[("timestamp", -1)]) for device in devices)
         )
+        documents = [document for document in found if document is not None]
+        if type_name in self._gathered:
+            return await self._newest_values(type_name, collection, documents)
         return [
             reading_message(
                 type_name, document["device_id"], document["timestamp"], document["received_at"], document["payload"]
             )
-            for document in found
-            if document is not None
+            for document in documents
         ]
+
+    async def _newest_values(self, type_name: str, collection: str, newest: list[Document]) -> list[Message]:
+        """Messages with the newest value of each field. newest: the newest reading of each device."""
+        times = {document["device_id"]: document["timestamp"] for document in newest}
+        values = await newest_of(self._db[collection], self._db[SEEN], type_name, times)
+        messages = []
+        for document in newest:
+            device, time = document["device_id"], document["timestamp"]
+            own = values.get(device, NewestValues())
+            older = own.older_than(time)
+            messages.append(reading_message(type_name, device, time, document["received_at"], own.values, older))
+        return messages

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from greenpower.ingest.arrival import Arrival
+from greenpower.ingest.spool import Spool, SpoolFile
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +27,10 @@ MAX_BYTES_HELD = 128 * 1024 * 1024
 class Batch:
     """Frames that are stored together. `done` ends when all of them are, and so may be acknowledged."""
 
-    __slots__ = ("arrivals", "done", "size")
+    __slots__ = ("arrivals", "done", "file", "size")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, file: SpoolFile | None) -> None:
+        self.file = file
         self.arrivals: list[Arrival] = []
         self.size = 0
         self.done: asyncio.Future[None] = loop.create_future()
@@ -40,8 +42,9 @@ class Batcher:
     `process` must not end before its frames are stored; it never gives up.
     """
 
-    def __init__(self, process: Callable[[list[Arrival]], Awaitable[None]]) -> None:
+    def __init__(self, process: Callable[[list[Arrival]], Awaitable[None]], spool: Spool | None = None) -> None:
         self._process = process
+        self._spool = spool
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(MAX_BATCHES_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -56,13 +59,15 @@ class Batcher:
         """Take a frame; the answer ends when it is stored."""
         batch = self._open
         if batch is None:
-            batch = self._open = Batch(self._loop)
+            batch = self._open = Batch(self._loop, None if self._spool is None else self._spool.file())
             self._timer = self._loop.call_later(MAX_WAIT_SECONDS, self._close)
         size = len(arrival.payload)
         batch.arrivals.append(arrival)
         batch.size += size
         self.pending += 1
         self.pending_bytes += size
+        if batch.file is not None and arrival.spooled is None:
+            batch.file.add(arrival)
         if len(batch.arrivals) >= MAX_BATCH_FRAMES or batch.size >= MAX_BATCH_BYTES:
             self._close()
         return batch.done
@@ -73,6 +78,8 @@ class Batcher:
             self._timer = None
         batch, self._open = self._open, None
         if batch is not None:
+            if batch.file is not None:
+                batch.file.close()
             task = self._loop.create_task(self._run(batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -92,6 +99,8 @@ class Batcher:
                 batch.done.set_exception(error)
                 batch.done.exception()  # read here, in case nothing waits for it
             else:
+                if batch.file is not None:
+                    batch.file.remove()
                 batch.done.set_result(None)
             finally:
                 del self._in_flight[batch]

@@ -92,6 +92,7 @@ class Housekeeping:
             self._pipeline.publisher.announce(online)
         await self._listening.beat(self._listened_to(), datetime.now(UTC))
         await self._pipeline.clock.refresh()
+        self._pipeline.policy.refresh()
         if last or time.monotonic() - self._lags_saved >= SAVE_LAGS_SECONDS:
             self._lags_saved = time.monotonic()
             await self._pipeline.clock.save()

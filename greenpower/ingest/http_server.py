@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer
 from werkzeug.wrappers import Request, Response
 
 from greenpower.config import ConfigError
+from greenpower.ingest.http_limits import CrowdedServer, TimedHandler
 from greenpower.loops import Loop, ThreadLoop
 
 # How long one request is waited for before the loop says that it goes on.
@@ -51,7 +52,7 @@ class HttpServer:
     def start(self) -> None:
         """Listen, and serve in a thread. Raises ConfigError where the port is taken."""
         try:
-            self._server = make_server(self.host, self.port, self._answer, threaded=True, request_handler=_QuietHandler)
+            self._server = CrowdedServer(self.host, self.port, self._answer, TimedHandler)
         except (OSError, SystemExit):  # werkzeug exits where the port is taken
             raise ConfigError(f"INGEST_HTTP_PORT: {self.host}:{self.port} is taken") from None
         self._server.timeout = REQUEST_WAIT_SECONDS
@@ -82,8 +83,3 @@ class HttpServer:
         else:
             response = Response('{"status": "not found"}', 404, mimetype="application/json")
         return response(environ, start_response)
-
-
-class _QuietHandler(WSGIRequestHandler):
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Health checks come every few seconds: not worth a line."""

@@ -37,6 +37,11 @@ class IngestMetrics:
         self.pending = gauge("frames_pending", "frames held, not yet stored")
         self.pending_bytes = gauge("frames_pending_bytes", "bytes of the frames held")
         self.oldest_batch = gauge("oldest_batch_seconds", "for how long the oldest batch has been in work")
+        self.devices_new = counter("devices_new", "devices that were taken and are not in the registry yet")
+        self.devices_unconfirmed = gauge(
+            "devices_unconfirmed", "devices that are not confirmed, with those that are not registered yet"
+        )
+        self.devices_unconfirmed_limit = gauge("devices_unconfirmed_limit", "most of these; 0: no limit")
         self.write_seconds = Histogram(
             "greenpower_batch_write_seconds", "from a batch's closing to its last write", registry=self.registry
         )

@@ -1,6 +1,6 @@
 """The pipeline: a batch of frames walks through the steps, is stored, and everyone is told what became of it.
 
-    read > pair > admit > settle the time > look for redelivered     each may reject or note a frame
+    read > gather > pair > admit > settle the time > find what came before     each may reject or note a frame
     store > invalidate > keep answers                                its readings are stored: nothing undoes that
     events, journaled > amend those of frames that waited, forget what waited; then it may be acknowledged
     metrics, presence, bus, problem log                              all told by one value, `StoredBatch`
@@ -12,22 +12,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from time import perf_counter
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from greenpower.archive.bring_back import BringBack
 from greenpower.bus.publisher import Publisher
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.ingest.arrival import Arrival, FrameReading
 from greenpower.ingest.batcher import Batcher
 from greenpower.ingest.metrics import IngestMetrics
+from greenpower.ingest.redelivered import Redelivered
+from greenpower.ingest.spool import Left, Spool
 from greenpower.ingest.steps.answers import Answers
 from greenpower.ingest.steps.clock import ClockRule
 from greenpower.ingest.steps.events import Events
+from greenpower.ingest.steps.gathering import Gathering, settled_times
 from greenpower.ingest.steps.invalidation import Invalidator
-from greenpower.ingest.steps.pairing import Pairing, admit
+from greenpower.ingest.steps.message_ids import MessageIds
+from greenpower.ingest.steps.pairing import Pairing
+from greenpower.ingest.steps.policy import DevicePolicy
 from greenpower.ingest.steps.presence import Presence
 from greenpower.ingest.steps.problem_log import ProblemLog, fields
 from greenpower.ingest.steps.reader import Reader
@@ -35,15 +41,26 @@ from greenpower.ingest.steps.redelivery import Redelivery
 from greenpower.ingest.steps.storing import Storing, stored_batch
 from greenpower.ingest.steps.timekeeper import Timekeeper
 from greenpower.mongo.client import Document
-from greenpower.mongo.devices.settings import KnownDevices
+from greenpower.mongo.devices.registered import KnownDevices
 from greenpower.mongo.readings.batch import StoredBatch
 from greenpower.mongo.readings.late import patience
-from greenpower.mongo.schema.layout import ANSWERS, CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS, PARTS, SEEN
+from greenpower.mongo.schema.layout import (
+    ANSWERS,
+    CLOCKS,
+    DEVICE_SETTINGS,
+    EVENTS,
+    INVALIDATIONS,
+    MESSAGES,
+    PARTS,
+    SEEN,
+)
 
 log = logging.getLogger(__name__)
 
 # Of the frames of a batch that fail one by one, so many have a traceback in the log; each has its event.
 MAX_TRACEBACKS = 3
+# Frames of the spool that are stored before further ones are read.
+RECOVERED_AT_ONCE = 4_000
 
 # Takes readings, returns those that go on. It never repeats what another step has finished.
 Step = Callable[[list[FrameReading]], Awaitable[list[FrameReading]]]
@@ -60,26 +77,41 @@ class Pipeline:
         db: AsyncDatabase[Document],
         metrics: IngestMetrics,
         publisher: Publisher | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self.db = db
         self.metrics = metrics
         self.reader = Reader(registry, settings.max_frame_bytes)
         self.devices = KnownDevices(db[DEVICE_SETTINGS])
-        self.open = settings.device_policy == "open"
+        self.policy = DevicePolicy(self.devices, settings, metrics)
         self.pairing = Pairing(db[PARTS], self._on_retry)
         self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry, self.devices)
+        self.message_ids = MessageIds(db[MESSAGES], self._on_retry)
         self.redelivery = Redelivery(db, self._on_retry)
         collections = {datatype.name: datatype.collection for datatype in registry}
-        self.storing = Storing(db, collections, patience(settings), self._on_retry)
+        self.archive = BringBack(settings, registry)
+        self.storing = Storing(db, collections, patience(settings), self._on_retry, self.archive)
         self.invalidator = Invalidator(db[INVALIDATIONS], self._on_retry)
         self.answers = Answers(registry, db[ANSWERS], self._on_retry)
         self.events = Events(db[EVENTS], self._on_retry)
-        self.presence = Presence(db[SEEN])
+        self.presence = Presence(db[SEEN], self.policy.takes, [datatype for datatype in registry if datatype.gathers])
         self.problem_log = ProblemLog()
         self.publisher = publisher
-        self.batcher = Batcher(self._process)
+        self.batcher = Batcher(self._process, spool)
+        self.spool = spool
+        self._redelivered = Redelivered()
+        self._stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stored.set_result(None)
         self._limit = settings.max_frame_bytes
-        self._before: tuple[Step, ...] = (self.pairing.pair, self._admit, self.clock.settle, self.redelivery.look)
+        self.gathering = Gathering(db, collections, self._on_retry, shared=settings.mqtt_shared)
+        self._gathers = any(datatype.gathers for datatype in registry)
+        self._before: tuple[Step, ...] = (
+            self.pairing.pair,
+            self.policy.admit,
+            self.clock.settle,
+            self.message_ids.look,
+            self.redelivery.look,
+        )
         self._listeners: list[Callable[[StoredBatch], None]] = [
             self.metrics.count_outcomes,
             self.presence.note,
@@ -91,20 +123,57 @@ class Pipeline:
     def submit(self, arrival: Arrival) -> asyncio.Future[None]:
         """Take a frame. The answer ends when its reading and its event are stored for good; until then it must not be
         acknowledged."""
+        if self._redelivered.take(arrival):
+            return self._stored
         self.reader.shorten(arrival)
         return self.batcher.add(arrival)
+
+    async def recover(self) -> int:
+        """Store the frames that ended processes left in the spool. Returns their number. Call before a source starts.
+
+        What cannot be stored stays there for the next process.
+        """
+        if self.spool is None:
+            return 0
+        found = 0
+        with self.spool.left(self.reader.registry) as files:
+            for some in in_groups(files, RECOVERED_AT_ONCE):
+                answers = {self.batcher.add(arrival) for left in some for arrival in left.arrivals}
+                await asyncio.gather(*answers, return_exceptions=True)
+                if any(answer.cancelled() or answer.exception() is not None for answer in answers):
+                    continue
+                for left in some:
+                    left.remove()
+                    for arrival in left.arrivals:
+                        self._redelivered.expect(arrival)
+                        found += 1
+        return found
 
     async def drain(self) -> None:
         """Store all that was submitted."""
         await self.batcher.drain()
 
+    def close(self) -> None:
+        """Leave. Call it once everything is stored."""
+        self.archive.close()
+
     def _on_retry(self, _: Exception) -> None:
         self.metrics.retries.inc()
 
     async def _process(self, arrivals: list[Arrival]) -> None:
+        try:
+            await self._store(arrivals)
+        finally:
+            await self.clock.stored()
+
+    async def _store(self, arrivals: list[Arrival]) -> None:
         began = perf_counter()
         readings = [item for arrival in arrivals for item in self.reader.read(arrival)]
         self.metrics.count_received(arrivals)
+        if self._gathers:
+            readings = await _walk(self.gathering.settle, readings, _reject)
+            if self.spool is not None:
+                self.spool.keep_times(settled_times(readings))
         for step in self._before:
             readings = await _walk(step, readings, _reject)
         merged = await self.storing.store(readings)
@@ -122,9 +191,6 @@ class Pipeline:
                 log.exception("a batch of %d frames is stored, but could not be told", len(arrivals))
         self.metrics.batch_frames.observe(len(arrivals))
         self.metrics.write_seconds.observe(perf_counter() - began)
-
-    async def _admit(self, readings: list[FrameReading]) -> list[FrameReading]:
-        return readings if self.open else admit(readings, self.devices)
 
     async def _keep_answers(self, arrivals: list[Arrival]) -> None:
         try:
@@ -144,6 +210,20 @@ class Pipeline:
             await self.events.amend(batch)
         except Exception:
             log.exception("the events of %d frames that waited could not be amended", len(batch.joined))
+
+
+def in_groups(files: Iterable[Left], frames: int) -> Iterator[list[Left]]:
+    """The files in groups of about so many frames."""
+    group: list[Left] = []
+    size = 0
+    for left in files:
+        group.append(left)
+        size += len(left.arrivals)
+        if size >= frames:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 async def _walk(

@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 
 from greenpower.bus.publisher import Publisher
 from greenpower.bus.rebuild import Rebuild
+from greenpower.catalog.facts import gather_seconds
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.ingest.housekeeping import Housekeeping
@@ -27,10 +28,12 @@ from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.rollup_lag import LagMetrics
 from greenpower.ingest.sources.admission import Admission
 from greenpower.ingest.sources.source import Source, SourceKit
+from greenpower.ingest.spool import Spool
 from greenpower.ingest.transports import TRANSPORTS
 from greenpower.loops import Loops, TaskLoop
 from greenpower.mongo.client import Document, async_client, sync_client
 from greenpower.mongo.devices.listening import Listening
+from greenpower.mongo.failure import until_written
 from greenpower.mongo.schema.layout import LISTENING, ensure_indexes
 from greenpower.mongo.schema.version import check_version
 
@@ -68,6 +71,9 @@ class Runner:
             client = async_client(self.settings)
             stack.push_async_callback(_close, client)
             self._wire(client)
+            stack.callback(self.pipeline.close)
+            self.spool.open()
+            stack.callback(self.spool.close)
             try:
                 self.server.start()
                 self.housekeeping.start(self.loops)
@@ -88,9 +94,15 @@ class Runner:
         settings, metrics = self.settings, self.metrics
         self.db = client[settings.mongo_db_name]
         url = settings.redis_address
-        self.publisher = Publisher(url, metrics.registry) if url else None
+        self.publisher = Publisher(url, metrics.registry, gather_seconds(self.registry)) if url else None
+        self.spool = Spool(settings.greenpower_home)
         self.pipeline = Pipeline(
-            registry=self.registry, settings=settings, db=self.db, metrics=metrics, publisher=self.publisher
+            registry=self.registry,
+            settings=settings,
+            db=self.db,
+            metrics=metrics,
+            publisher=self.publisher,
+            spool=self.spool,
         )
         kit = SourceKit(admission=Admission(settings, metrics.registry), loops=self.loops, metrics=metrics.registry)
         made = [make(settings, self.registry, self.pipeline, kit) for make in self._make]
@@ -126,6 +138,10 @@ class Runner:
         for change in changes:
             log.info("%s", change)
         await self.pipeline.clock.load()
+        await until_written(lambda: self.pipeline.presence.recover(self.db))
+        self.pipeline.policy.say()
+        if found := await self.pipeline.recover():
+            log.info("%d frames that a process held when it ended are stored", found)
 
     def _ensure_indexes(self) -> list[str]:
         with sync_client(self.settings) as client:
@@ -138,7 +154,11 @@ class Runner:
         if publisher is None:
             return
         types = {datatype.name: datatype.collection for datatype in self.registry}
-        rebuild = partial(Rebuild(self.db, types, publisher.latest, publisher.redis).run, publisher.lost)
+        gathered = gather_seconds(self.registry)
+        rebuild = partial(
+            Rebuild(self.db, types, publisher.latest, publisher.redis, gathered).run,
+            publisher.lost,
+        )
         self.loops.add(TaskLoop("publisher", publisher.run, stalled_after=PUBLISHER_STALLED_SECONDS)).start()
         self.loops.add(TaskLoop("rebuild", rebuild, stalled_after=REBUILD_STALLED_SECONDS)).start()
 
@@ -152,7 +172,9 @@ class Runner:
     def _parts(self) -> Parts:
         loops = self.loops.health()
         failing = {name: health for name, health in loops.items() if not health["ok"]}
+        plugins = {"plugins": {"ok": True, "warnings": list(self.registry.warnings)}} if self.registry.stopped else {}
         return {
+            **plugins,
             "mongo": self.housekeeping.mongo.health(),
             "pipeline": self.housekeeping.pipeline_health(),
             "loops": {"ok": not failing, "failing": failing},

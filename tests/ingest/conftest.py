@@ -61,6 +61,12 @@ def publisher(broker: tuple[str, int]) -> Iterator[Publisher]:
 
 
 @pytest.fixture
+def mongo_name(kept_name: str) -> str:
+    """The database that a module's tests share, empty."""
+    return kept_name
+
+
+@pytest.fixture
 def db(settings: Settings) -> Iterator[Database[Document]]:
     """This test's database."""
     with MongoClient[Document](settings.mongo_db_uri.get_secret_value(), tz_aware=True) as client:

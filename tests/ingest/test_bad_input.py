@@ -78,8 +78,14 @@ def test_each_costs_its_sender_only(start: Start, publisher: Publisher, db: Data
     assert len(events) == bad
     seen = {name: event["reason"] for (name, _), event in zip(REJECTED.items(), events, strict=True)}
     assert {name: reason for name, reason in seen.items() if reason not in REJECTED[name][1]} == {}
-    assert command.metric("greenpower_frames_rejected_total") == bad
-    assert command.metric("greenpower_frames_total") == command.metric("greenpower_frames_received_total") == good + bad
+    wait_until(lambda: command.metric("greenpower_frames_rejected_total") == bad)
+    wait_until(
+        lambda: (
+            command.metric("greenpower_frames_total")
+            == command.metric("greenpower_frames_received_total")
+            == good + bad
+        )
+    )
     long = next(event for event in events if event.get("size", 0) > 5_000_000)
     assert len(long["raw"]) == 4096
     assert len(long["sha256"]) == 64

@@ -10,6 +10,7 @@ import pytest
 from pymongo.database import Database
 
 from tests.ingest.conftest import Document, Publisher, Start, stamp, wait_events
+from tests.wait import wait_until
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "kpm33b_eny_now.log"
 FORMAT = "%Y%m%d%H%M%S"
@@ -76,9 +77,11 @@ def test_a_capture_of_real_meters(
     assert all(any(reading["payload"].values()) for reading in readings)
     assert all(abs(reading["timestamp"] - datetime.now(UTC)) < timedelta(minutes=1) for reading in readings)
     zeros = sum(map(is_zero, frames))
-    assert command.metric("greenpower_frames_rejected_total", type="eny_now", reason="zero-frame") == zeros
-    assert command.metric("greenpower_frames_total", outcome="stored") == len(wanted)
-    assert command.metric("greenpower_frames_total", outcome="duplicate") == len(frames) - zeros - len(wanted)
+    wait_until(lambda: command.metric("greenpower_frames_rejected_total", type="eny_now", reason="zero-frame") == zeros)
+    wait_until(lambda: command.metric("greenpower_frames_total", outcome="stored") == len(wanted))
+    wait_until(
+        lambda: command.metric("greenpower_frames_total", outcome="duplicate") == len(frames) - zeros - len(wanted)
+    )
     for frame in frames:
         if not is_zero(frame):
             reading = db.grid_eny_now_data.find_one({"device_id": frame["id"]})

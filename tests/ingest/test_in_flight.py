@@ -19,6 +19,7 @@ from greenpower.datatype.command import Command, Message, Order
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
+from greenpower.ingest.steps.events import AMEND_LOOKS
 from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.schema.layout import ensure_indexes
 from tests.ingest.conftest import Document
@@ -28,23 +29,35 @@ from tests.ingest.told import UnforeseenError, go_through
 
 
 class SlowEvents:
-    """The collection of events; the first insert waits until an amendment was tried."""
+    """The collection of events. The first insert waits until an amendment was tried for so many times.
 
-    def __init__(self, collection: Any) -> None:
+    looked: the amendment that was tried last goes on only when the event is there.
+    """
+
+    def __init__(self, collection: Any, tries: int, *, looked: bool) -> None:
         self._collection = collection
+        self._left = tries
+        self._looked = looked
         self._amended = asyncio.Event()
+        self._written = asyncio.Event()
 
     async def insert_many(self, documents: Iterable[Document], **options: Any) -> Any:
         documents = list(documents)
         if any(document.get("reason") == "awaiting-id" for document in documents):
             await self._amended.wait()
+            await self._collection.insert_many(documents, **options)
+            return self._written.set()
         return await self._collection.insert_many(documents, **options)
 
     async def bulk_write(self, changes: Any, **options: Any) -> Any:
         try:
             return await self._collection.bulk_write(changes, **options)
         finally:
-            self._amended.set()
+            self._left -= 1
+            if self._left == 0:
+                self._amended.set()
+                if self._looked:
+                    await self._written.wait()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._collection, name)
@@ -53,16 +66,18 @@ class SlowEvents:
 class SlowDatabase:
     """A database whose events are slow."""
 
-    def __init__(self, db: Any) -> None:
+    def __init__(self, db: Any, tries: int, *, looked: bool) -> None:
         self._db = db
-        self._events = SlowEvents(db["telemetry_events"])
+        self._events = SlowEvents(db["telemetry_events"], tries, looked=looked)
 
     def __getitem__(self, name: str) -> Any:
         return self._events if name == "telemetry_events" else self._db[name]
 
 
+@pytest.mark.parametrize("looked", [False, True], ids=["later", "between-two-looks"])
+@pytest.mark.parametrize("tries", [1, 3, AMEND_LOOKS + 5])
 def test_a_fragment_that_is_joined_before_its_event_is_written_has_device_and_time_in_it(
-    settings: Settings, db: Database[Document]
+    settings: Settings, db: Database[Document], tries: int, looked: bool
 ) -> None:
     registry = get_registry()
     with sync_client(settings) as client:
@@ -70,13 +85,13 @@ def test_a_fragment_that_is_joined_before_its_event_is_written_has_device_and_ti
 
     async def run() -> None:
         async with async_client(settings) as client:
-            slow: Any = SlowDatabase(client[settings.mongo_db_name])
+            slow: Any = SlowDatabase(client[settings.mongo_db_name], tries, looked=looked)
             pipeline = Pipeline(registry=registry, settings=settings, db=slow, metrics=IngestMetrics())
             pipeline.submit(sent(message(TP, p1=1.0)))
             while db.reading_parts.count_documents({"key": {"$exists": True}}) == 0:
                 await asyncio.sleep(0.02)
             pipeline.submit(sent(message(TP, p0=GENERATOR, p2=2.0)))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await pipeline.drain()
 
     asyncio.run(run())

@@ -142,13 +142,13 @@ def test_a_stopped_mongod_costs_nothing_and_memory_stays_bounded(
     calm = process.memory_info().rss
     own_mongod.stop()
     highest = calm
-    end = time.monotonic() + 20
+    end = time.monotonic() + 8
     while time.monotonic() < end:
         send(500)
         publisher.flush()
         highest = max(highest, process.memory_info().rss)
         threading.Event().wait(0.5)
-    assert command.health()["parts"]["mongo"]["ok"] is False
+    wait_until(lambda: command.health()["parts"]["mongo"]["ok"] is False)
     held = command.metric("greenpower_frames_pending")
     assert held <= using.mqtt_receive_maximum
     own_mongod.start()
@@ -158,6 +158,7 @@ def test_a_stopped_mongod_costs_nothing_and_memory_stays_bounded(
     publisher.close()
 
 
+@pytest.mark.slow
 def test_memory_stays_bounded_where_a_broker_sends_more_than_it_may(
     start: Start, settings: Settings, own_mongod: Mongod, tmp_path: Path
 ) -> None:
@@ -200,7 +201,7 @@ def hoard(broker: Mosquitto, client_id: str, topic: str) -> None:
     client.connect(broker.host, broker.port)
     client.loop_start()
     client.subscribe(topic, 1)
-    assert ready.wait(10)
+    assert ready.wait(60)
     publisher = Publisher(broker.host, broker.port)
     for second in range(3000):
         publisher.send(topic, frame(time=BASE - timedelta(seconds=second)))

@@ -26,7 +26,7 @@ from greenpower.ingest.transports import Transport
 from greenpower.loops import TaskLoop
 from greenpower.mongo.schema.layout import LISTENING
 from tests.ingest.conftest import Document, frame
-from tests.ingest.sources.test_places import until
+from tests.wait import until
 
 TOPIC = "MQTT_RT_DATA"
 
@@ -128,7 +128,7 @@ async def health(settings: Settings) -> tuple[int, dict[str, Any]]:
 
 async def healthy(settings: Settings, status: int) -> dict[str, Any]:
     """Wait for a status; the parts then."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             got, parts = await health(settings)
             if got == status:
@@ -183,7 +183,7 @@ def test_a_batch_that_hangs_makes_health_fail(
         assert parts["pipeline"]["pending"] == 1 and parts["pipeline"]["oldest_seconds"] >= 0.3
         with monkeypatch.context() as patch:
             patch.setattr(post._pipeline.presence, "save", away)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while parts["mongo"]["ok"]:
                     _, parts = await health(settings)
             assert parts["pipeline"]["ok"] and parts["pipeline"]["waiting"]

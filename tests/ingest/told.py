@@ -13,6 +13,7 @@ import redis
 from greenpower.bus.keys import latest_key, reading_channel
 from greenpower.bus.message import Message, newer, read_latest
 from greenpower.bus.publisher import Publisher
+from greenpower.catalog.facts import gather_seconds
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings
 from greenpower.ingest.arrival import Arrival
@@ -23,6 +24,8 @@ from greenpower.mongo.client import async_client, sync_client
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.realtime.cache import LatestCache
 from greenpower.realtime.feed import Feed
+from tests.heard import listen, next_heard
+from tests.wait import until
 
 Batch = Iterable[Arrival]
 WRITES = ("insert_many", "bulk_write", "update_many", "delete_many")
@@ -135,7 +138,7 @@ def go_through(settings: Settings, batches: Iterable[Batch], *faults: Fault, reg
     channels = {reading_channel(datatype.name): datatype.name for datatype in registry}
 
     async def run() -> None:
-        publisher = Publisher(url, metrics.registry)
+        publisher = Publisher(url, metrics.registry, gather_seconds(registry))
         telling = TaskLoop("publisher", publisher.run, stalled_after=60.0)
         telling.start()
         async with async_client(settings) as client:
@@ -147,22 +150,23 @@ def go_through(settings: Settings, batches: Iterable[Batch], *faults: Fault, reg
                     pipeline.submit(arrival)
                 await pipeline.drain()
             await pipeline.presence.save()
+        # Stopping, it tells once what waits: Redis may stand still at that moment.
+        await until(lambda: not publisher._readings and not publisher._statuses)
         await telling.stop()
         await publisher.close()
 
-    with redis.Redis.from_url(url) as client, client.pubsub(ignore_subscribe_messages=True) as pubsub:
-        pubsub.subscribe(*channels)
+    with redis.Redis.from_url(url) as client, client.pubsub() as pubsub:
+        listen(pubsub, *channels)
         asyncio.run(run())
         # One of our own comes last.
         client.publish(next(iter(channels)), b"end")
         while True:
-            message = pubsub.get_message(timeout=5)
-            if message is not None and message["data"] == b"end":
+            data = next_heard(pubsub)
+            if data == b"end":
                 break
-            if message is not None:
-                found = orjson.loads(message["data"])
-                told.messages += found["readings"]
-                told.cache.add_readings(found["type"], found["readings"])
+            found = orjson.loads(data)
+            told.messages += found["readings"]
+            told.cache.add_readings(found["type"], found["readings"])
         for name in channels.values():
             for device, value in client.hgetall(latest_key(name)).items():
                 if (reading := read_latest(value)) is not None:

@@ -8,12 +8,14 @@ are left alone and counted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from bson import ObjectId
 from pymongo import ASCENDING
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -21,19 +23,24 @@ from pymongo.asynchronous.database import AsyncDatabase
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType
+from greenpower.datatype.claim import PUSHED
 from greenpower.ingest.arrival import FrameReading
 from greenpower.ingest.replay.clock import NO_EVENT, RecordedArrival, ReplayClock, event_of
 from greenpower.ingest.steps.clock import ClockRule
-from greenpower.ingest.steps.pairing import UNREGISTERED, Pairing
+from greenpower.ingest.steps.pairing import Pairing
+from greenpower.ingest.steps.policy import REFUSED
 from greenpower.ingest.steps.reader import Reader
+from greenpower.ingest.steps.repeated_hours import RepeatedHours
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices import clocks
-from greenpower.mongo.devices.settings import KnownDevices
+from greenpower.mongo.devices.push_keys import find_push_key
+from greenpower.mongo.devices.registered import KnownDevices
 from greenpower.mongo.events.store import REDELIVERED, raw_bytes
+from greenpower.mongo.readings.gathered import separate_conflicts
 from greenpower.mongo.readings.replace import Changes, replace_span
 from greenpower.mongo.readings.store import merge_fragments, store_readings
 from greenpower.mongo.rollups.invalidations import Place, invalidate_async
-from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS
+from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS, PUSH_KEYS
 
 EVENTS_PER_BATCH = 1_000
 # Events that were settled without the parser: nothing to read again.
@@ -72,9 +79,11 @@ class Replay:
         self.since, self.until = since, until
         self.began = datetime.now(UTC)
         self.rule = ClockRule.of(settings)
+        self._policy = settings.device_policy
         self._retention = settings.mongo_events_ttl_seconds
         self._reader = Reader(registry, settings.max_frame_bytes)
         self._registry = registry
+        self._devices_of_key: dict[ObjectId, tuple[str, ...]] = {}
         # By the clock rule, everything with a timestamp in the span was received here.
         self._received = {"$gte": since - self.rule.tolerance, "$lte": min(until + self.rule.backlog, self.began)}
 
@@ -131,10 +140,12 @@ class Replay:
         summary = Summary()
         devices = KnownDevices(self.db[DEVICE_SETTINGS])
         await devices.refresh()
-        clock = ReplayClock(self.rule, devices)
+        repeated = RepeatedHours(self.db, self.rule.tolerance, collection_of=lambda _: beside, alone=True)
+        clock = ReplayClock(self.rule, devices, repeated)
         pairing = Pairing(parts, lambda _: None)
         async for events in self._batches():
             readings: list[FrameReading] = []
+            await self._learn_keys(events)
             for event in events:
                 arrival = self._arrival(event)
                 if arrival is None:
@@ -145,17 +156,44 @@ class Replay:
                     if arrival.rejected:
                         summary.rejected[arrival.rejected] = summary.rejected.get(arrival.rejected, 0) + 1
             paired = await pairing.pair(readings)
-            admitted = _admitted(paired, devices)
+            admitted = _admitted(paired, self._is_taken(devices))
+            clock.joined = await self._joined(admitted)
             await clock.settle(admitted)
-            kept = [
-                item.fragment() for item in admitted if item.time is not None and self.since <= item.time < self.until
-            ]
-            await store_readings(beside, merge_fragments(kept))
+            kept = [item for item in admitted if item.time is not None and self.since <= item.time < self.until]
+            await self._store(beside, kept)
             await pairing.forget(paired)
+            await repeated.end()
             summary.events += len(events)
             summary.readings += len(kept)
             progress(len(events))
         return summary, clock
+
+    async def _store(self, beside: AsyncCollection[Document], items: list[FrameReading]) -> None:
+        fragments = {item.fragment(): item.arrival.gather is not None and item.stamp is None for item in items}
+        merged = merge_fragments(list(fragments))
+        await store_readings(beside, merged)
+        gathered = [fragment for fragment, is_gathered in fragments.items() if is_gathered]
+        await separate_conflicts(merged, gathered, partial(store_readings, beside))
+
+    def _is_taken(self, devices: KnownDevices) -> Callable[[str | None], bool]:
+        """Whether frames that were refused when they came are taken now."""
+        if self._policy == "registered":
+            return devices.is_confirmed
+        return lambda device_id: device_id in devices
+
+    async def _joined(self, readings: list[FrameReading]) -> dict[ObjectId, Document]:
+        """The events of fragments that waited, by id."""
+        ids = [item.arrival.event_id for item in readings if event_of(item) is NO_EVENT]
+        if not ids:
+            return {}
+        return {event["_id"]: event async for event in self.db[EVENTS].find({"_id": {"$in": ids}}, {"raw": 0})}
+
+    async def _learn_keys(self, events: list[Document]) -> None:
+        """Find the devices of the keys with which frames were pushed; none for all devices."""
+        unknown = {event["key"] for event in events if "key" in event} - self._devices_of_key.keys()
+        for key_id in unknown:
+            if (key := await find_push_key(self.db[PUSH_KEYS], key_id)) is not None:
+                self._devices_of_key[key_id] = key.devices
 
     async def _batches(self) -> AsyncIterator[list[Document]]:
         """The events in the order received, by position and not by one long cursor: a cursor may time out.
@@ -184,10 +222,20 @@ class Replay:
         if payload is None or (event.get("reason") in NOT_READ and "timestamp" not in event):
             return None
         arrival = RecordedArrival(
-            topic=event["topic"], payload=payload, received_at=event["received_at"], source="replay", event=event
+            topic=event["topic"],
+            payload=payload,
+            received_at=event["received_at"],
+            source="replay",
+            event=event,
+            event_id=event["_id"],
+            key=event.get("key"),
         )
-        if self._registry.match_topic(arrival.topic) is None:
-            # A gateway's frame: its type and its device are those of the registration.
+        if arrival.key is not None:
+            # What it was not for then stays rejected. Of a key that is gone, its device is all that is known.
+            known = self._devices_of_key.get(arrival.key, (event.get("device_id", ""),))
+            arrival.allowed = known or None
+        if arrival.topic.startswith(PUSHED) or self._registry.match_topic(arrival.topic) is None:
+            # The type and the device are those of a gateway's registration, or of the path and key of a push.
             if event["type"] != self.datatype.name:
                 return None
             arrival.datatype = self.datatype
@@ -195,16 +243,16 @@ class Replay:
         return arrival
 
 
-def _admitted(readings: list[FrameReading], devices: Container[str]) -> list[FrameReading]:
-    """The readings but for those that were refused then and whose device is not registered now. What a refused frame
+def _admitted(readings: list[FrameReading], is_taken: Callable[[str | None], bool]) -> list[FrameReading]:
+    """The readings but for those that were refused then and whose device is not taken now. What a refused frame
     would have joined is refused with it."""
-    refused = {item.arrival: item.device_id for item in readings if event_of(item).get("reason") == UNREGISTERED}
+    refused = {item.arrival: item.device_id for item in readings if event_of(item).get("reason") in REFUSED}
     if not refused:
         return readings
     names = set(refused.values())
     return [
         item
         for item in readings
-        if item.device_id in devices
+        if is_taken(item.device_id)
         or not (item.arrival in refused or (event_of(item) is NO_EVENT and item.device_id in names))
     ]

@@ -10,12 +10,12 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from greenpower.ingest.sources.held_clock import HeldClock
 
 if TYPE_CHECKING:
-    from greenpower.ingest.sources.listener import TcpListener
+    from greenpower.ingest.sources.admission import Admission
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,22 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = 5.0
 # After a hold, what lies in the network is read before a time-out is looked at.
 AFTER_HOLD_SECONDS = 0.25
+# A timer of the event loop counts milliseconds, so it may be early by that much.
+TIMER_SECONDS = 0.001
+
+
+class Listener(Protocol):
+    """What stands behind a connection: a port, or a host that we dial."""
+
+    @property
+    def admission(self) -> Admission:
+        """Where its end is counted."""
+
+    def admit(self, connection: TcpConnection) -> bool:
+        """Give a connection its place, if there is one."""
+
+    def forget(self, connection: TcpConnection) -> None:
+        """A connection has ended. May be called again."""
 
 
 class TcpConnection(asyncio.Protocol):
@@ -31,8 +47,9 @@ class TcpConnection(asyncio.Protocol):
     What these raise ends the connection (`failed`), and nothing else.
     """
 
-    def __init__(self, listener: TcpListener) -> None:
+    def __init__(self, listener: Listener) -> None:
         self.address = ""
+        self.ended_because = ""
         self.listener = listener
         self.handshake: asyncio.Task[Any] | None = None
         self.closed = False
@@ -42,6 +59,7 @@ class TcpConnection(asyncio.Protocol):
         self.clock = HeldClock(self._loop.time)
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._fires_at = 0.0  # when the timer fires, by the connection's clock
 
     def opened(self) -> None:
         """The connection is there, after TLS where that is spoken."""
@@ -60,10 +78,17 @@ class TcpConnection(asyncio.Protocol):
     def ended(self) -> None:
         """The connection is closed: let go of what stands for it. Called once, if it was opened or not."""
 
+    def flow(self) -> None:
+        """Read on, or not: something that decides it has changed."""
+
     def set_deadline(self, at: float | None) -> None:
-        """Call `due` at a time of the connection's clock, which stands still while it is held. None: never."""
+        """Call `due` at a time of the connection's clock, which stands still while it is held. None: never.
+
+        Most packets only put the time off. The timer that runs then stays, and looks at the time when it fires.
+        """
         self._deadline = at
-        self._arm(0.0)
+        if self._timer is None or at is None or at < self._fires_at:
+            self._arm(0.0)
 
     def hold(self) -> None:
         """Read nothing more for now. It is we who are busy, so no time passes for the peer."""
@@ -99,6 +124,7 @@ class TcpConnection(asyncio.Protocol):
         if self.closed:
             return
         self.closed = True
+        self.ended_because = reason
         self.listener.admission.closed.labels(reason).inc()
         self._disarm()
         try:
@@ -156,8 +182,18 @@ class TcpConnection(asyncio.Protocol):
     def _arm(self, soonest: float) -> None:
         self._disarm()
         if self._deadline is not None and not self.held and not self.closed:
-            wait = max(self._deadline - self.clock.now(), soonest)
-            self._timer = self._loop.call_later(wait, self.guarded, self.due)
+            now = self.clock.now()
+            wait = max(self._deadline - now, soonest)
+            self._fires_at = now + wait
+            self._timer = self._loop.call_later(wait, self._fire)
+
+    def _fire(self) -> None:
+        """The timer has fired: the deadline has come, or was put off meanwhile."""
+        self._timer = None
+        if self._deadline is not None and self._deadline - self.clock.now() > TIMER_SECONDS:
+            self._arm(0.0)
+        else:
+            self.guarded(self.due)
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -40,5 +40,7 @@ class HeldClock:
 
     def age(self, at: float) -> float:
         """How many real seconds ago it was `at` by this clock."""
-        age = max(0.0, self.now() - at) + sum(length for begun, length in self._holds if begun >= at)
+        age = max(0.0, self.now() - at)
+        if self._holds and self._holds[-1][0] >= at:
+            age += sum(length for begun, length in self._holds if begun >= at)
         return age if self._stopped is None else age + self._time() - self._stopped

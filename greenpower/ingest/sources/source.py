@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
-from greenpower.datatype import Mqtt, Tcp
+from greenpower.datatype import Http, Mqtt, Tcp
+from greenpower.datatype.dialled import Dialled
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.admission import Admission
 from greenpower.loops import Loops
@@ -65,5 +66,5 @@ class SourceKind:
     """
 
     name: str
-    claims: tuple[type[Mqtt] | type[Tcp], ...]
+    claims: tuple[type[Mqtt] | type[Tcp] | type[Dialled] | type[Http], ...]
     make: Make

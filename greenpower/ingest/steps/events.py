@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from time import monotonic
 
 from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
@@ -19,8 +18,9 @@ from greenpower.mongo.readings.batch import JoinedFragment, StoredBatch, StoredF
 
 log = logging.getLogger(__name__)
 
-# How long an event that is not there is looked for, and how often.
-AMEND_SECONDS = 3.0
+# How often an event that is not there is looked for, and the pause between two looks. Looks are counted, not seconds: a
+# slow MongoDB holds up both the event and the look for it.
+AMEND_LOOKS = 60
 AMEND_AGAIN_SECONDS = 0.05
 
 
@@ -30,10 +30,19 @@ class Events:
     def __init__(self, collection: AsyncCollection[Document], on_retry: Callable[[Exception], None]) -> None:
         self.collection = collection
         self._on_retry = on_retry
+        self._in_hand: set[ObjectId] = set()
 
     async def keep(self, batch: StoredBatch) -> None:
         """Write a batch's events, waiting for MongoDB as long as it takes. Frames may be acknowledged then."""
         documents = [_event(frame) for frame in batch.frames]
+        ids = {document["_id"] for document in documents}
+        self._in_hand |= ids
+        try:
+            await self._keep(documents)
+        finally:
+            self._in_hand -= ids
+
+    async def _keep(self, documents: list[Document]) -> None:
         try:
             await self._store(documents)
         except Exception:
@@ -45,16 +54,19 @@ class Events:
         """Write into the events of frames that waited what is known since they were joined.
 
         A fragment can be found before its event is written: by a batch in flight beside this one, or by another
-        process. So an event that is not there is looked for again, for a while: its process may have been killed.
+        process. An event that this process is about to write is waited for. One of another process is looked for
+        again, for a while: that process may have been killed.
         """
         changes: dict[ObjectId, Document] = {}
         for joined in batch.joined:
             if joined.event_id is not None:
                 _merge(changes.setdefault(joined.event_id, {}), joined)
-        end = monotonic() + AMEND_SECONDS
+        looks = 0
         while changes:
+            in_hand = not self._in_hand.isdisjoint(changes)
             missing = await until_written(partial(amend_events, self.collection, changes), on_retry=self._on_retry)
-            if monotonic() >= end:
+            looks += not in_hand
+            if looks >= AMEND_LOOKS:
                 break
             changes = {event_id: change for event_id, change in changes.items() if event_id in missing}
             if changes:
@@ -88,6 +100,7 @@ def _event(frame: StoredFrame) -> Document:
         clock=frame.clock,
         offset=frame.offset,
         event_id=frame.event_id,
+        key=frame.key,
     )
 
 

@@ -1,13 +1,12 @@
-"""Whose reading it is: samples of several messages of which only one names the device, and devices that are refused.
+"""Whose reading it is: samples of several messages of which only one names the device.
 
 A fragment without a device waits in MongoDB until another fragment of its topic and stamp names one, whichever process
-gets that; its frame is noted as `awaiting-id`. A fragment that only names the device is noted as `names-device`. With
-`DEVICE_POLICY=registered`, readings of devices that are not in the registry are rejected as `unregistered`.
+gets that; its frame is noted as `awaiting-id`. A fragment that only names the device is noted as `names-device`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from pymongo.asynchronous.collection import AsyncCollection
@@ -27,7 +26,6 @@ from greenpower.mongo.readings.fragments import (
 
 AWAITING = "awaiting-id"
 NAMES = "names-device"
-UNREGISTERED = "unregistered"
 JOINED = "fragments"  # the source of a frame that waited
 
 
@@ -96,21 +94,6 @@ class Pairing:
         if ids:
             await until_written(lambda: forget_fragments(self.collection, ids), on_retry=self._on_retry)
         return readings
-
-
-def admit(readings: list[FrameReading], devices: Container[str]) -> list[FrameReading]:
-    """The readings of registered devices. A frame that has others only is rejected; of one that has both, its detail
-    says so."""
-    admitted: list[FrameReading] = []
-    refused: list[FrameReading] = []
-    for item in readings:
-        (admitted if item.device_id in devices else refused).append(item)
-    kept = {item.arrival for item in admitted}
-    for item in refused:
-        item.arrival.detail = f"{item.device_id} is not in the registry"[:200]
-        if item.arrival not in kept:
-            item.arrival.rejected = UNREGISTERED
-    return admitted
 
 
 def _key(item: FrameReading) -> SampleKey:

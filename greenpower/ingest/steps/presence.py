@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
-from greenpower.ingest.steps.pairing import UNREGISTERED
+from greenpower.datatype import DataType
+from greenpower.ingest.steps.policy import REFUSED
+from greenpower.ingest.steps.slots import slot_begin
 from greenpower.measure.presence import GAPS, usual_interval
 from greenpower.mongo.client import Document
-from greenpower.mongo.devices.seen import Sighting, save_seen
+from greenpower.mongo.devices.seen import Sighting, save_seen, update_fields
 from greenpower.mongo.devices.status import bring_online
 from greenpower.mongo.readings.batch import StoredBatch
+from greenpower.mongo.readings.gathered import recent_field_times
+from greenpower.mongo.readings.store import Fragment
 
 # Ids come from outside: a sender that invents them must not fill the memory.
 MAX_SIGHTINGS = 200_000
 MAX_INTERVALS = 100_000
+# What a process had not written down when it ended: it writes every few seconds, and is started again soon.
+RECOVERED = timedelta(hours=1)
 
 Key = tuple[str, str]  # type name, device id
 
@@ -45,18 +53,29 @@ class IntervalTracker:
 
 
 class Presence:
-    """Which devices were heard. One per ingest process."""
+    """Which devices were heard. One per ingest process. takes: whether a device, by its id, may be seen. gathering: the
+    types whose values come one by one: of their fields, too, it notes when each was measured last."""
 
-    def __init__(self, collection: AsyncCollection[Document]) -> None:
+    def __init__(
+        self,
+        collection: AsyncCollection[Document],
+        takes: Callable[[str], bool] = lambda _: True,
+        gathering: Iterable[DataType] = (),
+    ) -> None:
         self.collection = collection
+        self._takes = takes
         self._seen: dict[Key, Sighting] = {}
         self._intervals = IntervalTracker()
+        self._gather = {datatype.name: datatype.gather_seconds for datatype in gathering}
+        self._collections = {datatype.name: datatype.collection for datatype in gathering}
+        self._fields = {datatype.name: {field.name for field in datatype.fields} for datatype in gathering}
 
     def heard(self, type_name: str, device: str, at: datetime, reading: datetime | None = None) -> None:
         """A device gave a sign of life; `reading` is the time of the newest reading in it."""
         sighting = self._seen.get((type_name, device))
         if sighting is None:
-            if len(self._seen) < MAX_SIGHTINGS:
+            # A device that is refused is not seen either: ids that are made up would fill the registry.
+            if len(self._seen) < MAX_SIGHTINGS and self._takes(device):
                 self._seen[type_name, device] = Sighting(at, at, reading)
             return
         sighting.last_heard = max(at, sighting.last_heard)
@@ -69,14 +88,36 @@ class Presence:
             if fragment.fault:
                 self.heard(name, fragment.device_id, fragment.received_at)
                 continue
-            self._intervals.reading((name, fragment.device_id), fragment.timestamp)
+            time = fragment.timestamp
+            if gather := self._gather.get(name):
+                time = slot_begin(time, gather)  # further readings in a slot say nothing of the interval
+            self._intervals.reading((name, fragment.device_id), time)
             self.heard(name, fragment.device_id, fragment.received_at, fragment.timestamp)
+            if gather:
+                self._note_fields(name, fragment)
         for frame in batch.frames:
-            # A device that is refused is not seen either: ids that are made up would fill the registry.
-            if frame.fragments or frame.reason == UNREGISTERED:
+            if frame.fragments or frame.reason in REFUSED:
                 continue
             if frame.type_name is not None and frame.device_id is not None:
                 self.heard(frame.type_name, frame.device_id, frame.received_at)
+
+    def _note_fields(self, name: str, fragment: Fragment) -> None:
+        sighting = self._seen.get((name, fragment.device_id))
+        if sighting is not None:
+            for field in self._fields[name].intersection(fragment.payload):
+                sighting.fields[field] = max(fragment.timestamp, sighting.fields.get(field, fragment.timestamp))
+
+    async def recover(self, db: AsyncDatabase[Document]) -> None:
+        """Write down when fields were measured that an ended process stored and did not write down. Raises
+        PyMongoError."""
+        for name, collection in self._collections.items():
+            times = await recent_field_times(db[collection], datetime.now(UTC) - RECOVERED)
+            known = self._fields[name]
+            await update_fields(
+                self.collection,
+                name,
+                {device: {field: own[field] for field in known & own.keys()} for device, own in times.items()},
+            )
 
     async def save(self) -> list[Document]:
         """Write down what is new. Returns the documents of devices that came online by it.
@@ -94,4 +135,6 @@ class Presence:
             for (name, device), sighting in seen.items():
                 self.heard(name, device, sighting.first_heard)
                 self.heard(name, device, sighting.last_heard, sighting.last_reading)
+                if (again := self._seen.get((name, device))) is not None:
+                    again.fields = {**sighting.fields, **again.fields}
             raise

@@ -27,6 +27,8 @@ MAX_TOPIC_CHARACTERS = 80
 MAX_REASONS_PER_LINE = 8
 # By design, and nothing is wrong with the frame.
 ORDINARY = frozenset({Outcome.DUPLICATE, Outcome.NOTED})
+# Noted, and worth a line all the same.
+TOLD = frozenset({"replaced-by-other-address"})
 
 
 def fields(event_id: ObjectId, **others: Any) -> dict[str, dict[str, Any]]:
@@ -76,12 +78,14 @@ class ProblemLog:
     def _tell(self, frame: StoredFrame) -> None:
         reason, outcome = frame.reason, frame.outcome
         waits = reason == AWAITING
-        if outcome in ORDINARY and not waits and not frame.conflicts:
+        if outcome in ORDINARY and not waits and not frame.conflicts and reason not in TOLD:
             return
         level = logging.DEBUG if waits or not self._has_room() else logging.INFO
         if not log.isEnabledFor(level):
             return
         wrong = [reason] if reason else []
+        if reason in TOLD and frame.detail:
+            wrong.append(frame.detail)
         wrong += [f"{name} left out: {why}" for name, why in (frame.left_out or {}).items()]
         wrong += _conflicts(frame.conflicts)
         unsaid = 0

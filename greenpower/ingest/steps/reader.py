@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 
 from greenpower.catalog.registry import Registry
-from greenpower.datatype import DataType, Frame, FrameError
+from greenpower.datatype import DataType, Frame, FrameError, Noted, Reading
 from greenpower.datatype.check import Checker
 from greenpower.ingest.arrival import Arrival, FrameReading
 from greenpower.ingest.steps.problem_log import fields
 from greenpower.mongo.events.store import raw_document
 
+#: why a frame is rejected that names a device for which its sender has no key
+FOREIGN_DEVICE = "foreign-device"
+
 log = logging.getLogger(__name__)
+
+UNCLAIMED = "unclaimed-topic"
+CLAIMED_TWICE = "claimed-twice"
+MAX_DETAIL_CHARACTERS = 200
+NO_LEVELS: Mapping[str, str] = {}
 
 
 class Reader:
@@ -34,19 +43,18 @@ class Reader:
         """The readings in a frame, times not yet settled. A frame that has none is marked with the reason."""
         if arrival.noted:
             return []
-        noted = ""
+        noted, levels = "", NO_LEVELS
         if arrival.datatype is None:
             match = self.registry.match_topic(arrival.topic)
             if match is None:
-                arrival.rejected = arrival.rejected or "unclaimed-topic"
+                self._reject_unclaimed(arrival)
                 return []
-            arrival.datatype, claim = match
-            arrival.device = claim.device
-            noted = claim.noted
+            arrival.datatype, claim, levels = match
+            arrival.device, arrival.gather, noted = claim.device, claim.gather, claim.noted
         if arrival.rejected:
             return []
         try:
-            return self._parse(arrival, arrival.datatype, noted)
+            return self._parse(arrival, arrival.datatype, noted, levels)
         except FrameError as error:
             arrival.rejected, arrival.detail = error.reason, error.detail
         except Exception as error:  # a parser is foreign code: its fault costs this frame, not the others
@@ -56,11 +64,27 @@ class Reader:
             arrival.noted, arrival.rejected = noted, ""
         return []
 
-    def _parse(self, arrival: Arrival, datatype: DataType, noted: str) -> list[FrameReading]:
+    def _reject_unclaimed(self, arrival: Arrival) -> None:
+        stopped = self.registry.stopped_at(arrival.topic)
+        if stopped is not None and not arrival.rejected:
+            arrival.rejected, arrival.detail = CLAIMED_TWICE, stopped.why[:MAX_DETAIL_CHARACTERS]
+        arrival.rejected = arrival.rejected or UNCLAIMED
+
+    def _parse(self, arrival: Arrival, datatype: DataType, noted: str, levels: Mapping[str, str]) -> list[FrameReading]:
         frame = Frame(
-            topic=arrival.topic, payload=arrival.payload, device=arrival.device, received_at=arrival.received_at
-        )
+            topic=arrival.topic, payload=arrival.payload, device=arrival.device, received_at=arrival.received_at,
+            levels=levels,
+        )  # fmt: skip
         readings = datatype.parse(frame)
+        if arrival.allowed is not None:
+            _check_devices(arrival, arrival.allowed, readings)
+        if readings:
+            notes = [reading.reason for reading in readings if isinstance(reading, Noted)]
+            if notes:
+                arrival.device = readings[0].device_id or arrival.device
+                readings = tuple(reading for reading in readings if not isinstance(reading, Noted))
+                noted = noted or ("" if readings else notes[0])
+                arrival.detail = "; ".join(dict.fromkeys(notes))[:200] if readings else ""
         if readings:
             arrival.device = readings[0].device_id or arrival.device
         if noted:
@@ -86,9 +110,21 @@ class Reader:
                 continue
             if left_out:
                 arrival.left_out = {**(arrival.left_out or {}), **left_out}
-            found.append(FrameReading(arrival, reading.device_id, reading.stamp, payload, reading.complete))
+            item = FrameReading(arrival, reading.device_id, reading.stamp, payload, reading.complete)
+            item.message_id = reading.message_id
+            found.append(item)
         if failed is not None:
             if not found:
                 raise failed
             arrival.detail = f"{len(readings) - len(found)} of {len(readings)} readings left out: {failed.reason}"
         return found
+
+
+def _check_devices(arrival: Arrival, allowed: Sequence[str], readings: Sequence[Reading]) -> None:
+    """Raise FrameError if any reading is of a device that the sender may not send for. All of the frame is rejected
+    then, and it counts for none of the devices that it names."""
+    for reading in readings:
+        nothing = isinstance(reading, Noted) and reading.device_id is None
+        if reading.device_id not in allowed and not nothing:
+            arrival.device = None
+            raise FrameError(FOREIGN_DEVICE, f"the key is not for {reading.device_id!a}"[:80])

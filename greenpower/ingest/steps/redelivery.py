@@ -35,7 +35,9 @@ class Redelivery:
         """
         doubtful: defaultdict[str, list[FrameReading]] = defaultdict(list)
         for item in readings:
-            if item.arrival.dup and (item.undated or item.doubtful) and item.device_id is not None:
+            # `message_ids` and `gathering` have looked.
+            known = item.message_id is not None or item.arrival.gather is not None
+            if item.arrival.dup and (item.undated or item.doubtful) and item.device_id is not None and not known:
                 doubtful[item.device_id].append(item)
         for device, several in doubtful.items():
             stored = await until_written(
@@ -47,7 +49,7 @@ class Redelivery:
                 if time is None:
                     item.redelivered = True
                 else:
-                    item.time = time
+                    item.time, item.undated = time, True  # of what is stored; whether the device told it stays
         return readings
 
 

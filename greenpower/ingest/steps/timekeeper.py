@@ -1,7 +1,7 @@
 """Settling the timestamps of a batch: the clock rule with what is known of each device's clock.
 
-What belongs here: reading and writing clock knowledge, stuck clocks, the usual lag. What does not: the rule itself
-(`clock`).
+What belongs here: offsets, the usual lag, the order in which a device's frames are settled. What does not: the rule
+itself (`clock`), stuck clocks (`stuck_clocks`), which time a stamp of a repeated hour means (`repeated_hours`).
 """
 
 from __future__ import annotations
@@ -14,41 +14,24 @@ from statistics import median
 from pymongo.asynchronous.collection import AsyncCollection
 
 from greenpower.ingest.arrival import FrameReading
-from greenpower.ingest.steps.clock import ClockRule, arrival_time
+from greenpower.ingest.steps.clock import ClockRule, arrival_time, offset_fits
+from greenpower.ingest.steps.repeated_hours import RepeatedHours
+from greenpower.ingest.steps.repeated_stamp import Ask, is_sure, make_ask, make_plan
+from greenpower.ingest.steps.stuck_clocks import StuckClocks
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices import clocks
-from greenpower.mongo.devices.settings import KnownDevices
+from greenpower.mongo.devices.registered import KnownDevices
 from greenpower.mongo.failure import until_written
-from greenpower.mongo.readings.store import Number
+from greenpower.mongo.readings.store import ARRIVAL
 
-# A meter repeats a frame two or three times and may differ in a last digit; more than this at one stamp is no accident.
-MAX_ODD_CONFLICTS = 3
 LAGS_KEPT = 15
 MAX_DEVICES = 200_000
 MILLISECOND = timedelta(milliseconds=1)
-# How near to arrival an earlier offset must bring a stamp: near enough for what is delivered again after the clock has
-# stepped on, too near for a clock that fell back to where it had once been.
-REDELIVERY_WINDOW = timedelta(days=1)
 # Frames of one device that come together are moved apart by up to this much.
 MAX_MOVED_APART = timedelta(seconds=1)
 
 Key = tuple[str, str]  # type name, device id
 Wrong = tuple[FrameReading, str, datetime]
-
-
-class _Last:
-    """The newest stamp of one device and type, what was seen at it, and how often it came with other values."""
-
-    __slots__ = ("conflicts", "time", "values")
-
-    def __init__(self, time: datetime, values: dict[str, Number]) -> None:
-        self.begin(time, values)
-
-    def begin(self, time: datetime, values: dict[str, Number]) -> None:
-        """A newer stamp came."""
-        self.time = time
-        self.values = values
-        self.conflicts = 0
 
 
 class Timekeeper:
@@ -60,50 +43,102 @@ class Timekeeper:
         rule: ClockRule,
         on_retry: Callable[[Exception], None] | None = None,
         devices: KnownDevices | None = None,
+        repeated: RepeatedHours | None = None,
     ) -> None:
         self.collection = collection
         self.devices = devices
         self.rule = rule
         self._on_retry = on_retry
-        self._last: dict[Key, _Last] = {}
+        self.stuck = StuckClocks(collection)
+        self.repeated = repeated or RepeatedHours(
+            collection.database, rule.tolerance, on_retry, sent_before=self.stuck.newest
+        )
         self._arrived: dict[Key, datetime] = {}
-        self._stuck: dict[Key, datetime] = {}
-        self._stuck_changed: dict[Key, datetime | None] = {}
         self._lags: dict[str, deque[float]] = {}
 
     async def load(self) -> None:
         """Learn which clocks are stuck, and which devices have a zone of their own."""
         if self.devices is not None:
             await until_written(self.devices.refresh, on_retry=self._on_retry)
-        self._stuck = await until_written(lambda: clocks.stuck_stamps(self.collection), on_retry=self._on_retry)
+        await until_written(self.stuck.load, on_retry=self._on_retry)
 
     async def settle(self, readings: list[FrameReading]) -> list[FrameReading]:
         """Give each reading its time, once, waiting for MongoDB as long as it takes."""
         wrong: list[Wrong] = []
+        repeated: list[FrameReading] = []  # and all that their devices sent after them
+        behind: set[str] = set()
         zone_of = self.devices.zone if self.devices is not None else _no_zone
         for item in readings:
-            arrival = item.arrival.received_at
             device = item.device_id
             if device is None or item.time is not None:
                 continue
             if item.stamp is None:
                 self._set_arrival(item, device)
                 continue
-            time = self.rule.measured(item.stamp, arrival, zone_of(device))
-            if self._is_stuck(item, device, time):
-                item.clock = "stuck"
-                self._set_arrival(item, device)
-            elif self.rule.plausible(time, arrival):
-                item.time = time
-                item.doubtful = self.rule.at_the_edge(time, arrival)
-                self._note_lag(device, (arrival - time).total_seconds())
-            else:
+            time, second = self.rule.candidates(item.stamp, zone_of(device))
+            if second is not None or device in behind:
+                repeated.append(item)
+                behind.add(device)
+            elif not self._take(item, device, time):
                 wrong.append((item, device, time))
+        if repeated:
+            wrong += await self._settle_repeated(repeated, zone_of)
         if wrong:
             await until_written(lambda: self._move(wrong), on_retry=self._on_retry)
-        if self._stuck_changed:
-            await until_written(self._save_stuck, on_retry=self._on_retry)
+        if self.stuck.changed:
+            await until_written(self.stuck.save, on_retry=self._on_retry)
         return readings
+
+    async def stored(self) -> None:
+        """The readings and events of the batch at hand are stored."""
+        await self.repeated.end()
+
+    def _take(self, item: FrameReading, device: str, time: datetime, offset: timedelta | None = None) -> bool:
+        """Take a time that a stamp means, by itself or with an offset; False where it is that of a wrong clock."""
+        arrival = item.arrival.received_at
+        if self.stuck.is_stuck((item.arrival.type_name or "", device), time, item.payload):
+            item.clock = "stuck"
+            self._set_arrival(item, device)
+        elif not self.rule.plausible(time, arrival):
+            return False
+        elif offset is not None:
+            item.time, item.clock, item.offset, item.doubtful = time, "offset", offset, True
+        else:
+            item.time = time
+            item.doubtful = self.rule.at_the_edge(time, arrival)
+            self._note_lag(device, (arrival - time).total_seconds())
+        return True
+
+    async def _settle_repeated(self, items: list[FrameReading], zone_of: Callable[[str], tzinfo | None]) -> list[Wrong]:
+        """Settle stamps of repeated hours, and what came after them, in order. Returns those of wrong clocks."""
+        wrong: list[Wrong] = []
+        asks: dict[FrameReading, Ask] = {}
+        for item in items:
+            if (ask := make_ask(item, self.rule, zone_of(item.device_id or ""))) is not None:
+                asks[item] = ask
+        unsure = {ask.device for ask in asks.values() if not is_sure(ask, self.rule)}
+        offsets: dict[str, tuple[timedelta, ...]] = {}
+        if unsure:
+            offsets = await until_written(lambda: clocks.offsets(self.collection, unsure), on_retry=self._on_retry)
+        plans = {item: make_plan(ask, self.rule, offsets.get(ask.device, ())) for item, ask in asks.items()}
+        late = any(plan.time is not None and not plan.ask.is_prompt(plan.time, self.rule) for plan in plans.values())
+        await self.repeated.begin([plan.ask for plan in plans.values() if plan.time is None], late=late)
+        for item in items:
+            plan, device = plans.get(item), item.device_id
+            assert device is not None and item.stamp is not None
+            if plan is None:
+                time, _ = self.rule.candidates(item.stamp, zone_of(device))
+            else:
+                stands = self.stuck.stands_at(plan.ask.key)
+                known = stands if stands in (plan.ask.first, plan.ask.second) else plan.time
+                time = known or self.repeated.choose(plan.ask)
+            offset = None if plan is None else plan.offset
+            if not self._take(item, device, time, offset):
+                wrong.append((item, device, time))
+            elif plan is not None and item.time == time:
+                self.repeated.note(plan.ask, time)
+        await self.repeated.move()
+        return wrong
 
     def _set_arrival(self, item: FrameReading, device: str) -> None:
         """The time of arrival, a millisecond apart from that of the frame before: both are readings."""
@@ -116,34 +151,6 @@ class Timekeeper:
             del self._arrived[next(iter(self._arrived))]
         self._arrived[key] = item.time = time
         item.undated = True
-
-    def _is_stuck(self, item: FrameReading, device: str, time: datetime) -> bool:
-        """Whether this device's clock has stopped at this time."""
-        key = (item.arrival.type_name or "", device)
-        last = self._last.get(key)
-        if last is None or last.time != time:
-            if last is None:
-                if len(self._last) >= MAX_DEVICES:
-                    del self._last[next(iter(self._last))]
-                self._last[key] = _Last(time, item.payload)
-            else:
-                last.begin(time, item.payload)
-            if key in self._stuck and self._stuck[key] != time:
-                del self._stuck[key]
-                self._stuck_changed[key] = None
-        else:
-            known = last.values
-            if any(known.get(name, value) != value for name, value in item.payload.items()):
-                last.conflicts += 1
-            last.values = {**item.payload, **known}
-            if last.conflicts > MAX_ODD_CONFLICTS and key not in self._stuck:
-                self._stuck[key] = self._stuck_changed[key] = time
-        return bool(self._stuck) and self._stuck.get(key) == time
-
-    async def _save_stuck(self) -> None:
-        for (type_name, device), stamp in list(self._stuck_changed.items()):
-            await clocks.set_stuck(self.collection, type_name, device, stamp)
-            self._stuck_changed.pop((type_name, device), None)
 
     async def _move(self, wrong: list[Wrong]) -> None:
         """Move stamps of wrong clocks by their device's offset, agreeing on one where there is none that fits."""
@@ -161,13 +168,13 @@ class Timekeeper:
             if self.rule.plausible(moved, arrival):
                 item.time = moved
             else:  # another process agreed meanwhile on one that fits only its own frames
+                item.clock, item.offset = ARRIVAL, None
                 self._set_arrival(item, device)
 
     def _fitting(self, offsets: tuple[timedelta, ...], time: datetime, arrival: datetime) -> timedelta | None:
         """The offset to move this time by: the one in force, else an earlier one, of a frame that comes again."""
         for number, offset in enumerate(offsets):
-            moved = time + offset
-            if self.rule.plausible(moved, arrival) and (number == 0 or arrival - moved < REDELIVERY_WINDOW):
+            if offset_fits(self.rule, time + offset, arrival, number):
                 return offset
         return None
 

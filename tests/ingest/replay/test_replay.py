@@ -17,6 +17,7 @@ from greenpower.datatype import Frame, Reading
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.replay.replay import Replay, Summary
 from greenpower.mongo.client import async_client
+from greenpower.mongo.readings.store import ARRIVAL
 from tests.ingest.conftest import Document, frame
 from tests.ingest.steps.test_clock import through_pipelines
 from tests.ingest.steps.test_pairing import TOPIC, message
@@ -117,6 +118,23 @@ def test_replay_equals_a_fresh_ingest(
     monkeypatch.setattr("tests.ingest.steps.test_clock.get_registry", lambda: registry)
     through_pipelines(settings, traffic())
     assert replayed == content(db)
+
+
+def test_a_replay_says_the_same_of_times_of_arrival(settings: Settings, db: Database[Document]) -> None:
+    """No stamp, and a stuck one; of a reading that lost or gained its mark, too."""
+    standing = [(frame(time=START, zyggl=1.0 + n), START + timedelta(seconds=30 * n)) for n in range(12)]
+    station: Document = {"topic": "CCCL/PURBACHAL/ENV_01", "hum(%)": 40.5}
+    through_pipelines(settings, [*standing, *((station, START + timedelta(seconds=n)) for n in range(3))])
+    kept = {"_id": 0, "updated_at": 0}
+    for name, collection in (("rt", "grid_rt_data"), ("environment", "environment_data")):
+        before = list(db[collection].find({}, kept).sort("timestamp"))
+        assert sum("clock" in reading for reading in before) == (8 if name == "rt" else 3)
+        assert run_replay(settings, get_registry(), name=name).changes.total == 0
+        db[collection].update_one({"clock": ARRIVAL}, {"$unset": {"clock": ""}})
+        if name == "rt":
+            db[collection].update_one({"timestamp": START}, {"$set": {"clock": ARRIVAL}})
+        assert run_replay(settings, get_registry(), name=name).changes.changed == (2 if name == "rt" else 1)
+        assert list(db[collection].find({}, kept).sort("timestamp")) == before
 
 
 @pytest.mark.parametrize("size", [1, 3, 7])

@@ -32,11 +32,11 @@ Connect = Callable[..., "Gateway"]
 class Gateway:
     """A gateway with its meter."""
 
-    def __init__(self, port: int, name: bytes = HEARTBEAT) -> None:
+    def __init__(self, port: int, name: bytes = HEARTBEAT, address: str = "127.0.0.1") -> None:
         self.name = name
-        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket = socket.create_connection(("127.0.0.1", port), source_address=(address, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
 
     def heartbeat(self) -> bytes:
         """Send the registration packet; the request that comes back."""
@@ -94,8 +94,8 @@ def connect(settings: Settings) -> Iterator[Connect]:
     """Connect gateways."""
     gateways: list[Gateway] = []
 
-    def go(name: bytes = HEARTBEAT) -> Gateway:
-        gateways.append(Gateway(settings.tcp_port, name))
+    def go(name: bytes = HEARTBEAT, address: str = "127.0.0.1") -> Gateway:
+        gateways.append(Gateway(settings.tcp_port, name, address))
         return gateways[-1]
 
     yield go

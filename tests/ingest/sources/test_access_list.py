@@ -119,7 +119,7 @@ def closed(ours: Settings, tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker with the list that the command writes, and a password for everybody."""
     acl, passwords = tmp_path / "acl", tmp_path / "passwords"
     with Command(ours, "mqtt", "acl", "--output", str(acl), folder=tmp_path) as command:
-        assert command.process.wait(30) == 0, command.log.read_text()
+        assert command.process.wait(60) == 0, command.log.read_text()
     passwords.write_text("".join(password_line(user) for user in (OUR_USER, "stranger", *DEVICES)))
     for path in (acl, passwords):
         path.chmod(0o600)
@@ -259,5 +259,5 @@ def test_a_level_of_the_topic_that_names_the_device_is_its_own(registry: Registr
 
 def test_without_our_own_name_there_is_no_list(settings: Settings, tmp_path: Path) -> None:
     with Command(settings, "mqtt", "acl", folder=tmp_path) as command:
-        assert command.process.wait(30) == 2
+        assert command.process.wait(60) == 2
         assert "MQTT_USERNAME" in command.log.read_text() and "Traceback" not in command.log.read_text()

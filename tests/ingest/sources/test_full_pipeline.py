@@ -20,11 +20,11 @@ from greenpower.ingest.sources.lines import source as lines
 from greenpower.ingest.sources.lines.connection import MAX_UNANSWERED_LINES
 from greenpower.ingest.sources.source import Make, Source, SourceKit
 from greenpower.loops import Loops
-from tests.ingest.sources.test_places import until
 from tests.ingest.sources.test_transport_faults import ANSWER, LINE, registry
+from tests.wait import until
 
 TOKEN = b"open sesame\n"
-IDLE_SECONDS = 0.2
+IDLE_SECONDS = 1.0
 
 
 class SlowPipeline:
@@ -97,7 +97,7 @@ def test_lines_are_not_read_while_others_fill_the_pipeline(settings: Settings) -
             world.pipeline.store()
             assert await world.reader.readline() == b"ok\n", "what was read is answered"
             world.writer.write(LINE * 5)
-            await asyncio.sleep(3 * IDLE_SECONDS)
+            await asyncio.sleep(1.5 * IDLE_SECONDS)
             assert world.pipeline.taken == 1 and world.admission.count == 1
             world.pipeline.batcher.is_full = False
             await until(lambda: world.pipeline.taken == 6)
@@ -119,7 +119,7 @@ def test_lines_that_are_not_answered_yet_are_bounded_and_are_answered_at_the_sto
                 world.writer.write(LINE)
                 if count > 1:
                     await asyncio.sleep(0)  # in pieces
-            await asyncio.sleep(2 * IDLE_SECONDS)
+            await asyncio.sleep(1.5 * IDLE_SECONDS)
             taken = world.pipeline.taken
             assert taken == 1 or MAX_UNANSWERED_LINES <= taken < count
             await world.stop()

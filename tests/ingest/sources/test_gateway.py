@@ -26,7 +26,7 @@ def test_a_round_is_a_reading_stamped_with_its_last_answer(
     assert reading["payload"] == VALUES
     assert reading["complete"] is True
     assert before - timedelta(milliseconds=1) <= reading["timestamp"] <= datetime.now(UTC)
-    [event] = db.telemetry_events.find()
+    [event] = wait_until(lambda: list(db.telemetry_events.find()))  # written after its reading
     assert (event["outcome"], event["type"], event["hex"]) == ("stored", "solar", True)
     assert event["raw"] == b"".join(gateway.answer(request) for request in REQUESTS).hex()
 
@@ -67,7 +67,7 @@ def test_all_answers_in_one_write(listen: Listen, connect: Connect, db: Database
     assert gateway.heartbeat() == REQUESTS[2]
     gateway.socket.sendall(gateway.answer(REQUESTS[2]))
     assert readings(db, 1)[0]["payload"] == VALUES
-    assert db.telemetry_events.count_documents({"outcome": "noted"}) >= 1
+    wait_events(db, 1, outcome="noted")
 
 
 def test_an_exception_is_an_answer(listen: Listen, connect: Connect, db: Database[Document]) -> None:

@@ -40,8 +40,8 @@ from greenpower.ingest.sources.mqtt.gmqtt_client import (
     refusal_code,
 )
 from tests.ingest.conftest import Publisher
-from tests.ingest.sources.test_places import until
 from tests.proxy import AckDroppingProxy
+from tests.wait import until
 
 PACKAGE = Path(greenpower.__file__).parent
 OURS = PACKAGE / "ingest/sources/mqtt/gmqtt_client.py"
@@ -108,7 +108,7 @@ async def subscribed(client: BrokerConnection, topic: str) -> None:
     ready = asyncio.Event()
     client.on_subscribe = lambda *_: ready.set()
     client.subscribe(Subscription(topic, qos=1))
-    await asyncio.wait_for(ready.wait(), 10)
+    await asyncio.wait_for(ready.wait(), 60)
 
 
 def published(settings: Settings, topic: str, *payloads: bytes) -> None:
@@ -186,7 +186,7 @@ def test_nothing_is_acknowledged_on_another_connection(settings: Settings, topic
         other.on_frame = lambda _, topic, payload, properties: again.append(bool(properties["dup"]))
         try:
             await connect(other, settings, MQTTv50)  # the broker ends the first one
-            await asyncio.wait_for(client.lost.wait(), 10)
+            await asyncio.wait_for(client.lost.wait(), 60)
             stored.set_result(None)
             await until(lambda: counted == [(0, 2)])
             await until(lambda: again == [True, True])
@@ -223,7 +223,7 @@ def test_a_connection_that_is_lost_is_not_made_again(settings: Settings) -> None
     async def walk(client: BrokerConnection) -> None:
         connection = client._connection
         connection._transport.abort()
-        await asyncio.wait_for(client.lost.wait(), 10)
+        await asyncio.wait_for(client.lost.wait(), 60)
         await asyncio.sleep(0.1)
         assert client._connection is connection and connection.is_closing()
         client.hold_back(True)

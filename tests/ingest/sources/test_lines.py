@@ -24,7 +24,7 @@ class Lines:
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
         self.file = self.socket.makefile("rb")
 
     def say(self, line: str | bytes) -> None:

@@ -26,9 +26,9 @@ def test_a_frame_is_stored_once_and_unchanged(start: Start, publisher: Publisher
     assert reading["complete"] is True
     assert sorted(event["outcome"] for event in events) == ["duplicate"] * 4 + ["stored"]
     assert {event["timestamp"] for event in events} == {reading["timestamp"]}
-    assert command.metric("greenpower_frames_total", outcome="stored") == 1
-    assert command.metric("greenpower_frames_total", outcome="duplicate") == 4
-    assert command.metric("greenpower_frames_received_total") == 5
+    wait_until(lambda: command.metric("greenpower_frames_total", outcome="stored") == 1)
+    wait_until(lambda: command.metric("greenpower_frames_total", outcome="duplicate") == 4)
+    wait_until(lambda: command.metric("greenpower_frames_received_total") == 5)
     assert command.stop() == 0
 
 

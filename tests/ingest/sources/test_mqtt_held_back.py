@@ -25,7 +25,7 @@ from greenpower.ingest.sources.source import Source, SourceKit
 from greenpower.loops import Loops
 from greenpower.stack import Mosquitto
 from tests.ingest.conftest import Publisher
-from tests.ingest.sources.test_places import until
+from tests.wait import until
 
 
 class HeldPipeline:
@@ -117,7 +117,7 @@ def test_a_connection_is_kept_while_the_pipeline_is_full(settings: Settings) -> 
                 world.pipeline.store()
                 await asyncio.sleep(0.02)
 
-        await asyncio.wait_for(all_taken(), 20)
+        await asyncio.wait_for(all_taken(), 60)
         world.pipeline.store()
         await until(lambda: world.metric("greenpower_mqtt_acknowledged_total") == 200)
         await until(lambda: world.source.health() == {"ok": True})

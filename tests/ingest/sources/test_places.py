@@ -21,6 +21,7 @@ from greenpower.ingest.sources.admission import Admission
 from greenpower.ingest.sources.connection import TcpConnection
 from greenpower.ingest.sources.listener import TcpListener
 from tests.tls import write_authority, write_certificate
+from tests.wait import until
 
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LINGER_RESET = b"\1\0\0\0\0\0\0\0"
@@ -105,12 +106,6 @@ class Ports:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
-
-
-async def until(condition: Callable[[], Any], timeout: float = 10) -> None:
-    async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -295,3 +290,31 @@ def test_a_callback_that_fails_after_the_handshake(
         return ports.closed()
 
     check(settings, walk, make=Failing, tls=tls[0])
+
+
+PATIENCE_SECONDS = 0.5
+
+
+class Patient(TcpConnection):
+    """A connection whose deadline each of its bytes puts off."""
+
+    def received(self, data: bytes) -> None:
+        self.set_deadline(self.clock.now() + PATIENCE_SECONDS)
+
+    def due(self) -> None:
+        self.close("late")
+
+
+def test_a_deadline_is_put_off_by_what_comes_and_is_kept_then(settings: Settings) -> None:
+    async def walk(ports: Ports) -> dict[str, float]:
+        reader, writer = await ports.connect()
+        loop = asyncio.get_running_loop()
+        for _ in range(8):
+            last = loop.time()
+            writer.write(b"x")
+            await asyncio.sleep(0.1)
+        assert await reader.read() == b""
+        assert loop.time() - last >= PATIENCE_SECONDS - 0.01
+        return {"late": 1}
+
+    check(settings, walk, make=Patient)

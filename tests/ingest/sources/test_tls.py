@@ -79,7 +79,7 @@ class Secured:
     def __init__(self, port: int, authority: Path) -> None:
         context = ssl.create_default_context(cafile=str(authority))
         self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
 
 
 @pytest.mark.slow
@@ -115,14 +115,14 @@ def test_tcp_ports_speak_tls_and_count_who_does_not(settings: Settings, db: Data
             wait_events(db, 2, outcome="stored")
             assert command.health()["parts"]["tcp"]["gateways"] == 1
         for port, said in ((lines, b"open sesame\n"), (gateways, HEARTBEAT), (gateways, b"")):
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as plain:
                 plain.sendall(said)
                 assert end_of(plain)
         # What says nothing is ended in its time too, and counted.
         wait_until(lambda: command.metric("greenpower_tcp_closed_total", reason="no-tls") == 3)
         wait_until(lambda: command.metric("greenpower_tcp_connections") == 0)
         # Also while it shakes hands a connection counts, and may be crowded out.
-        silent = [socket.create_connection(("127.0.0.1", gateways), timeout=10) for _ in range(8)]
+        silent = [socket.create_connection(("127.0.0.1", gateways), timeout=60) for _ in range(8)]
         assert all(end_of(one) for one in silent[:3])
         wait_until(lambda: command.metric("greenpower_tcp_closed_total", reason="crowded-out") == 3)
         for one in silent:
@@ -150,5 +150,5 @@ def test_tls_without_a_certificate_does_not_start(settings: Settings, tmp_path: 
         ({"tcp_tls": "gateways", "tcp_tls_cert": missing}, "missing.pem cannot be used"),
     ):
         with Command(settings.model_copy(update=update), "ingest", "--tcp", folder=tmp_path) as command:
-            assert command.process.wait(30) == 2
+            assert command.process.wait(60) == 2
             assert told in command.log.read_text() and "Traceback" not in command.log.read_text()

@@ -23,7 +23,7 @@ from greenpower.ingest.sources.gateway import source as gateway
 from greenpower.ingest.sources.lines import source as lines
 from greenpower.ingest.sources.source import Make, SourceKit
 from greenpower.loops import Loops
-from tests.ingest.sources.test_places import until
+from tests.wait import until
 
 POLL = ModbusPoll(Block(register=3000, layout="float32", fields=("current_a",)), timeout=0.05)
 ANSWER = bytes.fromhex("00 01 00 00 00 07 01 03 04 41 20 00 00")

@@ -18,6 +18,7 @@ from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.steps.clock import ClockRule
 from greenpower.mongo.client import async_client, sync_client
+from greenpower.mongo.readings.store import ARRIVAL
 from greenpower.mongo.schema.layout import ensure_indexes
 from tests.ingest.conftest import Document, frame, stamp
 
@@ -109,6 +110,7 @@ def test_a_meter_in_2005_has_its_readings_when_they_arrived_spaced_as_it_spaced_
     assert event is not None
     assert '"20050118211500"' in event["raw"]
     assert event["clock"] == "offset"
+    assert not any("clock" in reading for reading in readings)
 
 
 def test_a_clock_that_is_set_right_is_believed_again_and_a_new_error_gets_a_new_offset(
@@ -185,6 +187,7 @@ def test_a_stuck_clock_has_the_time_of_arrival(settings: Settings, db: Database[
     assert readings[-2]["timestamp"] == NOON + timedelta(seconds=30 * 19)
     assert readings[-1]["timestamp"] == NOON + timedelta(hours=1)
     assert db.telemetry_events.count_documents({"clock": "stuck"}) == 16
+    assert [reading.get("clock") for reading in readings] == [None] + [ARRIVAL] * 16 + [None]
     clock = db.device_clocks.find_one({"_id": "33B1225950027"})
     assert clock is not None
     assert clock.get("stuck", {}) == {}
@@ -206,5 +209,5 @@ def test_a_redelivered_frame_without_a_stamp_is_a_duplicate(settings: Settings, 
     db.telemetry_events.delete_one({"raw": {"$regex": "24.0"}})  # killed between reading and event
     later = NOON + timedelta(minutes=5)
     through_pipelines(settings, [(body, later) for body, _ in run] + [(station(25.0), later)], dup=True)
-    assert db.environment_data.count_documents({}) == 6
+    assert db.environment_data.count_documents({"clock": ARRIVAL}) == db.environment_data.count_documents({}) == 6
     assert db.telemetry_events.count_documents({"outcome": "duplicate", "reason": "redelivered"}) == 5

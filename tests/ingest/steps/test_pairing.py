@@ -11,6 +11,7 @@ import pytest
 from pymongo.database import Database
 
 from tests.ingest.conftest import Document, Publisher, Start, wait_events
+from tests.wait import wait_until
 
 TOPIC = "CCCL/PURBACHAL/ENM_01"
 BASE = int(time.time() * 1000)
@@ -38,7 +39,7 @@ def test_the_parts_of_a_sample_meet_in_any_order(
     [reading] = db.generator_data.find()
     assert reading["device_id"] == "GENERATOR_1"
     assert reading["payload"] == {"1": 229.8, "2": 230.1, "3": 50.0, "4": 1500}
-    assert db.reading_parts.count_documents({"key": {"$exists": True}}) == 0
+    wait_until(lambda: db.reading_parts.count_documents({"key": {"$exists": True}}) == 0)
 
 
 def test_a_message_that_only_names_the_device_joins_what_came_before_and_after(

@@ -12,6 +12,7 @@ from greenpower.catalog.registry import load_registry
 from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.ingest.replay.replay import Replay
+from greenpower.jobs.device_registration import RegistrationRules
 from greenpower.jobs.device_sync import sync_devices
 from greenpower.mongo.client import async_client
 from greenpower.sql import Device, DeviceType
@@ -20,6 +21,7 @@ from tests.ingest.conftest import Document, Publisher, Start, frame, wait_events
 from tests.wait import wait_until
 
 TOPIC = "MQTT_RT_DATA"
+REGISTERED = RegistrationRules(adds=False)
 
 
 def test_a_device_is_heard_once_it_is_registered(
@@ -30,7 +32,7 @@ def test_a_device_is_heard_once_it_is_registered(
     with sql_session(using) as session:
         session.add(Device(device_id="KNOWN", types=[DeviceType(type="rt")]))
         session.commit()
-        sync_devices(session, db, add=False)
+        sync_devices(session, db, REGISTERED)
         command = start(using)
         now = datetime.now(UTC).replace(microsecond=0)
         publisher.send(TOPIC, frame("KNOWN", now))
@@ -39,16 +41,16 @@ def test_a_device_is_heard_once_it_is_registered(
         assert events["KNOWN"]["outcome"] == "stored"
         assert (events["STRANGER"]["outcome"], events["STRANGER"]["reason"]) == ("rejected", "unregistered")
         assert db.grid_rt_data.distinct("device_id") == ["KNOWN"]
-        assert command.metric("greenpower_frames_rejected_total", reason="unregistered") == 1
+        wait_until(lambda: command.metric("greenpower_frames_rejected_total", reason="unregistered") == 1)
         wait_until(lambda: db.devices_seen.find_one({"_id": "rt|KNOWN"}))
         assert db.devices_seen.find_one({"_id": "rt|STRANGER"}) is None
 
         # It does not get in by being heard, and does by being registered.
-        sync_devices(session, db, add=False)
+        sync_devices(session, db, REGISTERED)
         assert session.scalars(select(Device.device_id)).all() == ["KNOWN"]
         session.add(Device(device_id="STRANGER"))
         session.commit()
-        sync_devices(session, db, add=False)
+        sync_devices(session, db, REGISTERED)
 
         def let_in() -> bool:
             publisher.send(TOPIC, frame("STRANGER", datetime.now(UTC)))
@@ -60,7 +62,7 @@ def test_a_device_is_heard_once_it_is_registered(
         # And it is out again when it is deleted.
         session.delete(session.scalars(select(Device).where(Device.device_id == "STRANGER")).unique().one())
         session.commit()
-        sync_devices(session, db, add=False)
+        sync_devices(session, db, REGISTERED)
         before = db.telemetry_events.count_documents({"reason": "unregistered"})
 
         def shut_out() -> bool:
@@ -99,6 +101,6 @@ def test_replay_takes_what_was_refused_once_its_device_is_registered(
     with sql_session(using) as session:
         session.add(Device(device_id="STRANGER"))
         session.commit()
-        sync_devices(session, db, add=False)
+        sync_devices(session, db, REGISTERED)
     assert asyncio.run(replay()) == 1
     assert db.grid_rt_data.distinct("device_id") == ["STRANGER"]

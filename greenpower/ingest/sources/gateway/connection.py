@@ -19,9 +19,12 @@ from greenpower.ingest.sources.listener import TcpListener
 if TYPE_CHECKING:
     from greenpower.ingest.sources.gateway.source import GatewaySource
 
-# The next round is asked for when the one before it is stored, more or less: while MongoDB is away, the connection is
-# held back.
-MAX_UNSETTLED_FRAMES = 4
+# Rounds of one connection that are not stored yet. With as many, nothing more of it is read, until half of them are
+# stored: while MongoDB is away, the connection is held back. Enough that a write under way does not stop the questions.
+MAX_UNSETTLED_FRAMES = 8
+RESUME_AT_FRAMES = MAX_UNSETTLED_FRAMES // 2
+# Signs of life of one connection that come closer together are not told one by one.
+HEARD_EVERY_SECONDS = 1.0
 
 
 class GatewayConnection(TcpConnection):
@@ -33,12 +36,19 @@ class GatewayConnection(TcpConnection):
         self.dialogue: Dialogue | None = None
         self.datatype: DataType | None = None
         self._beginning = b""
+        self._told: float | None = None  # the last sign of life that presence knows
         self._unsettled = 0
 
     @property
     def device_id(self) -> str | None:
         """The gateway, None before it registered."""
         return None if self.dialogue is None else self.dialogue.device_id
+
+    @property
+    def topic(self) -> str:
+        """The topic of its frames. Its data type must be known."""
+        assert self.datatype is not None
+        return f"tcp/{self.datatype.name}/{self.device_id}"
 
     def opened(self) -> None:
         self.set_deadline(self.clock.now() + self.source.registration_seconds)
@@ -74,6 +84,11 @@ class GatewayConnection(TcpConnection):
         if self.dialogue is not None:
             self.dialogue.close()
             self._pass_on()
+            self._tell_heard(0.0)
+
+    def note(self, reason: str, detail: str) -> None:
+        """Write an event that is no frame, on the gateway's topic."""
+        self._submit(self._arrival(self.topic, b"", noted=reason, detail=detail))
 
     def _choose(self) -> bool:
         """Find the dialogue by the registration packet. Returns whether it is known yet."""
@@ -99,24 +114,35 @@ class GatewayConnection(TcpConnection):
             self.source.register(self, device)
         if output := dialogue.take_output():
             self.transport.write(output)
-        self._pass_on()
         if device is not None:
+            self._pass_on()
+            self._tell_heard(HEARD_EVERY_SECONDS)
             self.set_deadline(dialogue.deadline)
 
     def _pass_on(self) -> None:
-        dialogue, datatype = self.dialogue, self.datatype
-        if dialogue is None or datatype is None or dialogue.device_id is None:
+        """Hand over what was heard: notes, and rounds that ended."""
+        dialogue = self.dialogue
+        if dialogue is None or dialogue.device_id is None:
             return
-        if dialogue.heard is not None:
-            heard_at = datetime.now(UTC) - timedelta(seconds=self.clock.age(dialogue.heard))
-            self.source.pipeline.presence.heard(datatype.name, dialogue.device_id, heard_at)
-        topic = f"tcp/{datatype.name}/{dialogue.device_id}"
         for reason, detail, data in dialogue.take_notes():
-            self._submit(self._arrival(topic, data, noted=reason, detail=detail))
+            self._submit(self._arrival(self.topic, data, noted=reason, detail=detail))
         for payload, came in dialogue.take_frames():
-            arrival = self._arrival(topic, payload)
+            arrival = self._arrival(self.topic, payload)
             arrival.received_at -= timedelta(seconds=self.clock.age(came))
             self._submit(arrival)
+
+    def _tell_heard(self, apart: float) -> None:
+        """Tell presence of the last sign of life, where it is newer than the one told by more than `apart` seconds."""
+        dialogue = self.dialogue
+        if dialogue is None or dialogue.heard is None or dialogue.device_id is None:
+            return
+        heard, told = dialogue.heard, self._told
+        if told is not None and heard - told <= apart:
+            return
+        assert self.datatype is not None
+        self._told = heard
+        heard_at = datetime.now(UTC) - timedelta(seconds=self.clock.age(heard))
+        self.source.pipeline.presence.heard(self.datatype.name, dialogue.device_id, heard_at)
 
     def _arrival(self, topic: str, payload: bytes, *, noted: str = "", rejected: str = "", detail: str = "") -> Arrival:
         return Arrival(
@@ -140,5 +166,5 @@ class GatewayConnection(TcpConnection):
 
     def _settled(self, _: asyncio.Future[None]) -> None:
         self._unsettled -= 1
-        if self._unsettled < MAX_UNSETTLED_FRAMES:
+        if self._unsettled <= RESUME_AT_FRAMES:
             self.resume()

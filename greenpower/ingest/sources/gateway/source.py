@@ -21,6 +21,10 @@ def make(settings: Settings, registry: Registry, pipeline: Pipeline, kit: Source
     return GatewaySource(settings=settings, registry=registry, pipeline=pipeline, kit=kit)
 
 
+#: the event of a gateway, and the end of a connection, where one from another address takes its place
+REPLACED_ELSEWHERE = "replaced-by-other-address"
+
+
 class GatewaySource:
     """The port for gateways. One per ingest process."""
 
@@ -61,12 +65,18 @@ class GatewaySource:
         return {"ok": True, "gateways": len(self.by_device)}
 
     def register(self, connection: GatewayConnection, device: str) -> None:
-        """A connection has said which gateway it is. An older one of the same gateway is a dead entry in some NAT."""
+        """A connection has said which gateway it is. An older one of the same gateway is a dead entry in some NAT, or
+        somebody else pretends to be it: one that comes from another address is noted."""
         older = self.by_device.get(device)
         self.by_device[device] = connection
         self.listener.admission.name(connection)
-        if older is not None:
+        if older is None:
+            return
+        if older.address == connection.address:
             older.close("replaced")
+            return
+        older.close(REPLACED_ELSEWHERE)
+        connection.note(REPLACED_ELSEWHERE, f"{connection.address} replaces {older.address}")
 
     def unregister(self, connection: GatewayConnection) -> None:
         """A connection has ended."""

@@ -5,8 +5,6 @@ What does not belong here: a single connection (`connection`), what a line says 
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import Mqtt
@@ -14,6 +12,7 @@ from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.lines.connection import LineConnection
 from greenpower.ingest.sources.lines.message import ENVELOPE_BYTES
 from greenpower.ingest.sources.listener import TcpListener, tls_context
+from greenpower.ingest.sources.port_source import PortSource
 from greenpower.ingest.sources.source import Source, SourceKind, SourceKit
 
 
@@ -24,18 +23,18 @@ def make(settings: Settings, registry: Registry, pipeline: Pipeline, kit: Source
     return LineSource(settings=settings, pipeline=pipeline, kit=kit)
 
 
-class LineSource:
+class LineSource(PortSource):
     """The port for lines. One per ingest process."""
 
     name = "lines"
 
     def __init__(self, *, settings: Settings, pipeline: Pipeline, kit: SourceKit) -> None:
+        super().__init__()
         self.token = settings.tcp_lines_token.get_secret_value().encode()
         self.registration_seconds = settings.tcp_registration_seconds
         self.idle_seconds = settings.tcp_idle_seconds
         self.max_line_bytes = settings.max_frame_bytes + ENVELOPE_BYTES
         self.pipeline = pipeline
-        self.stopping = False
         self.listener = TcpListener(
             lambda listener: LineConnection(listener, self),
             host=settings.tcp_host,
@@ -45,27 +44,6 @@ class LineSource:
             tls=tls_context(settings, "lines"),
             handshake_seconds=settings.tcp_registration_seconds,
         )
-
-    @property
-    def listening_to(self) -> str:
-        return self.listener.listening_to
-
-    async def start(self) -> None:
-        await self.listener.start()
-
-    async def stop(self) -> None:
-        """Read no more. Connections stay, for the answers to what was read."""
-        self.stopping = True
-        self.listener.stop()
-        for connection in list(self.listener.connections):
-            cast(LineConnection, connection).flow()
-
-    async def close(self) -> None:
-        self.listener.close_all(flush=True)
-
-    def health(self) -> dict[str, Any]:
-        """`{"ok", "connections"}`."""
-        return {"ok": True, "connections": len(self.listener.connections)}
 
 
 SOURCE = SourceKind(name=LineSource.name, claims=(Mqtt,), make=make)

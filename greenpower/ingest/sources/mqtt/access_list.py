@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from greenpower.catalog.registry import Registry
-from greenpower.datatype import Command, DataType, Mqtt, Order
+from greenpower.datatype import Command, DataType, Order
 from greenpower.ingest.sources.mqtt.broker_limits import DROPPED
 from greenpower.ingest.sources.mqtt.drain import MARK_TOPICS
 
@@ -24,8 +24,11 @@ OPERATION_ID = "0" * 32
 COMMAND_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def access_list(devices: Mapping[str, Iterable[str]], registry: Registry, user: str) -> str:
-    """The list for devices, {id: names of its data types}, and for ourselves, who log in as `user`.
+def access_list(
+    devices: Mapping[str, Iterable[str]], registry: Registry, user: str, retained: Iterable[str] = ()
+) -> str:
+    """The list for devices, {id: names of its data types}, and for ourselves, who log in as `user`. retained: topics
+    on which we publish what others read, and see what the broker has of it.
 
     Devices that cannot have a block are named in a comment, with the reason.
     """
@@ -39,7 +42,8 @@ def access_list(devices: Mapping[str, Iterable[str]], registry: Registry, user: 
         told = _told(device_id, types)
         commands += told
         blocks.append(_block(device_id, [*_lines("write", _says(device_id, types)), *_lines("read", told)]))
-    ours = [*_lines("read", (*registry.topics, DROPPED)), f"topic readwrite {MARK_TOPICS}#", *_lines("write", commands)]
+    both = _lines("readwrite", (f"{MARK_TOPICS}#", *retained))
+    ours = [*_lines("read", (*registry.topics, DROPPED)), *both, *_lines("write", commands)]
     return "\n".join((FILE_HEAD, _block(user, ours), *blocks))
 
 
@@ -58,19 +62,8 @@ def _says(device_id: str, types: list[DataType]) -> Iterator[str]:
     """The topics that a device publishes on."""
     for datatype in types:
         for claim in (*datatype.topics, *datatype.answers):
-            if claim.device_level is not None:
-                yield from _own_level(claim, device_id)
-            elif claim.device in (None, device_id):
-                yield claim.topic
-
-
-def _own_level(claim: Mqtt, device_id: str) -> Iterator[str]:
-    """A claim's topic with the device's id at its level; nothing where the id would mean more than itself there."""
-    levels = claim.topic.split("/")
-    assert claim.device_level is not None
-    if levels[claim.device_level] in ("+", device_id) and not {"/", "+", "#"} & set(device_id):
-        levels[claim.device_level] = device_id
-        yield "/".join(levels)
+            if (own := claim.narrowed(device_id)) is not None:
+                yield own
 
 
 def _told(device_id: str, types: list[DataType]) -> tuple[str, ...]:

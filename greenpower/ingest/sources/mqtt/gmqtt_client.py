@@ -72,9 +72,10 @@ class SingleConnection(Client):  # type: ignore[misc]  # gmqtt has no types
 class BrokerConnection(SingleConnection):
     """A connection whose frames are acknowledged when they are stored.
 
-    on_frame: takes each frame of QoS 1 (its properties have `dup` and `retain`) and returns what must have ended well
-    before it is acknowledged, None where it must not be. Frames that wait for the same are acknowledged in one write;
-    gmqtt would make a task and a write for each. on_acknowledged: told how many were, and how many no more could be.
+    on_frame: takes each frame of QoS 1 (its properties have `dup`, `retain` and `packet`, the packet id) and returns
+    what must have ended well before it is acknowledged, None where it must not be. Frames that wait for the same are
+    acknowledged in one write; gmqtt would make a task and a write for each. on_acknowledged: told how many were, and
+    how many no more could be.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -104,6 +105,7 @@ class BrokerConnection(SingleConnection):
         self.held_back = hold
 
     def _take(self, packet_id: int, payload: bytes, topic: Topic, properties: dict[str, Any]) -> None:
+        properties["packet"] = packet_id
         done = self.on_frame(self, topic, payload, properties)
         if done is None:
             return

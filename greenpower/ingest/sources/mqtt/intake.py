@@ -104,6 +104,7 @@ class MqttIntake:
                 source="mqtt",
                 dup=bool(properties["dup"]),
                 retained=bool(properties["retain"]),
+                packet=properties.get("packet"),
             )
         )
         batcher = self.pipeline.batcher

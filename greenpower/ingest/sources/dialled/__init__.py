@@ -1,0 +1,1 @@
+"""Devices that we connect to."""

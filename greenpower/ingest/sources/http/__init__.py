@@ -1,0 +1,1 @@
+"""Frames that are pushed over HTTP: one request, one frame or several."""
