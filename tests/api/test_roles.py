@@ -40,7 +40,11 @@ PUBLIC = {
     "/api/users/token/refresh/",
     "/api/users/token/logout/",
     "/api/api-keys/token/",
+    "/api/api-keys/client-credentials/",
+    "/api/ingest/{claim}/",
 }
+# Devices send keys of their own there, which ingest checks.
+KEYS_OF_DEVICES = {"/api/ingest/{claim}/"}
 WRITES_OF_VIEWERS = {"/api/users/me/password/"}
 PASSWORD = "correct horse battery"
 # Of what there is and of what there is not: a refusal is the same.
@@ -49,15 +53,18 @@ NUMBERS = ("1", "999999")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Somebody who asks. role: None for nobody. scopes: None for a user."""
+    """Somebody who asks. role: None for nobody. scopes: None for a user. in_header: sends the key itself."""
 
     name: str
     role: RoleName | None
     scopes: frozenset[str] | None = None
+    in_header: bool = False
 
     def may(self, operation: dict[str, Any]) -> bool:
         if "x-role" not in operation:
             return True
+        if self.in_header and {"api_key": []} not in operation["security"]:
+            return False
         if self.role is None or not self.role.includes(RoleName(operation["x-role"])):
             return False
         return self.scopes is None or operation.get("x-scope") in self.scopes
@@ -69,6 +76,7 @@ CALLERS = (
     *(Caller(name=role.value, role=role) for role in RoleName),
     Caller(name="key-for-all", role=RoleName.OPERATOR, scopes=frozenset(SCOPES)),
     Caller(name="key-for-telemetry", role=RoleName.VIEWER, scopes=frozenset({"telemetry:read"})),
+    Caller(name="key-itself", role=RoleName.OPERATOR, scopes=frozenset(SCOPES), in_header=True),
     Caller(name="key-for-devices", role=RoleName.OPERATOR, scopes=frozenset({"devices:read", "devices:write"})),
 )
 
@@ -93,6 +101,9 @@ class World:
         self.schema: dict[str, Any] = self.client.get("/api/schema/").get_json()
         self.tokens: dict[str, str] = {}
         for caller in CALLERS:
+            if caller.in_header:
+                self.tokens[caller.name] = keys[caller.name]
+                continue
             if caller.name in keys:
                 response = self.client.post("/api/api-keys/token/", json={"key": keys[caller.name]})
             elif caller.name == "nobody":
@@ -107,9 +118,11 @@ class World:
 
     def ask(self, caller: Caller, path: str, method: str, number: str, body: bool) -> TestResponse:
         """Ask with nothing in the body, so that nothing changes."""
-        place = re.sub(r"\{\w+\}", number, path.replace("{incident}", EXAMPLE_ID))
+        place = re.sub(r"\{\w+\}", number, re.sub(r"\{(incident|exchange|correction|push_key)\}", EXAMPLE_ID, path))
         token = self.tokens.get(caller.name)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if caller.in_header:
+            headers = {"X-API-Key": str(token)}
         return self.client.open(place, method=method.upper(), headers=headers, json={} if body else None)
 
 
@@ -124,6 +137,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[
         mongo_db_name="test_roles",
         api_rate_limit="",
         api_login_limit="",
+        api_account_limit="",
     )
     world = World(settings)
     yield world
@@ -138,7 +152,7 @@ def test_what_needs_no_token_is_what_is_meant_to(world: World) -> None:
     }
     assert writes == WRITES_OF_VIEWERS
     for path, _, operation in operations(world.schema):
-        assert ("security" in operation) == ("x-role" in operation), path
+        assert bool(operation["security"]) == ("x-role" in operation or path in KEYS_OF_DEVICES), path
     routes = {str(rule) for rule in world.app.url_map.iter_rules() if str(rule).startswith("/api/")}
     documented = {re.sub(r"\{\w+\}", "", path) for path in world.schema["paths"]}
     assert {

@@ -20,7 +20,7 @@ from hypothesis.strategies import one_of
 from pydantic import SecretStr
 from pymongo import MongoClient
 from schemathesis import APIOperation, Case, GenerationMode
-from schemathesis.checks import CheckFunction
+from schemathesis.checks import CheckFunction, not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, positive_data_acceptance
 from sqlalchemy import select
@@ -66,10 +66,21 @@ class Exclusion:
 
 
 REFERRING = {
+    ("POST", "/api/energy/points/"),
+    ("POST", "/api/energy/points/table/"),
+    ("PATCH", "/api/energy/points/{point_id}/"),
+    ("POST", "/api/energy/tariffs/"),
+    ("POST", "/api/energy/tariffs/{tariff_id}/versions/"),
+    ("POST", "/api/service-zones/"),
+    ("PATCH", "/api/service-zones/{zone_id}/"),
+    ("POST", "/api/push-keys/"),
     ("POST", "/api/devices/"),
     ("PATCH", "/api/devices/{id}/"),
     ("POST", "/api/devices/{id}/meter-swaps/"),
+    ("POST", "/api/devices/{id}/meter-exchange/"),
     ("POST", "/api/devices/{id}/commands/"),
+    ("POST", "/api/devices/{id}/corrections/"),
+    ("GET", "/api/devices/{id}/meter-exchange/"),
 }
 EXCLUDED = (
     Exclusion(
@@ -88,6 +99,11 @@ EXCLUDED = (
         reason="a position is only what an answer gave: 422",
     ),
     Exclusion(
+        check=positive_data_acceptance,
+        applies=lambda method, path, names: bool({"device_id", "type", "field", "zone_id"} & names),
+        reason="OpenAPI cannot say which devices, data types, fields and service zones there are: 422",
+    ),
+    Exclusion(
         check=content_type_conformance,
         applies=lambda method, path, names: path.endswith("/export/"),
         reason="flask-smorest documents one media type an answer; an export has one a format",
@@ -95,7 +111,12 @@ EXCLUDED = (
     Exclusion(
         check=positive_data_acceptance,
         applies=lambda method, path, names: (method, path) in REFERRING,
-        reason="OpenAPI cannot say which time zones, service zones, data types and fields there are: 422",
+        reason="OpenAPI cannot say which time zones, service zones, data types, claims and fields there are: 422",
+    ),
+    Exclusion(
+        check=not_a_server_error,
+        applies=lambda method, path, names: path == "/api/ingest/{claim}/",
+        reason="ingest, which this is handed on to, does not run here: 503, as documented",
     ),
 )
 
@@ -111,6 +132,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[Fl
         mongo_db_name="test_schemathesis",
         api_rate_limit="",
         api_login_limit="",
+        api_account_limit="",
         ingest_http_port=(port := free_port()),
     )
     init_sql(chosen)
@@ -188,7 +210,9 @@ def test_the_api_does_what_its_schema_says(app: Flask, api_schema: Any, authoris
     failures = []
 
     def headers() -> dict[str, str]:
-        return {"Authorization": f"Bearer {token_of(app)}"} if authorised else {}
+        # The client of the tests does not unpack answers.
+        plain = {"Accept-Encoding": "identity"}
+        return {"Authorization": f"Bearer {token_of(app)}", **plain} if authorised else plain
 
     for found in api_schema.get_all_operations():
         operation = found.ok()
@@ -210,7 +234,7 @@ def test_what_is_made_can_be_used_as_the_schema_says(app: Flask, api_schema: Any
 
     class Scenarios(machine):  # type: ignore[misc, valid-type]
         def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
-            return {"headers": {"Authorization": f"Bearer {token_of(app)}"}}
+            return {"headers": {"Authorization": f"Bearer {token_of(app)}", "Accept-Encoding": "identity"}}
 
         def validate_response(
             self, response: Any, case: Case[Any], additional_checks: Any = None, **kwargs: Any

@@ -8,19 +8,22 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, abort
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from greenpower.api.accounts import token
+from greenpower.api.accounts.client_credentials import add_client_credentials
 from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import private, with_etag
-from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field
+from greenpower.api.http.fields import EXAMPLE_TIME, WholeNumber, text_field, time_field
 from greenpower.api.http.json import answer
+from greenpower.api.http.key_auth import find_key
 from greenpower.api.http.paging import PageQuery, PageSchema, example_page, sql_page_answer
-from greenpower.api.http.rate_limit import login_limits
+from greenpower.api.http.rate_limit import key_limits
 from greenpower.bus.revocation import ACCESS_SECONDS
 from greenpower.sql import ApiKey, RoleName, Scope
-from greenpower.sql.api_key import new_key, split_key
+from greenpower.sql.api_key import new_key
 from greenpower.sql.extensions import db
 from greenpower.sql.time import now
 from greenpower.sql.user import LARGEST_ID
@@ -35,6 +38,7 @@ EXAMPLE_KEY = {
     "public_id": "0123456789ab",
     "scopes": ["telemetry:read"],
     "role": "viewer",
+    "created_by": "admin",
     "created_at": EXAMPLE_TIME,
     "expires_at": "2027-11-23T15:04:05.000Z",
     "revoked_at": None,
@@ -50,10 +54,13 @@ class KeySchema(ma.Schema):
     public_id = ma.fields.String(required=True, metadata=describe("the part of the key that is not secret"))
     scopes = ma.fields.List(ma.fields.String(), required=True, metadata=describe("what the key may do"))
     role = ma.fields.String(required=True, metadata=describe("the role that corresponds to its scopes"))
+    created_by = ma.fields.String(
+        required=True, allow_none=True, metadata=describe("user who created it; null: deleted since, or none")
+    )
     created_at = time_field("when it was created, UTC")
     expires_at = time_field("when it expires, UTC")
     revoked_at = time_field("when it was revoked, UTC; null: it was not", null=True)
-    last_used_at = time_field("when it was last exchanged, UTC; null: never", null=True)
+    last_used_at = time_field("when it was last used, UTC, to the minute; null: never", null=True)
 
 
 class CreatedKeySchema(KeySchema):
@@ -80,9 +87,8 @@ class NewKey(ma.Schema):
         validate=ma.validate.Length(1, len(SCOPES)),
         metadata=describe("what the key may do", example=["telemetry:read"]),
     )
-    days = ma.fields.Integer(
+    days = WholeNumber(
         load_default=365,
-        strict=True,
         validate=ma.validate.Range(1, MAX_LIFETIME_DAYS),
         metadata=describe("days until it expires"),
     )
@@ -119,7 +125,8 @@ def make_blueprint() -> Blueprint:
 
         Newest first, including expired and revoked ones.
         """
-        return sql_page_answer(query, select(ApiKey).order_by(ApiKey.id.desc()), lambda keys: [*map(present, keys)])
+        wanted = select(ApiKey).options(joinedload(ApiKey.maker)).order_by(ApiKey.id.desc())
+        return sql_page_answer(query, wanted, lambda keys: [*map(present, keys)], ApiKey.id, descending=True)
 
     @blueprint.route("/", methods=["POST"])
     @blueprint.guarded(RoleName.ADMIN)
@@ -138,23 +145,22 @@ def make_blueprint() -> Blueprint:
         return private(answer({**present(key), "key": secret}, 201))
 
     @blueprint.route("/token/", methods=["POST"])
-    @login_limits
+    @key_limits
     @blueprint.errors(400, 401, 413, 415, 422, 429, 503)
     @blueprint.arguments(KeyExchange, location="json")
     @blueprint.response(200, KeyTokenSchema)
     def exchange_key(body: dict[str, str]) -> Response:
         """Exchange an API key for a token
 
-        The token is valid for 15 minutes; then exchange the key again.
+        The token is valid for 15 minutes; then exchange the key again. To read, the key itself will do, as
+        `Authorization: Bearer <key>` or `X-API-Key: <key>`.
         """
-        parts = split_key(body["key"])
-        key = db.session.scalar(select(ApiKey).where(ApiKey.public_id == parts[0])) if parts else None
-        if parts is None or key is None or not key.matches(parts[1]) or not key.is_good():
+        key = find_key(body["key"])
+        if key is None:
             abort(401, "The key is wrong, expired or revoked.")
-        key.last_used_at = now()
-        access = token.key_token(key)
-        db.session.commit()
-        return private(answer({"access": access, "expires_in": ACCESS_SECONDS}))
+        return private(answer({"access": token.key_token(key), "expires_in": ACCESS_SECONDS}))
+
+    add_client_credentials(blueprint)
 
     @blueprint.route(ITEM_PATH)
     @blueprint.guarded(RoleName.ADMIN)
@@ -185,7 +191,8 @@ def make_blueprint() -> Blueprint:
 
 def present(key: ApiKey) -> dict[str, Any]:
     """A key as the API shows it."""
-    return {name: getattr(key, name) for name in EXAMPLE_KEY}
+    maker = None if key.maker is None else key.maker.username
+    return {name: maker if name == "created_by" else getattr(key, name) for name in EXAMPLE_KEY}
 
 
 def _find(key_id: int) -> ApiKey:

@@ -74,7 +74,7 @@ def make_blueprint() -> Blueprint:
             abort(409, "The old password is wrong.")
         ended = change_user(user, password=body["new"])
         tokens = start_family(user)
-        cache_revoked(ended)
+        cache_revoked(ended.families)
         return private(answer(tokens))
 
     return blueprint

@@ -15,7 +15,7 @@ from greenpower.api.http.fields import EXAMPLE_TIME, time_field
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import PageQuery, PageSchema, example_page, sql_page_answer
 from greenpower.sql import RoleName, User
-from greenpower.sql.account import LastAdministrator, change_user, delete_user
+from greenpower.sql.account import Ended, LastAdministrator, change_user, delete_user
 from greenpower.sql.extensions import db
 from greenpower.sql.password import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from greenpower.sql.setup import make_user
@@ -56,6 +56,33 @@ class UserPage(PageSchema):
     results = ma.fields.List(ma.fields.Nested(UserSchema), required=True)
 
 
+class RevokedKeySchema(ma.Schema):
+    """An API key that was revoked because its maker is gone."""
+
+    id = ma.fields.Integer(required=True, metadata=describe("id of the key", example=1))
+    name = ma.fields.String(required=True, metadata=describe("what the key was for", example="billing"))
+
+
+class ChangedUserSchema(UserSchema):
+    """A user after a change."""
+
+    revoked_keys = ma.fields.List(
+        ma.fields.Nested(RevokedKeySchema),
+        required=True,
+        metadata=describe("API keys of the user that were revoked by this"),
+    )
+
+
+class DeletedUserSchema(ma.Schema):
+    """What went with a user."""
+
+    revoked_keys = ma.fields.List(
+        ma.fields.Nested(RevokedKeySchema),
+        required=True,
+        metadata=describe("API keys of the user that were revoked by this"),
+    )
+
+
 class NewUser(ma.Schema):
     """A new user."""
 
@@ -73,7 +100,11 @@ class UserChange(ma.Schema):
 
     password = password_field("new password; ends the user's logins")
     role = ma.fields.String(validate=ma.validate.OneOf(ROLES), metadata=describe("new role; ends the user's logins"))
-    active = ma.fields.Boolean(metadata=describe("false ends the user's logins at once and blocks new ones"))
+    active = ma.fields.Boolean(
+        metadata=describe(
+            "false ends the user's logins at once, blocks new ones and revokes the API keys that the user created"
+        )
+    )
 
 
 def make_blueprint() -> Blueprint:
@@ -90,7 +121,9 @@ def make_blueprint() -> Blueprint:
 
         Ordered by name.
         """
-        return sql_page_answer(query, select(User).order_by(User.username), lambda users: [*map(present, users)])
+        return sql_page_answer(
+            query, select(User).order_by(User.username), lambda users: [*map(present, users)], User.username
+        )
 
     @blueprint.route("/", methods=["POST"])
     @blueprint.guarded(RoleName.ADMIN)
@@ -121,12 +154,12 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(UserChange, location="json")
-    @blueprint.response(200, UserSchema, example=EXAMPLE_USER)
+    @blueprint.response(200, ChangedUserSchema, example={**EXAMPLE_USER, "revoked_keys": []})
     def alter_user(body: dict[str, Any], user_id: int) -> Response:
         """Change a user
 
-        A new password, a new role and `active: false` end all of the user's logins at once. 409 for the last
-        administrator.
+        A new password, a new role and `active: false` end all of the user's logins at once. `active: false` also
+        revokes the API keys that the user created; the answer lists them. 409 for the last administrator.
         """
         user = _find(user_id)
         role = RoleName(body["role"]) if "role" in body else None
@@ -135,28 +168,30 @@ def make_blueprint() -> Blueprint:
         except LastAdministrator as error:
             db.session.rollback()
             abort(409, str(error))
-        shown = present(user)
+        shown = {**present(user), **_revoked(ended)}
         db.session.commit()
-        cache_revoked(ended)
+        cache_revoked(ended.families)
         return answer(shown)
 
     @blueprint.route(ITEM_PATH, methods=["DELETE"])
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(404, 409, 503)
-    @blueprint.response(204)
+    @blueprint.response(200, DeletedUserSchema, example={"revoked_keys": [{"id": 1, "name": "billing"}]})
     def remove_user(user_id: int) -> Response:
         """Delete a user
 
-        All of the user's logins end at once. 409 for the last administrator.
+        All of the user's logins end at once, and the API keys that the user created are revoked; the answer lists them.
+        409 for the last administrator.
         """
         try:
             ended = delete_user(_find(user_id))
         except LastAdministrator as error:
             db.session.rollback()
             abort(409, str(error))
+        shown = _revoked(ended)
         db.session.commit()
-        cache_revoked(ended)
-        return Response(status=204)
+        cache_revoked(ended.families)
+        return answer(shown)
 
     return blueprint
 
@@ -171,6 +206,10 @@ def present(user: User) -> dict[str, Any]:
         "created_at": user.created_at,
         "last_login_at": user.last_login_at,
     }
+
+
+def _revoked(ended: Ended) -> dict[str, Any]:
+    return {"revoked_keys": [{"id": key.id, "name": key.name} for key in ended.keys]}
 
 
 def _find(user_id: int) -> User:

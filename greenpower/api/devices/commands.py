@@ -17,13 +17,14 @@ from greenpower.api.devices.command_schema import (
     ConfirmationSchema,
     NewCommand,
 )
-from greenpower.api.devices.device import DEVICE_PATH, find_device
+from greenpower.api.devices.device import DEVICE_PATH, DeviceKey, find_device
 from greenpower.api.http.auth import Caller, current_caller
 from greenpower.api.http.blueprint import Blueprint
 from greenpower.api.http.cache import private, with_etag
 from greenpower.api.http.context import get_context
-from greenpower.api.http.errors import abort_body
+from greenpower.api.http.errors import abort_body, abort_query
 from greenpower.api.http.json import answer
+from greenpower.api.http.known import unknown_devices
 from greenpower.api.http.paging import example_page, sql_page_answer
 from greenpower.control.interlock import CONFIRMATION_SECONDS, check_confirmation, make_confirmation
 from greenpower.control.order import find_command, obstacle, queue, wake_worker
@@ -49,24 +50,27 @@ def make_blueprint() -> Blueprint:
         """
         statement = _matching(query)
         if "device_id" in query:
-            statement = statement.where(DeviceCommand.wire_id == query["device_id"])
+            wire_id = query["device_id"]
+            statement = statement.where(DeviceCommand.wire_id == wire_id)
+            to_it = select(DeviceCommand.id).where(DeviceCommand.wire_id == wire_id).limit(1)
+            if db.session.scalar(to_it) is None and unknown_devices([wire_id]):
+                abort_query("device_id", f"unknown device: {wire_id!r}")
         if "requested_by" in query:
             statement = statement.where(DeviceCommand.requested_by == query["requested_by"])
-        return sql_page_answer(query, statement, _present_all)
+        return sql_page_answer(query, statement, _present_all, DeviceCommand.id, descending=True, ranged=True)
 
     @blueprint.route(f"{DEVICE_PATH}commands/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(CommandQuery)
     @blueprint.response(200, CommandPage, example=example_page(EXAMPLE_COMMAND))
-    def list_commands(query: dict[str, Any], id: int) -> Response:
+    def list_commands(query: dict[str, Any], id: DeviceKey) -> Response:
         """List commands to a device
 
         Newest first.
         """
-        find_device(id)
-        statement = _matching(query).where(DeviceCommand.device_id == id)
-        return sql_page_answer(query, statement, _present_all)
+        statement = _matching(query).where(DeviceCommand.device_id == find_device(id).id)
+        return sql_page_answer(query, statement, _present_all, DeviceCommand.id, descending=True, ranged=True)
 
     @blueprint.route(f"{DEVICE_PATH}commands/", methods=["POST"])
     @blueprint.guarded(RoleName.OPERATOR)
@@ -74,7 +78,7 @@ def make_blueprint() -> Blueprint:
     @blueprint.arguments(NewCommand, location="json")
     @blueprint.response(201, CommandSchema, example={**EXAMPLE_COMMAND, "state": "queued"})
     @blueprint.alternative(202, ConfirmationSchema)
-    def send_command(body: dict[str, Any], id: int) -> Response:
+    def send_command(body: dict[str, Any], id: DeviceKey) -> Response:
         """Send a command to a device
 
         `/api/data-types/` lists the commands of each data type. The command is queued; read it again to see its state.
@@ -117,10 +121,10 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 503)
     @blueprint.response(200, CommandSchema, example=EXAMPLE_COMMAND)
-    def show_command(id: int, command_id: int) -> Response:
+    def show_command(id: DeviceKey, command_id: int) -> Response:
         """Show a command to a device"""
         row = db.session.get(DeviceCommand, command_id)
-        if row is None or row.device_id != id:
+        if row is None or row.device_id != find_device(id).id:
             abort(404, f"There is no command {command_id} to device {id}.")
         return with_etag(answer(_present(row)))
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
+from urllib.parse import unquote
 
 from flask import abort
+from sqlalchemy import select
+from werkzeug.routing import BaseConverter, ValidationError
 
 from greenpower.api.http.context import database, get_context
 from greenpower.api.http.errors import abort_body
+from greenpower.api.http.fields import time_zone_problem
+from greenpower.datatype.claim import is_device_id
 from greenpower.mongo.devices.document import SeenDocument
 from greenpower.mongo.devices.seen import sightings
 from greenpower.mongo.schema.layout import SEEN
@@ -18,12 +21,34 @@ from greenpower.sql import Device, DeviceType, ServiceZone
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
 
-DEVICE_PATH = f"/<int(min=1, max={LARGEST_ID}):id>/"
+DEVICE_PATH = "/<device:id>/"
+# What a path names a device by: its number in the registry, or the id that it sends.
+DeviceKey = int | str
+# Before an id that would be taken for a number or for another path, or that has a slash.
+WIRE_PREFIX = "device_id:"
+# `/api/devices/commands/` is a list of its own.
+RESERVED_PART = "commands"
+KEY_DESCRIPTION = (
+    f"its number in the registry, or the id that it sends. Write `{WIRE_PREFIX}` before an id of digits alone; behind "
+    "this prefix the id is percent-encoded once more, so that it may have a slash"
+)
 
 
-@cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+class DeviceConverter(BaseConverter):
+    """The part of a path that names a device."""
+
+    def to_python(self, value: str) -> DeviceKey:
+        if value == RESERVED_PART:
+            raise ValidationError
+        # What can be no device is answered by the view, after it has checked the caller.
+        if value.isascii() and value.isdigit() and len(value) <= len(str(LARGEST_ID)):
+            return int(value)
+        return unquote(value.removeprefix(WIRE_PREFIX)) if value.startswith(WIRE_PREFIX) else value
+
+
+def path_parameter(converter: DeviceConverter) -> dict[str, Any]:
+    """The schema of the part of a path that names a device."""
+    return {"type": "string", "minLength": 1, "description": KEY_DESCRIPTION, "example": "1"}
 
 
 def data_type_names() -> tuple[str, ...]:
@@ -31,11 +56,15 @@ def data_type_names() -> tuple[str, ...]:
     return tuple(datatype.name for datatype in get_context().registry)
 
 
-def find_device(id: int) -> Device:
-    """The device with a number in the registry. Aborts with 404."""
-    device = db.session.get(Device, id)
+def find_device(id: DeviceKey) -> Device:
+    """The registered device that a path names. Aborts with 404."""
+    device = None
+    if isinstance(id, int):
+        device = db.session.get(Device, id) if 1 <= id <= LARGEST_ID else None
+    elif is_device_id(id):
+        device = db.session.scalar(select(Device).where(Device.device_id == id))
     if device is None:
-        abort(404, f"There is no device {id}.")
+        abort(404, f"There is no device {id!r} in the registry.")
     return device
 
 
@@ -44,8 +73,8 @@ def set_values(device: Device, body: dict[str, Any]) -> None:
     errors: dict[str, list[str]] = {}
     values = dict(body)
     timezone, zone_id = values.get("timezone"), values.get("zone_id")
-    if timezone is not None and timezone not in _time_zones():
-        errors["timezone"] = [f"There is no time zone {timezone!r}. Give an IANA name such as Asia/Dhaka."]
+    if timezone is not None and (problem := time_zone_problem(timezone)):
+        errors["timezone"] = [problem]
     if zone_id is not None and db.session.get(ServiceZone, zone_id) is None:
         errors["zone_id"] = [f"There is no service zone {zone_id}."]
     types = sorted({*values.pop("types", ())})
@@ -86,12 +115,18 @@ def _row(device: Device, seen: list[SeenDocument]) -> dict[str, Any]:
         "types": [row.type for row in device.types],
         "timezone": device.timezone,
         "interval_seconds": device.interval_seconds,
+        "greatest_power": device.greatest_power,
+        "zone_id": device.zone_id,
         "zone": None if device.zone is None else {"id": device.zone.id, "name": device.zone.name},
         "status": device.status,
         "status_since": device.status_since,
         "first_seen": min((document["first_seen"] for document in seen if "first_seen" in document), default=None),
         "last_heard": max((document["last_heard"] for document in seen if "last_heard" in document), default=None),
         "last_reading": max((item["last_reading"] for item in seen if "last_reading" in item), default=None),
+        "replaces": device.replaces,
+        "replaced_by": device.replaced_by,
+        "confirmed_at": device.confirmed_at,
+        "confirmed_by": device.confirmed_by,
         "created_at": device.created_at,
         "updated_at": device.updated_at,
     }

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from greenpower.api.devices.device import (
     DEVICE_PATH,
+    DeviceKey,
     data_type_names,
     find_device,
     present_device,
@@ -19,15 +20,18 @@ from greenpower.api.devices.device import (
 from greenpower.api.devices.history import add_history
 from greenpower.api.devices.schema import EXAMPLE_DEVICE, DeviceChange, DevicePage, DeviceQuery, DeviceSchema, NewDevice
 from greenpower.api.devices.settings_cache import cache_settings
+from greenpower.api.devices.unconfirmed import add_unconfirmed
+from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint
 from greenpower.api.http.cache import with_etag
-from greenpower.api.http.context import database
+from greenpower.api.http.context import database, get_context
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import example_page, sql_page_answer
 from greenpower.mongo.devices.seen import forget_seen
 from greenpower.mongo.schema.layout import SEEN
 from greenpower.sql import Device, DeviceType, RoleName
 from greenpower.sql.extensions import db
+from greenpower.sql.time import now
 
 
 def make_blueprint() -> Blueprint:
@@ -42,16 +46,21 @@ def make_blueprint() -> Blueprint:
     def list_devices(query: dict[str, Any]) -> Response:
         """List devices
 
-        Ordered by device id. A device that sends readings is registered automatically within a minute.
+        Ordered by device id. Unless DEVICE_POLICY is `registered`, a device that sends readings is registered within a
+        minute, as unconfirmed.
         """
         statement = select(Device).order_by(Device.device_id)
         for name in ("device_id", "status", "zone_id"):
             if name in query:
                 statement = statement.where(getattr(Device, name) == query[name])
+        default = "true" if get_context().settings.device_policy == "confirm" and "device_id" not in query else "all"
+        if (wanted := query.get("confirmed", default)) != "all":
+            confirmed = Device.confirmed_at.is_not(None)
+            statement = statement.where(confirmed if wanted == "true" else ~confirmed)
         if "type" in query:
             senders = select(DeviceType.device_id).where(DeviceType.type == query["type"])
             statement = statement.where(Device.id.in_(senders))
-        return sql_page_answer(query, statement, present_devices)
+        return sql_page_answer(query, statement, present_devices, Device.device_id)
 
     @blueprint.route("/", methods=["POST"])
     @blueprint.guarded(RoleName.OPERATOR)
@@ -63,7 +72,7 @@ def make_blueprint() -> Blueprint:
 
         For devices that have not sent anything yet. 409 if the device id is already registered.
         """
-        device = Device(device_id=body["device_id"])
+        device = Device(device_id=body["device_id"], confirmed_by=str(current_caller().username))
         set_values(device, body)
         db.session.add(device)
         try:
@@ -78,7 +87,7 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 503)
     @blueprint.response(200, DeviceSchema, example=EXAMPLE_DEVICE)
-    def show_device(id: int) -> Response:
+    def show_device(id: DeviceKey) -> Response:
         """Show a device"""
         return with_etag(answer(present_device(find_device(id))))
 
@@ -87,13 +96,17 @@ def make_blueprint() -> Blueprint:
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(DeviceChange, location="json")
     @blueprint.response(200, DeviceSchema, example=EXAMPLE_DEVICE)
-    def change_device(body: dict[str, Any], id: int) -> Response:
+    def change_device(body: dict[str, Any], id: DeviceKey) -> Response:
         """Change a device
 
         Ingest uses a new time zone within seconds; stored readings keep their timestamps (see `greenpower replay`).
+        A new greatest power holds for all readings that are still stored: the next rollup runs compute their energy
+        again. A device that was only heard is confirmed by it.
         """
         device = find_device(id)
         set_values(device, body)
+        if device.confirmed_at is None:
+            device.confirmed_at, device.confirmed_by = now(), str(current_caller().username)
         try:
             db.session.commit()
         except IntegrityError:  # the zone was deleted meanwhile
@@ -106,7 +119,7 @@ def make_blueprint() -> Blueprint:
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(404, 503)
     @blueprint.response(204)
-    def delete_device(id: int) -> Response:
+    def delete_device(id: DeviceKey) -> Response:
         """Delete a device
 
         Its readings are kept. If it sends again, it is registered again as a new device.
@@ -121,4 +134,5 @@ def make_blueprint() -> Blueprint:
         return Response(status=204)
 
     add_history(blueprint)
+    add_unconfirmed(blueprint)
     return blueprint

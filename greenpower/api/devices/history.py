@@ -8,7 +8,7 @@ import marshmallow as ma
 from flask import Response
 from sqlalchemy import select
 
-from greenpower.api.devices.device import DEVICE_PATH, find_device
+from greenpower.api.devices.device import DEVICE_PATH, DeviceKey, find_device
 from greenpower.api.devices.schema import STATUSES
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.fields import time_field
@@ -44,19 +44,19 @@ def add_history(blueprint: Blueprint) -> None:
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(HistoryQuery)
     @blueprint.response(200, HistoryPage)
-    def list_history(query: dict[str, Any], id: int) -> Response:
+    def list_history(query: dict[str, Any], id: DeviceKey) -> Response:
         """List changes of a device's status
 
         Newest first.
         """
-        find_device(id)
+        device = find_device(id)
         change = DeviceStatusChange
-        statement = select(change).where(change.device_id == id).order_by(change.at.desc(), change.id.desc())
+        statement = select(change).where(change.device_id == device.id).order_by(change.at.desc(), change.id.desc())
         if "start_time" in query:
             statement = statement.where(change.at >= query["start_time"])
         if "end_time" in query:
             statement = statement.where(change.at <= query["end_time"])
-        return sql_page_answer(query, statement, _present)
+        return sql_page_answer(query, statement, _present, change.at, change.id, descending=True, ranged=True)
 
 
 def _present(changes: list[DeviceStatusChange]) -> list[dict[str, Any]]:

@@ -8,40 +8,42 @@ from typing import Any
 
 import marshmallow as ma
 import pymongo
-from flask import Response, abort
+from flask import Response, current_app
 
-from greenpower.api.energy.calendar import DEFAULT_RANGES, SHORTEST_LENGTHS, boundaries
-from greenpower.api.energy.consumption_report import make_report, moved_boundaries
+from greenpower.api.energy.consumption_cost import (
+    MAX_RECENT_READINGS,
+    check_buckets,
+    check_documents,
+    check_readings,
+    check_rows,
+)
+from greenpower.api.energy.consumption_report import EnergyReport
 from greenpower.api.energy.consumption_schema import ConsumptionQuery, ConsumptionSchema
+from greenpower.api.energy.moved_boundaries import moved_boundaries, nearest_quarter
 from greenpower.api.http.blueprint import Blueprint, describe
-from greenpower.api.http.context import database
+from greenpower.api.http.context import database, get_context
 from greenpower.api.http.errors import abort_query
 from greenpower.api.http.fields import MAX_DEVICES
 from greenpower.api.http.json import answer
-from greenpower.api.telemetry.tier_views import tier_views_of
+from greenpower.api.http.turns import turn
 from greenpower.catalog.facts import counters
 from greenpower.datatype import DataType
-from greenpower.measure.spec import Spec
-from greenpower.mongo.energy.consumption import read_energy
-from greenpower.mongo.energy.interval_plan import PlanInterval, make_interval_plan
-from greenpower.mongo.energy.registers import Registers
+from greenpower.energy.calendar import DEFAULT_RANGES, SHORTEST_LENGTHS, boundaries
+from greenpower.mongo.energy.consumption import EnergyReader
 from greenpower.mongo.query import QUERY_SECONDS
-from greenpower.mongo.readings.latest import find_devices
-from greenpower.mongo.rollups.incidents import read_decisions
-from greenpower.mongo.schema.layout import INCIDENTS
-from greenpower.sql import RoleName, ServiceZone
+from greenpower.sql import RoleName
 from greenpower.sql.device import devices_of_zone
 from greenpower.sql.extensions import db
 
-MAX_BUCKETS = 1_000
-# Of all devices together: this many documents and registers are read.
-MAX_READS = 60_000
-CONSUMPTION_SECONDS = 4 * QUERY_SECONDS
+# From when its turn has come.
+CONSUMPTION_SECONDS = 8 * QUERY_SECONDS
 CONSUMPTION_DESCRIPTION = """The energy that a counter counted in calendar buckets of local time, correct across clock
-changes, dips, resets and meter swaps. The register at a boundary is the last sample up to and including it. `moved`
-lists the boundaries where it had to be read at another time: the device was silent, or only coarser tiers of that time
-are left. Energies are whole millionths of the unit, so buckets and devices add up to the totals exactly. All buckets
-that overlap the range are whole; without a range, the last ones are given."""
+changes, dips, resets and meter swaps. What was counted between two samples falls into the bucket of the later one, so a
+bucket has the same energy wherever the range begins. `silence_s` says how much of it may belong to buckets before.
+`moved` lists the boundaries where the register had to be read at another time: the device was silent, or only coarser
+tiers of that time are left. Energies are whole millionths of the unit, so buckets and devices add up to the totals
+exactly. All buckets that overlap the range are whole; without a range, the last ones are given. A question that is too
+large is answered with 422, which says what to ask instead."""
 
 
 def add_consumption(blueprint: Blueprint, datatype: DataType) -> None:
@@ -58,61 +60,74 @@ def add_consumption(blueprint: Blueprint, datatype: DataType) -> None:
     @blueprint.route("/consumption/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.doc(summary=f"Energy by calendar buckets: {datatype.title}", description=CONSUMPTION_DESCRIPTION)
-    @blueprint.errors(404, 422, 503)
+    @blueprint.errors(422, 503)
     @blueprint.arguments(query_of_type)
     @blueprint.response(200, ConsumptionSchema)
     def consumption(query: dict[str, Any]) -> Response:
-        now = datetime.now(UTC)
-        asked = _boundaries(query, now)
-        devices = _devices(datatype, query)
-        tier_views = tier_views_of(datatype)
-        cells = make_interval_plan(tier_views, asked, now, SHORTEST_LENGTHS[query["bucket"]])
-        _check_cost(cells, devices)
-        with pymongo.timeout(CONSUMPTION_SECONDS):
-            decisions = read_decisions(database()[INCIDENTS], datatype.name)
-            registers = Registers(database(), Spec.from_datatype(datatype), query["field"], decisions, now)
-            found = read_energy(registers, tier_views, cells, devices)
-        report = make_report(found, asked, query["bucket"], query["tz"], now)
-        moved = moved_boundaries(cells, found, timedelta(seconds=datatype.stale_after), now)
-        return answer({"field": query["field"], "unit": units[query["field"]], **report, "moved": moved})
+        report = find_consumption(datatype, query)
+        return answer({"field": query["field"], "unit": units[query["field"]], **report})
 
 
-def _boundaries(query: dict[str, Any], now: datetime) -> list[datetime]:
-    """The boundaries of the buckets. Aborts with 422 for too many, and at the ends of the calendar."""
+def find_consumption(datatype: DataType, query: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a loaded ConsumptionQuery with a `field`. Aborts with 404 and 422. Raises PyMongoError."""
+    now = datetime.now(UTC)
+    return _answer(datatype, query, *_boundaries(query, now), now)
+
+
+def _answer(
+    datatype: DataType, query: dict[str, Any], asked: Sequence[datetime], quarters: Sequence[datetime], now: datetime
+) -> dict[str, Any]:
+    """The report on the buckets between some boundaries. Aborts with 422 for what costs too much."""
+    with pymongo.timeout(CONSUMPTION_SECONDS):
+        reader = EnergyReader.open(database(), datatype, get_context().settings, query["field"], now)
+        devices = _devices(datatype, query, reader, asked)
+        check_rows(len(asked) - 1, len(devices))
+        documents = reader.count_documents(devices, quarters)
+        check_documents(documents, len(devices))
+        readings = reader.count_readings(devices, quarters, MAX_RECENT_READINGS + 1)
+        check_readings(readings, reader.watermark)
+    with (
+        turn(current_app, documents + readings + (len(asked) - 1) * len(devices)),
+        pymongo.timeout(CONSUMPTION_SECONDS),
+    ):
+        # What is pending is read first: what is computed again in between is not called final by mistake.
+        pending = reader.read_pending(devices, quarters)
+        found = reader.read(devices, quarters)
+        report = EnergyReport(
+            found=found,
+            boundaries=asked,
+            unit=query["bucket"],
+            zone=query["tz"],
+            now=now,
+            pending=pending,
+            falls=reader.read_open_falls(devices, asked[-1]),
+        )
+        moved = moved_boundaries(found, asked, reader.known_from, timedelta(seconds=datatype.stale_after), now)
+        return {**report.make(), "moved": moved}
+
+
+def _boundaries(query: dict[str, Any], now: datetime) -> tuple[list[datetime], list[datetime]]:
+    """The boundaries of the buckets, and the quarter-hours that are used for them. Aborts with 422 for too many, and at
+    the ends of the calendar."""
     bucket, end = query["bucket"], query.get("end_time", now)
     try:
         start = query.get("start_time") or end - DEFAULT_RANGES[bucket]
-        count = (end - start) / SHORTEST_LENGTHS[bucket]
-        if count > MAX_BUCKETS:
-            text = f"The range has about {count:.0f} buckets of a {bucket.value}; at most {MAX_BUCKETS} are allowed."
-            abort_query("start_time", text)
-        return boundaries(start, end, bucket, query["tz"])
+        check_buckets((end - start) / SHORTEST_LENGTHS[bucket], bucket.value)
+        asked = boundaries(start, end, bucket, query["tz"])
+        return asked, [nearest_quarter(boundary) for boundary in asked]
     except OverflowError:
         abort_query("start_time", "The calendar ends there: give times between the years 1 and 9999.")
 
 
-def _devices(datatype: DataType, query: dict[str, Any]) -> list[str]:
-    """The requested devices; without any, all of the type. Aborts with 422 if they are too many, 404 for the zone."""
+def _devices(datatype: DataType, query: dict[str, Any], reader: EnergyReader, asked: Sequence[datetime]) -> list[str]:
+    """The requested devices; without any, all of the type. Aborts with 422 if they are too many."""
     devices = list(query["device_id"])
     if "zone_id" in query:
-        zone = db.session.get(ServiceZone, query["zone_id"])
         in_zone = devices_of_zone(db.session(), query["zone_id"])
         db.session.rollback()
-        if zone is None:
-            abort(404, f"There is no service zone {query['zone_id']}.")
         devices = [device for device in devices if device in in_zone] if devices else in_zone
     elif not devices:
-        # A device whose readings have expired may still be in the coarsest tier.
-        collections = dict.fromkeys((datatype.collections[0], datatype.collections[-1]))
-        devices = sorted({id for name in collections for id in find_devices(database()[name], MAX_DEVICES + 1)})
+        devices = reader.find_devices(asked[0], asked[-1], MAX_DEVICES + 1)
     if len(devices) > MAX_DEVICES:
         abort_query("device_id", f"There are more than {MAX_DEVICES} devices. Name the ones you need.")
     return devices
-
-
-def _check_cost(cells: Sequence[PlanInterval], devices: Sequence[str]) -> None:
-    """Abort with 422 if too much would be read."""
-    reads = sum(len(cell.pieces) + sum(1 + len(boundary.pieces) for boundary in cell.boundaries) for cell in cells)
-    if reads * len(devices) > MAX_READS:
-        text = f"This needs {reads * len(devices)} reads; at most {MAX_READS} are allowed."
-        abort_query("device_id", f"{text} Ask for fewer devices, a shorter range or longer buckets.")

@@ -1,45 +1,35 @@
-"""`/api/devices/<id>/incidents/` and `/api/devices/<id>/meter-swaps/`: incidents of a device's counters, and what
-operators decide about them. Each decision invalidates what it affects, and the next rollup run computes it again.
+"""`/api/devices/<id>/incidents/`: incidents of a device's counters, and what operators decide about them.
+
+Each decision invalidates what it touches, and the next rollup run computes it again. Meter swaps, which operators
+report, are in `greenpower.api.energy.meter_swaps`.
 """
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import marshmallow as ma
 from bson import ObjectId
 from flask import Response, abort
 
-from greenpower.api.devices.device import DEVICE_PATH, find_device
-from greenpower.api.energy.incidents import STATUSES, IncidentPage, IncidentSchema, incident_page, present
+from greenpower.api.devices.device import DEVICE_PATH, DeviceKey, find_device
+from greenpower.api.energy.incidents import IncidentFilter, IncidentPage, IncidentSchema, incident_page, present
+from greenpower.api.energy.meter_exchange import add_meter_exchange
+from greenpower.api.energy.meter_swaps import add_meter_swaps, reason_field
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database, get_context
-from greenpower.api.http.errors import abort_body
-from greenpower.api.http.fields import EXAMPLE_TYPE
 from greenpower.api.http.json import answer
-from greenpower.api.http.paging import PageQuery
-from greenpower.api.http.time_range import RangeQuery
-from greenpower.catalog.facts import counters
+from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.mongo.client import Document
-from greenpower.mongo.rollups.incidents import CONFIRMED, REJECTED, decide, record_swap
-from greenpower.mongo.rollups.invalidations import Place, invalidate
-from greenpower.mongo.schema.layout import INCIDENTS, INVALIDATIONS
-from greenpower.sql import RoleName
+from greenpower.mongo.corrections.late_decision import decide_at_any_time
+from greenpower.mongo.rollups.decisions import NotDecidableError, find_incident
+from greenpower.mongo.rollups.incident_changes import invalidate_changed_incidents
+from greenpower.mongo.rollups.incidents import CONFIRMED, OPEN, REJECTED
+from greenpower.mongo.schema.layout import INCIDENTS
+from greenpower.sql import AuditAction, AuditObject, RoleName
+from greenpower.sql.audit import note_change
 from greenpower.sql.extensions import db
-
-MAX_COUNTERS = 64
-
-
-class DeviceIncidentQuery(PageQuery, RangeQuery):
-    """Which incidents of a device."""
-
-    status = ma.fields.String(
-        validate=ma.validate.OneOf(STATUSES),
-        metadata=describe("only incidents with this status; `open`: not decided yet"),
-    )
 
 
 class Decision(ma.Schema):
@@ -47,44 +37,14 @@ class Decision(ma.Schema):
 
     status = ma.fields.String(
         required=True,
-        validate=ma.validate.OneOf((CONFIRMED, REJECTED)),
-        metadata=describe("`confirmed`: the energy is real and counts; `rejected`: no energy was used there"),
+        validate=ma.validate.OneOf((CONFIRMED, REJECTED, OPEN)),
+        metadata=describe(
+            "`confirmed`: it is as the incident says, and the energy counts; `rejected`: no energy was used there; "
+            "`open`: the decision is withdrawn. A meter swap is never open: `rejected` undoes it, `confirmed` gives it "
+            "force again"
+        ),
     )
-
-
-class MeterRegisters(ma.Schema):
-    """Registers of the old and the new meter."""
-
-    last = ma.fields.Float(required=True, metadata=describe("last value of the old meter", example=48_211.7))
-    first = ma.fields.Float(required=True, metadata=describe("first value of the new meter", example=0.2))
-
-
-class MeterSwap(ma.Schema):
-    """A meter that was replaced by another one with the same id."""
-
-    type = ma.fields.String(
-        required=True,
-        validate=ma.validate.Length(1, 64),
-        metadata=describe("name of the data type", example=EXAMPLE_TYPE),
-    )
-    at = ma.fields.AwareDateTime(
-        required=True,
-        default_timezone=UTC,
-        metadata=describe("when it was replaced; readings from then on are from the new meter"),
-    )
-    readings = ma.fields.Dict(
-        required=True,
-        keys=ma.fields.String(validate=ma.validate.Length(1, 64)),
-        values=ma.fields.Nested(MeterRegisters),
-        validate=ma.validate.Length(1, MAX_COUNTERS),
-        metadata=describe("registers by counter", example={"zygsz": {"last": 48_211.7, "first": 0.2}}),
-    )
-
-
-class SwapAnswer(ma.Schema):
-    """The incidents that record the swap."""
-
-    results = ma.fields.List(ma.fields.Nested(IncidentSchema), required=True)
+    reason = reason_field()
 
 
 def make_blueprint() -> Blueprint:
@@ -94,93 +54,65 @@ def make_blueprint() -> Blueprint:
     @blueprint.route(f"{DEVICE_PATH}incidents/")
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.errors(404, 422, 503)
-    @blueprint.arguments(DeviceIncidentQuery)
+    @blueprint.arguments(IncidentFilter)
     @blueprint.response(200, IncidentPage)
-    def list_device_incidents(query: dict[str, Any], id: int) -> Response:
+    def list_device_incidents(query: dict[str, Any], id: DeviceKey) -> Response:
         """List incidents of a device's counters
 
         Newest first; incidents that no longer apply are left out.
         """
-        wanted: Document = {"device_id": _device_id(id)}
-        return incident_page(query, wanted | ({"status": query["status"]} if "status" in query else {}))
+        return incident_page(query, {"device_id": _device_id(id)})
 
     @blueprint.route(f"{DEVICE_PATH}incidents/<string(length=24):incident>/", methods=["PATCH"])
     @blueprint.guarded(RoleName.OPERATOR)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(Decision, location="json")
     @blueprint.response(200, IncidentSchema)
-    def decide_incident(body: dict[str, Any], id: int, incident: str) -> Response:
-        """Confirm or reject an incident
+    def decide_incident(body: dict[str, Any], id: DeviceKey, incident: str) -> Response:
+        """Confirm or reject an incident, or withdraw the decision
 
-        The next rollup run computes the affected energy again. 409 if there is nothing to decide (a dip, a swap).
+        The next rollup run computes the affected energy again. If the readings of that time have expired, the decision
+        adds a correction of energy at the sample that showed the incident; withdrawing it revokes the correction. 409
+        if there is nothing to decide (a dip, a spike), if a meter swap is to be open, and if a change of unit or a
+        meter swap is decided whose readings have expired.
         """
         device = _device_id(id)
-        if not ObjectId.is_valid(incident):
-            abort(404, f"There is no incident {incident!r} of device {id}.")
-        try:
-            found = decide(database()[INCIDENTS], device, ObjectId(incident), body["status"], _caller())
-        except ValueError as error:
-            abort(409, f"{error}.".capitalize())
+        collection = database()[INCIDENTS]
+        found = find_incident(collection, device, ObjectId(incident)) if ObjectId.is_valid(incident) else None
         if found is None:
             abort(404, f"There is no incident {incident!r} of device {id}.")
-        _invalidate(found["type"], device, found["at"])
-        return answer(present(found))
+        try:
+            decided = _decide(found, body["status"], body["reason"])
+        except NotDecidableError as error:
+            abort(409, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        note_change(
+            db.session,
+            action=AuditAction.DECIDE,
+            object_type=AuditObject.INCIDENT,
+            object_id=found["_id"],
+            object_name=device,
+            before={name: found.get(name) for name in ("status", "reason")},
+            after={"status": body["status"], "reason": body["reason"]},
+        )
+        context = get_context()
+        invalidate_changed_incidents(database(), context.registry, context.settings, [found["_id"]])
+        return answer(present(decided))
 
-    @blueprint.route(f"{DEVICE_PATH}meter-swaps/", methods=["POST"])
-    @blueprint.guarded(RoleName.OPERATOR)
-    @blueprint.errors(400, 404, 413, 415, 422, 503)
-    @blueprint.arguments(MeterSwap, location="json")
-    @blueprint.response(201, SwapAnswer)
-    def add_swap(body: dict[str, Any], id: int) -> Response:
-        """Record a meter swap
-
-        Counts the energy of both meters, whatever their registers show. A second request for the same time replaces the
-        first.
-        """
-        device = _device_id(id)
-        readings = {name: (pair["last"], pair["first"]) for name, pair in body["readings"].items()}
-        at = body["at"].astimezone(UTC)
-        at = at.replace(microsecond=at.microsecond // 1000 * 1000)
-        _check_swap(body["type"], at, readings)
-        documents = record_swap(database()[INCIDENTS], body["type"], device, at, readings, _caller())
-        _invalidate(body["type"], device, at)
-        return answer({"results": [present(document) for document in documents]}, 201)
-
+    add_meter_swaps(blueprint, _device_id)
+    add_meter_exchange(blueprint, _device_id)
     return blueprint
 
 
-def _check_swap(type_name: str, at: datetime, readings: dict[str, tuple[float, float]]) -> None:
-    """Abort with 422 for a swap that is impossible."""
-    errors: dict[str, list[str]] = {}
-    registry = get_context().registry
-    datatype = registry.get(type_name)
-    if datatype is None:
-        known = ", ".join(item.name for item in registry)
-        errors["type"] = [f"There is no data type {type_name!r}. Data types are {known}."]
-    else:
-        if unknown := sorted(readings.keys() - {*counters(datatype)}):
-            known = ", ".join(counters(datatype))
-            errors["readings"] = [f"{type_name} has no counter {', '.join(unknown)}. Its counters are {known}."]
-    if not all(math.isfinite(value) and value >= 0 for pair in readings.values() for value in pair):
-        errors.setdefault("readings", []).append("A register must be a finite number, 0 or above.")
-    if at > datetime.now(UTC) + timedelta(seconds=get_context().settings.clock_tolerance_seconds):
-        errors["at"] = [f"{at.isoformat()} is in the future."]
-    if errors:
-        abort_body(errors)
+def _decide(incident: Document, status: str, reason: str) -> Document:
+    """Keep a decision, by a correction where the readings are gone. Raises NotDecidableError."""
+    by = str(current_caller().username)
+    datatype = get_context().registry.get(incident["type"])
+    whole_from = None if datatype is None else tier_views_of(datatype)[0].whole_from
+    return decide_at_any_time(database(), datatype, whole_from, incident, status, by, reason)
 
 
-def _device_id(id: int) -> str:
+def _device_id(id: DeviceKey) -> str:
     """The id that a registered device sends. Aborts with 404."""
     device_id = find_device(id).device_id
     db.session.rollback()
     return device_id
-
-
-def _caller() -> str:
-    return str(current_caller().username)
-
-
-def _invalidate(type_name: str, device: str, at: datetime) -> None:
-    datatype = get_context().registry.get(type_name)
-    if datatype is not None and datatype.tiers:
-        invalidate(database()[INVALIDATIONS], [Place.of(type_name, datatype.tiers[0].prefix, device, at)])

@@ -16,14 +16,17 @@ from jwt.exceptions import DecodeError
 from sqlalchemy import bindparam, select
 
 from greenpower.api.http.errors import problem
+from greenpower.api.http.key_auth import BEARER, READING_METHODS, find_key, key_of_request
 from greenpower.sql import ApiKey, Role, RoleName, Scope, TokenFamily, User
+from greenpower.sql.actor import Actor, ActorKind, set_actor
 from greenpower.sql.extensions import db, jwt
 
 # User ids, up to the largest that every database has.
 SUBJECT = re.compile(r"[1-9][0-9]{0,8}")
 KEY_SUBJECT = re.compile(r"key-([0-9a-f]{12})")
-BEARER = "Bearer "
 CLAIMS_KEY = "greenpower.claims"
+# Where the name of the caller is in the environment of a request, for its line in the log.
+CALLER_KEY = "greenpower.caller"
 # Tokens whose signature was checked recently; about 1 MB.
 MAX_REMEMBERED_TOKENS = 1_000
 SCOPES = frozenset(scope.value for scope in Scope)
@@ -83,6 +86,8 @@ def init_auth(app: Flask) -> None:
     jwt.unauthorized_loader(_missing)
     jwt.invalid_token_loader(_invalid)
     jwt.expired_token_loader(_expired)
+    app.before_request(_forget_actor)
+    app.teardown_request(_forget_actor)
 
 
 def check_caller(role: RoleName, scope: str = "") -> Caller:
@@ -91,11 +96,18 @@ def check_caller(role: RoleName, scope: str = "") -> Caller:
     Aborts with 401 or 403.
     """
     caller = g.caller = _authenticate()
+    request.environ[CALLER_KEY] = caller.username
+    kind = ActorKind.USER if caller.scopes is None else ActorKind.KEY
+    set_actor(Actor(kind=kind, name=caller.username, address=request.remote_addr))
     if not caller.role.includes(role):
         abort(403, f"This needs the role {role}; {caller.username} has the role {caller.role}.")
     if caller.scopes is not None and scope not in caller.scopes:
         abort(403, f"This needs the scope {scope}." if scope in SCOPES else "This is for users, not for API keys.")
     return caller
+
+
+def _forget_actor(_error: BaseException | None = None) -> None:
+    set_actor(None)
 
 
 def current_caller() -> Caller:
@@ -106,7 +118,10 @@ def current_caller() -> Caller:
 
 
 def _authenticate() -> Caller:
-    """The caller that the token of the request names. Aborts with 401, or raises what the JWT callbacks answer."""
+    """The caller that the key or the token of the request names. Aborts with 401, or raises what the JWT callbacks
+    answer."""
+    if (text := key_of_request()) is not None:
+        return _authenticate_key(text)
     header = request.headers.get("Authorization", "")
     token = header.removeprefix(BEARER)
     remembered: Claims = current_app.extensions[CLAIMS_KEY]
@@ -119,8 +134,20 @@ def _authenticate() -> Caller:
         raise DecodeError("nested too deeply") from None
     caller = get_current_user()
     assert verified is not None and isinstance(caller, Caller)
+    if "exp" not in verified[1]:
+        raise DecodeError("it would never expire")
     remembered.put(token, verified[1])
     return caller
+
+
+def _authenticate_key(text: str) -> Caller:
+    """The caller that a key in the headers is. Aborts with 401, and with 403 for what is not reading."""
+    key = find_key(text)
+    if key is None:
+        abort(401, "The API key is wrong, expired or revoked.")
+    if request.method not in READING_METHODS:
+        abort(403, "An API key in a header is for reading. To write, exchange it for a token at /api/api-keys/token/.")
+    return _caller_of(key)
 
 
 def _find_caller(_header: dict[str, Any], claims: dict[str, Any]) -> Caller | None:
@@ -141,9 +168,13 @@ def _find_key(public_id: str) -> Caller | None:
     key = db.session.scalar(select(ApiKey).where(ApiKey.public_id == public_id))
     if key is None or not key.is_good():
         return None
-    found = Caller(id=key.id, username=key.family, role=key.role, scopes=frozenset(key.scopes))
+    found = _caller_of(key)
     db.session.rollback()
     return found
+
+
+def _caller_of(key: ApiKey) -> Caller:
+    return Caller(id=key.id, username=key.family, role=key.role, scopes=frozenset(key.scopes))
 
 
 def _gone(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
@@ -151,7 +182,7 @@ def _gone(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
 
 
 def _missing(_reason: str) -> Response:
-    return problem(401, "This needs a token: `Authorization: Bearer <access token>`.")
+    return problem(401, "This needs `Authorization: Bearer <access token or API key>`.")
 
 
 def _invalid(_reason: str) -> Response:

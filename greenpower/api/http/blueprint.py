@@ -20,7 +20,7 @@ from greenpower.sql import RoleName
 
 View = TypeVar("View", bound=Callable[..., Any])
 # Resources whose area is not the first part of their path.
-AREAS = {"incidents": "telemetry", "data-types": "telemetry"}
+AREAS = {"incidents": "telemetry", "corrections": "telemetry", "data-types": "telemetry"}
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
 
 
@@ -46,11 +46,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     """A resource."""
 
     ARGUMENTS_PARSER = StrictParser()
+    #: for views that several blueprints have
+    operation_suffix = ""
 
     def route(self, rule: str, **options: Any) -> Callable[[View], View]:
-        """Register a view under the blueprint's prefix."""
+        """Register a view under the blueprint's prefix. Its name and the blueprint's suffix are the operation's id."""
         decorator: Callable[[View], View] = super().route(rule, **options)
-        return decorator
+
+        def decorate(view: View) -> View:
+            return decorator(self.doc(operationId=view.__name__ + self.operation_suffix)(view))
+
+        return decorate
 
     def arguments(self, schema: ma.Schema | type[ma.Schema], **kwargs: Any) -> Callable[[View], View]:
         """Parse and check parameters: of the query, unless `location` says otherwise."""

@@ -17,22 +17,28 @@ from greenpower.api.http.blueprint import describe
 MAX_CURSOR_LENGTH = 400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+NO_COUNT = -1
 LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999
 
 
 class CursorField(ma.fields.String):
     """A position in a parameter. Loads to the values that `pack` was given; to None for the empty text.
 
-    kinds: types of the values.
+    kinds: types of the values; none for any texts and numbers, which the view checks. counted: whether a last value
+    follows, the settled count of the list, `NO_COUNT` for none; positions of older answers have no such value, and load
+    as those without a count.
     """
 
-    def __init__(self, description: str, *kinds: type) -> None:
+    def __init__(self, description: str, *kinds: type, counted: bool = False) -> None:
         super().__init__(metadata=describe(description, maxLength=MAX_CURSOR_LENGTH))
         self.kinds = kinds
+        self.counted = counted
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
-        return unpack(text, *self.kinds) if text else None
+        if not text:
+            return None
+        return unpack(text, *self.kinds, counted=self.counted) if self.kinds else unpack_any(text)
 
 
 def pack(*parts: str | int | bool | datetime) -> str:
@@ -41,12 +47,27 @@ def pack(*parts: str | int | bool | datetime) -> str:
     return urlsafe_b64encode(orjson.dumps(plain)).rstrip(b"=").decode()
 
 
-def unpack(text: str, *kinds: type) -> list[Any]:
+def unpack(text: str, *kinds: type, counted: bool = False) -> list[Any]:
     """The values of a text, of these types. Raises ValidationError for what `pack` did not make."""
     parts = _decode(text)
+    if counted and isinstance(parts, list):
+        parts = [*parts, NO_COUNT] if len(parts) == len(kinds) else parts
+        kinds = (*kinds, int)
     if not isinstance(parts, list) or len(parts) != len(kinds) or not all(map(_fits, parts, kinds)):
-        raise ma.ValidationError(f"{text[:40]!r} is not a position from an earlier answer.")
+        raise _wrong(text)
     return [EPOCH + part * MILLISECOND if kind is datetime else part for part, kind in zip(parts, kinds, strict=True)]
+
+
+def unpack_any(text: str) -> list[Any]:
+    """The values of a text, whatever texts and numbers. Raises ValidationError for what `pack` did not make."""
+    parts = _decode(text)
+    if not isinstance(parts, list) or not all(type(part) in (str, int) for part in parts):
+        raise _wrong(text)
+    return parts
+
+
+def _wrong(text: str) -> ma.ValidationError:
+    return ma.ValidationError(f"{text[:40]!r} is not a position from an earlier answer.")
 
 
 def _decode(text: str) -> Any:

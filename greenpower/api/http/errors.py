@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from greenpower.api.http.json import answer
+from greenpower.archive.errors import ArchiveChangedError, ArchiveFileError
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +79,10 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
     def handle_http_exception(self, error: HTTPException) -> Response:
         data: dict[str, Any] = getattr(error, "data", None) or {}
         code = error.code or 500
+        # What a view wrote, not what werkzeug says of every error of the kind.
+        written = "" if error.description == type(error).description else error.description
         default = "" if code in DEFAULT_MESSAGES else (error.description or "")
-        response = problem(code, data.get("message") or default, data.get("errors") or data.get("messages"))
+        response = problem(code, data.get("message") or written or default, data.get("errors") or data.get("messages"))
         for name, value in error.get_headers():
             if name.lower() not in ("content-type", "content-length"):
                 response.headers[name] = value
@@ -98,6 +101,12 @@ def register_errors(app: Flask) -> None:
                 return problem(503, "The query took too long. Ask for fewer devices or a shorter time range.")
             return problem(503, "The telemetry database does not answer.", headers={"Retry-After": "5"})
         return _internal(error)
+
+    @app.errorhandler(ArchiveFileError)
+    @app.errorhandler(ArchiveChangedError)
+    def _archive(error: Exception) -> Response:
+        log.error("archive: %s", error)
+        return problem(503, "Archived readings cannot be read now.", headers={"Retry-After": "30"})
 
     @app.errorhandler(OperationalError)
     @app.errorhandler(InterfaceError)

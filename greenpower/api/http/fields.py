@@ -7,7 +7,9 @@ type (`greenpower.api.telemetry.parameters`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
+from zoneinfo import available_timezones
 
 import marshmallow as ma
 
@@ -24,6 +26,16 @@ MAX_DEVICES = 100
 MAX_ITEM_LENGTH = 64
 # For the schema; `_one_line` has the last word (`$` accepts a final newline, in Python alone).
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f-\x9f]*$"
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def time_zone_problem(name: str) -> str | None:
+    """What is wrong with the name of a time zone, None if nothing is."""
+    return None if name in _time_zones() else f"There is no time zone {name!r}. Give an IANA name such as Asia/Dhaka."
 
 
 def time_field(what: str, *, null: bool = False) -> ma.fields.DateTime:
@@ -46,6 +58,18 @@ def _one_line(value: str) -> None:
         raise ma.ValidationError("Line breaks are not allowed.")
 
 
+class WholeNumber(ma.fields.Integer):
+    """An integer in a body. As in JSON Schema, 7.0 is one; a text is none."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strict=True, **kwargs)
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return super()._validated(value)
+
+
 class ItemList(ma.fields.List[str]):
     """Texts, given as `a,b` or one by one; each is kept once, in order."""
 
@@ -54,20 +78,20 @@ class ItemList(ma.fields.List[str]):
         self.max_items = max_items
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str | None]:
-        texts = super()._deserialize(value, attr, data, **kwargs)
-        items: list[str] = list(dict.fromkeys(item for text in texts for item in str(text).split(",")))
+        texts = [str(text) for text in super()._deserialize(value, attr, data, **kwargs)]
+        items = list(dict.fromkeys(self.split(texts)))
         if len(items) > self.max_items:
             raise ma.ValidationError(f"{len(items)} items given; at most {self.max_items} are allowed.")
+        self.check(items)
+        return [*items]
+
+    def split(self, texts: list[str]) -> list[str]:
+        """The items of the values that were given."""
+        return [item for text in texts for item in text.split(",")]
+
+    def check(self, items: list[str]) -> None:
+        """Raises ValidationError for items that cannot be used."""
         for item in items:
             if not 1 <= len(item) <= MAX_ITEM_LENGTH:
                 text = f"{item[:MAX_ITEM_LENGTH]!r} has {len(item)} characters; 1 to {MAX_ITEM_LENGTH} are allowed."
                 raise ma.ValidationError(text)
-        return [*items]
-
-
-def device_field() -> ItemList:
-    """The parameter `device_id`."""
-    return ItemList(
-        max_items=MAX_DEVICES,
-        metadata=describe("only these devices; separate several with commas, or repeat the parameter"),
-    )

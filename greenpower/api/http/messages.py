@@ -18,6 +18,7 @@ INVALID_MESSAGES: dict[type[ma.fields.Field[Any]], str] = {
     ma.fields.Float: f"{VALUE} is not a number.",
     ma.fields.Boolean: f"{VALUE} is neither true nor false.",
     ma.fields.DateTime: f"{VALUE} is not an ISO 8601 time such as 2026-01-26T18:00:00+06:00.",
+    ma.fields.Date: f"{VALUE} is not a date such as 2026-01-26.",
 }
 
 
@@ -36,6 +37,8 @@ def _name_wrong_values(field: ma.fields.Field[Any]) -> None:
     field.validators = [_telling(check) for check in field.validators]
     if isinstance(field, ma.fields.List):
         _name_wrong_values(field.inner)
+    if isinstance(field, ma.fields.Nested):
+        name_wrong_values(field.schema)
 
 
 def _telling(check: Any) -> Any:
@@ -47,7 +50,8 @@ def _telling(check: Any) -> Any:
         bounds += [f"at most {check.max}"] if check.max is not None else []
         message = f"{VALUE} is out of range: it must be {' and '.join(bounds)}."
     elif isinstance(check, validate.Regexp):
-        message = f"{VALUE} does not match the pattern {{regex}}."
+        told = check.error != check.default_message
+        message = f"{VALUE} is not allowed. {check.error}" if told else f"{VALUE} does not match the pattern {{regex}}."
     else:
         return check
     check = copy(check)

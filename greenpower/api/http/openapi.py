@@ -6,12 +6,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from greenpower.api.http.blueprint import area_of, scope_of
+from greenpower.api.http.key_auth import KEY_HEADER
+from greenpower.api.http.openapi_clients import fit_for_clients
 from greenpower.sql import Scope
 
 METHODS = ("get", "post", "put", "patch", "delete")
 SCOPES = frozenset(scope.value for scope in Scope)
 UNLIMITED_PATHS = ("/api/health/", "/api/ready/")
 TOO_MANY = "TOO_MANY_REQUESTS"
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "an access token, or for reading an API key"},
+    "api_key": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "an API key, for reading"},
+    "push_key": {"type": "http", "scheme": "bearer", "description": "a key for pushing frames"},
+    "push_key_in_address": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "key",
+        "description": "a key for pushing frames, where no header can be set",
+    },
+}
 
 Schema = dict[str, Any]
 
@@ -25,7 +38,7 @@ def operations(schema: Schema) -> Iterator[tuple[str, str, Schema]]:
 
 
 def complete(schema: Schema) -> Schema:
-    """Add roles, scopes and rate limits to the schema. Changes and returns it."""
+    """Add roles, scopes, rate limits and servers to the schema, and make it fit for clients. Changes and returns it."""
     for path, method, operation in operations(schema):
         if not path.startswith(UNLIMITED_PATHS):
             operation["responses"].setdefault("429", {"$ref": f"#/components/responses/{TOO_MANY}"})
@@ -34,16 +47,26 @@ def complete(schema: Schema) -> Schema:
             if scope in SCOPES:
                 operation["x-scope"] = scope
                 who = f"Needs the role `{role}`; an API key needs the scope `{scope}`."
+                if method == "get":
+                    operation["security"] = [{"bearer": []}, {"api_key": []}]
             else:
                 who = f"Needs the role `{role}`; not for API keys."
+        elif operation.get("security"):
+            who = ""  # it has keys of its own, and says so
         else:
+            operation["security"] = []
             who = "Needs no token."
         operation["description"] = "\n\n".join(filter(None, (operation.get("description", "").strip(), who)))
-    return schema
+    schema["servers"] = [{"url": "/", "description": "the address that this text came from"}]
+    return fit_for_clients(schema)
 
 
 def resolve(schema: Schema, node: Schema) -> Schema:
-    """The node that a reference points to; a node that is no reference, unchanged."""
+    """The node that a reference points to, with what stands beside the reference; a node that is none, unchanged."""
+    for key in ("allOf", "anyOf"):
+        choices = [choice for choice in node.get(key, ()) if choice != {"type": "null"}]
+        if len(choices) == 1:
+            return {**resolve(schema, choices[0]), **{name: node[name] for name in node if name != key}}
     while "$ref" in node:
         target: Any = schema
         for part in node["$ref"].removeprefix("#/").split("/"):

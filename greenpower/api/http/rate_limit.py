@@ -1,7 +1,8 @@
 """Rate limits, counted in Redis for all processes together; while Redis is away, in each process for itself.
 
-Each address has a limit for each resource. Logins have a limit of their own, and failed logins a lower one. Health
-checks are not limited.
+Each address has a limit for each resource. Logins have a limit of their own, and failed logins a lower one; so have
+exchanges of API keys, apart from logins. Failed logins are counted for each account, too, from whatever address they
+come: the more there are, the longer the account waits. Health checks are not limited.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from hashlib import sha256
 from typing import Any, TypeVar, cast
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask_limiter import Limiter, RateLimitExceeded
 from flask_limiter.util import get_remote_address
 from limits import RateLimitItem, parse_many
@@ -25,21 +27,33 @@ from greenpower.api.http.rate_limit_parts import STRATEGY_NAME, PartsRateLimiter
 from greenpower.config import ConfigError, Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
-LOGIN_VIEW_MARK = "failed_logins_are_counted"
+# What a view checks: a password or a key. Each has limits of its own.
+CHECKED_MARK = "failed_checks_are_counted_as"
+LOGINS, KEYS = "logins", "keys"
 KEY_PREFIX = "greenpower"
 # A request waits no longer than this for a Redis that hangs. After that, Redis is not asked for a while.
 REDIS_TIMEOUT_SECONDS = 0.5
-UNLIMITED_BLUEPRINTS = ("health", "static")
+ACCOUNT_SCOPE = "failed-account"
+UNLIMITED_BLUEPRINTS = ("health", "metrics", "static")
 FAILED_LOGIN_CODES = (401, 409)
 # Each attempt costs 20 ms of a processor, good or not.
 LOGIN_ATTEMPTS = "60 per minute"
+# A key costs next to nothing to check, and cannot be guessed.
+KEY_ATTEMPTS = "600 per minute"
 # Where the end of the window is not known.
 DEFAULT_RETRY_SECONDS = 60
 
 
 def login_limits(view: View) -> View:
-    """Mark a view that checks a password or a key: failures are counted, and too many block the address for a time."""
-    setattr(view, LOGIN_VIEW_MARK, True)
+    """Mark a view that checks a password: failures are counted, and too many block the address and the account for a
+    time."""
+    setattr(view, CHECKED_MARK, LOGINS)
+    return view
+
+
+def key_limits(view: View) -> View:
+    """Mark a view that checks an API key: failures are counted, and too many block the address for a time."""
+    setattr(view, CHECKED_MARK, KEYS)
     return view
 
 
@@ -47,6 +61,7 @@ def init_limits(app: Flask, settings: Settings) -> None:
     """Limit an app. Call it after all views are registered. Raises ConfigError for a limit that cannot be read."""
     general = _limits("API_RATE_LIMIT", settings.api_rate_limit)
     login = _limits("API_LOGIN_LIMIT", settings.api_login_limit)
+    account = _limits("API_ACCOUNT_LIMIT", settings.api_account_limit)
     STRATEGIES[STRATEGY_NAME] = PartsRateLimiter
     limiter = Limiter(
         get_remote_address,
@@ -64,20 +79,40 @@ def init_limits(app: Flask, settings: Settings) -> None:
         with suppress(RedisError):
             if limiter.current_limit is not None:
                 wait = max(1, limiter.current_limit.reset_at - int(time.time()))
-        message = f"Too many requests from this address. Try again in {wait} s."
+        whose = "for this account" if error.limit.scope == ACCOUNT_SCOPE else "from this address"
+        message = f"Too many requests {whose}. Try again in {wait} s."
         return problem(429, message, headers={"Retry-After": str(wait)})
 
     for endpoint, view in list(app.view_functions.items()):
         if endpoint.split(".")[0] in UNLIMITED_BLUEPRINTS:
             limiter.exempt(view)
-        elif getattr(view, LOGIN_VIEW_MARK, False) and login:
-            failures = limiter.shared_limit(
-                "; ".join(str(limit) for limit in login), scope="failed-logins", deduct_when=_failed
-            )
-            attempts = limiter.shared_limit(LOGIN_ATTEMPTS, scope="logins")
-            app.view_functions[endpoint] = cast(Any, attempts(failures(view)))
+        elif checked := getattr(view, CHECKED_MARK, ""):
+            limited: Any = view
+            if checked == LOGINS and account:
+                limited = limiter.shared_limit(
+                    _joined(account), scope=ACCOUNT_SCOPE, key_func=_account, deduct_when=_failed
+                )(limited)
+            if login:
+                limited = limiter.shared_limit(_joined(login), scope=f"failed-{checked}", deduct_when=_failed)(limited)
+                attempts = LOGIN_ATTEMPTS if checked == LOGINS else KEY_ATTEMPTS
+                limited = limiter.shared_limit(attempts, scope=checked)(limited)
+            app.view_functions[endpoint] = cast(Any, limited)
 
     limiter.init_app(app)
+
+
+def _account() -> str:
+    """The account that a login is for: a hash of the name, since a name may be anything; of the caller, where it is a
+    change of his password."""
+    body = request.get_json(silent=True)
+    name = body.get("username") if isinstance(body, dict) else None
+    if not isinstance(name, str):
+        name = request.headers.get("Authorization", "")
+    return sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _joined(limits: tuple[RateLimitItem, ...]) -> str:
+    return "; ".join(str(limit) for limit in limits)
 
 
 def _failed(response: Response) -> bool:

@@ -14,22 +14,33 @@ from greenpower.api.system.health_check import HEALTH_CHECK_SECONDS, Check
 from greenpower.catalog.registry import Registry
 from greenpower.measure.windows import done_before
 from greenpower.mongo.handle import Mongo
-from greenpower.mongo.rollups.watermarks import read_progress
+from greenpower.mongo.rollups.ranges import ALL_RANGES, name_ranges
+from greenpower.mongo.rollups.watermarks import Progress, read_progress
 from greenpower.mongo.schema.layout import WATERMARKS
 from greenpower.sql.setup import current_revision
 
 # A tier may be this many windows behind, and in any case this long: a run may be under way, or a restart.
 MAX_WINDOWS_BEHIND, MAX_TIME_BEHIND = 2, timedelta(minutes=15)
 MAX_TIERS_NAMED = 3
+MAX_WARNING_CHARACTERS = 500
 MIN_FREE_SHARE = 0.05
+GONE_SECONDS = 0.4
 
 
 def check_mongo(mongo: Mongo) -> Check:
-    """Whether the telemetry database answers."""
+    """Whether the telemetry database answers.
+
+    While the driver knows of no server, because the one that it had is gone, the check does not wait long for one.
+    """
+    has_answered = False
 
     def probe() -> str:
-        with pymongo.timeout(HEALTH_CHECK_SECONDS):
-            mongo.database.command("ping")
+        nonlocal has_answered
+        database = mongo.database
+        is_gone = has_answered and not database.client.topology_description.has_writable_server()
+        with pymongo.timeout(GONE_SECONDS if is_gone else HEALTH_CHECK_SECONDS):
+            database.command("ping")
+        has_answered = True
         return ""
 
     return Check("mongo", probe)
@@ -75,7 +86,7 @@ def check_rollups(mongo: Mongo, registry: Registry) -> Check:
                         continue
                     behind = done_before(now, tier.window) - progress.watermark
                     if behind > max(MAX_TIME_BEHIND, timedelta(seconds=MAX_WINDOWS_BEHIND * (tier.window or 0))):
-                        late.append((behind, f"{tier.prefix}{datatype.collection}"))
+                        late.append((behind, f"{tier.prefix}{datatype.collection}{_hindmost(progress)}"))
         if not late:
             return ""
         worst = sorted(late, reverse=True)[:MAX_TIERS_NAMED]
@@ -83,6 +94,19 @@ def check_rollups(mongo: Mongo, registry: Registry) -> Check:
         return f"{len(late)} tiers are behind: {named}"
 
     return Check("rollups", probe)
+
+
+def _hindmost(progress: Progress) -> str:
+    """The device ranges that hold a tier's watermark back, where others are farther."""
+    reached = {number: progress.reached(frozenset((number,))) for number in ALL_RANGES}
+    hindmost = progress.reached(ALL_RANGES)
+    behind = frozenset(number for number, time in reached.items() if time == hindmost)
+    return "" if behind == ALL_RANGES else f" (device ranges {name_ranges(behind)})"
+
+
+def check_plugins(registry: Registry) -> Check:
+    """Whether all data types are in use: none is stopped by another one's claims."""
+    return Check("plugins", lambda: "; ".join(registry.warnings)[:MAX_WARNING_CHARACTERS])
 
 
 def check_disk(mongo: Mongo, home: Path) -> Check:

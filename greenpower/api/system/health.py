@@ -14,7 +14,14 @@ from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import Context
 from greenpower.api.http.errors import ErrorSchema, problem
 from greenpower.api.http.json import answer
-from greenpower.api.system.data_checks import check_disk, check_mongo, check_redis, check_rollups, check_sql
+from greenpower.api.system.data_checks import (
+    check_disk,
+    check_mongo,
+    check_plugins,
+    check_redis,
+    check_rollups,
+    check_sql,
+)
 from greenpower.api.system.health_check import Check, Finding, run_checks
 from greenpower.api.system.process_checks import check_ingest, check_port, check_scheduler, check_source, check_worker
 from greenpower.config import Settings
@@ -115,6 +122,8 @@ def make_blueprint(context: Context, engine: Engine, revision: str | None) -> Bl
 def _health_checks(context: Context) -> list[Check]:
     settings = context.settings
     checks = [check_ingest(settings), check_rollups(context.mongo, context.registry)]
+    if context.registry.stopped:
+        checks.append(check_plugins(context.registry))
     checks.append(check_disk(context.mongo, settings.greenpower_home))
     if settings.mqtt_broker:
         checks.append(check_port("broker", settings.mqtt_broker, settings.mqtt_port))

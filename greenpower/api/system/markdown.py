@@ -14,7 +14,8 @@ PAGE_HEAD = """# The API
 Generated from the schema at `/api/schema/` by `greenpower docs routes --write`; do not edit.
 
 Log in at `/api/users/token/` (or exchange an API key at `/api/api-keys/token/`) and send the access token with every
-request: `Authorization: Bearer <token>`. Times are UTC, ISO 8601. All errors have the same shape:
+request: `Authorization: Bearer <token>`. To read, an API key needs no exchange: send it in the same header, or as
+`X-API-Key: <key>`. Times are UTC, ISO 8601. All errors have the same shape:
 `{"code", "status", "message", "errors"}`. Every answer has an `X-Request-ID`, which is also in the log; send your own
 (8 to 64 characters of `A-Z a-z 0-9 . _ -`) to trace a request. Lists of devices, zones, users and keys, and this
 schema, have an `ETag`: send it as `If-None-Match` and get 304 while nothing has changed. Too many requests get 429 with
@@ -63,7 +64,12 @@ def _operation(schema: Schema, path: str, method: str, operation: Schema) -> Ite
     yield f"{operation['summary']}. {operation['description']}\n"
     if parameters := [resolve(schema, item) for item in operation.get("parameters", ())]:
         rows = (
-            (f"`{item['name']}`", _kind(item["schema"]), _yes(item.get("required")), item.get("description", ""))
+            (
+                f"`{item['name']}`",
+                _kind(resolve(schema, item["schema"])),
+                _yes(item.get("required")),
+                item.get("description", ""),
+            )
             for item in parameters
         )
         yield _table(("parameter", "type", "needed", "what"), rows)

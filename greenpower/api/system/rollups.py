@@ -14,11 +14,29 @@ from greenpower.api.http.context import database, get_context
 from greenpower.api.http.fields import EXAMPLE_TYPE, time_field
 from greenpower.api.http.json import answer
 from greenpower.datatype import DataType, Tier
-from greenpower.measure.windows import done_before
 from greenpower.mongo.query import QUERY_SECONDS
+from greenpower.mongo.rollups.lag import range_lags, seconds_behind
+from greenpower.mongo.rollups.ranges import keys_of
 from greenpower.mongo.rollups.watermarks import Progress, read_progress
 from greenpower.mongo.schema.layout import WATERMARKS
 from greenpower.sql import RoleName
+
+
+class RangeProgressSchema(ma.Schema):
+    """The progress of device ranges of a tier that are equally far."""
+
+    ranges = ma.fields.List(
+        ma.fields.String(),
+        required=True,
+        metadata=describe(
+            "hexadecimal digits; a device is in the range of the first digit of its id's SHA-256", example=["3", "a"]
+        ),
+    )
+    watermark = time_field("buckets of their devices that end by then are final; null: none yet", null=True)
+    behind_seconds = ma.fields.Float(
+        required=True, allow_none=True, metadata=describe("how far the watermark is behind; null: never ran")
+    )
+    error = ma.fields.String(required=True, metadata=describe("error of the last run; empty: none"))
 
 
 class ProgressSchema(ma.Schema):
@@ -36,6 +54,11 @@ class ProgressSchema(ma.Schema):
     )
     ran_at = time_field("last run, UTC; null: never ran", null=True)
     error = ma.fields.String(required=True, metadata=describe("error of the last run; empty: none"))
+    ranges = ma.fields.List(
+        ma.fields.Nested(RangeProgressSchema),
+        required=True,
+        metadata=describe("the device ranges, where they are not equally far or one has an error; else empty"),
+    )
 
 
 class ProgressList(ma.Schema):
@@ -70,16 +93,26 @@ def make_blueprint() -> Blueprint:
 
 
 def _present(datatype: DataType, tier: Tier, progress: Progress, now: datetime) -> dict[str, Any]:
-    behind = None
-    if progress.watermark is not None:
-        behind = max(0.0, (done_before(now, tier.window) - progress.watermark).total_seconds())
     return {
         "type": datatype.name,
         "prefix": tier.prefix,
         "resolution": tier.resolution,
         "watermark": progress.watermark,
-        "behind_seconds": behind,
+        "behind_seconds": _behind(progress.watermark, tier, now),
         "left_alone": progress.left_alone,
         "ran_at": progress.ran_at,
         "error": progress.error,
+        "ranges": [
+            {
+                "ranges": keys_of(part.ranges),
+                "watermark": part.watermark,
+                "behind_seconds": part.behind,
+                "error": part.error,
+            }
+            for part in range_lags(progress, tier.window, now)
+        ],
     }
+
+
+def _behind(watermark: datetime | None, tier: Tier, now: datetime) -> float | None:
+    return None if watermark is None else seconds_behind(watermark, tier.window, now)

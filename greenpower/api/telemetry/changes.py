@@ -17,6 +17,7 @@ from greenpower.api.http.paging import MAX_PAGE_SIZE, link
 from greenpower.api.telemetry.parameters import resolution_field
 from greenpower.api.telemetry.resolution import tier_view_named
 from greenpower.api.telemetry.row import presenter, row_projection
+from greenpower.api.telemetry.row_corrections import naming
 from greenpower.api.telemetry.schema import Schemas
 from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
@@ -73,7 +74,7 @@ def add_changes(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> N
         until = now.replace(microsecond=0) - timedelta(seconds=get_context().settings.changes_horizon_seconds)
         projection = row_projection(tier_view, with_stats=query["stats"])
         page = find_changes(database()[tier_view.collection], position, until, query["page_size"], projection)
-        present = presenter(tier_view, (), query["stats"])
+        present = naming(presenter(tier_view, (), query["stats"]), database(), datatype.name, tier_view)
 
         def present_change(document: Document) -> Document:
             return {**present(document), "updated_at": document["updated_at"]}
@@ -85,7 +86,7 @@ def add_changes(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> N
         return answer(
             {
                 "after": after,
-                "next": link(after=after) if page.more else None,
+                "next": link(after=after, resolution=tier_view.resolution) if page.more else None,
                 "until": until,
                 "resolution": tier_view.resolution,
                 "results": [present_change(document) for document in page.documents],

@@ -18,7 +18,7 @@ from greenpower.catalog.facts import resource_path
 from greenpower.catalog.retention import tier_retention
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Kind
-from greenpower.datatype.unit import UNITS
+from greenpower.datatype.unit import unit_of
 from greenpower.sql import RoleName
 
 KIND_NAMES = tuple(kind.value for kind in Kind)
@@ -36,6 +36,16 @@ class FieldSchema(ma.Schema):
         validate=ma.validate.OneOf(KIND_NAMES),
         metadata=describe("kind of value; decides its statistics"),
     )
+    codes = ma.fields.Dict(
+        required=True,
+        keys=ma.fields.String(),
+        values=ma.fields.String(),
+        metadata=describe(
+            "names of the values of an enumeration, by code or number of the bit; empty for other kinds",
+            example={"0": "off", "1": "running"},
+        ),
+    )
+    bits = ma.fields.Boolean(required=True, metadata=describe("whether the codes are bits, 0 the lowest"))
     low = ma.fields.Float(required=True, allow_none=True, metadata=describe("smallest plausible value"))
     high = ma.fields.Float(required=True, allow_none=True, metadata=describe("largest plausible value"))
 
@@ -99,9 +109,11 @@ def _present(datatype: DataType, settings: Settings) -> dict[str, Any]:
             {
                 "name": field.name,
                 "title": field.title or field.name,
-                "unit": field.unit,
-                "quantity": UNITS[field.unit],
+                "unit": str(field.unit),
+                "quantity": unit_of(field.unit).quantity,
                 "kind": field.kind.value,
+                "codes": {str(code): name for code, name in sorted(field.codes.items())},
+                "bits": field.bits,
                 "low": field.low,
                 "high": field.high,
             }

@@ -19,12 +19,20 @@ from greenpower.api.http.fields import (
     EXAMPLE_TYPE,
     time_field,
 )
-from greenpower.api.http.paging import PageQuery, PageSchema, example_page, page_answer, skipped
+from greenpower.api.http.known import DeviceName, TypeName
+from greenpower.api.http.paging import PageSchema, example_page
 from greenpower.api.http.time_range import RangeQuery
+from greenpower.api.http.timed_list import (
+    NEWEST_FIRST,
+    OLDEST_FIRST,
+    TimedPageQuery,
+    order_field,
+    timed_page_answer,
+)
 from greenpower.catalog.facts import EVENTS_ENDPOINT, endpoint_path
 from greenpower.mongo.client import Document
 from greenpower.mongo.events.store import REDELIVERED, Outcome
-from greenpower.mongo.query import between, count, find_page, one_of
+from greenpower.mongo.query import between, one_of
 from greenpower.mongo.schema.layout import ADDED_NOTHING, EVENTS
 from greenpower.sql import RoleName
 
@@ -33,15 +41,17 @@ FILTER_NAMES = ("type", "topic", "device_id", "outcome", "reason")
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-class EventQuery(PageQuery, RangeQuery):
+class EventQuery(TimedPageQuery, RangeQuery):
     """Which events. Times are those of arrival."""
 
+    order = order_field("oldest with a time range, otherwise newest")
     id = ma.fields.String(
-        validate=ma.validate.Regexp(r"[0-9a-fA-F]{24}\Z"), metadata=describe("only this event, by id")
+        validate=(ma.validate.Regexp(r"^[0-9a-fA-F]{24}$"), ma.validate.Length(equal=24)),
+        metadata=describe("only this event, by id"),
     )
-    type = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("only of this data type, by name"))
+    type = TypeName("only of this data type, by name")
     topic = ma.fields.String(validate=ma.validate.Length(1, 1024), metadata=describe("only with exactly this topic"))
-    device_id = ma.fields.String(validate=ma.validate.Length(1, 64), metadata=describe("only of this device"))
+    device_id = DeviceName("only of this device", EVENTS)
     outcome = ma.fields.String(validate=ma.validate.OneOf(OUTCOME_NAMES), metadata=describe("only with this outcome"))
     reason = ma.fields.String(
         validate=ma.validate.Length(1, 64), metadata=describe("only with this reason, for example `zero-frame`")
@@ -112,17 +122,11 @@ def make_blueprint() -> Blueprint:
 
         Newest first without a time range, oldest first with one.
         """
-        where = _where(query)
-        page = find_page(
-            database()[EVENTS],
-            where,
-            by="received_at",
-            ascending="start_time" in query or "end_time" in query,
-            skip=skipped(query),
-            limit=query["page_size"],
-            projection={},
+        ranged = "start_time" in query or "end_time" in query
+        order = query.get("order", OLDEST_FIRST if ranged else NEWEST_FIRST)
+        return timed_page_answer(
+            query, database()[EVENTS], _where(query), present, by="received_at", order=order, ordered=True
         )
-        return page_answer(query, page, count(database()[EVENTS], where), present)
 
     return blueprint
 

@@ -10,16 +10,19 @@ from flask import Response
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database
 from greenpower.api.http.cursor import CursorField, pack
-from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, device_field, time_field
+from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, EXAMPLE_TIME, time_field
 from greenpower.api.http.json import answer
+from greenpower.api.http.known import device_field
 from greenpower.api.http.paging import MAX_PAGE_SIZE, link
 from greenpower.api.telemetry.parameters import COUNT_MODES, ESTIMATED, EXACT, fields_field
 from greenpower.api.telemetry.row import Present, field_projection, present_reading
+from greenpower.api.telemetry.row_corrections import naming
 from greenpower.api.telemetry.schema import Schemas
+from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.query import count, estimate
-from greenpower.mongo.readings.latest import find_latest, find_seen
+from greenpower.mongo.readings.latest import add_newest_values, find_latest, find_seen
 from greenpower.mongo.schema.layout import SEEN
 from greenpower.sql import RoleName
 
@@ -60,7 +63,12 @@ class ReportingDeviceSchema(ma.Schema):
 
     device_id = ma.fields.String(required=True, metadata=describe("the device", example=EXAMPLE_DEVICE_ID))
     first_seen = time_field("when it first reported", null=True)
-    last_seen = time_field("when it last sent anything", null=True)
+    last_heard = time_field("when it last sent anything", null=True)
+    last_seen = ma.fields.DateTime(
+        required=True,
+        allow_none=True,
+        metadata=describe("the same as `last_heard`: its name before 0.2", deprecated=True, example=EXAMPLE_TIME),
+    )
     last_reading = time_field("the timestamp of its newest reading", null=True)
     readings = ma.fields.Integer(
         required=True, allow_none=True, metadata=describe("number of its raw readings stored now", example=2880)
@@ -91,7 +99,12 @@ def add_latest(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> No
         size = query["page_size"]
         fields = field_projection(query["only"])
         rows = find_latest(database()[datatype.collection], query["device_id"], _after(query), size + 1, fields)
-        return _page(rows, size, present_reading)
+        readings, names = tier_views_of(datatype)[0], query["only"]
+        if datatype.gathers:
+            add_newest_values(database()[datatype.collection], database()[SEEN], datatype.name, rows, names)
+        devices = [row["device_id"] for row in rows]
+        present = naming(present_reading, database(), datatype.name, readings, names=names, devices=devices)
+        return _page(rows, size, present)
 
     @blueprint.route("/devices/")
     @blueprint.guarded(RoleName.VIEWER)
@@ -117,6 +130,7 @@ def add_latest(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> No
             return {
                 "device_id": row["device_id"],
                 "first_seen": row.get("first_seen"),
+                "last_heard": row.get("last_heard"),
                 "last_seen": row.get("last_heard"),
                 "last_reading": row.get("last_reading"),
                 "readings": readings,

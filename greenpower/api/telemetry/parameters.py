@@ -41,6 +41,15 @@ def resolution_field(datatype: DataType, default: str = AUTO) -> ma.fields.Strin
     return ma.fields.String(load_default=default, validate=ma.validate.OneOf(names), metadata=describe(text))
 
 
+def unknown_field(datatype: DataType, names: Sequence[str]) -> str | None:
+    """What is wrong with the first name that is no field of the type; None if all are."""
+    declared = [field.name for field in datatype.fields]
+    for name in names:
+        if name not in declared and not (datatype.open and NAME.fullmatch(name)):
+            return f"{datatype.name} has no field {name!r}. Its fields are {', '.join(declared)}."
+    return None
+
+
 def fields_field(datatype: DataType) -> ItemList:
     """The parameter `fields`: declared fields, and any other name if the type keeps undeclared values.
 
@@ -49,10 +58,8 @@ def fields_field(datatype: DataType) -> ItemList:
     declared = [field.name for field in datatype.fields]
 
     def known(names: Sequence[str]) -> None:
-        for name in names:
-            if name not in declared and not (datatype.open and NAME.fullmatch(name)):
-                text = f"{datatype.name} has no field {name!r}. Its fields are {', '.join(declared)}."
-                raise ma.ValidationError(text)
+        if problem := unknown_field(datatype, names):
+            raise ma.ValidationError(problem)
 
     return ItemList(
         data_key="fields",

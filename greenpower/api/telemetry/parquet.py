@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
+from greenpower.api.telemetry.export_format import FileColumns
+from greenpower.api.telemetry.row_corrections import NAMED
 from greenpower.mongo.client import Document
 
 ROWS_PER_GROUP = 20_000
@@ -35,17 +37,20 @@ class _Outlet(io.RawIOBase):
 
 
 class Parquet:
-    """device_id, timestamp (milliseconds, UTC), topic (of buckets: final), and one column of doubles per field."""
+    """device_id, timestamp (milliseconds, UTC), topic (of buckets: final), one column of doubles per field, and on
+    request a list of the ids of corrections. Units are in the columns' metadata, under `unit`."""
 
-    def __init__(self, columns: Sequence[str], buckets: bool) -> None:
-        self.columns = columns
-        self.third = "final" if buckets else "topic"
+    def __init__(self, columns: FileColumns) -> None:
+        self.columns = columns.fields
+        self.corrections = columns.corrections
+        self.third = "final" if columns.buckets else "topic"
         self.schema = pa.schema(
             [
                 ("device_id", pa.string()),
                 ("timestamp", pa.timestamp("ms", tz="UTC")),
-                (self.third, pa.bool_() if buckets else pa.string()),
-                *((name, pa.float64()) for name in columns),
+                (self.third, pa.bool_() if columns.buckets else pa.string()),
+                *(_column(name, columns.units.get(name)) for name in columns.fields),
+                *([(NAMED, pa.list_(pa.string()))] if columns.corrections else ()),
             ]
         )
         self.outlet = _Outlet()
@@ -70,11 +75,15 @@ class Parquet:
         fixed = [[row["device_id"] for row in rows], times, [row[self.third] for row in rows]]
         # Arrow refuses integers that a double cannot hold exactly.
         values = [[_double(row["payload"].get(name)) for row in rows] for name in self.columns]
-        arrays = [
-            pa.array(column, type=kind) for column, kind in zip([*fixed, *values], self.schema.types, strict=True)
-        ]
+        named = [[row.get(NAMED, []) for row in rows]] if self.corrections else []
+        every = zip([*fixed, *values, *named], self.schema.types, strict=True)
+        arrays = [pa.array(column, type=kind) for column, kind in every]
         self.writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
         self.waiting = []
+
+
+def _column(name: str, unit: str | None) -> Any:
+    return pa.field(name, pa.float64(), metadata=None if unit is None else {"unit": unit})
 
 
 def _aware(time: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Resolution: which collection a question about a time range is answered from.
+"""Resolution: which collection a question about a time range is answered from, and where an open range ends.
 
 What belongs here: the rule, and what it looks up in the database. What does not: the parameter
 (`greenpower.api.telemetry.parameters`), reading the rows (`greenpower.mongo.rollups.rows`).
@@ -17,12 +17,11 @@ from greenpower.api.http.errors import abort_query
 from greenpower.api.telemetry.parameters import MAX_POINTS_PER_DEVICE
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
-from greenpower.mongo.query import QUERY_SECONDS, between, one_of
+from greenpower.mongo.query import QUERY_SECONDS, between, end_of, one_of
+from greenpower.mongo.rollups.past import RETENTION_LEEWAY
 from greenpower.mongo.rollups.tier_view import TierView
 from greenpower.mongo.schema.layout import SEEN
 
-# A start that lay within the retention when the caller computed it may have left it since.
-RETENTION_LEEWAY = timedelta(seconds=60)
 # If no devices are given, the rule looks at this many.
 SAMPLE_DEVICES = 5
 
@@ -68,7 +67,21 @@ def choose_tier_view(
     return reaching[-1]
 
 
+def open_end(
+    db: Database[Document],
+    tier_views: Sequence[TierView],
+    tier_view: TierView,
+    devices: Sequence[str],
+    now: datetime,
+) -> datetime:
+    """The end of a range that was left open: no row of the tier view is later now. Raises PyMongoError."""
+    # Buckets that are made on the fly begin before the newest reading.
+    names = dict.fromkeys((tier_views[0].collection, tier_view.collection))
+    return end_of([db[name] for name in names], one_of("device_id", devices), by="timestamp", now=now)
+
+
 def _has_data_at(tier_view: TierView, start: datetime | None) -> bool:
+    # A start that lay within the retention when the caller computed it may have left it since.
     return start is None or start >= tier_view.kept_from - RETENTION_LEEWAY
 
 

@@ -28,10 +28,20 @@ class StatsSchema(ma.Schema):
     """Statistics of a field in a bucket. Which ones there are depends on its kind."""
 
     n = ma.fields.Integer(required=True, metadata=describe("number of samples"))
+    sum = ma.fields.Float(metadata=describe("gauges: sum of the samples"))
     min = ma.fields.Float(metadata=describe("gauges: minimum"))
     max = ma.fields.Float(metadata=describe("gauges: maximum"))
-    first = ma.fields.Float(metadata=describe("counters: register at the first sample"))
-    last = ma.fields.Float(metadata=describe("counters and states: value of the last sample"))
+    mean = ma.fields.Float(
+        allow_none=True,
+        metadata=describe("gauges and angles: mean over the samples; `payload` has the mean over time"),
+    )
+    seconds = ma.fields.Float(
+        metadata=describe("gauges and angles: how many seconds of the bucket the mean over time is of")
+    )
+    first = ma.fields.Float(metadata=describe("value of the first sample; of counters: the register"))
+    first_at = ma.fields.DateTime(metadata=describe("gauges and angles: time of the first sample"))
+    last = ma.fields.Float(metadata=describe("value of the last sample; of counters: the register"))
+    last_at = ma.fields.DateTime(metadata=describe("gauges and angles: time of the last sample"))
     energy = ma.fields.Float(metadata=describe("counters: energy from the first sample to the last"))
 
 
@@ -41,6 +51,9 @@ class CoverageSchema(ma.Schema):
     count = ma.fields.Integer(required=True, metadata=describe("number of readings"))
     first = time_field("time of the first reading")
     last = time_field("time of the last reading")
+    seconds = ma.fields.Float(
+        metadata=describe("how many seconds of the bucket readings cover: a silence is not covered", example=600.0)
+    )
 
 
 def resolution_name() -> ma.fields.String:
@@ -82,8 +95,16 @@ def make_schemas(datatype: DataType) -> Schemas:
             ),
             "device_id": ma.fields.String(required=True, metadata=describe("device", example=EXAMPLE_DEVICE_ID)),
             "timestamp": time_field("when it was measured, UTC, with milliseconds; of buckets: their start"),
-            "payload": ma.fields.Nested(payload, required=True, metadata=describe("values, by field")),
+            "payload": ma.fields.Nested(
+                payload,
+                required=True,
+                metadata=describe("values, by field; of buckets: gauges and angles have their mean over time"),
+            ),
             "final": ma.fields.Boolean(metadata=describe("of buckets: false if they may still change")),
+            "corrections": ma.fields.List(
+                ma.fields.String(),
+                metadata=describe("ids of corrections of samples that it lies in, only where there are any"),
+            ),
             "stats": ma.fields.Dict(
                 keys=ma.fields.String(),
                 values=ma.fields.Nested(StatsSchema),
@@ -97,7 +118,8 @@ def make_schemas(datatype: DataType) -> Schemas:
     results = ma.fields.List(ma.fields.Nested(reading), required=True)
     page = type(f"{stem}Page", (PageSchema,), {"resolution": resolution_name(), "results": results})
     link = ma.fields.Url(required=True, allow_none=True, metadata=describe("link to the next page"))
-    latest = type(f"{stem}Latest", (ma.Schema,), {"next": link, "results": results})
+    newest = ma.fields.List(ma.fields.Nested(_newest(stem, reading) if datatype.gathers else reading), required=True)
+    latest = type(f"{stem}Latest", (ma.Schema,), {"next": link, "results": newest})
     return Schemas(
         payload=payload,
         reading=reading,
@@ -106,6 +128,16 @@ def make_schemas(datatype: DataType) -> Schemas:
         changes=_changes(stem, reading),
         example=_example(datatype),
     )
+
+
+def _newest(stem: str, reading: type[ma.Schema]) -> type[ma.Schema]:
+    """A device's newest reading, of a type whose values come one by one."""
+    times = ma.fields.Dict(
+        keys=ma.fields.String(),
+        values=time_field("when it was measured"),
+        metadata=describe("when values were measured that are older than the reading, by field"),
+    )
+    return type(f"{stem}NewestReading", (reading,), {"times": times})
 
 
 def _changes(stem: str, reading: type[ma.Schema]) -> type[ma.Schema]:
@@ -125,12 +157,16 @@ def _number(field: Field) -> ma.fields.Float:
     words = [field.title or field.name, "no unit" if field.unit == "1" else field.unit]
     if field.low is not None and field.high is not None:
         words.append(f"{field.low:g} to {field.high:g}")
-    return ma.fields.Float(metadata=describe(", ".join(words), **{"x-unit": field.unit, "x-kind": field.kind.value}))
+    return ma.fields.Float(
+        metadata=describe(", ".join(words), **{"x-unit": str(field.unit), "x-kind": field.kind.value})
+    )
 
 
 def _example(datatype: DataType) -> dict[str, Any]:
     payload = {field.name: EXAMPLE_VALUES.get(field.unit, 1.5) for field in datatype.fields[:4]}
-    topic = datatype.topics[0].topic if datatype.topics else f"tcp/{datatype.name}/{EXAMPLE_DEVICE_ID}"
+    topics = [claim.filter for claim in datatype.topics] + [claim.topic for claim in datatype.pushes]
+    other = "tcp" if datatype.gateways else "modbus"
+    topic = topics[0] if topics else f"{other}/{datatype.name}/{EXAMPLE_DEVICE_ID}"
     result = {
         "id": EXAMPLE_ID,
         "topic": topic,

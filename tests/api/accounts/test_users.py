@@ -45,7 +45,7 @@ def test_users_are_made_listed_changed_and_deleted(api: SqlApi) -> None:
     assert api.good("GET", one) == made
     assert api.good("PATCH", one, {"role": "operator"})["role"] == "operator"
     assert api.log_in("ada", PASSWORD).status_code == 200
-    assert api.good("DELETE", one, code=204) is None
+    assert api.good("DELETE", one) == {"revoked_keys": []}
     assert refused(api.ask("GET", one), 404) and refused(api.log_in("ada", PASSWORD))
 
 
@@ -142,6 +142,69 @@ def test_a_key_that_was_revoked_or_ran_out_is_no_good(api: SqlApi) -> None:
         assert refused(api.get(PATH, token=token))
         assert refused(api.client.post(f"{KEYS}token/", json={"key": key["key"]}))
     assert api.good("GET", KEYS)["count"] == 2
+
+
+def test_a_key_in_a_header_reads_what_its_scopes_say_and_writes_nothing(api: SqlApi) -> None:
+    scopes = ["telemetry:read", "devices:write"]
+    made = api.good("POST", KEYS, {"name": "grafana", "scopes": scopes}, code=201)
+    assert made["created_by"] == "admin" and made["last_used_at"] is None
+    for headers in ({"Authorization": f"Bearer {made['key']}"}, {"X-API-Key": made["key"]}):
+        assert api.client.get(PATH, headers=headers).status_code == 200
+        assert api.client.head(PATH, headers=headers).status_code == 200
+        assert refused(api.client.get("/api/devices/", headers=headers), 403)
+        assert refused(api.client.get(KEYS, headers=headers), 403)
+        assert refused(api.client.patch("/api/devices/1/", json={}, headers=headers), 403)
+    shown = api.good("GET", f"{KEYS}{made['id']}/")
+    assert shown["last_used_at"] is not None
+    api.good("DELETE", f"{KEYS}{made['id']}/", code=204)
+    assert refused(api.client.get(PATH, headers={"X-API-Key": made["key"]}))
+    for wrong in ("", "x", made["key"][:-1] + ("0" if made["key"][-1] != "0" else "1"), "gp_" + "0" * 500):
+        assert refused(api.client.get(PATH, headers={"X-API-Key": wrong}))
+
+
+def test_days_are_whole_as_json_has_it(api: SqlApi) -> None:
+    wish = {"name": "billing", "scopes": ["telemetry:read"]}
+    assert api.good("POST", KEYS, {**wish, "days": 30.0}, code=201)["name"] == "billing"
+    for days in (30.5, "30", True, None):
+        assert refused(api.ask("POST", KEYS, {**wish, "days": days}), 422)
+
+
+def test_an_oauth_client_gets_a_token_for_a_key(api: SqlApi) -> None:
+    made = api.good("POST", KEYS, {"name": "erp", "scopes": ["telemetry:read"]}, code=201)
+    path, key = f"{KEYS}client-credentials/", made["key"]
+    form = {"grant_type": "client_credentials", "audience": "not ours"}
+    inside = api.client.post(path, data={**form, "client_id": made["public_id"], "client_secret": key})
+    basic = api.client.post(path, data=form, auth=(made["public_id"], key))
+    for response in (inside, basic):
+        assert response.status_code == 200, response.text
+        body = response.get_json()
+        assert body["token_type"] == "Bearer" and body["scope"] == "telemetry:read"
+        assert api.get(PATH, token=body["access_token"]).status_code == 200
+    for sent in ({**form, "client_id": "0" * 12, "client_secret": key}, {**form, "client_secret": key}, form):
+        response = api.client.post(path, data=sent)
+        assert response.status_code == 401 and response.get_json()["error"] == "invalid_client"
+    other = api.client.post(path, data={**form, "grant_type": "password"})
+    assert other.status_code == 400 and other.get_json()["error"] == "unsupported_grant_type"
+    assert refused(api.client.post(path, data={}), 422)
+
+
+@pytest.mark.parametrize("way", ["disabled", "deleted"])
+def test_the_keys_of_a_user_go_with_the_user_and_are_named(api: SqlApi, way: str) -> None:
+    maker = api.user("ada", RoleName.ADMIN)["access"]
+    wish = {"name": "billing", "scopes": ["telemetry:read"]}
+    mine, other = api.good("POST", KEYS, wish, code=201), api.good("POST", KEYS, wish, code=201, token=maker)
+    number = next(user["id"] for user in api.good("GET", USERS)["results"] if user["username"] == "ada")
+    token = api.client.post(f"{KEYS}token/", json={"key": other["key"]}).get_json()["access"]
+    if way == "disabled":
+        found = api.good("PATCH", f"{USERS}{number}/", {"active": False})
+    else:
+        found = api.good("DELETE", f"{USERS}{number}/")
+    assert found["revoked_keys"] == [{"id": other["id"], "name": "billing"}]
+    assert revoked(api, token)
+    assert refused(api.client.get(PATH, headers={"X-API-Key": other["key"]}))
+    assert api.client.get(PATH, headers={"X-API-Key": mine["key"]}).status_code == 200
+    shown = api.good("GET", f"{KEYS}{other['id']}/")
+    assert shown["revoked_at"] is not None and shown["created_by"] == ("ada" if way == "disabled" else None)
 
 
 NO_KEYS: list[str] = ["x", "gp_000000000000_" + "0" * 64, "gp_000000000000_", "\0" * 9]

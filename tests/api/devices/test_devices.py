@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import func, select
 
+from greenpower.api.devices import unconfirmed
+from greenpower.api.http.context import get_context, set_context
 from greenpower.config import Settings
+from greenpower.mongo.devices.powers import read_powers
 from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN
-from greenpower.sql import DeviceStatus
+from greenpower.sql import AuditEntry, DeviceStatus
+from greenpower.sql.confirmation import add_heard
 from greenpower.sql.device_status import record_status
 from greenpower.sql.extensions import db
 from tests.api.conftest import close_app, make_app, refused
@@ -66,6 +72,22 @@ def test_ingest_is_told_at_once(api: SqlApi) -> None:
     assert zone() is None
 
 
+def test_a_greatest_power_is_set_changed_and_taken_away(api: SqlApi) -> None:
+    made = add(api, "A", greatest_power=50)
+    one = f"{DEVICES}{made['id']}/"
+    assert made["greatest_power"] == 50 and read_powers(api.database) == {"A": 50}
+    assert api.get(DEVICES).get_json()["results"][0]["greatest_power"] == 50
+    for power in (0.5, 100_000_000, 12.75):
+        assert api.good("PATCH", one, {"greatest_power": power})["greatest_power"] == power
+        assert read_powers(api.database, ["A", "B"]) == {"A": power} and read_powers(api.database, ["B"]) == {}
+    assert api.good("PATCH", one, {"name": "Main"})["greatest_power"] == 12.75
+    assert api.good("PATCH", one, {"greatest_power": None})["greatest_power"] is None
+    assert read_powers(api.database) == {}
+    api.good("PATCH", one, {"greatest_power": 7})
+    api.good("DELETE", one, code=204)
+    assert read_powers(api.database) == {}
+
+
 def test_when_a_device_was_heard_is_told(api: SqlApi) -> None:
     made = add(api, "A", types=["probe", "silent"])
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -105,6 +127,11 @@ NO_DEVICES: list[dict[str, Any]] = [
     {"device_id": "A", "timezone": "../../etc/passwd"},
     {"device_id": "A", "zone_id": 999},
     {"device_id": "A", "interval_seconds": 0},
+    {"device_id": "A", "greatest_power": 0},
+    {"device_id": "A", "greatest_power": -5},
+    {"device_id": "A", "greatest_power": 100_000_001},
+    {"device_id": "A", "greatest_power": "50"},
+    {"device_id": "A", "greatest_power": True},
     {"device_id": "A", "types": ["weather"]},
     {"device_id": "A", "name": "a\0b"},
     {"device_id": "A", "status": "online"},
@@ -180,3 +207,76 @@ def test_a_number_that_is_none_is_not_found(api: SqlApi) -> None:
     for number in NO_NUMBERS:
         for path in (DEVICES, ZONES, "/api/users/", "/api/api-keys/"):
             assert refused(api.ask("GET", f"{path}{number}/"), 404)
+
+
+def add_unconfirmed_devices(api: SqlApi, *device_ids: str) -> None:
+    with api.app.app_context():
+        add_heard(db.session, {device_id: ["probe"] for device_id in device_ids})
+
+
+def test_what_a_person_registers_or_changes_is_confirmed(api: SqlApi) -> None:
+    made = add(api, "OWN")
+    assert made["confirmed_at"] is not None and made["confirmed_by"] == "admin"
+    add_unconfirmed_devices(api, "HEARD")
+    [heard] = api.get(DEVICES, confirmed="false").get_json()["results"]
+    assert (heard["device_id"], heard["confirmed_at"], heard["confirmed_by"]) == ("HEARD", None, None)
+    changed = api.good("PATCH", f"{DEVICES}{heard['id']}/", {"name": "Main"})
+    assert changed["confirmed_at"] is not None and changed["confirmed_by"] == "admin"
+    document = api.database[DEVICE_SETTINGS].find_one({"_id": "HEARD"})
+    assert document is not None and document["confirmed"] is True
+    again = api.good("PATCH", f"{DEVICES}{heard['id']}/", {"name": "Mains"})
+    assert again["confirmed_at"] == changed["confirmed_at"]
+
+
+@pytest.mark.parametrize("policy", ["open", "confirm", "registered"])
+def test_unconfirmed_devices_are_listed_as_the_policy_wants(api: SqlApi, policy: str) -> None:
+    add(api, "OWN")
+    add_unconfirmed_devices(api, "HEARD")
+    with api.app.app_context():
+        context = get_context()
+    using = context.settings.model_copy(update={"device_policy": policy})
+    set_context(api.app, replace(context, settings=using))
+    assert ids(api) == (["OWN"] if policy == "confirm" else ["HEARD", "OWN"])
+    assert ids(api, confirmed="all") == ["HEARD", "OWN"] and ids(api, confirmed="true") == ["OWN"]
+    assert ids(api, confirmed="false") == ids(api, device_id="HEARD") == ["HEARD"]
+    assert refused(api.get(DEVICES, confirmed="maybe"), 422)
+
+
+def test_devices_are_confirmed_many_at_once(api: SqlApi) -> None:
+    add_unconfirmed_devices(api, "A", "B", "C")
+    wanted = {"device_ids": ["A", "B", "B", "NONE"]}
+    assert api.good("POST", f"{DEVICES}confirm/", wanted) == {"confirmed": 2, "missing": ["NONE"]}
+    assert api.good("POST", f"{DEVICES}confirm/", wanted) == {"confirmed": 0, "missing": ["NONE"]}
+    assert ids(api, confirmed="false") == ["C"]
+    stored = {document["_id"]: document["confirmed"] for document in api.database[DEVICE_SETTINGS].find()}
+    assert stored == {"A": True, "B": True}
+    bad: dict[str, Any]
+    for bad in ({}, {"device_ids": []}, {"device_ids": [""]}, {"device_ids": ["A"] * 1001}, {"device_ids": [1]}):
+        assert refused(api.ask("POST", f"{DEVICES}confirm/", bad), 422)
+    with api.app.app_context():
+        entries = db.session.scalars(select(AuditEntry).where(AuditEntry.object_type == "device")).all()
+        assert [(entry.actor, entry.action, entry.object_name, entry.after) for entry in entries] == [
+            ("admin", "change", device_id, {"confirmed_by": "admin"}) for device_id in ("A", "B")
+        ]
+
+
+def test_unconfirmed_devices_are_deleted_many_at_once(api: SqlApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(api, "XOWN", types=["probe"])
+    add_unconfirmed_devices(api, *(f"X{number}" for number in range(7)), "Y")
+    for device_id in ("X1", "Y", "XOWN"):
+        now = datetime.now(UTC)
+        document = {"type": "probe", "device_id": device_id, "first_seen": now, "last_heard": now}
+        api.database[SEEN].insert_one({"_id": f"probe|{device_id}", **document})
+    monkeypatch.setattr(unconfirmed, "MAX_DELETED_PER_REQUEST", 5)
+    path = f"{DEVICES}unconfirmed/"
+    assert api.ask("DELETE", f"{path}?prefix=X").get_json() == {"deleted": 5, "remaining": 3}
+    assert api.ask("DELETE", f"{path}?prefix=X&type=probe").get_json() == {"deleted": 2, "remaining": 1}
+    assert api.ask("DELETE", f"{path}?type=silent").get_json() == {"deleted": 0, "remaining": 1}
+    assert ids(api) == ["XOWN", "Y"]
+    assert {document["device_id"] for document in api.database[SEEN].find()} == {"XOWN", "Y"}
+    gone = api.database[DEVICE_SETTINGS].find({"registered": False}).distinct("_id")
+    assert gone == [f"X{number}" for number in range(7)]
+    with api.app.app_context():
+        deleted = select(func.count()).where(AuditEntry.action == "delete", AuditEntry.object_type == "device")
+        assert db.session.scalar(deleted) == 7
+    assert api.ask("DELETE", path).get_json() == {"deleted": 1, "remaining": 0} and ids(api) == ["XOWN"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,16 +18,17 @@ from greenpower.catalog.registry import Registry
 from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.datatype import STANDARD_TIERS, DataType, Field, Kind, Mqtt, json_parser
-from greenpower.measure.counter.rules import OperatorDecision
 from greenpower.measure.roll import roll
 from greenpower.measure.spec import Spec
 from greenpower.measure.windows import floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.tier_view import TierView, read_tier_views
 from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
+from greenpower.rollups.run import now
 from greenpower.stack import Mongod
 from greenpower.stack.port import free_port
 from tests.api.conftest import KEY, Api, close_app
+from tests.rollups.world import run_all
 
 PATH = "/api/telemetry/meter-data/"
 RATE = 100
@@ -54,6 +54,7 @@ class Meters(Api):
     """The API of meters."""
 
     now: datetime
+    types: Sequence[DataType] = (METER,)
 
     def clear(self) -> None:
         """Take everything away, and look at the clock."""
@@ -77,7 +78,6 @@ class Meters(Api):
         readings: Sequence[Reading],
         until: datetime,
         prefixes: Iterable[str] | None = None,
-        decisions: Mapping[str, OperatorDecision] | None = None,
     ) -> None:
         """Store the buckets of readings in tiers, all of those that end by a time, as far as retention goes."""
         for tier in METER.tiers:
@@ -86,7 +86,7 @@ class Meters(Api):
             tier_view = next(tier_view for tier_view in self.tier_views() if tier_view.window == tier.window)
             done = floor(until, tier.window)
             begin = max(floor(tier_view.kept_from, tier.window), floor(readings[0][0], tier.window))
-            documents = buckets(device, readings, begin, done, tier.window, decisions)
+            documents = buckets(device, readings, begin, done, tier.window)
             if documents:
                 self.database[tier.prefix + METER.collection].insert_many(documents)
             self.database[WATERMARKS].update_one(
@@ -94,6 +94,11 @@ class Meters(Api):
                 {"$set": {"type": "meter", "prefix": tier.prefix, "watermark": done}},
                 upsert=True,
             )
+        forget_tier_views(self.app)
+
+    def run_rollups(self, at: datetime | None = None) -> None:
+        """What the jobs would have done by now, or by a time: all tiers and the interval ledger."""
+        run_all(self.database, self.types, self.settings, clock=(lambda: at) if at else now)
         forget_tier_views(self.app)
 
     def body(self, path: str = PATH, **parameters: Any) -> Document:
@@ -110,7 +115,7 @@ def buckets(
     begin: datetime,
     end: datetime,
     window: int,
-    decisions: Mapping[str, OperatorDecision] | None = None,
+    settled_before: datetime | None = None,
 ) -> list[Document]:
     """The documents of a tier, by greenpower's own functions."""
     rolled = roll(
@@ -120,16 +125,14 @@ def buckets(
         end=end,
         length=window,
         spec=Spec.from_datatype(METER),
-        settled_before=end,
-        decisions=decisions or {},
+        settled_before=settled_before or end,
+        stale_after=METER.stale_after,
     )
     return [
         {
             "device_id": device,
             "timestamp": bucket.start,
-            "payload": bucket.payload,
-            "stats": bucket.stats,
-            "coverage": {"count": bucket.count, "first": bucket.first, "last": bucket.last},
+            **bucket.to_document(),
             "final": bucket.settled,
             "as_of": end,
             "updated_at": end,
@@ -150,16 +153,10 @@ def _reading(device: str, time: datetime, payload: Mapping[str, float]) -> Docum
     }
 
 
-def by_device(rows: Iterable[Document]) -> dict[str, list[Document]]:
-    """The rows of an answer by device."""
-    found: defaultdict[str, list[Document]] = defaultdict(list)
-    for row in rows:
-        found[row["device_id"]].append(row)
-    return found
-
-
-def make_meters(home: Path, uri: str, name: str, **more: Any) -> tuple[Flask, Meters]:
-    """An app for meters. more: settings."""
+def make_meters(
+    home: Path, uri: str, name: str, types: Sequence[DataType] = (METER,), **more: Any
+) -> tuple[Flask, Meters]:
+    """An app for meters, or other types. more: settings."""
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
         greenpower_home=home,
@@ -171,10 +168,12 @@ def make_meters(home: Path, uri: str, name: str, **more: Any) -> tuple[Flask, Me
         **more,
     )
     init_sql(settings)
-    app = create_app(settings, Registry.of(METER))
+    app = create_app(settings, Registry.of(*types))
     with app.app_context():
-        ensure_indexes(get_context().mongo.database, [METER], settings)
-    return app, Meters(app, settings)
+        ensure_indexes(get_context().mongo.database, types, settings)
+    meters = Meters(app, settings)
+    meters.types = types
+    return app, meters
 
 
 @pytest.fixture(scope="session")

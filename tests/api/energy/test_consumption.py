@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import random
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
-from itertools import pairwise
-from pathlib import Path
+from itertools import accumulate, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from greenpower.measure.counter.rules import OperatorDecision, Swap
-from greenpower.mongo.rollups.incidents import record_swap
+from greenpower.mongo.energy.consumption import EnergyReader
+from greenpower.mongo.rollups.decisions import record_swap
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.sql import Device, ServiceZone
 from greenpower.sql.extensions import db
-from greenpower.stack import Mongod
-from tests.api.conftest import close_app
-from tests.api.energy.meter import METER, PATH, RATE, Meters, Reading, make_meters
-from tests.measure import plain
+from tests.api.energy.meter import METER, PATH, RATE, Meters, Reading
+from tests.measure.plain_count import PlainCount
+from tests.measure.plain_counter import count
+from tests.measure.plain_series import PlainMeter, PlainSwap
 
 URL = PATH + "consumption/"
-ZONES = ("Asia/Dhaka", "Asia/Kathmandu", "Europe/Berlin")
-QUARTER = timedelta(minutes=15)
-DAY = timedelta(days=1)
+ZONES = (
+    "UTC", "Asia/Dhaka", "Asia/Kathmandu", "Europe/Berlin", "America/St_Johns", "Pacific/Chatham",
+)  # fmt: skip
+QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
+MILLION = 10**6
+FORMS = {"week": r"%G-W%V", "month": "%Y-%m", "year": "%Y", "day": "%Y-%m-%d", "hour": "%Y-%m-%dT%H:%M"}
+Body = Mapping[str, Any]
 
 
 def simulate(seed: int, begin: datetime, end: datetime) -> list[Reading]:
-    """A register that is read every quarter of an hour, and what befalls it: dips, resets, gaps, suspect steps."""
+    """A register that is read every quarter of an hour, and what happens to it: dips, resets, gaps, suspect steps."""
     chance = random.Random(seed)
     readings: list[Reading] = []
     milli, silent = chance.randrange(10**7), 0
@@ -54,114 +59,68 @@ def simulate(seed: int, begin: datetime, end: datetime) -> list[Reading]:
     return readings
 
 
-class Plain:
-    """The energy up to any time, added up sample by sample."""
+class Wanted:
+    """What a plain recomputation counted, by sums up to each of its samples."""
 
-    def __init__(self, readings: Sequence[Reading], swap: Swap | None = None) -> None:
-        parts = [list(readings)]
-        if swap is not None:
-            parts = [[r for r in readings if r[0] < swap.at], [r for r in readings if r[0] >= swap.at]]
-        kept = [sample for part in parts for sample in plain.kept([(at, values["energy"]) for at, values in part])]
-        self.times = [at for at, _ in kept]
-        total = Fraction()
-        self.totals = [total]
-        for before, after in pairwise(kept):
-            step = Fraction(after[1]) - Fraction(before[1])
-            if swap is not None and before[0] < swap.at <= after[0]:
-                total += step + Fraction(swap.last) - Fraction(swap.first)
-            else:
-                total += step + plain.between(before, after, RATE, None)
-            self.totals.append(total)
+    def __init__(self, counted: PlainCount) -> None:
+        self.steps = counted.steps
+        self.times = [step.at for step in self.steps]
+        self.energies = [0, *accumulate(step.counts for step in self.steps)]
+        self.silences = [0, *accumulate(step.silence for step in self.steps)]
 
-    def until(self, boundary: datetime) -> Fraction | None:
-        """Up to the last sample that is not after a boundary."""
-        place = bisect_right(self.times, boundary)
-        return self.totals[place - 1] if place else None
+    def between(self, begin: datetime, end: datetime) -> tuple[int | None, int, int]:
+        """Counts (None where there is no sample), samples and seconds of silence of the samples in `[begin, end)`."""
+        low, high = bisect_left(self.times, begin), bisect_left(self.times, end)
+        energy = self.energies[high] - self.energies[low] if high > low else None
+        return energy, high - low, self.silences[high] - self.silences[low]
 
-    def between(self, begin: datetime, end: datetime) -> Fraction | None:
-        before, after = self.until(begin), self.until(end)
-        if after is None or bisect_right(self.times, begin) == bisect_right(self.times, end):
-            return None
-        return after - (before or 0)
+    def register_before(self, boundary: datetime) -> float | None:
+        place = bisect_left(self.times, boundary)
+        return self.steps[place - 1].value if place else None
 
 
-def midnights(first: date, last: date, zone: ZoneInfo) -> list[datetime]:
-    days = (last - first).days
-    return [datetime.combine(first + n * DAY, time(), zone).astimezone(UTC) for n in range(days + 1)]
+def plain(readings: Sequence[Reading], swaps: tuple[PlainSwap, ...] = ()) -> Wanted:
+    """What the counter of a meter counted, recomputed."""
+    meter = PlainMeter(rate=RATE, floor=50, stale_after=METER.stale_after, swaps=swaps)
+    return Wanted(count([(at, values["energy"]) for at, values in readings], meter))
 
 
-def close(value: float | None, wanted: Fraction | None) -> bool:
-    if value is None or wanted is None:
-        return value is None and wanted is None
-    return abs(Fraction(value) - wanted) < Fraction(15, 10**7)
+def rising(begin: datetime, step: timedelta, values: Sequence[float]) -> list[Reading]:
+    """A register at regular times."""
+    return [(begin + number * step, {"energy": value}) for number, value in enumerate(values)]
+
+
+@dataclass(frozen=True, slots=True)
+class Year:
+    """Two devices over a year and more, the second of which got a new meter."""
+
+    meters: Meters
+    begin: datetime
+    wanted: Mapping[str, Wanted]
 
 
 @pytest.fixture(scope="module")
-def year(shared_meters: Meters) -> Iterator[tuple[Meters, dict[str, Plain]]]:
-    """Two devices, a year and more of them, one of which got a new meter."""
+def year(shared_meters: Meters) -> Iterator[Year]:
     meters = shared_meters
     meters.clear()
-    begin = meters.now.replace(hour=0, minute=0, second=0, microsecond=0) - 370 * DAY
+    begin = meters.now.replace(hour=0, minute=0, second=0, microsecond=0) - 400 * DAY
     devices = {name: simulate(seed, begin, meters.now) for seed, name in enumerate(("M1", "M2"))}
     at = devices["M2"][20_000][0]
-    swap = Swap(at=at, last=devices["M2"][19_999][1]["energy"] + 1.5, first=devices["M2"][20_000][1]["energy"])
+    swap = PlainSwap(at=at, last=devices["M2"][19_999][1]["energy"] + 1.5, first=devices["M2"][20_000][1]["energy"])
     record_swap(meters.database[INCIDENTS], METER.name, "M2", at, {"energy": (swap.last, swap.first)}, "test")
     for name, readings in devices.items():
-        decisions = {"energy": OperatorDecision(swaps=(swap,))} if name == "M2" else None
         meters.store(name, readings)
-        meters.roll_up(name, readings, meters.now - timedelta(minutes=5), decisions=decisions)
-    yield meters, {name: Plain(readings, swap if name == "M2" else None) for name, readings in devices.items()}
+    meters.run_rollups()
+    yield Year(meters, begin, {"M1": plain(devices["M1"]), "M2": plain(devices["M2"], (swap,))})
     meters.clear()
 
 
-@pytest.mark.parametrize("tz", ZONES)
-def test_a_year_of_days_equals_the_plain_recomputation(year: tuple[Meters, dict[str, Plain]], tz: str) -> None:
-    meters, wanted = year
-    zone = ZoneInfo(tz)
-    last = meters.now.astimezone(zone).date()
-    first = last - 366 * DAY
-    body = meters.body(
-        URL, bucket="day", tz=tz, start_time=_iso(midnights(first, first, zone)[0]), end_time=_iso(meters.now)
-    )
-    bounds = midnights(first, last + DAY, zone)
-    assert [row["bucket"] for row in body["results"]] == [f"{first + n * DAY}" for n in range((last - first).days + 1)]
-    assert [datetime.fromisoformat(row["start"]) for row in body["results"]] == bounds[:-1]
-    assert body["unit"] == "kWh" and body["field"] == "energy"
-    assert not [moved for moved in body["moved"] if moved["device_id"] is None]
-    for device in body["devices"]:
-        by_hand = wanted[device["device_id"]]
-        for row, (start, end) in zip(device["results"], pairwise(bounds), strict=True):
-            assert close(row["energy"], by_hand.between(start, end)), (device["device_id"], row)
-            assert 0 <= row["coverage"] <= 1
-    reconciles(body)
+def exact(value: float | None) -> Fraction:
+    return Fraction(repr(value or 0))
 
 
-@pytest.mark.parametrize("bucket", ["week", "month", "year", "hour"])
-@pytest.mark.parametrize("tz", ZONES)
-def test_other_stretches_too(year: tuple[Meters, dict[str, Plain]], bucket: str, tz: str) -> None:
-    meters, wanted = year
-    span = timedelta(days=8) if bucket == "hour" else 360 * DAY
-    body = meters.body(URL, bucket=bucket, tz=tz, start_time=_iso(meters.now - span), device_id="M1,M2")
-    for device in body["devices"]:
-        for row, axis in zip(device["results"], body["results"], strict=True):
-            start, end = (datetime.fromisoformat(axis[name]) for name in ("start", "end"))
-            assert close(row["energy"], wanted[device["device_id"]].between(start, end)), (bucket, row)
-    reconciles(body)
-    assert not body["results"][-1]["final"] and body["results"][0]["final"]
-    form = {"week": r"%G-W%V", "month": "%Y-%m", "year": "%Y", "hour": "%Y-%m-%dT%H:%M"}[bucket]
-    assert all(
-        datetime.fromisoformat(row["start"]).strftime(form)
-        == row["bucket"][: len(row["bucket"]) - 6 * (bucket == "hour")]
-        for row in body["results"]
-    )
-
-
-def reconciles(body: dict[str, Any]) -> None:
+def reconciles(body: Body) -> None:
     """Whether buckets and devices add up to their totals, to the last digit."""
-
-    def exact(value: float | None) -> Fraction:
-        return Fraction(repr(value or 0))
-
     assert sum(exact(row["energy"]) for row in body["results"]) == exact(body["total"])
     for device in body["devices"]:
         assert sum(exact(row["energy"]) for row in device["results"]) == exact(device["total"])
@@ -169,8 +128,110 @@ def reconciles(body: dict[str, Any]) -> None:
         assert sum(exact(device["results"][number]["energy"]) for device in body["devices"]) == exact(row["energy"])
 
 
-def test_of_a_zone_of_a_device_and_of_nobody(year: tuple[Meters, dict[str, Plain]]) -> None:
-    meters, _ = year
+def bounds(body: Body) -> list[tuple[datetime, datetime]]:
+    return [(datetime.fromisoformat(row["start"]), datetime.fromisoformat(row["end"])) for row in body["results"]]
+
+
+def agrees(body: Body, wanted: Mapping[str, Wanted]) -> None:
+    """Whether every row is what the plain recomputation says."""
+    for device in body["devices"]:
+        counted = wanted[device["device_id"]]
+        for row, (start, end) in zip(device["results"], bounds(body), strict=True):
+            energy = None if row["energy"] is None else round(row["energy"] * MILLION)
+            assert (energy, row["samples"], row["silence_s"]) == counted.between(start, end), row
+            for name, boundary in (("first", start), ("last", end)):
+                register = row[name] and row[name]["value"]
+                assert register == counted.register_before(boundary), (name, row)
+                assert register is None or datetime.fromisoformat(row[name]["at"]) < boundary
+            assert 0 <= row["coverage"] <= 1
+    reconciles(body)
+
+
+def midnights(first: date, last: date, zone: ZoneInfo) -> list[datetime]:
+    days = (last - first).days
+    return [datetime.combine(first + n * DAY, time(), zone).astimezone(UTC) for n in range(days + 1)]
+
+
+def iso(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize("tz", ZONES)
+def test_a_year_of_days_equals_the_plain_recomputation(year: Year, tz: str) -> None:
+    meters = year.meters
+    zone = ZoneInfo(tz)
+    last = meters.now.astimezone(zone).date()
+    first = last - 400 * DAY
+    start = midnights(first, first, zone)[0]
+    body = meters.body(URL, bucket="day", tz=tz, start_time=iso(start), end_time=iso(meters.now))
+    expected = midnights(first, last + DAY, zone)
+    assert [row["bucket"] for row in body["results"]] == [f"{first + n * DAY}" for n in range((last - first).days + 1)]
+    assert bounds(body) == list(pairwise(expected))
+    assert (body["unit"], body["field"], body["tz"]) == ("kWh", "energy", tz)
+    assert (datetime.fromisoformat(body["start"]), datetime.fromisoformat(body["end"])) == (expected[0], expected[-1])
+    assert not [moved for moved in body["moved"] if moved["device_id"] is None]
+    agrees(body, year.wanted)
+
+
+@pytest.mark.parametrize("bucket", ["week", "month", "year", "hour"])
+@pytest.mark.parametrize("tz", ZONES)
+def test_other_stretches_too(year: Year, bucket: str, tz: str) -> None:
+    meters = year.meters
+    span = timedelta(days=8) if bucket == "hour" else 360 * DAY
+    body = meters.body(URL, bucket=bucket, tz=tz, start_time=iso(meters.now - span), device_id="M1,M2")
+    agrees(body, year.wanted)
+    assert not body["results"][-1]["final"] and body["results"][0]["final"] and not body["final"]
+    for (start, _), row in zip(bounds(body), body["results"], strict=True):
+        assert row["bucket"].startswith(start.strftime(FORMS[bucket]))
+
+
+@pytest.mark.parametrize("tz", ZONES)
+def test_quarters_hours_days_and_months_add_up_to_the_same(year: Year, tz: str) -> None:
+    """Over months with both clock changes of Berlin in them."""
+    meters, zone = year.meters, ZoneInfo(tz)
+    last = meters.now.astimezone(zone).date()
+    for month in (3, 10):
+        first = date(last.year if (last.year, month) < (last.year, last.month) else last.year - 1, month, 1)
+        after = (first + 31 * DAY).replace(day=1)
+        begin, end = midnights(first, first, zone)[0], midnights(after, after, zone)[0]
+        asked = {"tz": tz, "start_time": iso(begin), "end_time": iso(end - timedelta(seconds=1))}
+        months, days, hours = (meters.body(URL, bucket=bucket, **asked) for bucket in ("month", "day", "hour"))
+        for device_months, device_days, device_hours in zip(
+            months["devices"], days["devices"], hours["devices"], strict=True
+        ):
+            [month_row] = device_months["results"]
+            of_day: defaultdict[str, Fraction] = defaultdict(Fraction)
+            for row in device_hours["results"]:
+                of_day[row["bucket"][:10]] += exact(row["energy"])
+            assert of_day == {row["bucket"]: exact(row["energy"]) for row in device_days["results"]}
+            assert sum(of_day.values()) == exact(month_row["energy"]) > 0
+            assert sum(row["samples"] for row in device_hours["results"]) == month_row["samples"]
+        with meters.app.app_context():
+            reader = EnergyReader.open(meters.database, METER, meters.settings, "energy", meters.now)
+            steps = [begin + number * QUARTER for number in range((end - begin) // QUARTER + 1)]
+            found = reader.read(["M1", "M2"], steps)
+        for device in months["devices"]:
+            total = sum(stretch.energy for stretch in found[device["device_id"]].stretches)
+            assert Fraction(total, MILLION) == exact(device["total"])
+
+
+def test_a_stretch_has_one_answer_wherever_the_range_begins(year: Year) -> None:
+    meters, zone = year.meters, ZoneInfo("Asia/Kathmandu")
+    chance = random.Random(7)
+    for bucket, length in (("hour", 30 * HOUR), ("day", 9 * DAY), ("month", 70 * DAY)):
+        known: dict[tuple[str, str], Any] = {}
+        for number in range(24):
+            start = meters.now - length - number * HOUR - timedelta(minutes=chance.randrange(60), seconds=17)
+            end = meters.now - timedelta(minutes=chance.randrange(600))
+            body = meters.body(URL, bucket=bucket, tz=zone.key, start_time=iso(start), end_time=iso(end))
+            for device in body["devices"]:
+                for row in device["results"]:
+                    del row["final"], row["coverage"]  # of the bucket that is not over
+                    assert known.setdefault((device["device_id"], row["bucket"]), row) == row
+
+
+def test_of_a_zone_of_a_device_and_of_nobody(year: Year) -> None:
+    meters = year.meters
     with meters.app.app_context():
         zone = ServiceZone(name="Block A")
         db.session.add_all([zone, Device(device_id="M2", zone=zone), Device(device_id="M9", zone=zone)])
@@ -180,10 +241,13 @@ def test_of_a_zone_of_a_device_and_of_nobody(year: tuple[Meters, dict[str, Plain
     assert [device["device_id"] for device in body["devices"]] == ["M2", "M9"]
     assert body["total"] == body["devices"][0]["total"] > 0 and len(body["results"]) == 31
     nobody = body["devices"][1]
-    assert nobody["total"] == 0 and {row["energy"] for row in nobody["results"]} == {None}
+    assert nobody["total"] is None and {row["energy"] for row in nobody["results"]} == {None}
+    assert {row["coverage"] for row in body["results"]} == {0.0}, "of the worst device"
     assert [device["device_id"] for device in meters.body(URL)["devices"]] == ["M1", "M2"]
-    assert meters.body(URL, zone_id=number, device_id="M1")["devices"] == []
-    assert meters.get(URL, zone_id=number + 1).status_code == 404
+    empty = meters.body(URL, zone_id=number, device_id="M1")
+    assert empty["devices"] == [] and empty["total"] is None
+    refused = meters.get(URL, zone_id=number + 1)
+    assert refused.status_code == 422 and str(number + 1) in str(refused.get_json()["errors"]["query"]["zone_id"])
 
 
 @pytest.mark.parametrize(
@@ -203,34 +267,25 @@ def test_what_cannot_be_used_is_refused(shared_meters: Meters, parameters: dict[
     assert response.status_code == 422 and list(response.get_json()["errors"]["query"]) == [wrong], response.text
 
 
-def test_where_only_coarse_tiers_are_left_the_boundaries_move_and_the_answer_says_so(
-    tmp_path: Path, mongod: Mongod
-) -> None:
-    app, meters = make_meters(tmp_path, mongod.uri, "test_meters_short", mongo_raw_ttl_seconds=35 * 86_400)
-    meters.clear()
-    begin = meters.now.replace(hour=0, minute=0, second=0, microsecond=0) - 120 * DAY
-    readings = simulate(5, begin, meters.now)
-    meters.store("M1", [reading for reading in readings if reading[0] > meters.now - 35 * DAY])
-    meters.roll_up("M1", readings, meters.now - timedelta(minutes=5))
-    by_hand = Plain(readings)
-    zone = ZoneInfo("Asia/Kathmandu")
-    body = meters.body(URL, tz=zone.key, start_time=_iso(meters.now - 100 * DAY))
-    moved = {row["boundary"]: row for row in body["moved"] if row["device_id"] is None}
-    assert 60 < len(moved) < 70
-    places = []
-    for axis in (*body["results"], {"start": body["results"][-1]["end"]}):
-        start = datetime.fromisoformat(axis["start"]).astimezone(UTC)
-        row = moved.get(_iso(start))
-        # Midnight is 18:15 UTC; older than the readings, buckets of three hours are left.
-        assert row is None or (row["resolution"], row["to"][11:]) == ("3h", "18:00:00.000Z")
-        places.append(start if row is None else datetime.fromisoformat(row["to"]))
-    for row, (start, end) in zip(body["devices"][0]["results"], pairwise(places), strict=True):
-        # A sample on the edge of two buckets is the first of the second one.
-        assert close(row["energy"], by_hand.between(start, end)), row
-    reconciles(body)
-    meters.database.client.drop_database(meters.settings.mongo_db_name)
-    close_app(app)
-
-
-def _iso(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("0001-01-03", "0002-02-03"),
+        ("1883-11-17", "1883-11-19"),
+        ("1969-12-31", "1970-01-01"),
+        ("9990-01-01", "9998-12-01"),
+    ],
+)
+@pytest.mark.parametrize("bucket", ["day", "month", "year"])
+def test_times_of_which_nothing_is_known_are_answered(year: Year, start: str, end: str, bucket: str) -> None:
+    for tz in ("UTC", "America/St_Johns"):
+        response = year.meters.get(URL, bucket=bucket, tz=tz, start_time=start, end_time=end)
+        if bucket == "day" and start > "9":
+            assert response.status_code == 422
+            continue
+        body = response.get_json()
+        assert body["total"] is None and {row["energy"] for row in body["results"]} == {None}
+        assert body["final"] == (start < "9")
+        off = {row["to"] for row in body["moved"] if row["resolution"] == "15m"}
+        # Local mean time is on no quarter-hour.
+        assert bool(off) == (tz == "America/St_Johns" and start < "1935")

@@ -84,7 +84,7 @@ class Served:
         return [line for line in lines if line["event"] == kind]
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def listens(self) -> bool:
         try:
@@ -104,7 +104,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
             yield served
         finally:
             process.terminate()
-            process.wait(15)
+            process.wait(60)
 
 
 def ask(connection: socket.socket) -> bytes:

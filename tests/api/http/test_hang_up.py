@@ -23,13 +23,8 @@ from tests.wait import wait_until
 
 URL = "/api/telemetry/rt-data/export/"
 ROWS = 40_000
-# `greenpower api`, with less patience for stalled readers.
-SCRIPT = """
-from greenpower.api.telemetry import export
-export.STALLED_READER_SECONDS = 5
-from greenpower.cli.main import main
-main()
-"""
+# A reader that takes less than this many bytes per second, over so long, is shut out.
+RATE, ANSWER_SECONDS = 1024, 5
 
 
 class Served:
@@ -48,18 +43,18 @@ class Served:
     def ready(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return httpx.get(self.base + "/api/ready/", timeout=5).status_code == 200
+            return httpx.get(self.base + "/api/ready/", timeout=60).status_code == 200
         except httpx.TransportError:
             return False
 
     def log_in(self) -> None:
         body = {"username": "admin", "password": "correct horse"}
-        tokens = httpx.post(self.base + "/api/users/token/", json=body, timeout=20).json()
+        tokens = httpx.post(self.base + "/api/users/token/", json=body, timeout=60).json()
         self.headers = {"Authorization": f"Bearer {tokens['access']}"}
 
     def start(self) -> socket.socket | None:
         """A connection on which an export has begun, of which a little was read; None where it was refused."""
-        connection = socket.create_connection(("127.0.0.1", self.settings.api_port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", self.settings.api_port), timeout=60)
         lines = [f"GET {URL} HTTP/1.1", "Host: x", *(f"{name}: {value}" for name, value in self.headers.items())]
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         head = connection.recv(8192)
@@ -92,6 +87,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def served(settings: Settings, tmp_path: Path) -> Iterator[Served]:
+    settings = settings.model_copy(update={"api_answer_rate": RATE, "api_answer_seconds": ANSWER_SECONDS})
     init_sql(settings)
     with MongoClient[Any](settings.need("MONGO_DB_URI")) as client:
         stamp = datetime.now(UTC) - timedelta(days=1)
@@ -109,7 +105,7 @@ def served(settings: Settings, tmp_path: Path) -> Iterator[Served]:
         )
         log = (tmp_path / "api.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, "api"], env=environment(settings), stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "greenpower", "api"], env=environment(settings), stdout=log, stderr=subprocess.STDOUT
         )
         found = Served(settings, process, client, tmp_path / "api.log")
         try:
@@ -117,7 +113,7 @@ def served(settings: Settings, tmp_path: Path) -> Iterator[Served]:
             found.log_in()
             yield found
             process.terminate()
-            assert process.wait(15) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
             process.wait()

@@ -45,16 +45,42 @@ def test_failed_logins_shut_an_address_out_for_a_time(tmp_path: Path, mongod: Mo
             assert one.log_in().status_code == 200  # what succeeds is not counted
         for api in (one, other, one):
             assert refused(api.log_in(password="wrong"))
-        # Redis counts for all processes together, keys like passwords, and a good password comes too late.
+        # Redis counts for all processes together, and a good password comes too late.
         for api in (one, other):
             answer = api.log_in()
             assert refused(answer, 429) and 0 < int(answer.headers["Retry-After"]) <= 3601
-            assert refused(api.client.post("/api/api-keys/token/", json={"key": "x"}), 429)
+            assert refused(api.client.post("/api/api-keys/token/", json={"key": "x"}), 401)  # counted apart
         assert one.get(PATH).status_code == 200
         elsewhere = one.client.post(
             LOGIN, json={"username": "admin", "password": "correct horse"}, environ_base={"REMOTE_ADDR": "192.0.2.7"}
         )
         assert elsewhere.status_code == 200
+
+
+def test_failed_exchanges_of_keys_shut_an_address_out_of_those_alone(tmp_path: Path, mongod: Mongod) -> None:
+    with serving(tmp_path, mongod, api_login_limit="3 per hour") as api:
+        codes = [api.client.post("/api/api-keys/token/", json={"key": "x"}).status_code for _ in range(5)]
+        assert codes == [401, 401, 401, 429, 429]
+        form = {"grant_type": "client_credentials"}
+        assert refused(api.client.post("/api/api-keys/client-credentials/", data=form), 429)
+        assert api.log_in().status_code == 200
+
+
+def test_failed_logins_of_an_account_make_it_wait_whatever_address_they_come_from(
+    tmp_path: Path, mongod: Mongod
+) -> None:
+    with serving(tmp_path, mongod, api_login_limit="100 per hour", api_account_limit="3 per hour") as api:
+
+        def log_in(name: str, password: str, address: int) -> int:
+            body = {"username": name, "password": password}
+            place = {"REMOTE_ADDR": f"192.0.2.{address}"}
+            return api.client.post(LOGIN, json=body, environ_base=place).status_code
+
+        assert [log_in("admin", "wrong", address) for address in range(1, 6)] == [401, 401, 401, 429, 429]
+        assert log_in("admin", "correct horse", 9) == 429
+        assert log_in("somebody", "wrong", 9) == 401  # another account
+        answer = api.log_in()
+        assert refused(answer, 429) and "account" in answer.get_json()["message"]
 
 
 def test_an_address_may_ask_so_often_and_health_is_free(tmp_path: Path, mongod: Mongod) -> None:
@@ -112,7 +138,7 @@ def test_reads_and_logins_go_on_while_redis_is_away(tmp_path: Path, mongod: Mong
         assert codes == [401, 401, 401, 429, 429]  # each process counts for itself
 
 
-@pytest.mark.parametrize("name", ["api_rate_limit", "api_login_limit"])
+@pytest.mark.parametrize("name", ["api_rate_limit", "api_login_limit", "api_account_limit"])
 def test_a_limit_that_is_none_keeps_it_from_starting(tmp_path: Path, name: str) -> None:
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]

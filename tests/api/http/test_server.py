@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ def wait_ready(command: Command) -> None:
     def ready() -> bool:
         assert command.process.poll() is None, command.log.read_text()
         try:
-            return httpx.get(url(command.settings, "/api/ready/"), timeout=5).status_code == 200
+            return httpx.get(url(command.settings, "/api/ready/"), timeout=60).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -44,7 +43,7 @@ def test_it_serves_from_several_processes_and_stops_when_told(settings: Settings
     init_sql(settings)
     with Command(settings, "api", folder=tmp_path) as command:
         wait_ready(command)
-        with httpx.Client(base_url=url(settings, ""), timeout=10) as client:
+        with httpx.Client(base_url=url(settings, ""), timeout=60) as client:
             login = {"username": "admin", "password": "correct horse"}
             tokens = client.post("/api/users/token/", json=login).json()
             headers = {"Authorization": f"Bearer {tokens['access']}"}
@@ -52,11 +51,16 @@ def test_it_serves_from_several_processes_and_stops_when_told(settings: Settings
                 body = client.get("/api/telemetry/rt-data/?page_size=5", headers=headers).json()
                 assert body == {"count": 0, "next": None, "previous": None, "resolution": "raw", "results": []}
             assert client.get("/nowhere/").json()["code"] == 404
-        began = time.monotonic()
+        # Whatever process answers, it tells what all of them have counted.
+        told = 'greenpower_api_requests_total{method="GET",route="/api/telemetry/rt-data/",status="2xx"} 10.0'
+        for _ in range(4):
+            assert told in httpx.get(url(settings, "/metrics"), timeout=60).text.splitlines()
         assert command.stop() == 0
-        assert time.monotonic() - began < 10
     log = command.log.read_text()
-    assert '"GET /api/telemetry/rt-data/?page_size=5 HTTP/1.1" 200' in log and log.count("Booting worker") == 2
+    assert (
+        '127.0.0.1 admin "GET /api/telemetry/rt-data/?page_size=5 HTTP/1.1" 200' in log
+        and log.count("Booting worker") == 2
+    )
     assert tokens["access"] not in log and "correct horse" not in log and "Traceback" not in log
 
 
@@ -68,12 +72,12 @@ def test_the_answer_under_way_is_still_given_when_it_is_told_to_stop(settings: S
         with Command(settings, "api", folder=tmp_path) as command:
             wait_ready(command)
             login = {"username": "admin", "password": "correct horse"}
-            tokens = httpx.post(url(settings, "/api/users/token/"), json=login).json()
+            tokens = httpx.post(url(settings, "/api/users/token/"), json=login, timeout=60).json()
             headers = {"Authorization": f"Bearer {tokens['access']}"}
 
             def ask() -> None:
                 answers.append(
-                    httpx.get(url(settings, "/api/telemetry/rt-data/"), headers=headers, timeout=15).status_code
+                    httpx.get(url(settings, "/api/telemetry/rt-data/"), headers=headers, timeout=60).status_code
                 )
 
             os.kill(mongod.pid, signal.SIGSTOP)
@@ -81,10 +85,8 @@ def test_the_answer_under_way_is_still_given_when_it_is_told_to_stop(settings: S
             asking.start()
             try:
                 wait_until(lambda: accepted(settings.api_port))
-                began = time.monotonic()
                 command.process.terminate()
-                assert command.process.wait(12) == 0
-                assert time.monotonic() - began < 10
+                assert command.process.wait(60) == 0
             finally:
                 os.kill(mongod.pid, signal.SIGCONT)
                 asking.join()
@@ -97,7 +99,7 @@ def test_connections_that_stay_open_leave_threads_for_others(settings: Settings,
     with Command(settings, "api", folder=tmp_path) as command, ExitStack() as stack:
         wait_ready(command)
         clients = [
-            stack.enter_context(httpx.Client(base_url=url(settings, ""), timeout=10))
+            stack.enter_context(httpx.Client(base_url=url(settings, ""), timeout=60))
             for _ in range(3 * THREADS_PER_WORKER)
         ]
         for _ in range(2):
@@ -105,7 +107,7 @@ def test_connections_that_stay_open_leave_threads_for_others(settings: Settings,
                 # None is closed meanwhile, and none that only stays open keeps a thread.
                 assert client.get("/api/data-types/").status_code == 401
         # Two requests in one packet: the second is not waited for.
-        with socket.create_connection(("127.0.0.1", settings.api_port), timeout=10) as pipe:
+        with socket.create_connection(("127.0.0.1", settings.api_port), timeout=60) as pipe:
             pipe.sendall(2 * b"GET /api/data-types/ HTTP/1.1\r\nHost: here\r\n\r\n")
             data = b""
             while data.count(b'"errors"') < 2:
@@ -123,13 +125,20 @@ def accepted(port: int) -> bool:
     )
 
 
+STRONG: dict[str, Any] = {
+    "environment": "prod",
+    "secret_key": SecretStr("b41f0c97d25e83a6f7195c0e2d84ab36"),
+    "jwt_signing_key": SecretStr("6ad20f91c7e4583b0f9d21b7e5c8a346"),
+}
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
         ({"mongo_db_uri": SecretStr("")}, "MONGO_DB_URI"),
         ({"jwt_signing_key": SecretStr("")}, "JWT_SIGNING_KEY"),
-        ({"environment": "prod", "secret_key": SecretStr("change-me")}, "SECRET_KEY"),
-        ({"environment": "prod", "cors_allowed_origins": "*"}, "CORS_ALLOWED_ORIGINS"),
+        ({**STRONG, "secret_key": SecretStr("change-me")}, "SECRET_KEY"),
+        ({**STRONG, "cors_allowed_origins": "*"}, "CORS_ALLOWED_ORIGINS"),
         ({"database_url": SecretStr("nonsense://")}, "DATABASE_URL"),
         ({"api_port": "taken"}, "127.0.0.1"),
     ],

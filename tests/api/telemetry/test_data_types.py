@@ -24,6 +24,8 @@ def test_types_are_told_as_they_are_declared(api: Api) -> None:
         "unit": "V",
         "quantity": "voltage",
         "kind": "gauge",
+        "codes": {},
+        "bits": False,
         "low": 0,
         "high": 500,
     }
@@ -55,7 +57,7 @@ def test_incidents_are_listed_newest_first_those_that_hold(api: Api) -> None:
     assert body["results"][2]["at"].startswith("2026-01-26T01:00:00")
     assert len(api.get("/api/incidents/", status="open").get_json()["results"]) == 1
     assert api.get("/api/incidents/", start_time="2026-01-26T05:00:00Z").get_json()["count"] == 1
-    assert api.get("/api/incidents/", device_id="$ne").get_json()["count"] == 0
+    assert api.get("/api/incidents/", device_id="$ne").status_code == 422
     api.database[INCIDENTS].delete_many({})
 
 

@@ -8,7 +8,8 @@ import io
 import os
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ import pytest
 from pymongo.errors import PyMongoError
 
 from greenpower.api.telemetry import export, parquet
+from greenpower.api.telemetry.export_format import columns_of, make_writer
+from greenpower.api.telemetry.export_slots import MAX_EXPORTS, MAX_EXPORTS_PER_CALLER, ExportSlots
+from greenpower.datatype import NO_TIERS, DataType, Field, Mqtt, json_parser
 from greenpower.mongo.rollups import export as store_export
 from tests.api.conftest import PATH as PROBE_PATH
 from tests.api.conftest import Api
@@ -58,7 +62,7 @@ def test_ndjson_has_the_rows_of_the_list(meters: Meters) -> None:
 def test_csv_and_parquet_have_the_same_numbers(meters: Meters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 1_000)
     readings = _fill(meters)
-    text = meters.get(URL, format="csv", device_id="M1").data.decode()
+    text = meters.get(URL, format="csv", device_id="M1", units="false").data.decode()
     table = list(csv.DictReader(io.StringIO(text)))
     assert list(table[0]) == ["device_id", "timestamp", "topic", "volts", "energy"]
     assert [float(row["energy"]) for row in table] == [payload["energy"] for _, payload in readings]
@@ -70,8 +74,13 @@ def test_csv_and_parquet_have_the_same_numbers(meters: Meters, monkeypatch: pyte
     assert [row["timestamp"] for row in rows] == [time for time, _ in readings]
     assert [row["volts"] for row in rows] == [payload.get("volts") for _, payload in readings]
 
-    awkward = meters.get(URL, format="csv", device_id=["M=2", '"x"'])
-    assert awkward.data.decode().splitlines() == ["device_id,timestamp,topic,volts,energy"]
+    assert [file.schema_arrow.field(name).metadata for name in ("volts", "energy")] == [
+        {b"unit": b"V"},
+        {b"unit": b"kWh"},
+    ]
+    awkward = csv.DictReader(io.StringIO(meters.get(URL, format="csv", device_id='M=2,"x"').data.decode()))
+    assert awkward.fieldnames == ["device_id", "timestamp", "topic", "volts [V]", "energy [kWh]"]
+    assert {row["device_id"] for row in awkward} == {'M=2,"x"'}
     everything = csv.DictReader(io.StringIO(meters.get(URL, format="csv").data.decode()))
     assert {row["device_id"] for row in everything} == {"M1", 'M=2,"x"'}
 
@@ -108,7 +117,94 @@ def test_nothing_is_a_file_too(meters: Meters, form: str) -> None:
     if form == "parquet":
         assert pq.read_table(io.BytesIO(data)).num_rows == 0
     else:
-        assert data.decode() == {"ndjson": "", "csv": "device_id,timestamp,topic,volts,energy\r\n"}[form]
+        assert data.decode() == {"ndjson": "", "csv": "device_id,timestamp,topic,volts [V],energy [kWh]\r\n"}[form]
+
+
+def test_narrow_csv_has_a_line_per_value(meters: Meters) -> None:
+    readings = _fill(meters)
+    text = meters.get(URL, format="csv", device_id="M1", shape="narrow").data.decode()
+    table = list(csv.reader(io.StringIO(text)))
+    assert table[0] == ["timestamp", "device_id", "field", "value", "unit"]
+    assert [(row[2], float(row[3])) for row in table[1:]] == [
+        item for _, payload in readings for item in payload.items()
+    ]
+    assert {(row[2], row[4]) for row in table[1:]} == {("volts", "V"), ("energy", "kWh")}
+    assert len({row[0] for row in table[1:]}) == ROWS
+    meters.roll_up("M1", readings, readings[1500][0], ["today_"])
+    buckets = meters.get(URL, format="csv", resolution="1m", shape="narrow", fields="volts", units="0", device_id="M1")
+    rows = list(csv.DictReader(io.StringIO(buckets.data.decode())))
+    assert list(rows[0]) == ["timestamp", "device_id", "field", "value", "final"]
+    assert {row["field"] for row in rows} == {"volts"} and {row["final"] for row in rows} == {"true", "false"}
+    assert meters.get(URL, shape="narrow").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("count", "names", "narrow"), [(3, (), False), (40, (), True), (40, ("f1",), False), (0, (), True)]
+)
+def test_types_with_many_fields_or_none_are_narrow_by_default(count: int, names: tuple[str, ...], narrow: bool) -> None:
+    datatype = DataType(
+        name="wide",
+        title="Wide",
+        collection="wide_data",
+        match=(Mqtt("WIDE"),),
+        fields=tuple(Field(f"f{number}", unit="V") for number in range(count)),
+        parse=json_parser(device="id"),
+        tiers=NO_TIERS,
+    )
+    columns = columns_of(datatype, names, buckets=False)
+    assert columns.narrow == narrow
+    row = {"device_id": "A", "timestamp": datetime(2026, 3, 1), "topic": "T", "payload": {"f1": 1.5, "other": 2}}
+    writer = make_writer("csv", columns)
+    lines = (writer.write([row]) + writer.finish()).decode().splitlines()
+    if narrow:
+        values = [line.split(",")[2:] for line in lines[1:]]
+        assert values == [["f1", "1.5", "V" if count else ""], ["other", "2", ""]]
+    else:
+        assert len(lines) == 2 and "other" not in lines[0]
+
+
+@pytest.mark.parametrize("shape", ["wide", "narrow"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-5", "@SUM(A1)", "=cmd|' /C calc'!A0", '=HYPERLINK("x")', "\uff1d1+1"])
+def test_no_id_becomes_a_formula(meters: Meters, shape: str, name: str) -> None:
+    meters.store(name, [(meters.now.replace(microsecond=0), {"volts": -1.5})])
+    [row] = csv.DictReader(io.StringIO(meters.get(URL, format="csv", shape=shape).data.decode()))
+    assert row["device_id"] == f"'{name}"
+    # Numbers stay numbers.
+    assert float(row["volts [V]"] if shape == "wide" else row["value"]) == -1.5
+
+
+def test_head_tells_no_length_and_ranges_are_not_served(meters: Meters) -> None:
+    _fill(meters)
+    access = {"Authorization": f"Bearer {meters.tokens['access']}"}
+    head = meters.client.head(URL, headers=access)
+    whole = meters.client.get(URL, headers=access)
+    assert head.status_code == 200 and "Content-Length" not in head.headers and not head.data
+    same = ("Content-Type", "Content-Disposition", "Accept-Ranges")
+    assert [head.headers[name] for name in same] == [whole.headers[name] for name in same]
+    assert head.headers["Accept-Ranges"] == "none"
+    for wanted in ("bytes=100-", "bytes=0-10", "bytes=-5", "bytes=99999999-", "bytes=5-1", "lines=1"):
+        part = meters.client.get(URL, headers={**access, "Range": wanted})
+        assert part.status_code == 200 and part.data == whole.data and "Content-Range" not in part.headers
+    assert meters.client.head(URL + "?device_id=none", headers=access).status_code == 422
+
+
+def test_a_file_ends_with_what_there_was_at_its_begin(meters: Meters) -> None:
+    _fill(meters)
+    access = {"Authorization": f"Bearer {meters.tokens['access']}"}
+    response = meters.client.get(URL, headers=access, buffered=False)
+    parts: Iterator[Any] = iter(response.response)
+    next(parts)
+    # The reader is slow, and the device goes on.
+    meters.store("M1", [(datetime.now(UTC) + timedelta(seconds=number), {"volts": 9.0}) for number in range(1, 500)])
+    rest = b"".join(parts)
+    response.close()
+    assert rest.count(b"\n") < ROWS + 10 and b'"volts":9.0' not in rest
+
+
+@pytest.fixture(autouse=True)
+def no_slot_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of other modules in this process may have left an answer unread, which no server does."""
+    monkeypatch.setattr(export, "EXPORT_SLOTS", ExportSlots())
 
 
 def _assert_free(meters: Meters) -> None:
@@ -119,7 +215,7 @@ def _assert_free(meters: Meters) -> None:
 
 def test_slots_are_given_back_whatever_happens(meters: Meters, monkeypatch: pytest.MonkeyPatch) -> None:
     _fill(meters)
-    for _ in range(3 * export.MAX_EXPORTS):
+    for _ in range(3 * MAX_EXPORTS):
         assert (
             meters.client.head(URL, headers={"Authorization": f"Bearer {meters.tokens['access']}"}).status_code == 200
         )
@@ -131,11 +227,11 @@ def test_slots_are_given_back_whatever_happens(meters: Meters, monkeypatch: pyte
         response.close()
     with monkeypatch.context() as patch:
         patch.setattr(store_export, "MAX_EXPORT_MS", -1)
-        for _ in range(2 * export.MAX_EXPORTS):
+        for _ in range(2 * MAX_EXPORTS):
             assert meters.get(URL).status_code >= 500
     held = [
         meters.client.get(URL, headers={"Authorization": f"Bearer {meters.tokens['access']}"}, buffered=False)
-        for _ in range(export.MAX_EXPORTS)
+        for _ in range(MAX_EXPORTS_PER_CALLER)
     ]
     refused = meters.get(URL)
     assert refused.status_code == 429 and refused.headers["Retry-After"]
@@ -169,8 +265,9 @@ def test_the_command_writes_the_same(api: Api, tmp_path: Path) -> None:
     done_binary = subprocess.run([*run, "--field", "temp_1_c"], env=env, capture_output=True)
     lines = [orjson.loads(line) for line in done_binary.stdout.splitlines()]
     assert [line["payload"] for line in lines] == [{"temp_1_c": n / 3} for n in range(60, 1_200)]
-    wrong = subprocess.run([*run, "--resolution", "7m"], env=env, capture_output=True, text=True)
-    assert wrong.returncode == 2 and "'7m'" in wrong.stderr
+    for option, value in (("--resolution", "7m"), ("--device", "E9"), ("--field", "no field")):
+        wrong = subprocess.run([*run, option, value], env=env, capture_output=True, text=True)
+        assert wrong.returncode == 2 and f"'{value}'" in wrong.stderr and not wrong.stdout
     rows.drop()
 
 

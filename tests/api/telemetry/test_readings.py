@@ -110,7 +110,7 @@ def test_one_device_or_several(api: Api) -> None:
 
     assert devices(device_id="B") == {"B"}
     assert devices(device_id=["A", "C"], start_time="2026-01-01") == {"A", "C"}
-    assert devices(device_id="D") == set()
+    assert api.get(PATH, device_id="D").status_code == 422
     assert api.get(PATH, device_id=["A", "C"]).get_json()["count"] == 6
 
 
@@ -158,12 +158,17 @@ def test_a_page_beyond_the_end_is_empty(api: Api) -> None:
 
 def test_links_keep_the_other_parameters(api: Api) -> None:
     api.add(*[("A&B", second(number), {"volts": number}) for number in range(5)])
+    api.add(("C", second(-9_999), {"volts": 1}))
     given: dict[str, Any] = {"device_id": ["A&B", "C"], "start_time": "2026-03-01T18:00:00+06:00"}
     body = api.get(PATH, **given, page=2, page_size=2).get_json()
     for link, page in ((body["next"], "3"), (body["previous"], "1")):
         parts = urlsplit(link)
         assert (parts.scheme, parts.netloc, parts.path) == ("http", "localhost", PATH)
-        assert parse_qs(parts.query) == {
+        query = parse_qs(parts.query)
+        chosen = {name: query.pop(name, None) for name in ("resolution", "order", "count", "end_time", "cursor")}
+        assert chosen.pop("end_time") and bool(chosen.pop("cursor")) == (page == "3")
+        assert chosen == {"resolution": ["raw"], "order": ["asc"], "count": ["exact"]}
+        assert query == {
             "device_id": ["A&B", "C"],
             "start_time": ["2026-03-01T18:00:00+06:00"],
             "page_size": ["2"],

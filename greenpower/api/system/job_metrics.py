@@ -1,0 +1,93 @@
+"""What is known of background jobs: from Redis what became of them, the queue, the schedule, workers and schedulers;
+from MongoDB what waits to be computed again. Read when it is asked for: no process of its own has to serve it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any
+
+import pymongo
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from pymongo.errors import PyMongoError
+from redis import Redis, RedisError
+from rq import Queue
+from rq_scheduler import Scheduler
+
+from greenpower.api.http.context import Context
+from greenpower.api.system.process_checks import SCHEDULER_KEYS
+from greenpower.bus.job_counts import BUCKET_NAMES, JOB_COUNTS, read_job_counts
+from greenpower.control.order import COMMAND_QUEUE
+from greenpower.mongo.rollups.lag import read_lags
+
+READ_SECONDS = 2.0
+# Of registered workers; each key expires soon after the worker's last heartbeat.
+WORKER_KEYS = "rq:worker:*"
+
+
+class JobMetrics(Collector):
+    """Jobs, as of now. A database that does not answer costs only what it knows."""
+
+    def __init__(self, context: Context | None) -> None:
+        self._context = context
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("greenpower_jobs_source_up", "1 where the source answered", labels=("source",))
+        sources: tuple[tuple[str, Callable[[], list[Metric]]], ...] = (
+            ("redis", self._of_redis),
+            ("mongodb", self._of_mongodb),
+        )
+        for name, read in sources:
+            try:
+                yield from read()
+                up.add_metric((name,), 1)
+            except (RedisError, PyMongoError):
+                up.add_metric((name,), 0)
+        yield up
+
+    def _of_redis(self) -> list[Metric]:
+        jobs = CounterMetricFamily("greenpower_jobs", "background jobs by outcome", labels=("job", "outcome"))
+        seconds = HistogramMetricFamily("greenpower_job_seconds", "seconds that jobs took", labels=("job",))
+        queue = GaugeMetricFamily("greenpower_job_queue_length", "jobs that wait for a worker")
+        late = GaugeMetricFamily(
+            "greenpower_schedule_late_seconds", "how long the oldest due job waits for the scheduler"
+        )
+        workers = GaugeMetricFamily("greenpower_workers", "workers that are registered")
+        schedulers = GaugeMetricFamily("greenpower_schedulers", "schedulers that are registered")
+        metrics: list[Metric] = [jobs, seconds, queue, late, workers, schedulers]
+        redis = None if self._context is None else self._context.redis
+        if redis is None:
+            return metrics
+        stored: Any = redis.hgetall(JOB_COUNTS)
+        for job, count in sorted(read_job_counts(stored).items()):
+            for outcome, number in sorted(count.by_outcome.items()):
+                jobs.add_metric((job, outcome), number)
+            buckets = [*zip(BUCKET_NAMES, map(float, accumulate(count.by_seconds)), strict=True)]
+            seconds.add_metric((job,), buckets, count.seconds)
+        queue.add_metric((), redis.llen(Queue.redis_queue_namespace_prefix + COMMAND_QUEUE))
+        due: Any = redis.zrange(Scheduler.scheduled_jobs_key, 0, 0, withscores=True)
+        late.add_metric((), max(0.0, time.time() - due[0][1]) if due else 0.0)
+        workers.add_metric((), _there(redis, WORKER_KEYS))
+        schedulers.add_metric((), _there(redis, SCHEDULER_KEYS))
+        return metrics
+
+    def _of_mongodb(self) -> list[Metric]:
+        oldest = GaugeMetricFamily(
+            "greenpower_oldest_invalidation_seconds", "how long the oldest hour of a device waits to be computed again"
+        )
+        waiting = GaugeMetricFamily("greenpower_invalidations", "hours of devices that wait to be computed again")
+        if self._context is not None:
+            with pymongo.timeout(READ_SECONDS):
+                lags = read_lags(self._context.mongo.database, self._context.registry, datetime.now(UTC))
+            oldest.add_metric((), max((lag.oldest for lag in lags), default=0.0))
+            waiting.add_metric((), sum(lag.invalidations for lag in lags))
+        return [oldest, waiting]
+
+
+def _there(redis: Redis, pattern: str) -> int:
+    """How many processes are registered and have not said that they end."""
+    return sum(not redis.hexists(key, "death") for key in redis.scan_iter(pattern))
