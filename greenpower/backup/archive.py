@@ -16,6 +16,8 @@ from bson import BSON, decode_file_iter
 from bson.errors import InvalidBSON
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 
+from greenpower.private_files import make_private_folder, private_opener
+
 SUFFIX = ".bson.zst"
 BLOCK_BYTES = 1 << 20
 
@@ -69,8 +71,8 @@ def write_file(folder: Path, name: str, documents: Iterable[bytes]) -> ArchiveFi
     """Write documents, each as BSON, to `folder/name.bson.zst`. Raises OSError."""
     count = 0
     path = folder / f"{name}{SUFFIX}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    make_private_folder(path.parent)
+    with open(path, "wb", opener=private_opener) as file:
         hashed = _Hashed(file)
         with pa.CompressedOutputStream(pa.PythonFile(hashed, mode="w"), "zstd") as sink:
             held = bytearray()

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from greenpower.backup.archive import ArchiveError, ArchiveFile
+from greenpower.private_files import private_opener
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_FORMAT = 1
@@ -33,7 +34,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write it whole or not at all. Raises OSError."""
     text = json.dumps({"format": MANIFEST_FORMAT, **asdict(manifest)}, indent=1, default=datetime.isoformat)
     scratch = folder / f"{MANIFEST_NAME}.part"
-    with scratch.open("w", encoding="utf-8") as file:
+    with open(scratch, "w", encoding="utf-8", opener=private_opener) as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -24,6 +24,7 @@ from greenpower.backup.write import check_backup, in_order
 from greenpower.cli.init import init_mongo, init_sql
 from greenpower.cli.main import group
 from greenpower.config import Settings
+from greenpower.mongo.schema.layout import NOT_DATA
 from greenpower.sql import Device, DeviceType, RoleName, ServiceZone, User
 from greenpower.sql.extensions import db as sql
 from greenpower.sql.session import sql_session
@@ -65,15 +66,21 @@ def fill(db: Database[Document]) -> None:
     db.telemetry_events.insert_many([{"_id": ObjectId(), "raw": "x" * 5_000, "received_at": T0} for _ in range(50)])
     db.rollup_watermarks.insert_one({"_id": "rt/today_", "watermark": T0})
     db.rollup_marks.insert_one({"_id": "rt/today_/2026-11-20T00/D0", "since": T0})
+    for name, time in (("energy_intervals", "day"), ("energy_days", "month")):
+        packed = {"energy": (5).to_bytes(8, "little"), "flags": b"\0"}
+        db[name].insert_one(
+            {"type": "rt", "device_id": "D0", "field": "e", time: T0, "slots": packed, "total": 5, "as_of": T0}
+        )
 
 
 def mongo_content(settings: Settings) -> dict[str, Any]:
-    """Documents, indexes with all their options, and how each collection is kept."""
+    """Documents, indexes with all their options, and how each collection is kept, but for what is no data."""
     with MongoClient[Document](settings.need("MONGO_DB_URI"), tz_aware=True) as client:
         db = client[settings.mongo_db_name]
         return {
             name: (list(db[name].find().sort("_id")), db[name].index_information(), db[name].options())
             for name in sorted(db.list_collection_names())
+            if name not in NOT_DATA
         }
 
 
@@ -197,12 +204,27 @@ def test_a_folder_that_is_in_use_and_another_revision_are_refused(
     assert " 0000" in str(refused.exception)
 
 
-def test_watermarks_are_copied_before_and_marks_after_what_they_stand_for(mongo_uri: str, mongo_name: str) -> None:
+def test_marks_are_copied_after_what_is_computed_from_and_before_what_is_computed(
+    mongo_uri: str, mongo_name: str
+) -> None:
     with MongoClient[Document](mongo_uri) as client:
         db = client[mongo_name]
         fill(db)
+        db.counter_incidents.insert_one({"as_of": T0})
+        for name in ("today_grid_rt_data", "another_tier"):
+            db[name].insert_one({"as_of": T0})
         names = in_order(db)
-    assert names[0] == "rollup_watermarks" and names[-2:] == ["telemetry_events", "rollup_marks"]
+    assert names == [
+        "rollup_watermarks",
+        "counter_incidents",
+        "grid_rt_data",
+        "rollup_marks",
+        "another_tier",
+        "energy_days",
+        "energy_intervals",
+        "today_grid_rt_data",
+        "telemetry_events",
+    ]
 
 
 @pytest.mark.parametrize("sql_url", ["sqlite"], indirect=True)
