@@ -1,0 +1,1 @@
+"""Home Assistant: what is announced, and what the broker then retains."""
