@@ -12,16 +12,24 @@ from greenpower.simulator.curve import DAY, HOUR, Ripple
 from greenpower.simulator.feeder import Feeder, State
 
 PEAK = 19 * HOUR
+# Seconds between two messages of a device of which nothing else is known.
+USUAL_ELAPSED = 60.0
 PHASES = {"a": 0, "b": 1, "c": 2}
 
 
 class Moment:
-    """A feeder at one local second, `east` seconds ahead of UTC; what several fields need is worked out once."""
+    """A feeder at one local second, `east` seconds ahead of UTC and `elapsed` seconds after the last message; what
+    several fields need is worked out once."""
 
-    def __init__(self, feeder: Feeder, second: float, east: float) -> None:
+    def __init__(self, feeder: Feeder, second: float, east: float, elapsed: float = USUAL_ELAPSED) -> None:
         self.feeder = feeder
         self.second = second
         self.east = east
+        self.elapsed = elapsed
+
+    def earlier(self, seconds: float) -> Moment:
+        """The same feeder so many seconds before."""
+        return Moment(self.feeder, self.second - seconds, self.east, self.elapsed)
 
     @cached_property
     def state(self) -> State:

@@ -30,7 +30,7 @@ class Delivery:
 
 def deliver(gateway: SimulatedGateway, request: bytes, at: datetime, faults: Set[str], random: Random) -> Delivery:
     """The answer to a request (12 bytes) at a time (aware)."""
-    answer = gateway.answer(request, at)
+    answer = gateway.answer(request, at, faults)
     struck = tuple(name for name in FAULTS if random.random() < FAULTY_ANSWER_SHARE and name in faults)
     whole = True
     if "drop" in struck:

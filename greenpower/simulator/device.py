@@ -6,12 +6,15 @@ they send (`schedule`), what goes wrong (`fault`), sockets (`publisher`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from greenpower.datatype import DataType, Mqtt, Sample, Wire, json_wire
-from greenpower.datatype.json import JsonParser
+from greenpower.datatype.json_parser import JsonParser
+from greenpower.datatype.json_wire import models_of
 from greenpower.datatype.wire import Model
+from greenpower.simulator.clue import USUAL_ELAPSED
 from greenpower.simulator.value import Measured
 
 #: one device in so many has no load
@@ -38,10 +41,15 @@ class SimulatedDevice:
     measured: Measured
     zone: tzinfo
 
-    def sample(self, at: datetime) -> Sample:
-        """What it measures at a time (aware)."""
-        values = self.measured.at(*local_seconds(at, self.zone))
-        return Sample(device_id=self.device_id, model=self.model, stamp=at.astimezone(self.zone), values=values)
+    def sample(self, at: datetime, since: datetime | None = None) -> Sample:
+        """What it measures at a time (aware). since: of its last message, from which on deltas count."""
+        stamp = at.astimezone(self.zone)
+        return Sample(device_id=self.device_id, model=self.model, stamp=stamp, values=self.measure(at, since))
+
+    def measure(self, at: datetime, since: datetime | None = None) -> Mapping[str, float]:
+        """The values at a time (aware), by field. since: as for `sample`; None: a minute ago."""
+        elapsed = USUAL_ELAPSED if since is None else max(0.0, (at - since).total_seconds())
+        return self.measured.at(*local_seconds(at, self.zone), elapsed)
 
     def send(self, sample: Sample) -> list[Packet]:
         """The packets of a reading, in the order sent."""
@@ -76,6 +84,10 @@ def wire_of(datatype: DataType) -> Wire:
         device=parse.device_key,
         time=parse.time_key,
         complete=parse.complete_key,
+        message_id=parse.message_key,
+        each=parse.each,
+        time_form=parse.time_form,
+        models=models_of(datatype.fields),
     )
 
 
@@ -86,7 +98,7 @@ def places_of(datatype: DataType, ids: str, count: int, seed: int) -> list[tuple
     if given:
         return given
     for claim in claims:
-        if claim.is_exact or claim.device_level is not None:
+        if claim.is_exact or claim.narrowed(device_name(ids, seed, 0)) not in (None, claim.filter):
             names = [device_name(ids, seed, number) for number in range(count if "#" in ids else 1)]
             return [(topic_for(claim, name), name) for name in names]
     raise CannotSimulate(f"{datatype.name}: it claims no topic that a device could send to")
@@ -94,10 +106,8 @@ def places_of(datatype: DataType, ids: str, count: int, seed: int) -> list[tuple
 
 def topic_for(claim: Mqtt, device_id: str) -> str:
     """A topic that falls under a claim, with the device's id where the claim looks for it."""
-    levels = [level if level != "+" else "simulated" for level in claim.topic.split("/") if level != "#"]
-    if claim.device_level is not None:
-        levels[claim.device_level] = device_id
-    return "/".join(levels)
+    own = claim.narrowed(device_id) or claim.filter
+    return "/".join(level if level != "+" else "simulated" for level in own.split("/") if level != "#")
 
 
 def make_devices(datatype: DataType, count: int, seed: int, zone: tzinfo) -> list[SimulatedDevice]:

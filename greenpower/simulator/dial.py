@@ -107,10 +107,12 @@ class Dialler:
         return False
 
     async def _beat(self, writer: asyncio.StreamWriter) -> None:
+        packet = self.gateway.registration
         while True:
-            writer.write(self.gateway.heartbeat)
+            writer.write(packet)
             await writer.drain()
             await asyncio.sleep(self.heartbeat_seconds)
+            packet = self.gateway.heartbeat
 
     @staticmethod
     def _close(writer: asyncio.StreamWriter | None) -> None:

@@ -1,6 +1,7 @@
 """What goes wrong between a device's reading and the broker, as it was seen on real meters.
 
-What belongs here: the faults by name, and a sender that applies them. What does not: sockets.
+What belongs here: the faults by name, and a sender that applies them. What does not: how registers are wrong
+(`register_fault`), sockets.
 Faults are drawn from the seed, the device and the time, so a run can be repeated.
 """
 
@@ -15,6 +16,7 @@ from random import Random
 from greenpower.datatype import Sample
 from greenpower.simulator.device import Packet, SimulatedDevice
 from greenpower.simulator.garbage import garbage
+from greenpower.simulator.register_fault import REGISTER_FAULTS, misread, register_faults
 
 FAULTS = {
     "duplicates": "a frame, or an answer of a gateway, is sent two or three times",
@@ -25,8 +27,9 @@ FAULTS = {
     "joins its answer and its next heartbeat",
     "drop": "a packet is not sent; an answer is missing or cut off, and some gateways then connect again",
     "garbage": "frames without a reading are sent in between; a gateway sends noise, or exceptions as answers",
+    **REGISTER_FAULTS,
 }
-#: the share of readings that have a fault; `clock` is a fault of devices instead
+#: the share of readings that have a fault; `clock` and those of registers are faults of devices instead
 FAULTY_READING_SHARE = 0.15
 CLOCK_RESET = timedelta(days=7670)  # 2026-01-01 becomes 2005-01-01
 CLOCK_LAG = timedelta(minutes=10)
@@ -44,10 +47,19 @@ class Sender:
         self.counts: Counter[str] = Counter()
         self.seed = seed
         self._held: list[Packet] = []
+        self._sent: dict[tuple[str, str], datetime] = {}
 
     def send(self, device: SimulatedDevice, at: datetime) -> list[Packet]:
         """The packets to send now, in order, for the reading of a device at a time (aware)."""
-        sample = device.sample(at)
+        since = self._sent.get((device.datatype.name, device.device_id))
+        self._sent[device.datatype.name, device.device_id] = at
+        sample = device.sample(at, since)
+        if registers := register_faults(self.faults):
+            values, struck = misread(
+                device.datatype, device.device_id, at, lambda time: device.measure(time, since), registers
+            )
+            sample = replace(sample, values=values)
+            self.counts.update(struck)
         if not self.faults:
             return device.send(sample)
         random = Random(f"{self.seed}/{device.datatype.name}/{device.device_id}/{at.timestamp()}")

@@ -6,12 +6,16 @@ What belongs here: which gateways there are, what they say and answer, sans-IO. 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from greenpower.datatype import DataType
+from greenpower.datatype.packet import read_packet
 from greenpower.framing.poll import ModbusPoll
+from greenpower.framing.rtu import RTU_REQUEST_BYTES, RtuRequest, crc16, read_request
 from greenpower.simulator.device import CannotSimulate, device_name, local_seconds
+from greenpower.simulator.register_fault import misread
 from greenpower.simulator.value import Measured
 
 REQUEST_SIZE = 12
@@ -30,21 +34,35 @@ class SimulatedGateway:
     zone: tzinfo
 
     @property
-    def heartbeat(self) -> bytes:
-        """The registration packet, which is also the heartbeat."""
-        return self.device_id.encode("ascii")
+    def registration(self) -> bytes:
+        """The registration packet."""
+        return self.datatype.gateways[0].packet.packet_of(self.device_id) or self.device_id.encode("ascii")
 
-    def answer(self, request: bytes, at: datetime) -> bytes:
-        """The meter's answer to a request (12 bytes) at a time (aware); an exception where it has no such registers."""
-        second, east = local_seconds(at, self.zone)
+    @property
+    def heartbeat(self) -> bytes:
+        """What it sends from time to time: a heartbeat of its own, or the registration packet again."""
+        own = self.datatype.gateways[0].heartbeat
+        return (read_packet(own).fixed if own else None) or self.registration
+
+    def measure(self, at: datetime) -> Mapping[str, float]:
+        """The values at a time (aware), by field."""
+        return self.measured.at(*local_seconds(at, self.zone))
+
+    def answer(self, request: bytes, at: datetime, faults: Set[str] = frozenset()) -> bytes:
+        """The meter's answer to a request at a time (aware); an exception where it has no such registers.
+
+        faults: of its registers.
+        """
+        values, _ = misread(self.datatype, self.device_id, at, self.measure, faults)
         try:
-            return self.poll.answer(request, self.measured.at(second, east))
+            return self.poll.answer(request, values)
         except KeyError:
             return exception(request, ILLEGAL_ADDRESS)
 
     def is_last(self, request: bytes) -> bool:
         """Whether the answer to this request ends a round."""
-        return request == self.poll.requests[-1].encoded
+        asked, last = read_request(request), self.poll.requests[-1]
+        return request == last.encoded or (asked is not None and asked.key == last.key)
 
 
 def make_gateways(datatype: DataType, count: int, seed: int, zone: tzinfo) -> list[SimulatedGateway]:
@@ -53,14 +71,19 @@ def make_gateways(datatype: DataType, count: int, seed: int, zone: tzinfo) -> li
         raise CannotSimulate(f"{datatype.name}: it claims no TCP gateway")
     if not isinstance(datatype.parse, ModbusPoll):
         raise CannotSimulate(f"{datatype.name}: its gateways do not speak Modbus as `ModbusPoll` declares it")
-    poll, pattern = datatype.parse, datatype.gateways[0].registration
+    claim = datatype.gateways[0]
+    poll, pattern = datatype.parse, claim.registration
     # A site's gateways count from 1: the simulated ones stay out of their way, as long as they fit above.
+    raw = claim.packet.raw
+    if claim.packet.form != "text":
+        pattern = pattern.partition(":")[2]
     space = 10 ** pattern.count("#")
     above = 9 * space // 10
     first = above if count < space - above else 0
     gateways = []
     for number in range(count):
         name = device_name(pattern, seed, number, first)
+        name = name.upper() if raw else name
         measured = Measured(datatype.fields, f"{seed}/{name}", about=datatype.title)
         gateways.append(
             SimulatedGateway(datatype=datatype, poll=poll, device_id=name, number=number, measured=measured, zone=zone)
@@ -70,12 +93,14 @@ def make_gateways(datatype: DataType, count: int, seed: int, zone: tzinfo) -> li
 
 def exception(request: bytes, code: int) -> bytes:
     """A Modbus exception in answer to a request."""
+    if isinstance(asked := read_request(request), RtuRequest):
+        return asked.exception(code)
     return request[:4] + b"\0\x03" + request[6:7] + bytes([request[7] | 0x80, code])
 
 
 @dataclass(slots=True)
 class Requests:
-    """Cuts a stream into requests."""
+    """Cuts a stream into requests, of Modbus TCP or RTU."""
 
     buffer: bytes = b""
 
@@ -83,7 +108,10 @@ class Requests:
         """The requests that these bytes complete."""
         self.buffer += data
         found = []
-        while len(self.buffer) >= REQUEST_SIZE:
-            found.append(self.buffer[:REQUEST_SIZE])
-            self.buffer = self.buffer[REQUEST_SIZE:]
+        while len(self.buffer) >= RTU_REQUEST_BYTES:
+            size = REQUEST_SIZE if crc16(self.buffer[:RTU_REQUEST_BYTES]) else RTU_REQUEST_BYTES
+            if len(self.buffer) < size:
+                break
+            found.append(self.buffer[:size])
+            self.buffer = self.buffer[size:]
         return found

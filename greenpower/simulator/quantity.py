@@ -10,24 +10,35 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from greenpower.datatype import Kind
+from greenpower.datatype import UNITS, Kind
+from greenpower.datatype.unit import unit_of
 from greenpower.simulator.clue import PEAK, Clue, Moment
-from greenpower.simulator.curve import DAY, HOUR, SMOKE, WARMTH
+from greenpower.simulator.curve import DAY, HOUR, SMOKE, SUN, WARMTH
 from greenpower.simulator.feeder import EVERY_HOUR, INSTALLED, TARIFFS, Feeder, State
 
-ENERGY = frozenset({"Wh", "kWh", "kvarh", "kVAh"})
 #: a register may rise by so many times what a feeder of its size takes
 SAFETY_FACTOR = 2
+#: of what the sun gives, so much goes back through a meter that nets
+GIVEN_BACK = 0.8
+#: how long a code holds
+CODE_SECONDS = 1_800
 EXPORT = re.compile(r"\b(export|received|reverse)")
-SUMMED = {"kW": "p", "kvar": "q", "kVA": "s"}
+#: what a feeder measures in the unit, and how many of the unit are one of the feeder's
+SUMMED = {
+    "kW": ("p", 1.0), "W": ("p", 1e3), "mW": ("p", 1e6), "MW": ("p", 1e-3), "GW": ("p", 1e-6),
+    "kvar": ("q", 1.0), "var": ("q", 1e3), "Mvar": ("q", 1e-3),
+    "kVA": ("s", 1.0), "VA": ("s", 1e3), "MVA": ("s", 1e-3),
+}  # fmt: skip
 
 Quantity = Callable[[Moment], float]
 
 
 def quantity_of(clue: Clue) -> Quantity:
     """The quantity that a field measures."""
-    if clue.field.kind is Kind.COUNTER:
-        return _register(clue)
+    if clue.field.kind in REGISTERS:
+        return REGISTERS[clue.field.kind](_register(clue))
+    if clue.field.kind is Kind.ENUMERATION:
+        return _code(clue)
     if clue.field.kind is Kind.STATE:
         return _occurred if clue.field.unit == "s" else lambda moment: 1.0
     known = GAUGES.get(clue.field.unit)
@@ -66,7 +77,9 @@ def _current(clue: Clue) -> Quantity:
 
 def _power(clue: Clue) -> Quantity:
     source = "monthly_peak" if clue.has("max") else "demand" if clue.has("demand") else "state"
-    return _phase(clue, SUMMED[clue.field.unit], total=True, source=source)
+    name, per_unit = SUMMED[clue.field.unit]
+    value = _phase(clue, name, total=True, source=source)
+    return lambda moment: per_unit * value(moment)
 
 
 def _factor(clue: Clue) -> Quantity:
@@ -118,9 +131,7 @@ def _wave(clue: Clue) -> Quantity:
 GAUGES: dict[str, Callable[[Clue], Quantity]] = {
     "V": _voltage,
     "A": _current,
-    "kW": _power,
-    "kvar": _power,
-    "kVA": _power,
+    **dict.fromkeys(SUMMED, _power),
     "1": _factor,
     "Hz": lambda clue: lambda moment: moment.state.frequency,
     "°": _angle,
@@ -134,13 +145,13 @@ GAUGES: dict[str, Callable[[Clue], Quantity]] = {
 
 def _register(clue: Clue) -> Quantity:
     """An energy register, in its unit: total, phase, tariff, or frozen at the last midnight."""
-    unit = clue.field.unit
+    unit = unit_of(clue.field.unit)
+    per_hour = unit.energy_per_hour
     tariff = re.search(r"tariff (\d)", clue.words)
     hours = TARIFFS[int(tariff[1]) - 1] if tariff and 1 <= int(tariff[1]) <= len(TARIFFS) else EVERY_HOUR
     export = EXPORT.search(clue.words) is not None
     share = 1 / 3 if clue.phase is not None else 1.0
     rate = clue.field.greatest_rate
-    thousands = 1000 if unit == "Wh" else 1
     frozen = clue.has("frozen|midnight|00:00")
 
     def value(moment: Moment) -> float:
@@ -149,18 +160,60 @@ def _register(clue: Clue) -> Quantity:
 
     def fitting(feeder: Feeder) -> float:
         """Makes the feeder small enough for a register that can rise by so much only."""
-        return 1.0 if rate is None or unit not in ENERGY else min(1.0, rate / (SAFETY_FACTOR * thousands * feeder.size))
+        if rate is None or per_hour is None:
+            return 1.0
+        return min(1.0, rate / (SAFETY_FACTOR * per_hour * feeder.size))
 
     def reading(feeder: Feeder, second: float) -> float:
-        if unit == "kvarh":
-            return feeder.reactive_energy(second)[export]
-        if unit == "kVAh":
-            return feeder.apparent_energy(second)
-        if unit in ("kWh", "Wh"):
-            return 0.0 if export else feeder.energy(second, hours) * thousands
+        if per_hour is not None:
+            if unit.quantity == UNITS["kvarh"].quantity:
+                return feeder.reactive_energy(second)[export] * per_hour
+            if unit.quantity == UNITS["kVAh"].quantity:
+                return feeder.apparent_energy(second) * per_hour
+            return 0.0 if export else feeder.energy(second, hours) * per_hour
         return (second - INSTALLED) / HOUR
 
     return value
+
+
+def _net(register: Quantity) -> Quantity:
+    """What was taken less what a roof of the same size gave back: it falls at noon."""
+
+    def value(moment: Moment) -> float:
+        given = moment.feeder.size * (SUN.integral(moment.second) - SUN.integral(INSTALLED))
+        return register(moment) - given * GIVEN_BACK
+
+    return value
+
+
+def _daily(register: Quantity) -> Quantity:
+    """What was taken since midnight."""
+    return lambda moment: max(0.0, register(moment) - register(moment.earlier(moment.second % DAY)))
+
+
+def _delta(register: Quantity) -> Quantity:
+    """What was taken since the last message."""
+    return lambda moment: max(0.0, register(moment) - register(moment.earlier(moment.elapsed)))
+
+
+def _code(clue: Clue) -> Quantity:
+    """Each code in turn, the first for most of the time; of a bit field none for most of the time."""
+    codes = sorted(clue.field.codes)
+    values = [0, *(1 << code for code in codes)] if clue.field.bits else codes
+
+    def value(moment: Moment) -> float:
+        turn = int(moment.second / CODE_SECONDS + clue.spread * len(values))
+        return float(values[turn // 2 % len(values)] if turn % 2 else values[0])
+
+    return value
+
+
+REGISTERS: dict[Kind, Callable[[Quantity], Quantity]] = {
+    Kind.COUNTER: lambda register: register,
+    Kind.NET: _net,
+    Kind.DAILY: _daily,
+    Kind.DELTA: _delta,
+}
 
 
 def _occurred(moment: Moment) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from random import Random
 
 from greenpower.datatype import Field
-from greenpower.simulator.clue import Clue, Moment
+from greenpower.simulator.clue import USUAL_ELAPSED, Clue, Moment
 from greenpower.simulator.feeder import Feeder
 from greenpower.simulator.quantity import quantity_of
 
@@ -32,9 +32,10 @@ class Measured:
         self.feeder = Feeder(Random(seed), phases=phases, solar=SUNNY.search(about) is not None, idle=idle)
         self._quantities = {clue.field.name: (clue.field, quantity_of(clue)) for clue in clues}
 
-    def at(self, second: float, east: float = 0.0) -> Mapping[str, float]:
-        """Field name -> value, inside the field's limits, at a local second that is `east` seconds ahead of UTC."""
-        moment = Moment(self.feeder, second, east)
+    def at(self, second: float, east: float = 0.0, elapsed: float = USUAL_ELAPSED) -> Mapping[str, float]:
+        """Field name -> value, inside the field's limits, at a local second that is `east` seconds ahead of UTC, and
+        `elapsed` seconds after the last message."""
+        moment = Moment(self.feeder, second, east, elapsed)
         return {name: _limited(field, quantity(moment)) for name, (field, quantity) in self._quantities.items()}
 
 

@@ -16,6 +16,7 @@ from greenpower.datatype import FrameError
 from greenpower.simulator.device import Packet, SimulatedDevice, frames, make_devices
 from greenpower.simulator.fault import FAULTS, Sender
 from greenpower.simulator.garbage import GARBAGE_FRAMES, garbage, is_refused
+from greenpower.simulator.register_fault import REGISTER_FAULTS
 from tests.simulator.sample import EVENING, ZONE, over_mqtt, read
 
 RT = get_registry()["rt"]
@@ -45,12 +46,29 @@ def test_no_fault_changes_nothing() -> None:
     assert not counts.total()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - REGISTER_FAULTS.keys()))
 def test_a_fault_befalls_some_and_the_same_ones_again(fault: str) -> None:
     good, sent, counts = run(fault)
     assert sent != good
     assert counts.total() == counts[fault] > 20
     assert run(fault)[1] == sent
+
+
+@pytest.mark.parametrize("fault", REGISTER_FAULTS)
+def test_faults_of_registers_reach_what_is_sent(fault: str) -> None:
+    datatype = get_registry()["eny_now"]
+    devices = make_devices(datatype, 4, 0, ZONE)
+    times = [EVENING + timedelta(hours=hour) for hour in range(6)]
+    good = [packet for at in times for device in devices for packet in frames(device, at)]
+    sender = Sender((fault,), 11)
+    sent = [packet for at in times for device in devices for packet in sender.send(device, at)]
+    assert len(sent) == len(good) and sent != good
+    assert sender.counts.total() == sender.counts[fault] >= 4
+    rt = Sender((fault,), 11)  # a type without registers
+    assert [p for device in fleet() for p in rt.send(device, EVENING)] == [
+        p for device in fleet() for p in frames(device, EVENING)
+    ]
+    assert not rt.counts.total()
 
 
 def test_duplicates_are_byte_for_byte() -> None:

@@ -37,7 +37,7 @@ async def fail_later(*_: object) -> Any:
 async def simulated(settings: Settings, type_name: str, count: int | None = None) -> None:
     fleet = make_fleet([get_registry()[type_name]], 20, 0, ZONE)
     simulation = Simulation(fleet, SimulationPlan(rate=RATE, count=count), Sender([], 0), settings)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await simulation.run(asyncio.Event())
 
 

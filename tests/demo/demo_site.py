@@ -1,0 +1,150 @@
+"""The demonstration over the API, and a plain recomputation of what it must answer, from what its meters showed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from greenpower.api.http.context import get_context
+from greenpower.catalog.registry import Registry, get_registry
+from greenpower.demo import site
+from greenpower.demo.write import DemoRegisters, make_demo
+from greenpower.demo.year import QUARTER, DemoSpan, MeterReading, readings
+from greenpower.sql.extensions import db
+from tests.api.conftest import close_app
+from tests.api.energy.meter import Meters, make_meters
+from tests.api.world import SqlApi
+
+Document = dict[str, Any]
+#: a device that is no part of the demonstration
+OTHER = "33B1225950027"
+DAY_PRICES, NIGHT_PRICES = ("0.29", "0.32"), ("0.19", "0.21")
+FED_IN_PRICES, PEAK_PRICES = ("0.08", "0.075"), ("11.50", "12.40")
+KG = {"grid_import": "0.38", "solar": "0.04", "generator": "0.80"}
+
+
+class DemoApi(Meters, SqlApi):
+    """The API of the demonstration."""
+
+    span: DemoSpan
+    zone: ZoneInfo
+    registry: Registry
+
+    def answer(self, what: str, **query: Any) -> Document:
+        response = self.get(f"/api/energy/{what}/", tz=self.zone.key, **query)
+        assert response.status_code == 200, response.text
+        found: Document = response.get_json()
+        return found
+
+
+@contextmanager
+def demo_api(home: Path, uri: str, zone: str, length: timedelta, *, beside: bool) -> Iterator[DemoApi]:
+    """The demonstration, made in a database of its own. beside: with a device whose rollups are up to date."""
+    chosen = DemoRegisters.choose(get_registry())
+    registry = Registry.of(chosen.grid.datatype, chosen.solar.datatype)
+    name = "demo_" + zone.replace("/", "_").lower()
+    app, meters = make_meters(home, uri, name, tuple(registry), device_timezone=zone)
+    found = DemoApi(app, meters.settings)
+    found.registry, found.zone = registry, ZoneInfo(zone)
+    try:
+        found.clear()
+        if beside:
+            at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=20)
+            payload = {chosen.grid.field: 12.5}
+            other = {"device_id": OTHER, "timestamp": at, "received_at": at, "updated_at": at, "payload": payload}
+            found.database[chosen.grid.datatype.collection].insert_one(other)
+            found.run_rollups()
+        with app.app_context():
+            found.span = make_demo(found.settings, db.session, get_context().mongo.database, registry, length=length)
+        yield found
+    finally:
+        with app.app_context():
+            get_context().mongo.database.client.drop_database(name)
+        close_app(app)
+
+
+@dataclass
+class Plain:
+    """What each meter counted at each time, added up reading by reading. The energy between two readings is counted at
+    the second one; a reading that is far too high is none."""
+
+    span: DemoSpan
+    zone: ZoneInfo
+    registers: DemoRegisters
+    counted: dict[str, dict[datetime, Decimal]] = field(default_factory=lambda: defaultdict(dict))
+    _series: dict[str, list[tuple[datetime, Decimal]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        before: dict[str, Decimal] = {}
+        for one in readings(self.span, self.zone):
+            if one.device_id == site.PREFIX + site.SPIKED and one.time == self.span.spike:
+                continue
+            for name, total in self._shown(one):
+                if name in before:
+                    self.counted[name][one.time] = total - before[name]
+                before[name] = total
+
+    def _shown(self, one: MeterReading) -> Iterator[tuple[str, Decimal]]:
+        register = self.registers.of(one.device_id)
+        yield one.device_id, Decimal(str(register.show(one.total))) / int(register.counts)
+        if one.exported is not None:
+            yield "exported", Decimal(str(self.registers.fed_in.show(one.exported)))
+
+    def energy(self, name: str, begin: datetime, end: datetime) -> Decimal:
+        """kWh of a meter in `[begin, end)`."""
+        return sum((energy for _, energy in self.within(name, begin, end)), Decimal(0))
+
+    def within(self, name: str, begin: datetime, end: datetime) -> list[tuple[datetime, Decimal]]:
+        """What a meter counted at each time in `[begin, end)`."""
+        counted = self._series.get(name) or sorted(self.counted[name].items())
+        self._series[name] = counted
+        return counted[bisect_left(counted, begin, key=itemgetter(0)) : bisect_left(counted, end, key=itemgetter(0))]
+
+    def of_consumer(self, consumer: site.Consumer, begin: datetime, end: datetime) -> Decimal:
+        """kWh of a sub-meter, or of the two that were there one after the other."""
+        if consumer.key != site.SWAPPED:
+            return self.energy(consumer.device_id, begin, end)
+        change = self.span.swap + QUARTER
+        old = self.energy(consumer.device_id, begin, min(end, change))
+        return old + self.energy(site.SWAPPED_TO, max(begin, change), end)
+
+    @property
+    def valid_from(self) -> date:
+        """The first day of the tariff."""
+        return (self.span.begin - timedelta(days=1)).date()
+
+    def version(self, time: datetime) -> int:
+        """Which of the two versions of the tariff holds."""
+        half = (self.span.begin + (self.span.end - self.span.begin) / 2).date()
+        return int(time.astimezone(self.zone).date() >= half)
+
+    def bought(self, name: str, begin: datetime, end: datetime) -> Decimal:
+        """What energy costs, by the clock on the wall."""
+        found = Decimal(0)
+        for time, energy in self.within(name, begin, end):
+            hour = time.astimezone(self.zone).hour
+            prices = NIGHT_PRICES if hour >= 22 or hour < 6 else DAY_PRICES
+            found += energy * Decimal(prices[self.version(time)])
+        return found
+
+    def sold(self, begin: datetime, end: datetime) -> Decimal:
+        """What is paid for what is fed in; negative."""
+        counted = self.within("exported", begin, end)
+        return -sum((energy * Decimal(FED_IN_PRICES[self.version(time)]) for time, energy in counted), Decimal(0))
+
+    def peak(self, begin: datetime, end: datetime) -> tuple[Decimal, datetime]:
+        """The highest quarter-hour of the grid in kW, the first of equal ones, and when it began."""
+        found = (Decimal(-1), datetime.max.replace(tzinfo=UTC))
+        for time, energy in self.within(site.GRID, begin, end):
+            if energy * 4 > found[0]:
+                found = (energy * 4, time)
+        return found
