@@ -9,15 +9,22 @@ from greenpower.kit.plugin import Plugin, SampleError
 from greenpower.kit.problem import Problem, short, shown
 from greenpower.kit.rules import (
     clock,
+    clock_forms,
     commands,
     counters,
+    coverage,
+    deadline,
+    deltas,
     fields,
+    files,
     folder,
+    garbage,
     imports,
     rate,
     safety,
     samples,
     schema,
+    state,
     streams,
 )
 
@@ -27,25 +34,40 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
     {
         "name and folder": folder.check_folder,
         "imports": imports.check_imports,
+        "files": files.check_files,
         "README": folder.check_readme,
         "fields": fields.check_fields,
+        "deadline": deadline.check_deadline,
         "samples": samples.check_samples,
         "keys": samples.check_keys,
+        "sampled fields": coverage.check_coverage,
+        "contradictions": coverage.check_contradictions,
+        "state": state.check_state,
         "any bytes": safety.check_safety,
+        "garbage": garbage.check_garbage,
         "split and duplicated": streams.check_streams,
         "simulated devices": streams.check_simulated,
         "counters": counters.check_counters,
+        "deltas": deltas.check_deltas,
         "clock": clock.check_clock,
+        "clock forms": clock_forms.check_clock_forms,
         "commands": commands.check_commands,
         "schema": schema.check_schema,
         "parse rate": rate.check_rate,
     }
 )
 
+#: the rules that read no frame. The others are not asked about a parser that does not end.
+WITHOUT_FRAMES = frozenset(
+    {"name and folder", "imports", "files", "README", "fields", "deadline", "counters", "schema"}
+)
+
 
 def problems(plugin: Plugin, rule: str) -> list[Problem]:
-    """The problems that one of RULES finds in a plugin."""
+    """The problems that one of RULES finds in a plugin. A parser that does not end is one of the rule `deadline`."""
     try:
+        if rule not in WITHOUT_FRAMES and plugin.first_run.overrun is not None:
+            return []
         return list(RULES[rule](plugin))
     except SampleError as error:  # only the rule for samples reports it; the others have nothing to check
         return [error.problem] if rule == "samples" else []

@@ -6,23 +6,33 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from greenpower.datatype import DataType, Frame, FrameError, Reading
+from greenpower.datatype import DataType, Frame, FrameError, Noted, Reading
 from greenpower.datatype.check import Checker, Number
 
 #: (device, stamp) -> payload
 Merged = dict[tuple[str | None, datetime | None], dict[str, Number]]
 
 
+def frame_of(datatype: DataType, topic: str, device: str | None, payload: bytes) -> Frame:
+    """A frame as the parser gets it: with the named levels of its topic."""
+    claim = next((claim for claim in datatype.topics if claim.matches(topic)), None)
+    levels = {} if claim is None else claim.levels(topic)
+    return Frame(topic=topic, payload=payload, device=device, levels=levels)
+
+
 def outcomes(datatype: DataType, topic: str, device: str | None, payload: bytes) -> list[dict[str, Any]]:
-    """The readings in a frame, or one `{"rejected": reason}`."""
+    """The readings and notes (`{"noted": reason}`) in a frame, or one `{"rejected": reason}`."""
     try:
-        readings = datatype.parse(Frame(topic=topic, payload=payload, device=device))
+        readings = datatype.parse(frame_of(datatype, topic, device, payload))
     except FrameError as error:
         return [{"rejected": error.reason}]
-    return [_outcome(reading, Checker(datatype)) for reading in readings]
+    checker = Checker(datatype)
+    return [_outcome(reading, checker) for reading in readings]
 
 
 def _outcome(reading: Reading, checker: Checker) -> dict[str, Any]:
+    if isinstance(reading, Noted):
+        return {"noted": reading.reason}
     payload: dict[str, Number] = {}
     left_out: dict[str, str] = {}
     if reading.values or reading.device_id is None:  # one message of a sample may hold only the device id
@@ -42,7 +52,9 @@ def merged(datatype: DataType, device: str | None, frames: Iterable[bytes], topi
     named: dict[datetime | None, str] = {}
     for payload in frames:
         try:
-            for reading in datatype.parse(Frame(topic=topic, payload=payload, device=device)):
+            for reading in datatype.parse(frame_of(datatype, topic, device, payload)):
+                if isinstance(reading, Noted):
+                    continue
                 if reading.device_id is not None:
                     named[reading.stamp] = reading.device_id
                 if reading.values:

@@ -12,19 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from greenpower.catalog.registry import Registry
-from greenpower.datatype import DataType
+from greenpower.datatype import DataType, Dialled
+from greenpower.datatype.claim import PUSHED
+from greenpower.kit.first_run import FirstRun, run_first
 from greenpower.kit.problem import PluginError, Problem, shown
+
+DIALLED_TOPICS = ("modbus", "telegrams")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedSample:
-    """A case in `samples/`: frames in the order sent, and the expected result."""
+    """A case in `samples/`: frames in the order sent, and the expected result.
+
+    odd: why values in it are left out, if it is a case of such values.
+    """
 
     case: str
     folder: Path
     topic: str
     frames: tuple[bytes, ...]
     expected: list[dict[str, Any]]
+    odd: str = ""
 
     def __str__(self) -> str:
         return self.case
@@ -63,30 +71,45 @@ class Plugin:
             return ()
         return tuple(read_sample(case) for case in sorted(folder.iterdir()) if case.is_dir())
 
+    @cached_property
+    def first_run(self) -> FirstRun:
+        """What reading its samples shows, in a process of its own. Raises SampleError."""
+        return run_first(self)
+
     def samples_of(self, datatype: DataType) -> Iterator[RecordedSample]:
         """The samples whose topic this data type claims. Raises SampleError."""
         return (sample for sample in self.samples if datatype in [item for item, _ in self.claimed(sample.topic)])
 
     def claimed(self, topic: str) -> list[tuple[DataType, str | None]]:
-        """The data types of all plugins that claim a topic, each with the device id that its claim gives.
+        """The data types that claim a topic, each with the device id that its claim gives: of topics one at most.
 
-        The topic of a gateway is `tcp/<type>/<registration packet>`.
+        The topic of a gateway is `tcp/<type>/<registration packet>`, that of a device that is dialled
+        `modbus/<type>/<device>` or `telegrams/<type>/<device>`, that
+        of frames pushed over HTTP `http/<claim>`.
         """
         source, _, rest = topic.partition("/")
         name, _, gateway = rest.partition("/")
+        if source in DIALLED_TOPICS and gateway:
+            return [
+                (datatype, gateway)
+                for datatype in self.registry
+                if datatype.name == name and any(is_dialled(claim, source) for claim in datatype.match)
+            ]
         if source == "tcp" and gateway:
-            packet = gateway.encode()
             return [
                 (datatype, gateway)
                 for datatype, claim in self.registry.gateways
-                if datatype.name == name and claim.pattern.fullmatch(packet)
+                if datatype.name == name and claim.packet.packet_of(gateway) is not None
             ]
-        return [
-            (datatype, claim.at(topic).device)
-            for datatype in self.registry
-            for claim in datatype.topics
-            if claim.matches(topic)
-        ]
+        if source == PUSHED.rstrip("/") and (pushed := self.registry.pushes.get(rest)):
+            return [(pushed[0], pushed[1].device)]
+        match = self.registry.match_topic(topic)
+        return [] if match is None else [(match.datatype, match.claim.device)]
+
+
+def is_dialled(claim: object, protocol: str) -> bool:
+    """Whether a claim is one on devices that are dialled, with this protocol."""
+    return isinstance(claim, Dialled) and claim.protocol == protocol
 
 
 def plugins_of(registry: Registry) -> tuple[Plugin, ...]:
@@ -108,6 +131,9 @@ def find_plugin(registry: Registry, name: str) -> Plugin:
     for plugin in plugins:
         if name in (plugin.origin, *(datatype.name for datatype in plugin.datatypes)):
             return plugin
+    for stopped in registry.stopped:
+        if name in (stopped.loaded.origin, stopped.loaded.datatype.name):
+            raise PluginError(f"{name} is stopped: {stopped.why}")
     known = ", ".join(plugin.name for plugin in plugins)
     raise PluginError(
         f"unknown plugin {name!r}; choose from {known}. A plugin is a folder in plugins/ or an installed package with "
@@ -135,7 +161,7 @@ def read_sample(folder: Path) -> RecordedSample:
     shape = '{"topic": "…", "readings": [{"device_id": …, "stamp": …, "complete": …, "payload": {…}}]}'
     try:
         expected = json.loads(path.read_bytes())
-        topic, readings = expected["topic"], expected["readings"]
+        topic, readings, odd = expected["topic"], expected["readings"], expected.get("odd", "")
         frames = tuple(read_frame(item) for item in sorted(folder.glob("frame*")))
     except (OSError, ValueError, KeyError, TypeError, PluginError) as error:
         raise SampleError(
@@ -146,4 +172,4 @@ def read_sample(folder: Path) -> RecordedSample:
                 fix="write it with greenpower plugins try NAME FRAME --keep CASE",
             )
         ) from None
-    return RecordedSample(case=folder.name, folder=folder, topic=topic, frames=frames, expected=readings)
+    return RecordedSample(case=folder.name, folder=folder, topic=topic, frames=frames, expected=readings, odd=odd)

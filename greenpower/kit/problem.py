@@ -8,15 +8,27 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """place: the file and the part of it. found: what is wrong. expected: what is right. fix: what to do."""
+    """place: the file and the part of it. found: what is wrong. expected: what is right. fix: what to do.
+
+    field, sample, topic: what it concerns, where it is about one; empty where it is not.
+    """
 
     place: str
     found: str
     expected: str
     fix: str
+    field: str = ""
+    sample: str = ""
+    topic: str = ""
 
     def __str__(self) -> str:
-        return f"{self.place}\n  found:    {self.found}\n  expected: {self.expected}\n  to fix:   {self.fix}"
+        about = [
+            f"{name} {value}"
+            for name, value in (("field", self.field), ("sample", self.sample), ("topic", self.topic))
+            if value
+        ]
+        concerns = f"\n  in:       {', '.join(about)}" if about else ""
+        return f"{self.place}{concerns}\n  found:    {self.found}\n  expected: {self.expected}\n  to fix:   {self.fix}"
 
 
 class PluginError(Exception):

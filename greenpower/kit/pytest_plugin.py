@@ -38,11 +38,12 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 def _chosen(config: pytest.Config) -> Iterator[Plugin]:
     from greenpower.catalog.registry import RegistryError, discover
+    from greenpower.catalog.selection import ALL
     from greenpower.kit.plugin import find_plugin, plugins_of
     from greenpower.kit.problem import PluginError
 
     try:
-        registry = discover()
+        registry = discover(plugins=ALL)
         names: list[str] = config.getoption("--greenpower-plugin")
         yield from [find_plugin(registry, name) for name in names] or plugins_of(registry)
     except (PluginError, RegistryError) as error:

@@ -17,7 +17,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from greenpower.catalog.registry import Loaded, Registry
+from greenpower.catalog.conflict import Loaded
+from greenpower.catalog.registry import Registry
 from greenpower.datatype import DataType, Frame, Sample
 from greenpower.datatype.check import Checker
 from greenpower.datatype.table import with_tables

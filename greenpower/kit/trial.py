@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from greenpower.api.telemetry.row import presenter, statistics
-from greenpower.datatype import DataType
+from greenpower.datatype import DataType, Dialled
 from greenpower.ingest.arrival import Arrival, FrameReading
 from greenpower.ingest.steps.clock import ClockRule, arrival_time
 from greenpower.ingest.steps.reader import Reader
-from greenpower.kit.plugin import Plugin
+from greenpower.ingest.steps.slots import slot_begin
+from greenpower.kit.plugin import Plugin, is_dialled
 from greenpower.kit.problem import PluginError
 from greenpower.measure.bucket import Bucket
 from greenpower.measure.roll import roll
@@ -59,11 +60,16 @@ class FrameTrial:
 
 
 def default_topic(datatype: DataType) -> str:
-    """A topic that a data type claims; for a gateway type `tcp/<type>/<registration packet>`."""
+    """A topic that a data type claims; for a gateway type `tcp/<type>/<registration packet>`, for one
+    that is pushed only `http/<claim>`."""
     for claim in datatype.topics:
         if not claim.noted:
             return topic_for(claim, "DEVICE")
-    return f"tcp/{datatype.name}/{datatype.gateways[0].registration.replace('#', '0')}"
+    if datatype.pushes:
+        return datatype.pushes[0].topic
+    for dialled in (item for item in datatype.match if isinstance(item, Dialled)):
+        return f"{dialled.protocol}/{datatype.name}/DEVICE"
+    return f"tcp/{datatype.name}/{datatype.gateways[0].packet.example()}"
 
 
 def try_frames(
@@ -75,12 +81,13 @@ def try_frames(
         raise PluginError(f"no data type claims the topic {topic!r}")
     datatype, device = claimed[0]
     reader = Reader(plugin.registry, max_frame_bytes)
-    gateway_type = datatype if datatype.gateways and topic.startswith("tcp/") else None
+    source = _source_of(datatype, topic)
+    known = None if source == "mqtt" else datatype
     arrivals, found = [], []
     for payload in payloads:
         arrival = Arrival(
-            topic=topic, payload=payload, received_at=at, source="tcp" if gateway_type else "mqtt",
-            datatype=gateway_type, device=device if gateway_type else None,
+            topic=topic, payload=payload, received_at=at, source=source,
+            datatype=known, device=device if known else None,
         )  # fmt: skip
         reader.shorten(arrival)
         arrivals.append(arrival)
@@ -98,6 +105,14 @@ def try_frames(
     )  # fmt: skip
 
 
+def _source_of(datatype: DataType, topic: str) -> str:
+    """The source through which frames of a topic come."""
+    source = topic.partition("/")[0]
+    if (source == "tcp" and datatype.gateways) or any(is_dialled(claim, source) for claim in datatype.match):
+        return source
+    return "http" if any(claim.topic == topic for claim in datatype.pushes) else "mqtt"
+
+
 def _set_time(item: FrameReading, rule: ClockRule) -> None:
     """Set the time of a reading: its stamp, or the time of arrival if it has none or the clock is wrong."""
     at = item.arrival.received_at
@@ -105,6 +120,8 @@ def _set_time(item: FrameReading, rule: ClockRule) -> None:
         item.time = measured
         return
     item.time, item.undated = arrival_time(at), True
+    if item.arrival.gather is not None and item.stamp is None:
+        item.time = slot_begin(item.time, item.arrival.gather)
     item.clock = "" if item.stamp is None else "wrong"
 
 
@@ -129,11 +146,11 @@ def _buckets(stored: Iterable[Document], datatype: DataType, length: int) -> dic
         end = floor(times[-1], length)
         found[device] = roll(
             times, payloads, begin=floor(times[0], length), end=ceil(end.replace(microsecond=1), length), length=length,
-            spec=Spec.from_datatype(datatype), settled_before=end, accepted=extra,
+            spec=Spec.from_datatype(datatype), settled_before=end, accepted=extra, stale_after=datatype.stale_after,
         ).buckets  # fmt: skip
     return found
 
 
 def statistics_of(bucket: Bucket) -> dict[str, dict[str, Any]]:
     """The statistics of a bucket's values as in the API."""
-    return {name: statistics(state) for name, state in bucket.stats.items()}
+    return statistics({**bucket.to_document(), "timestamp": bucket.start, "final": False}, timedelta())

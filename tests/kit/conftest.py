@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from greenpower.catalog.registry import Loaded, Registry, declared_in
+from greenpower.catalog.conflict import Loaded
+from greenpower.catalog.registry import Registry, declared_in
 from greenpower.kit.plugin import Plugin, plugins_of
 from greenpower.kit.scaffold import ScaffoldPlan, make_files, write_files
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from click.testing import CliRunner, Result
@@ -63,7 +64,7 @@ def test_try_shows_readings_ignored_values_statistics_and_the_answer(tmp_path: P
     assert "    ua                          229.5 V\n" in text
     assert re.search(r"^ +ub .*\bout-of-range$", text, re.MULTILINE)
     assert re.search(r"\b1m .*2026-11-23 14:30 UTC, 33B1225950027\n", text)
-    assert "229.5 V  (n 1, min 229.5, max 229.5)" in text
+    assert "229.5 V  (n 1, sum 229.5, min 229.5, max 229.5, mean 229.5, seconds 0.0, first 229.5, last 229.5)" in text
     _, _, answer = text.partition("GET /api/telemetry/rt-data/\n")
     (row,) = json.loads(answer)["results"]
     assert row["payload"] == {"ua": 229.5, "uxja": 12}
@@ -103,6 +104,11 @@ def test_a_frame_can_be_saved_as_a_sample(make: Make, tmp_path: Path) -> None:
     assert result.exit_code == 0 and f" {plugin.origin}/samples/hot\n" in result.output
     expected = json.loads((plugin.folder / "samples" / "hot" / "expected.json").read_text())
     assert expected["readings"][0]["left_out"] == {"temp": "out-of-range"}
+    assert run("check", plugin.name).exit_code == 1
+    odd = run("try", plugin.name, "hot.json", "--keep", "very_hot", "--odd", "the sensor is broken")
+    assert odd.exit_code == 0
+    rmtree(plugin.folder / "samples" / "hot")
+    plugin.folder.joinpath("samples", "very_hot").rename(plugin.folder / "samples" / "hot")
     assert run("check", plugin.name).exit_code == 0
     again = run("try", plugin.name, "hot.json", "--keep", "hot")
     assert again.exit_code == 1 and f"{plugin.origin}/samples/hot " in again.output

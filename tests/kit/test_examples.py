@@ -25,7 +25,7 @@ from tests.wait import wait_until
 
 EXAMPLES = ROOT / "docs" / "examples"
 TUTORIAL = ROOT / "docs" / "plugin-tutorial.md"
-NAMES = ("battery", "inverter")
+NAMES = ("battery", "inverter", "plug", "station")
 WRITTEN = re.compile(r"^cat > (\S+) <<'END'\n(.*?)^END\n", re.MULTILINE | re.DOTALL)
 
 

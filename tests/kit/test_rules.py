@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from greenpower.catalog.registry import Registry
 from greenpower.kit.contract import RULES, check, problems
+from greenpower.kit.plugin import Plugin
+from tests.every_kind import EVERY_KIND
 from tests.kit.conftest import Edit, Make
 
 CODE = "__init__.py"
@@ -42,12 +45,34 @@ BROKEN = [
     ("fields", CODE, "kind=Kind.COUNTER, low=0, high=10**9, greatest_rate=1_000, ", "", "field energy", "gauge"),
     ("fields", CODE, ", greatest_rate=1_000", "", "field energy", "greatest_rate"),
     ("fields", CODE, "kind=Kind.COUNTER, low=0", "kind=Kind.COUNTER, low=1", "field energy", "low=1"),
+    ("fields", CODE, "kind=Kind.STATE, ", "", "field state", "state"),
+    (
+        "fields",
+        CODE,
+        'unit="1", kind=Kind.STATE',
+        'unit="V", kind=Kind.ENUMERATION, codes={2: "on"}',
+        "field state",
+        "unit V",
+    ),
+    ("fields", CODE, "kind=Kind.COUNTER, low=0", "kind=Kind.DAILY, low=1", "field energy", "low=1"),
+    (
+        "fields",
+        CODE,
+        "kind=Kind.COUNTER, low=0, high=10**9, greatest_rate=1_000",
+        "kind=Kind.NET",
+        "field energy",
+        "greatest_rate",
+    ),
     ("samples", EXPECTED, "12.5", "13.5", EXPECTED, "{'power': 12.5}"),
     ("samples", EXPECTED, "plant/shed", "plant/barn", EXPECTED, "plant/barn"),
     ("samples", EXPECTED, '"topic"', "topic", EXPECTED, "JSONDecodeError"),
     ("keys", FRAME, '"power":', '"watts":', "samples/as_sent", "watts: undeclared"),
     ("keys", FRAME, "12.5", "12000.5", "samples/as_sent", "power: out-of-range"),
     ("counters", CODE, "high=10**9", "high=2_000", "field energy", "greatest_rate=1000"),
+    ("counters", CODE, "greatest_rate=1_000", "greatest_rate=1_000, modulus=600", "field energy", "modulus=600"),
+    ("counters", CODE, "high=10**9", "high=4_000, modulus=5_000", "field energy", "modulus=5000"),
+    ("counters", CODE, "greatest_rate=1_000", "greatest_rate=100_000_000", "field energy", "greatest_rate=1e+08"),
+    ("counters", CODE, "greatest_rate=1_000", "greatest_rate=0.05", "field energy", "0.05 kW"),
 ]
 
 
@@ -76,7 +101,7 @@ def test_a_broken_plugin_is_found(make: Make, rule: str, path: str, old: str, ne
 @pytest.mark.parametrize(
     ("rule", "body", "named"),
     [
-        ("samples", "SEEN.append(1)\nfound[0].values['state'] = len(SEEN)", "state"),
+        ("state", "SEEN.append(1)\nfound[0].values['state'] = len(SEEN)", "state"),
         ("samples", "found[0].values.update(frame=1 / 0)", "ZeroDivisionError"),
         ("any bytes", "found[0].device_id = found[0].values.get('power')", "id_in_one_part"),
         ("any bytes", "found[0].values.pop('power')", "KeyError"),
@@ -97,12 +122,11 @@ def test_a_broken_parser_is_found(make: Make, rule: str, body: str, named: str) 
 
 def test_a_parser_with_a_state_is_found(make: Make) -> None:
     plugin = make(parsing("SEEN.append(1)\nfound[0].values['power'] = 12.5 if len(SEEN) < 3 else 13"), WIRED, IMPORTED)
-    assert [Path(problem.place).name for problem in problems(plugin, "samples")] == ["as_sent"]
+    assert [Path(problem.place).name for problem in problems(plugin, "state")] == ["as_sent"]
 
 
-def test_a_custom_parser_needs_a_wire_format_to_be_simulated(make: Make) -> None:
-    (problem,) = problems(make(parsing("pass"), TAKEN), "simulated devices")
-    assert "wire=" in problem.fix
+def test_a_custom_parser_needs_no_wire_format(make: Make) -> None:
+    assert check(make(parsing("pass"), TAKEN)) == []
     assert check(make(parsing("pass"), WIRED, IMPORTED)) == []
 
 
@@ -151,3 +175,33 @@ def test_a_parser_that_raises_breaks_rules_and_nothing_else(make: Make) -> None:
     found = check(plugin)
     assert {"any bytes", "keys", "samples"} <= {rule for rule in RULES if problems(plugin, rule)}
     assert all("ZeroDivisionError" in problem.found for problem in found)
+
+
+DELTA: Edit = (CODE, "kind=Kind.COUNTER", "kind=Kind.DELTA")
+
+
+@pytest.mark.parametrize(
+    ("parser", "kept"),
+    [
+        ('json_parser(device="id", time="time")', True),
+        ('json_parser(device="id", message_id="time")', True),
+        ('json_parser(device="id", ignore=("time",))', False),
+    ],
+)
+def test_deltas_need_a_stamp_or_a_message_id(make: Make, parser: str, kept: bool) -> None:
+    plugin = make(DELTA, (CODE, PARSER, parser))
+    found = problems(plugin, "deltas")
+    assert len(found) == (0 if kept else 1)
+    assert all("energy" in one.found and one.place.endswith("as_sent") for one in found)
+    # A counter that comes again counts nothing.
+    assert problems(make((CODE, PARSER, parser)), "deltas") == []
+
+
+def test_each_kind_of_energy_is_counted_completely(tmp_path: Path) -> None:
+    plugin = Plugin(
+        origin="tests.every_kind", folder=tmp_path, datatypes=(EVERY_KIND,), registry=Registry.of(EVERY_KIND)
+    )
+    assert problems(plugin, "counters") == []
+    fields = tuple(replace(field, greatest_rate=0.01) if field.name == "used" else field for field in EVERY_KIND.fields)
+    wrong = replace(plugin, datatypes=(replace(EVERY_KIND, fields=fields),))
+    assert ["0.01 kW" in problem.found for problem in problems(wrong, "counters")] == [True]

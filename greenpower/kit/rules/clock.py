@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from greenpower.datatype import DataType, Frame, FrameError
 from greenpower.ingest.steps.clock import ClockRule
+from greenpower.kit.outcome import frame_of
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, short, shown
 from greenpower.simulator.device import CannotSimulate
@@ -37,13 +38,14 @@ def check_clock(plugin: Plugin) -> Iterator[Problem]:
             for at in CLOCK_TIMES:
                 claim = next(claim.at(device.topic) for claim in datatype.topics if claim.matches(device.topic))
                 for topic, payload in device.send(device.sample(at)):
-                    problem = _misread(datatype, Frame(topic=topic, payload=payload, device=claim.device), at)
+                    problem = _misread(datatype, frame_of(datatype, topic, claim.device, payload), at)
                     if problem:
                         yield Problem(
                             place=f"{shown(plugin.folder)}: {datatype.name}",
                             found=f"stamp {at.astimezone(ZONE)}: {problem}",
                             expected=f"{at}, or no stamp",
                             fix="use parse_stamp or parse_epoch; leave wrong clocks to the core, which keeps an offset",
+                            topic=topic,
                         )
                         return
 

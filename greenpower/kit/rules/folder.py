@@ -79,6 +79,7 @@ def check_readme(plugin: Plugin) -> Iterator[Problem]:
     for datatype in plugin.datatypes:
         claimed = [claim.topic for claim in datatype.topics]
         claimed += [claim.registration.rstrip("#") for claim in datatype.gateways]
+        claimed += [claim.name for claim in datatype.pushes]
         for claim in claimed:
             if claim not in text:
                 yield Problem(

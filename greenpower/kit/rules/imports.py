@@ -1,4 +1,4 @@
-"""Rule for imports: the plugin API, the standard library, and the plugin's own modules."""
+"""Rule for imports: the plugin API, the standard library, and the plugin's own modules, each by an import statement."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, shown
 
 API = ("greenpower.datatype", "greenpower.framing")
+#: modules and names that import or run what is given as text
+BY_STRING_MODULES = frozenset({"importlib", "runpy", "pkgutil", "zipimport", "imp", "code", "builtins", "ctypes"})
+BY_STRING_NAMES = frozenset({"__import__", "exec", "eval", "compile", "__builtins__", "__loader__", "__spec__"})
 
 
 def check_imports(plugin: Plugin) -> Iterator[Problem]:
@@ -25,6 +28,25 @@ def check_imports(plugin: Plugin) -> Iterator[Problem]:
                     expected=f"{', '.join(API)}, the standard library, or {plugin.origin}",
                     fix=_advice(name),
                 )
+        for line, name in _by_string(tree):
+            yield Problem(
+                place=f"{shown(path)}:{line}",
+                found=f"{name}, by which modules are imported, or text is run, unseen",
+                expected="import statements",
+                fix="import what the plugin needs at the top of the module",
+            )
+
+
+def _by_string(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """What imports by a string, or runs one: (line, name)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in BY_STRING_NAMES:
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and node.attr == "modules" and ast.unparse(node.value) == "sys":
+            yield node.lineno, "sys.modules"
+    for line, name in _imported(tree):
+        if name.partition(".")[0] in BY_STRING_MODULES or name == "sys.modules":
+            yield line, name
 
 
 def _imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -35,6 +57,8 @@ def _imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
             names = [node.module or ""]
             if node.module in ("greenpower", "plugins"):  # imports from these packages are modules
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
+            if node.module == "sys":
+                names = [f"sys.{alias.name}" for alias in node.names]
             yield from ((node.lineno, name) for name in names)
 
 

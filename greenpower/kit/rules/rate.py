@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from time import process_time
 
-from greenpower.datatype import DataType, Frame, FrameError
+from greenpower.datatype import DataType, FrameError
 from greenpower.datatype.check import Checker
+from greenpower.kit.outcome import frame_of
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, shown
 
@@ -32,7 +33,7 @@ def check_rate(plugin: Plugin) -> Iterator[Problem]:
 def parse_rate(plugin: Plugin, datatype: DataType) -> float | None:
     """Frames parsed per second of processor time, from the samples that are readings; None if there are none."""
     frames = [
-        Frame(topic=sample.topic, payload=payload, device="DEVICE")
+        frame_of(datatype, sample.topic, "DEVICE", payload)
         for sample in plugin.samples_of(datatype)
         if all("payload" in item for item in sample.expected)
         for payload in sample.frames

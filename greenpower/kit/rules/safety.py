@@ -1,18 +1,26 @@
-"""Rule for bad input: for any bytes a parser gives readings that can be stored, or raises FrameError."""
+"""Rule for bad input: for any bytes a parser gives readings that can be stored, or raises FrameError, and it ends.
+
+What belongs here: the input, and what is wrong with a result. What does not: what no parser may take for a reading
+(`garbage`).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
 import bson
 
-from greenpower.datatype import DataType, Frame, FrameError, is_device_id
+from greenpower.datatype import DataType, FrameError, Noted, is_device_id
 from greenpower.datatype.check import Checker
+from greenpower.kit.limited import Begin, Overrun, run_limited
+from greenpower.kit.outcome import frame_of
 from greenpower.kit.plugin import Plugin, RecordedSample
 from greenpower.kit.problem import Problem, short, shown
+from greenpower.kit.trial import default_topic
 
 MUTATED_FRAMES = 400
 REASON = re.compile(r"[a-z][a-z0-9-]{1,30}")
@@ -23,23 +31,41 @@ def check_safety(plugin: Plugin) -> Iterator[Problem]:
     """Known bad input, random bytes and mutated samples are handled safely. The input is the same in every run."""
     for datatype in plugin.datatypes:
         known = [(frame, sample) for sample in plugin.samples_of(datatype) for frame in sample.frames]
-        for payload in (*bad_payloads(datatype).values(), *_mutated(known, Random(datatype.name))):
-            for device in (None, "DEVICE"):
-                if problem := parse_problem(datatype, payload, device):
-                    yield Problem(
-                        place=f"{shown(plugin.folder)}: {datatype.name}",
-                        found=f"{problem}; frame {short(payload, 80)}, {len(payload)} bytes",
-                        expected="readings that can be stored, or FrameError",
-                        fix="raise FrameError(reason, detail); decode_object, parse_stamp and read_device_id do this",
-                    )
-                    return  # the first is enough: the others mostly have the same cause
+        payloads = [*bad_payloads(datatype).values(), *_mutated(known, Random(datatype.name))]
+        found = run_limited(partial(_first_problem, datatype, payloads))
+        if isinstance(found, Overrun):
+            payload, what = payloads[found.step], f"the parser {found.what}"
+        elif found:
+            number, _, what = found.partition(" ")
+            payload = payloads[int(number)]
+        else:
+            continue
+        yield Problem(
+            place=f"{shown(plugin.folder)}: {datatype.name}",
+            found=f"{what}; frame {short(payload, 80)}, {len(payload)} bytes",
+            expected="readings that can be stored, or FrameError",
+            fix="raise FrameError(reason, detail), as decode_object, parse_stamp and read_device_id do; make every "
+            "loop move on",
+            topic=default_topic(datatype),
+        )
+        return  # the first is enough: the others mostly have the same cause
+
+
+def _first_problem(datatype: DataType, payloads: Sequence[bytes], begin: Begin) -> str:
+    """The first payload that makes a problem, as its number and the problem; empty if none does."""
+    for number, payload in enumerate(payloads):
+        begin(number)
+        for device in (None, "DEVICE"):
+            if problem := parse_problem(datatype, payload, device):
+                return f"{number} {problem}"
+    return ""
 
 
 def parse_problem(datatype: DataType, payload: bytes, device: str | None) -> str:
     """What is wrong with the parser's result for a frame; empty if nothing is."""
     checker = Checker(datatype)
     try:
-        readings = datatype.parse(Frame(topic="t", payload=payload, device=device))
+        readings = datatype.parse(frame_of(datatype, default_topic(datatype), device, payload))
     except FrameError as error:
         return _reason_problem(error)
     except Exception as error:  # a parser is foreign code: this is what the rule looks for
@@ -47,6 +73,10 @@ def parse_problem(datatype: DataType, payload: bytes, device: str | None) -> str
     if not readings:
         return "the parser returns no reading and raises no FrameError"
     for reading in readings:
+        if isinstance(reading, Noted):
+            if not reading.reason:
+                return "a note has no reason"
+            continue
         if reading.device_id is None and not datatype.id_in_one_part:
             return "a reading has no device id, and id_in_one_part is not declared"
         if reading.device_id is not None and not is_device_id(reading.device_id):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import isclose
+from typing import Any
 
 from greenpower.datatype import DataType, FrameError, Tcp
 from greenpower.framing.poll import ModbusPoll
-from greenpower.kit.outcome import Merged, merged
+from greenpower.kit.outcome import Merged, frame_of, merged
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, short, shown
 from greenpower.simulator.device import CannotSimulate, SimulatedDevice
 from greenpower.simulator.fleet import make_fleet
 from greenpower.simulator.gateway import Requests, SimulatedGateway
+from greenpower.simulator.recorded import at_time, readings_of, time_texts
 
 SAMPLE_TIME = datetime(2026, 11, 23, 13, 30, 7, tzinfo=UTC)
 #: enough that each model is among the devices
@@ -39,6 +42,8 @@ def check_streams(plugin: Plugin) -> Iterator[Problem]:
                         found=f"{what}: stored as {short(again)}",
                         expected=f"the same as for one transmission: {short(once)}",
                         fix="keep no state between frames; take stamp and device from each frame",
+                        sample=sample.case,
+                        topic=sample.topic,
                     )
         for claim in datatype.gateways:
             yield from _split_problems(plugin, datatype, claim)
@@ -72,8 +77,8 @@ def _round(gateway: SimulatedGateway, claim: Tcp, *, pieces: bool, repeated: boo
             dialogue.receive(piece, now)
 
     try:
-        for _ in range(len(gateway.poll.requests)):
-            send(gateway.heartbeat * (2 if repeated else 1))
+        for number in range(len(gateway.poll.requests)):
+            send((gateway.heartbeat if number else gateway.registration) * (2 if repeated else 1))
             while asked := requests.receive(dialogue.take_output()):
                 for request in asked:
                     send(gateway.answer(request, SAMPLE_TIME))
@@ -84,18 +89,17 @@ def _round(gateway: SimulatedGateway, claim: Tcp, *, pieces: bool, repeated: boo
 
 
 def check_simulated(plugin: Plugin) -> Iterator[Problem]:
-    """Devices can be simulated from the declaration, and the parser reads all values that they send."""
+    """The parser reads all that simulated devices send: from the declaration or, without an inverse, from samples."""
     for datatype in plugin.datatypes:
+        if not datatype.topics and not datatype.gateways:  # we dial its devices: nothing to simulate comes to us
+            continue
+        if datatype.gathers:  # one value per topic: there is no frame that holds a reading
+            continue
         place = f"{shown(plugin.folder)}: {datatype.name}"
         try:
             fleet = make_fleet([datatype], SIMULATED_DEVICES, 0, UTC)
-        except CannotSimulate as error:
-            yield Problem(
-                place=place,
-                found=f"devices cannot be simulated: {error}",
-                expected="simulated devices that send the real wire format",
-                fix="declare wire=, the inverse of parse (greenpower.datatype.Wire); flat JSON needs none",
-            )
+        except CannotSimulate:
+            yield from _recorded_problems(plugin, datatype)
             continue
         for device in fleet.devices:
             for packets in PACKETS_PER_READING:
@@ -105,6 +109,7 @@ def check_simulated(plugin: Plugin) -> Iterator[Problem]:
                         found=f"simulated model {device.model.name}, {packets} packets: {problem}",
                         expected="every value that the device sends, under the name of its field",
                         fix="make wire= the inverse of parse=, and the ranges of the fields wide enough",
+                        topic=device.topic,
                     )
                     return
 
@@ -125,6 +130,40 @@ def _lost(datatype: DataType, device: SimulatedDevice, packets: int) -> str:
         return f"lost: {', '.join(lost)}"
     off = [name for name in sorted(sent) if not isclose(payload[name], sample.values[name], rel_tol=0.01, abs_tol=0.51)]
     return f"{off[0]} sent as {sample.values[off[0]]:g}, read as {payload[off[0]]:g}" if off else ""
+
+
+def _recorded_problems(plugin: Plugin, datatype: DataType) -> Iterator[Problem]:
+    """Samples that give other values when the device sends them at another time."""
+    for sample in plugin.samples_of(datatype):
+        device = next(device for item, device in plugin.claimed(sample.topic) if item is datatype)
+        for payload in sample.frames:
+            frame = frame_of(datatype, sample.topic, device, payload)
+            texts = time_texts(datatype, frame)
+            if not texts:  # arrival is its time, or a checksum covers it
+                continue
+            later = replace(frame, payload=at_time(payload, texts, SAMPLE_TIME, UTC))
+            before, after = ([item.values for item in readings_of(datatype, one)] for one in (frame, later))
+            if repr(before) != repr(after):
+                field, one, other = _changed(before, after)
+                yield Problem(
+                    place=shown(sample.folder),
+                    found=f"sent at {SAMPLE_TIME}, {field or 'it'} is {short(other)}",
+                    expected=f"the same values at another time: {short(one)}",
+                    fix="read values from the frame alone, whatever the time in it",
+                    field=field,
+                    sample=sample.case,
+                    topic=sample.topic,
+                )
+                return
+
+
+def _changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> tuple[str, Any, Any]:
+    """The first key whose value differs, with both values; without a key where the number of readings does."""
+    for one, other in zip(before, after, strict=False):
+        for key in {**one, **other}:
+            if repr(one.get(key)) != repr(other.get(key)):
+                return key, one.get(key), other.get(key)
+    return "", before, after
 
 
 def _names(found: Merged) -> str:
