@@ -5,7 +5,7 @@ Source: frames of the station at the first site. The topic gives the device id; 
 
 from functools import partial
 
-from greenpower.datatype import DataType, Field, Mqtt, json_parser
+from greenpower.datatype import DataType, Field, Http, Mqtt, json_parser
 
 dust = partial(Field, unit="µg/m³", low=0, high=10_000)
 celsius = partial(Field, unit="°C", low=-60, high=90)
@@ -24,7 +24,7 @@ DATATYPE = DataType(
     title="Environment stations",
     endpoint="environment-data",
     collection="environment_data",
-    match=(Mqtt("CCCL/PURBACHAL/ENV_01", device="CCCL_ENVIRONMENT_DEVICE_1"),),
+    match=(Mqtt("CCCL/PURBACHAL/ENV_01", device="CCCL_ENVIRONMENT_DEVICE_1"), Http("environment")),
     fields=FIELDS,
     parse=json_parser(),
     stale_after=60,

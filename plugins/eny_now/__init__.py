@@ -6,7 +6,19 @@ at midnight) and `MQTT_ENY_FRZ` (frozen on a schedule). A reading can be split i
 
 from functools import partial
 
-from greenpower.datatype import ENERGY_TIERS, NO_TIERS, DataType, Field, Kind, Mqtt, json_parser, json_wire
+from greenpower.datatype import (
+    ENERGY_TIERS,
+    NO_TIERS,
+    DataType,
+    Field,
+    Http,
+    Kind,
+    Metered,
+    Mqtt,
+    PointRole,
+    json_parser,
+    json_wire,
+)
 from plugins.eny_now.device import DAILY, IDS, ON_SCHEDULE, RUNNING
 
 #: kW: a large feeder; a site file can set the installed power
@@ -78,11 +90,15 @@ DATATYPES = (
         title="Energy registers",
         endpoint="eny-now-data",
         collection="grid_eny_now_data",
-        match=(Mqtt("MQTT_ENY_NOW"),),
+        match=(Mqtt("MQTT_ENY_NOW"), Http("eny-now")),
         fields=(*TOTALS, *DEMAND, *DISTORTION),
         tiers=ENERGY_TIERS,
         anchors=("zygsz",),
         stale_after=1_020,
+        metered=(
+            Metered(fields=("zygsz",), role=PointRole.GRID_IMPORT),
+            Metered(fields=("fygsz",), role=PointRole.GRID_EXPORT),
+        ),
         wire=wire((*TOTALS, *DEMAND, *DISTORTION), models=RUNNING),
     ),
     # The anchor is the frozen import total. It is above 0 in every meter that has ever measured energy. Packets with

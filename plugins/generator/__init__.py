@@ -4,7 +4,7 @@ Source: frames of the gateway at the first site. Point 0 is the device id; only 
 file gives the other points names; without names they are stored under their numbers.
 """
 
-from greenpower.datatype import DataType, Mqtt
+from greenpower.datatype import DataType, Metered, Mqtt, PointRole
 from plugins.generator.device import GeneratorWire
 from plugins.generator.parser import parse
 
@@ -19,4 +19,5 @@ DATATYPE = DataType(
     stale_after=300,
     id_in_one_part=True,
     wire=GeneratorWire(),
+    metered=(Metered(role=PointRole.GENERATOR),),
 )

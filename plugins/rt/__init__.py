@@ -6,7 +6,7 @@ be split into packets with the same `id` and `time`.
 
 from functools import partial
 
-from greenpower.datatype import DataType, Field, Kind, Mqtt, json_parser, json_wire
+from greenpower.datatype import DataType, Field, Http, Kind, Mqtt, json_parser, json_wire
 from plugins.rt.command import COMMANDS, SIMULATED_RESPONSE
 from plugins.rt.device import IDS, MODELS
 
@@ -84,6 +84,7 @@ DATATYPE = DataType(
     match=(
         Mqtt("MQTT_RT_DATA"),
         Mqtt("MQTT_TELEIND", noted="digital inputs and outputs"),
+        Http("rt"),
     ),
     fields=FIELDS,
     parse=json_parser(device="id", time="time", complete="isend"),

@@ -6,7 +6,7 @@ the device id. A frame is one round: the answers to all requests, one after the 
 
 from functools import partial
 
-from greenpower.datatype import DataType, Field, Kind, Tcp
+from greenpower.datatype import DataType, Field, Kind, Metered, PointRole, Tcp
 from greenpower.framing.poll import Block, ModbusPoll
 
 PHASES = ("a", "b", "c")
@@ -57,4 +57,5 @@ DATATYPE = DataType(
     parse=POLL,
     stale_after=150,
     open=False,
+    metered=(Metered(fields=("active_energy_delivered",), role=PointRole.SOLAR),),
 )

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenpower.catalog.registry import PLUGINS_PACKAGE, discover
+from greenpower.catalog.selection import ALL
 from greenpower.datatype import DataType
 from greenpower.kit.contract import RULES, problems
 from greenpower.kit.plugin import Plugin, plugins_of
 from greenpower.kit.rules.imports import python_lines
 from greenpower.kit.rules.safety import BAD_FRAGMENTS, bad_payloads, parse_problem
 
-PLUGINS = [plugin for plugin in plugins_of(discover()) if plugin.origin.startswith(f"{PLUGINS_PACKAGE}.")]
+PLUGINS = [plugin for plugin in plugins_of(discover(plugins=ALL)) if plugin.origin.startswith(f"{PLUGINS_PACKAGE}.")]
 TYPES = [(plugin, datatype) for plugin in PLUGINS for datatype in plugin.datatypes]
 PAYLOADS = [(datatype, name) for _, datatype in TYPES for name in bad_payloads(datatype)]
 
@@ -35,6 +36,8 @@ def test_every_folder_is_a_plugin() -> None:
 
 def test_the_median_plugin_is_short() -> None:
     assert median(python_lines(plugin.folder) for plugin in PLUGINS) < 120
+    catalogue = [plugin for plugin in PLUGINS if not any(datatype.by_default for datatype in plugin.datatypes)]
+    assert median(python_lines(plugin.folder) for plugin in catalogue) <= 70
 
 
 @pytest.mark.parametrize(("datatype", "name"), PAYLOADS, ids=[f"{item.name}-{name}" for item, name in PAYLOADS])

@@ -1,0 +1,65 @@
+"""Hoymiles micro-inverters behind OpenDTU, over MQTT: one value per topic, `solar/<serial>/<channel>/<value>`.
+
+Source: OpenDTU documentation, "MQTT Topics". Channel 0 is what the inverter feeds in, and is the device of its serial
+number; the channels from 1 on are its inputs, each a device of its own.
+"""
+
+from functools import partial
+
+from greenpower.datatype import DataType, Field, Kind, Mqtt, value_parser
+
+#: kW: the largest of these inverters has 5; a site file can set another
+GREATEST_POWER = 10
+PHASES = (("a", 1), ("b", 2), ("c", 3))
+GATHER = 5.0
+
+kilowatts = partial(Field, unit="kW", sent_in="W", low=-100, high=100)
+volts = partial(Field, unit="V", low=0, high=1_500)
+amperes = partial(Field, unit="A", low=0, high=100)
+register = partial(Field, unit="kWh", low=0, high=10_000_000, greatest_rate=GREATEST_POWER)
+yes_no = partial(Field, unit="1", kind=Kind.STATE, low=0, high=1)
+
+FIELDS = (
+    kilowatts("active_power", source="power", title="active power"),
+    kilowatts("dc_power", source="powerdc", title="power of all inputs"),
+    Field(
+        "reactive_power", unit="kvar", sent_in="var", source="reactivepower", low=-100, high=100, title="reactive power"
+    ),
+    Field("power_factor", unit="1", source="powerfactor", low=-1, high=1, title="power factor"),
+    volts("voltage", title="voltage"),
+    amperes("current", title="current"),
+    *(
+        volts(f"voltage_{key}", source=f"voltage ph{one}-n", title=f"voltage, phase {key.upper()}")
+        for key, one in PHASES
+    ),
+    *(
+        amperes(f"current_{key}", source=f"current ph{one}", title=f"current, phase {key.upper()}")
+        for key, one in PHASES
+    ),
+    Field("frequency", unit="Hz", low=0, high=100, title="frequency"),
+    Field("efficiency", unit="%", low=0, high=100, title="efficiency"),
+    Field("irradiation", unit="%", low=0, high=200, title="power, share of what the modules can give"),
+    Field("temperature", unit="°C", low=-60, high=150, title="temperature"),
+    register("active_energy", kind=Kind.COUNTER, source="yieldtotal", title="yield"),
+    register("active_energy_today", kind=Kind.DAILY, source="yieldday", sent_in="Wh", title="yield of the day"),
+    Field("power_limit", unit="%", source="limit_relative", low=0, high=100, title="limit that is set"),
+    yes_no("reachable", title="reachable, 1 yes"),
+    yes_no("producing", title="producing, 1 yes"),
+)
+
+DATATYPE = DataType(
+    name="opendtu",
+    title="Inverters behind OpenDTU",
+    endpoint="opendtu-data",
+    collection="opendtu_data",
+    match=(
+        Mqtt("solar/{device}/0/{field}", gather=GATHER),
+        Mqtt("solar/{device}/status/{field}", gather=GATHER),
+        Mqtt("solar/{device}/{channel}/{field}", device="{device}-{channel}", gather=GATHER),
+    ),
+    fields=FIELDS,
+    parse=value_parser(noted="nothing that is measured"),
+    stale_after=900,
+    open=False,
+    by_default=False,
+)
