@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from greenpower.config import ConfigError
+from greenpower.stack.home import write_where_new
 from greenpower.stack.mosquitto import Mosquitto, speaks_mqtt
 from greenpower.stack.part import Part
 
@@ -37,9 +38,12 @@ class Amqtt(Part):
             raise ConfigError(f"no MQTT broker for this platform: install mosquitto or set {self.setting}")
         return [sys.executable, "-c", RUN, "-c", str(self._configuration)]
 
+    def written(self) -> list[Path]:
+        return [self._configuration]
+
     def prepare(self) -> None:
         super().prepare()
-        self._configuration.write_text(CONFIGURATION.format(host=self.host, port=self.port))
+        write_where_new(self._configuration, CONFIGURATION.format(host=self.host, port=self.port))
 
     def answers(self) -> bool:
         return speaks_mqtt(self.host, self.port)

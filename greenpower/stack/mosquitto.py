@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,7 +11,10 @@ from pathlib import Path
 
 from greenpower.config import ConfigError
 from greenpower.stack.binary import fetch, from_path, library_path, loads, unpacked
+from greenpower.stack.broker_file import broker_file_trouble
+from greenpower.stack.home import write_where_new
 from greenpower.stack.part import Part
+from greenpower.stack.store import Store
 
 CONNECT = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"  # MQTT 3.1.1, clean session, no client id
 ACCEPTED = b"\x20\x02\x00\x00"
@@ -38,6 +42,8 @@ SETTINGS = {
     "log_timestamp": "false",
     "connection_messages": "false",
 }
+LOST = "the broker's sessions, and the frames that waited for ingest since its last save"
+UNREADABLE = re.compile(r"Couldn't open database|Unable to restore persistent database|double free")
 LOG_TYPES = ("error", "warning", "notice")
 
 
@@ -55,6 +61,8 @@ class Mosquitto(Part):
     def __init__(self, home: Path, port: int = 0, *, options: Mapping[str, str] | None = None) -> None:
         super().__init__(home, port)
         self.options = dict(options or {})
+        self.file = home / "mosquitto.db"
+        self.store = Store(path=self.file, lost=LOST, blames=UNREADABLE, check=broker_file_trouble)
 
     @cached_property
     def _found(self) -> tuple[Path, str]:
@@ -84,6 +92,9 @@ class Mosquitto(Part):
         libraries = self._found[1]
         return {"LD_LIBRARY_PATH": libraries} if libraries else {}
 
+    def written(self) -> list[Path]:
+        return [self._configuration, self.home / "mosquitto.db.new"]
+
     def prepare(self) -> None:
         super().prepare()
         settings = {"persistence_location": f"{self.home.resolve()}/", **SETTINGS}
@@ -92,11 +103,11 @@ class Mosquitto(Part):
         lines = [f"listener {self.port} {self.host}"]
         lines += [f"{name} {value}" for name, value in {**settings, **self.options}.items()]
         lines += [f"log_type {name}" for name in LOG_TYPES]
-        self._configuration.write_text("\n".join(lines) + "\n")
+        write_where_new(self._configuration, "\n".join(lines) + "\n")
 
     def forget(self) -> None:
         """Delete its sessions and queued frames. Stop it first, else it writes them again when it stops."""
-        (self.home / "mosquitto.db").unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
 
     def answers(self) -> bool:
         return speaks_mqtt(self.host, self.port)

@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
+from greenpower.broken_file import clear_place
 from greenpower.config import ConfigError
 from greenpower.stack.port import LOOPBACK, free_port
 from greenpower.stack.spawn import die_with_parent
+from greenpower.stack.store import Store
 
 POLL_SECONDS = 0.02
 LOG_TAIL_BYTES = 400
@@ -38,6 +40,7 @@ class Part(ABC):
         self.home = home
         self.host = LOOPBACK
         self.port = port or free_port()
+        self.store: Store | None = None  # its data, where that may be set aside when it is broken
         self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
@@ -49,8 +52,29 @@ class Part(ABC):
         return {}
 
     def prepare(self) -> None:
-        """Make the home and the files that the process needs in it."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        """Make the home and the files that the process needs in it. Raises ConfigError where it is no folder."""
+        make_folder(self.home)
+
+    def written(self) -> list[Path]:
+        """The files that `prepare` writes."""
+        return []
+
+    def before_start(self) -> list[str]:
+        """Set aside what is broken, and prepare. Returns lines for the operator. Raises ConfigError."""
+        lines = [line for path in self.written() for line in clear_place(path)]
+        if self.store is not None:
+            lines += self.store.set_aside_broken()
+        self.prepare()
+        return lines
+
+    def answered(self) -> None:
+        """It answers for the first time since it was started."""
+        if self.store is not None:
+            self.store.answered()
+
+    def hopeless(self, code: int) -> str:
+        """It ended with this code before it answered: why another start is no use, for the operator; else empty."""
+        return ""
 
     @abstractmethod
     def answers(self) -> bool:
@@ -58,6 +82,8 @@ class Part(ABC):
 
     def show(self, line: str) -> str:
         """A line of its output as the operator should see it; empty to hide it."""
+        if self.store is not None:
+            self.store.hear(line)
         return "" if any(piece in line for piece in self.noise) else line
 
     @property
@@ -148,3 +174,11 @@ class Part(ABC):
     def _log_tail(self) -> str:
         text = self.log_file.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
         return " / ".join(text.split("\n")[-4:]).strip(" /")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder of the home. Raises ConfigError where that is not possible."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(f"{path} is no folder: move it away") from None

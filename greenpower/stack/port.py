@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
+from collections.abc import Iterator
+from functools import cache
+from itertools import cycle, islice
 
 LOOPBACK = "127.0.0.1"
 # Below the ephemeral range of the kernel (from 32768), so that no outgoing connection takes the port of a part while it
@@ -31,9 +35,18 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on. Another process may still take it before you do."""
-    for _ in range(MAX_PORTS_TRIED):
-        port = random.randint(FIRST_PORT, LAST_PORT)
+    """A loopback port that nothing listens on. Another process may still take it before you do.
+
+    A process is given each port once before it is given one again: of two that ask at once each has its own.
+    """
+    for port in islice(_ports(os.getpid()), MAX_PORTS_TRIED):
         if is_free(port):
             return port
     raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
+
+
+@cache
+def _ports(process: int) -> Iterator[int]:
+    """All ports in turn, again and again, from a random one on. process: its id; one that was forked begins anew."""
+    first = random.randint(FIRST_PORT, LAST_PORT)
+    return cycle([*range(first, LAST_PORT + 1), *range(FIRST_PORT, first)])

@@ -10,7 +10,9 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+from greenpower.config import ConfigError
 from greenpower.loops import TaskLoop
 from greenpower.stack.child import Child
 from greenpower.stack.process import Say, how_it_ended, start_process
@@ -23,6 +25,7 @@ COMPLAIN_AFTER = 15.0  # seconds until a child that is not ready is reported, th
 OUTPUT_SECONDS = 1.0  # for the rest of the output of a child that has ended
 # A child that has answered and then does not answer SILENT_TIMES in a row hangs.
 SILENT_SECONDS, SILENT_TIMES = 5.0, 12
+HOPELESS_RUNS = 2
 
 
 class Restarter:
@@ -31,6 +34,9 @@ class Restarter:
     def __init__(self, child: Child, say: Say, changed: Callable[[], None]) -> None:
         self.child = child
         self.ready = asyncio.Event()
+        self._no_use: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._has_answered = False
+        self._hopeless_runs = 0
         self._say = say
         self._changed = changed
         self._process: Process | None = None
@@ -44,6 +50,17 @@ class Restarter:
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
+    async def until_ready(self) -> None:
+        """Wait until it answers. Raises ConfigError where it has never answered and another start is no use."""
+        waiting = asyncio.create_task(self.ready.wait())
+        futures: set[asyncio.Future[Any]] = {waiting, self._no_use}
+        try:
+            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise ConfigError(self._no_use.result())
+        finally:
+            waiting.cancel()
+
     async def stop(self) -> None:
         """SIGTERM; after the `stop_seconds` of the child, kill -9 for it and its descendants."""
         self._loop.request_stop()
@@ -56,8 +73,18 @@ class Restarter:
 
     def kill(self) -> None:
         """kill -9 for it and its descendants."""
-        if self.pid is not None:
-            kill_session(self.pid)
+        if self._process is not None and self._process.returncode is None:
+            self._end(self._process)
+
+    def _end(self, process: Process) -> None:
+        """kill -9 for a process and what it left: that would hold its port and its files. Never raises: a process that
+        nobody ends would run on beside the next one."""
+        try:
+            kill_session(process.pid)
+        except Exception as error:
+            self._say_safely(f"the processes that it started cannot be found ({error})")
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
     def _terminate(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -72,6 +99,9 @@ class Restarter:
             began = time.monotonic()
             try:
                 how = await self._run_once()
+            except ConfigError as error:
+                how = f"did not start ({error})"
+                self._note_hopeless(str(error))
             except Exception as error:
                 how = f"did not start ({error})"
             if loop.stopping:
@@ -85,6 +115,8 @@ class Restarter:
 
     async def _run_once(self) -> str:
         """One run, from start to end; how it ended."""
+        for line in await asyncio.to_thread(self.child.before):
+            self._say_safely(line)
         process, output = await start_process(self.child, self._say)
         self._process = process
         watch = TaskLoop(f"watch {self.child.name}", partial(self._watch, process.pid), stalled_after=math.inf)
@@ -95,21 +127,41 @@ class Restarter:
             watch.start()
             code = await process.wait()
         finally:
-            await watch.stop()
+            answered = self.ready.is_set()
             self.ready.clear()
-            kill_session(process.pid)  # processes that it left would hold its port and its work
+            self._end(process)
+            await watch.stop()
             await process.wait()
             await asyncio.wait({output}, timeout=OUTPUT_SECONDS)
             output.cancel()
             self._note_change()
-        return how_it_ended(code)
+        why = "" if answered or self._loop.stopping else await asyncio.to_thread(self._hopeless, code)
+        self._note_hopeless(why)
+        return why or how_it_ended(code)
+
+    def _note_hopeless(self, why: str) -> None:
+        """why: a reason that another start is no use, empty for none. It must be found twice in a row, and before the
+        child has ever answered: in a stack that runs, the others go on, and it is tried again and again."""
+        self._hopeless_runs = self._hopeless_runs + 1 if why else 0
+        if self._hopeless_runs >= HOPELESS_RUNS and not self._has_answered and not self._no_use.done():
+            self._no_use.set_result(why)
+
+    def _hopeless(self, code: int) -> str:
+        try:
+            return self.child.hopeless(code)
+        except Exception:
+            return ""
+
+    def _say_safely(self, line: str) -> None:
+        with contextlib.suppress(Exception):
+            self._say(self.child.name, line)
 
     def _note_change(self) -> None:
         """Say that the child has started or ended. Where that cannot be noted, the child is none the worse for it."""
         try:
             self._changed()
         except Exception as error:
-            self._say(self.child.name, f"its process id cannot be noted ({error})")
+            self._say_safely(f"its process id cannot be noted ({error})")
 
     async def _watch(self, pid: int, loop: TaskLoop) -> None:
         """Set `ready` when the child answers, and report why it does not. Kill it if it hangs later."""
@@ -121,6 +173,7 @@ class Restarter:
                 self._say(self.child.name, f"not ready after {waited:.0f} s: {trouble}")
                 complain *= 2
             await asyncio.sleep(POLL_SECONDS)
+        self._has_answered = True
         self.ready.set()
         await self._until_silent(pid)
         self.kill()

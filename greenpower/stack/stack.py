@@ -40,7 +40,7 @@ class Service:
 # `greenpower up` can run several, each with its own port and client id (`greenpower.stack.ingest_pool`).
 INGEST = Service(
     name="ingest",
-    arguments=("ingest", "--mqtt", "--tcp"),
+    arguments=("ingest", "--mqtt", "--tcp", "--http"),
     trouble=lambda settings, pid: http_trouble(settings.ingest_http_host, settings.ingest_http_port, "/health"),
     silent=lambda settings, pid: ingest_silent(settings.ingest_http_host, settings.ingest_http_port),
 )
@@ -73,6 +73,7 @@ SERVICES = (
 )
 INIT = Service(name="init", arguments=("init",))
 SIMULATOR = Service(name="simulate", arguments=("simulate",))
+DEMO = Service(name="demo", arguments=("demo", "--if-new"))
 
 # Settings of ports that we listen on: name, host, and whether we open it
 PORTS: tuple[tuple[str, Callable[[Settings], str], Callable[[Settings], bool]], ...] = (
@@ -84,6 +85,7 @@ PORTS: tuple[tuple[str, Callable[[Settings], str], Callable[[Settings], bool]], 
         lambda settings: settings.tcp_host,
         lambda settings: bool(settings.tcp_lines_token.get_secret_value()),
     ),
+    ("PUSH_PORT", lambda settings: settings.push_host, lambda settings: True),
     ("INGEST_HTTP_PORT", lambda settings: settings.ingest_http_host, lambda settings: True),
     ("MQTT_PORT", lambda settings: LOOPBACK, lambda settings: not settings.mqtt_broker),
 )

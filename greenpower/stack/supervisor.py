@@ -27,12 +27,20 @@ class Supervisor:
         self._groups: list[list[Restarter]] = []
 
     async def start(self, *children: Child) -> None:
-        """Start a group; returns when every child of it answers. One that ends meanwhile is restarted."""
+        """Start a group; returns when every child of it answers. One that ends meanwhile is restarted.
+
+        Raises ConfigError where one has never answered and says that another start is no use.
+        """
         group = [Restarter(child, self._say, self._changed) for child in children]
         self._groups.append(group)
         while not all(restarter.ready.is_set() for restarter in group):  # one may end while we wait for another
-            for restarter in group:
-                await restarter.ready.wait()
+            waiting = [asyncio.create_task(restarter.until_ready()) for restarter in group]
+            try:
+                await asyncio.gather(*waiting)
+            finally:
+                for task in waiting:
+                    task.cancel()
+                await asyncio.gather(*waiting, return_exceptions=True)
 
     @property
     def pids(self) -> dict[str, int]:

@@ -22,8 +22,8 @@ from greenpower.stack.ingest_pool import choose_pool, pool_child
 from greenpower.stack.stack import INGEST, SERVICES, service_child
 from greenpower.stack.supervisor import Supervisor
 from tests.process import environment
-from tests.stack.test_supervisor import Lines, until
-from tests.wait import wait_until
+from tests.stack.test_supervisor import Lines
+from tests.wait import until, wait_until
 
 
 @pytest.mark.slow

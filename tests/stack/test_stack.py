@@ -20,7 +20,7 @@ from greenpower.stack.stack import PORTS, choose_parts, choose_ports
 
 
 def make_settings(home: Path, **values: object) -> Settings:
-    defaults = {name.lower(): 0 for name, _, _ in PORTS} | {"tcp_lines_token": "token"}
+    defaults = {name.lower(): 0 for name, _, _ in PORTS} | {"tcp_lines_token": "4f6bd90a1c"}
     return Settings(_env_file=None, greenpower_home=home, **{**defaults, **values})  # type: ignore[arg-type, call-arg]
 
 
