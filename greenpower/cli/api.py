@@ -8,6 +8,7 @@ from greenpower.api.http.server import Server
 from greenpower.app import create_app
 from greenpower.config import ConfigError, load_settings
 from greenpower.log import set_up_logging
+from greenpower.mongo.processes.heartbeat import running
 from greenpower.mongo.schema.version import check_at_start
 from greenpower.stack.port import bind_trouble
 
@@ -22,4 +23,5 @@ def api() -> None:
     if trouble := bind_trouble(settings.api_port, settings.api_host):
         raise ConfigError(f"API_PORT={settings.api_port} cannot be used on {settings.api_host}: {trouble}")
     check_at_start(settings)
-    Server(app, settings).run()
+    with running(settings, "api"):
+        Server(app, settings).run()

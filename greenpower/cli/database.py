@@ -12,6 +12,7 @@ from greenpower.mongo.schema.layout import ensure_indexes as bring_up_to_date
 from greenpower.mongo.schema.layout import layout
 from greenpower.mongo.schema.sharding import apply as split
 from greenpower.mongo.schema.sharding import is_router, script
+from greenpower.mongo.schema.version import check_version
 
 
 @click.command("ensure-indexes")
@@ -24,6 +25,7 @@ def ensure_indexes() -> None:
     # An index of what is there already takes as long as it takes.
     with sync_client(settings, socketTimeoutMS=0) as client:
         db = client[settings.mongo_db_name]
+        check_version(db)
         changes = bring_up_to_date(db, get_registry(), settings)
         others = otherwise_compressed(db, (name for name, _ in layout(get_registry(), settings)))
     for change in changes:
@@ -49,6 +51,7 @@ def shard(applied: bool) -> None:
     with sync_client(settings, socketTimeoutMS=0) as client:
         if not is_router(client):
             raise ConfigError("MONGO_DB_URI is not a router (mongos) of a sharded cluster")
+        check_version(client[settings.mongo_db_name])
         bring_up_to_date(client[settings.mongo_db_name], get_registry(), settings)
         changes = split(client, get_registry(), settings)
     for change in changes:

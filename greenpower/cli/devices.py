@@ -6,11 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from greenpower.cli.exchange import exchange
+from greenpower.cli.listen import listen
 from greenpower.cli.table import print_table, shown_time
 from greenpower.cli.tell import commands, tell
+from greenpower.cli.unconfirmed import confirm, delete, unconfirmed
 from greenpower.config import load_settings
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.devices.document import SeenDocument
+from greenpower.mongo.devices.powers import read_powers
 from greenpower.mongo.devices.seen import read_seen
 from greenpower.mongo.events.books import Account, read_ledger
 from greenpower.mongo.events.store import Outcome
@@ -18,7 +22,7 @@ from greenpower.mongo.schema.layout import CLOCKS, EVENTS, SEEN
 
 CLOCK_HEADINGS = ("device", "offset", "usual lag", "stuck")
 LEDGER_HEADINGS = ("type", "device", "received", *Outcome, "reasons")
-SEEN_HEADINGS = ("type", "device", "first message", "last message", "last reading")
+SEEN_HEADINGS = ("type", "device", "first message", "last message", "last reading", "greatest power")
 
 
 @click.group()
@@ -27,7 +31,12 @@ def devices() -> None:
 
 
 devices.add_command(commands)
+devices.add_command(exchange)
+devices.add_command(listen)
 devices.add_command(tell)
+devices.add_command(unconfirmed)
+devices.add_command(confirm)
+devices.add_command(delete)
 
 
 @devices.command()
@@ -45,10 +54,12 @@ def clocks() -> None:
 @devices.command("list")
 @click.option("--type", "name", default=None, help="Only this data type.")
 def list_(name: str | None) -> None:
-    """List devices with their first and last message."""
+    """List devices with first and last message, and greatest power."""
     settings = load_settings()
     with sync_client(settings) as client:
-        rows = [_seen_row(document) for document in read_seen(client[settings.mongo_db_name][SEEN], name)]
+        db = client[settings.mongo_db_name]
+        powers = read_powers(db)
+        rows = [_seen_row(document, powers.get(document["device_id"])) for document in read_seen(db[SEEN], name)]
     print_table(SEEN_HEADINGS, rows)
 
 
@@ -72,11 +83,11 @@ def _ledger_row(account: Account) -> tuple[str, ...]:
     return account.type_name or "-", account.device_id or "-", str(account.received), *counts, reasons
 
 
-def _seen_row(document: SeenDocument) -> tuple[str, ...]:
+def _seen_row(document: SeenDocument, power: float | None) -> tuple[str, ...]:
     times = (
         shown_time(time) for time in (document.get("first_seen"), document["last_heard"], document.get("last_reading"))
     )
-    return document["type"], document["device_id"], *times
+    return document["type"], document["device_id"], *times, "" if power is None else f"{power:g} kW"
 
 
 def _clock_row(document: Document) -> tuple[str, ...]:

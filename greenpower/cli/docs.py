@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 import greenpower
 from greenpower.catalog.registry import RegistryError, discover, load_registry
+from greenpower.catalog.selection import ALL
 from greenpower.cli.reference import commands_page, fields_page, settings_page
 from greenpower.config import Settings
 from greenpower.datatype.table import with_tables
@@ -31,7 +32,7 @@ def docs() -> None:
 def readmes() -> Pages:
     """The current README files of the plugins. Raises RegistryError if the marks of a table are missing."""
     found = {}
-    for origin, group in groupby(discover().loaded, key=lambda item: item.origin):
+    for origin, group in groupby(discover(plugins=ALL).loaded, key=lambda item: item.origin):
         datatypes = [item.datatype for item in group]
         path = Path(import_module(origin).__file__ or "").parent / "README.md"
         if path.is_file():
@@ -44,7 +45,7 @@ def readmes() -> Pages:
 
 def field_pages() -> Pages:
     """docs/fields.md."""
-    return {ROOT / "docs" / "fields.md": fields_page([item.datatype for item in discover().loaded])}
+    return {ROOT / "docs" / "fields.md": fields_page([item.datatype for item in discover(plugins=ALL).loaded])}
 
 
 def settings_pages() -> Pages:

@@ -13,6 +13,7 @@ from greenpower.config import load_settings
 from greenpower.ingest.runner import Runner
 from greenpower.ingest.transports import TRANSPORTS
 from greenpower.log import set_up_logging
+from greenpower.mongo.processes.heartbeat import running
 
 
 def _transports(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,4 +34,5 @@ def ingest(**chosen: bool) -> None:
     settings = load_settings()
     settings.check_production()
     set_up_logging(settings.log_level, settings.log_format)
-    uvloop.run(Runner(settings=settings, registry=get_registry(), transports=transports).run())
+    with running(settings, "ingest"):
+        uvloop.run(Runner(settings=settings, registry=get_registry(), transports=transports).run())

@@ -6,22 +6,28 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from uuid import uuid4
 
 import click
 import redis
 
-from greenpower.catalog.registry import get_registry
-from greenpower.config import load_settings
-from greenpower.jobs import commands, device_sync, presence, rollup
+from greenpower.bus.job_queue import drop_pickled_from_queue
+from greenpower.catalog.registry import Registry, get_registry
+from greenpower.config import Settings, load_settings
+from greenpower.homeassistant.publish import is_announced
+from greenpower.jobs import archive, commands, device_sync, homeassistant, presence, rollup
+from greenpower.jobs.archive import archive_entry, archives
 from greenpower.jobs.commands import commands_entry
 from greenpower.jobs.device_sync import devices_entry
+from greenpower.jobs.homeassistant import homeassistant_entry
 from greenpower.jobs.presence import presence_entry
-from greenpower.jobs.schedule import Entry, JobScheduler, rollup_entry
+from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entry
 from greenpower.jobs.worker import BACKOFF, STALLED_SECONDS, JobWorker
 from greenpower.log import set_up_logging
 from greenpower.loops import ThreadLoop
+from greenpower.mongo.processes.heartbeat import running
 from greenpower.mongo.schema.version import check_at_start
 from greenpower.rollups.plan import all_plans
 
@@ -39,14 +45,17 @@ def worker() -> None:
     connection = _connect()
     check_at_start(load_settings())
     get_registry()  # jobs are forked from here: what is imported once need not be imported in each of them
-    known = (rollup.roll, device_sync.sync, presence.check, commands.work)
+    known = (rollup.roll, device_sync.sync, presence.check, commands.work, homeassistant.work, archive.move)
     log.debug("jobs: %s", [function.__module__ for function in known])
 
-    failed_before = False
+    failed_before, looked_for_older = False, False
 
     def work(loop: ThreadLoop) -> None:
-        nonlocal failed_before
+        nonlocal failed_before, looked_for_older
         _end_on_signals(loop)
+        if not looked_for_older:
+            drop_pickled_from_queue(connection, QUEUE)
+            looked_for_older = True
         # A new one each time: it registers itself under its name when it starts, and cannot do so twice.
         life = JobWorker(connection, _name(), loop, failed_before=failed_before)
         try:
@@ -54,8 +63,9 @@ def worker() -> None:
         finally:
             _end_on_signals(loop)  # a worker installs handlers of its own and leaves them
         if life.failure is not None:
-            # Where Redis was away, the next one is well as soon as it can register.
-            failed_before = not isinstance(life.failure, (redis.ConnectionError, redis.TimeoutError))
+            # Where only Redis was away, the next one is well as soon as it can register.
+            away = isinstance(life.failure, (redis.ConnectionError, redis.TimeoutError))
+            failed_before = not away or (failed_before and not life.proven)
             raise life.failure
 
     _run("worker", work)
@@ -69,15 +79,21 @@ def scheduler() -> None:
     """
     connection, settings = _connect(), load_settings()
 
-    def entries() -> list[Entry]:
-        tiers = (rollup_entry(plan) for plan in all_plans(get_registry(), settings))
-        return [*tiers, devices_entry(), presence_entry(), commands_entry()]
-
     def work(loop: ThreadLoop) -> None:
         _end_on_signals(loop)
+        entries = partial(job_entries, get_registry(), settings, connection)
         JobScheduler(entries, connection=connection, interval=SCHEDULER_SECONDS, name=_name()).work(loop)
 
     _run("scheduler", work)
+
+
+def job_entries(registry: Registry, settings: Settings, connection: redis.Redis) -> list[Entry]:
+    """All periodic jobs, by the settings and by what earlier ones have left. Raises RedisError."""
+    tiers = (rollup_entry(plan) for plan in all_plans(registry, settings))
+    # Switched off, it runs once more to remove what it has announced.
+    announced = [homeassistant_entry()] if settings.homeassistant_discovery or is_announced(connection) else []
+    old = [archive_entry(datatype) for datatype in registry] if archives(settings) else []
+    return [*tiers, devices_entry(), presence_entry(), commands_entry(), *old, *announced]
 
 
 def _name() -> str:
@@ -94,7 +110,8 @@ def _connect() -> redis.Redis:
 def _run(name: str, work: Callable[[ThreadLoop], None]) -> None:
     """Run in this thread until a signal comes: signals reach no other."""
     expected = (redis.RedisError, OSError)
-    ThreadLoop(name, work, stalled_after=STALLED_SECONDS, expected=expected, backoff=BACKOFF).run()
+    with running(load_settings(), name):
+        ThreadLoop(name, work, stalled_after=STALLED_SECONDS, expected=expected, backoff=BACKOFF).run()
 
 
 def _end_on_signals(loop: ThreadLoop) -> None:

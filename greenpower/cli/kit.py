@@ -14,6 +14,7 @@ import orjson
 from greenpower.api.http.json import encode
 from greenpower.catalog.facts import resource_path
 from greenpower.catalog.registry import PLUGINS_PACKAGE, RegistryError, discover
+from greenpower.catalog.selection import ALL
 from greenpower.cli.time_option import TimeOption
 from greenpower.config import load_settings
 from greenpower.datatype import DeclarationError
@@ -52,7 +53,7 @@ def new(name: str, topic: str | None, registration: str | None, package: Path | 
         package=package,
     )  # fmt: skip
     try:
-        files = make_files(plan, discover())
+        files = make_files(plan, discover(plugins=ALL))
         placed = {_place(path, plan): text for path, text in files.items()}
         write_files(placed)
     except (PluginError, DeclarationError, RegistryError) as error:
@@ -85,11 +86,13 @@ def check(name: str | None) -> None:
     per rule.
     """
     try:
-        registry = discover()
+        registry = discover(plugins=ALL)
         chosen = (find_plugin(registry, name),) if name else plugins_of(registry)
     except PluginError as error:
         raise click.ClickException(str(error)) from None
-    if not all([_checked(plugin) for plugin in chosen]):
+    for text in () if name else registry.warnings:
+        click.echo(text, err=True)
+    if not all([_checked(plugin) for plugin in chosen]) or (registry.stopped and not name):
         sys.exit(1)
 
 
@@ -116,24 +119,27 @@ def _checked(plugin: Plugin) -> bool:
 @click.option("--topic", help="Topic of the frames. Default: the first topic of the plugin.")
 @click.option("--received", type=TimeOption(), help="Time of arrival, ISO 8601. Default: now.")
 @click.option("--keep", metavar="CASE", help="Save the frames and their result as a sample of this name.")
+@click.option("--odd", metavar="WHY", default="", help="With --keep: why values in these frames are left out.")
 def try_frame(
-    name: str, frames: tuple[Path, ...], topic: str | None, received: datetime | None, keep: str | None
+    name: str, frames: tuple[Path, ...], topic: str | None, received: datetime | None, keep: str | None, odd: str
 ) -> None:
     """Show the readings that a plugin gets from frames.
 
     Shows the readings, ignored values with the reason, bucket statistics and the answer of the API. Needs no servers.
     FRAMES are files; one whose name ends in .hex is hexadecimal. Exits with status 1 if a frame is rejected.
     """
+    if odd and not keep:
+        raise click.UsageError("--odd is for --keep CASE")
     settings = load_settings()
     try:
-        plugin = find_plugin(discover(), name)
+        plugin = find_plugin(discover(plugins=ALL), name)
         chosen = topic or default_topic(next((d for d in plugin.datatypes if d.name == name), plugin.datatypes[0]))
         payloads = [read_frame(path) for path in frames]
         at = received or datetime.now(UTC)
         tried = try_frames(plugin, chosen, payloads, ClockRule.of(settings), at, settings.max_frame_bytes)
         _show(tried, frames)
         if keep:
-            _save_sample(plugin, tried, frames, keep)
+            _save_sample(plugin, tried, frames, keep, odd)
     except PluginError as error:
         raise click.ClickException(str(error)) from None
     if any(arrival.rejected for arrival in tried.arrivals):
@@ -159,7 +165,7 @@ def _show(tried: FrameTrial, paths: tuple[Path, ...]) -> None:
         for bucket in buckets:
             click.echo(f"\nbucket of {tried.resolution} from {bucket.start:%Y-%m-%d %H:%M} UTC, {device}")
             for field, numbers in statistics_of(bucket).items():
-                numbers_text = ", ".join(f"{what} {number}" for what, number in numbers.items())
+                numbers_text = ", ".join(f"{what} {one}" for what, one in numbers.items() if not what.endswith("_at"))
                 click.echo(f"    {field:<28}{bucket.payload.get(field)}{units.get(field, '')}  ({numbers_text})")
     if datatype.endpoint is not None and tried.stored:
         click.echo(f"\nGET {resource_path(datatype)}")
@@ -176,14 +182,19 @@ def _time_text(item: FrameReading) -> str:
     return f"{time} (time of arrival; no timestamp)" if item.undated else f"{time} (timestamp {item.stamp})"
 
 
-def _save_sample(plugin: Plugin, tried: FrameTrial, paths: tuple[Path, ...], case: str) -> None:
+def _save_sample(plugin: Plugin, tried: FrameTrial, paths: tuple[Path, ...], case: str, odd: str) -> None:
     """Save frames and their readings as a sample."""
     folder = plugin.folder / "samples" / case
     topic = tried.arrivals[0].topic
     device = dict(plugin.claimed(topic)).get(tried.datatype)
     payloads = [read_frame(path) for path in paths]
     readings = [item for payload in payloads for item in outcomes(tried.datatype, topic, device, payload)]
-    expected = json.dumps({"topic": topic, "readings": readings}, indent=2, ensure_ascii=False) + "\n"
+    expected = (
+        json.dumps(
+            {"topic": topic, **({"odd": odd} if odd else {}), "readings": readings}, indent=2, ensure_ascii=False
+        )
+        + "\n"
+    )
     if folder.exists():
         raise PluginError(f"{shown(folder)} already exists: choose another name or delete it")
     folder.mkdir(parents=True)

@@ -11,7 +11,8 @@ from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.handle import check_address
 from greenpower.mongo.schema.migrate import Event, MigrationError, migrate, pending_steps
-from greenpower.mongo.schema.version import check_version, has_data, read_schema
+from greenpower.mongo.schema.version import check_at_start, check_version, has_data, read_schema
+from greenpower.private_files import make_private_folder, private_files
 from greenpower.sql.extensions import db
 from greenpower.sql.setup import current_revision, newest_revision, upgrade
 
@@ -32,8 +33,9 @@ def migrate_command(dry_run: bool, again: bool) -> None:
 
 def migrate_all(settings: Settings, *, again: bool = False) -> list[str]:
     """Migrate both databases. Returns a line for each. Raises ConfigError."""
-    settings.greenpower_home.mkdir(parents=True, exist_ok=True)
-    with sql_database(settings):
+    make_private_folder(settings.greenpower_home)
+    check_at_start(settings, quiet=True)
+    with private_files(), sql_database(settings):
         upgraded = upgrade()
         revision = newest_revision()
     done = f"migrated to {upgraded}" if upgraded else f"revision {revision}, nothing to do"

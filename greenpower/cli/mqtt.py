@@ -11,10 +11,12 @@ from pymongo.errors import PyMongoError
 from sqlalchemy import select
 
 from greenpower.bus.publisher import Publisher
+from greenpower.catalog.facts import gather_seconds
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.cli.atomic_file import write_whole
 from greenpower.cli.sql import sql_database
 from greenpower.config import Settings, load_settings
+from greenpower.homeassistant.announcement import topics_used
 from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.sources.mqtt.access_list import access_list
@@ -22,6 +24,7 @@ from greenpower.ingest.sources.mqtt.drain import Drain, DrainError, NoSession, P
 from greenpower.ingest.sources.mqtt.intake import MqttIntake, MqttMetrics
 from greenpower.log import set_up_logging
 from greenpower.mongo.client import async_client, sync_client
+from greenpower.mongo.processes.heartbeat import running
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.mongo.schema.version import check_version
 from greenpower.sql import Device
@@ -46,7 +49,8 @@ def drain(client_id: str) -> None:
     settings.check_production()
     set_up_logging(settings.log_level, settings.log_format)
     try:
-        taken, outcomes = uvloop.run(_drain(settings, get_registry()))
+        with running(settings, "mqtt drain"):
+            taken, outcomes = uvloop.run(_drain(settings, get_registry()))
     except (NoSession, ProcessRuns) as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(NO_SESSION if isinstance(error, NoSession) else PROCESS_RUNS) from None
@@ -68,16 +72,17 @@ def drain(client_id: str) -> None:
 def acl(output: Path | None) -> None:
     """Print the access list for mosquitto.
 
-    Each device of the registry logs in with its id and may publish on the topics of its data types. Ingest, worker and
-    `mqtt drain` log in as MQTT_USERNAME. Repeat this when a device is registered or its data types change, and let the
-    broker read the list again (SIGHUP).
+    Each confirmed device of the registry logs in with its id and may publish on the topics of its data types. Ingest,
+    worker and `mqtt drain` log in as MQTT_USERNAME. Repeat this when a device is confirmed or its data types change,
+    and let the broker read the list again (SIGHUP).
     """
     settings = load_settings()
     user = settings.need("MQTT_USERNAME")
     with sql_database(settings):
-        found = db.session.scalars(select(Device))
+        found = db.session.scalars(select(Device).where(Device.confirmed_at.is_not(None)))
         devices = {device.device_id: [row.type for row in device.types] for device in found}
-    text = access_list(devices, get_registry(), user)
+    retained = topics_used(settings.homeassistant_prefix) if settings.homeassistant_discovery else ()
+    text = access_list(devices, get_registry(), user, retained)
     if output is None:
         click.echo(text, nl=False)
         return
@@ -95,7 +100,7 @@ async def _drain(settings: Settings, registry: Registry) -> tuple[int, Counter[s
         ensure_indexes(blocking[settings.mongo_db_name], registry, settings)
     metrics = IngestMetrics()
     # It is not run: of what was drained, the newest of each device is told when it is closed.
-    publisher = Publisher(url, metrics.registry) if (url := settings.redis_address) else None
+    publisher = Publisher(url, metrics.registry, gather_seconds(registry)) if (url := settings.redis_address) else None
     async with async_client(settings) as client:
         db = client[settings.mongo_db_name]
         pipeline = Pipeline(registry=registry, settings=settings, db=db, metrics=metrics, publisher=publisher)
@@ -107,6 +112,7 @@ async def _drain(settings: Settings, registry: Registry) -> tuple[int, Counter[s
         try:
             await session.drain()
         finally:
+            pipeline.close()
             if publisher is not None:
                 await publisher.close()
         await pipeline.clock.save()

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from greenpower.api.telemetry.schema import make_schemas
+from greenpower.catalog.conflict import Loaded
 from greenpower.catalog.facts import job_names, resource_path, room_name
-from greenpower.catalog.registry import Loaded, load_registry
+from greenpower.catalog.registry import load_registry
 from greenpower.catalog.retention import raw_retention, tier_retention
 from greenpower.cli.kit import check, new, try_frame
 from greenpower.config import Settings, load_settings
@@ -34,11 +35,17 @@ def plugins(context: click.Context, as_json: bool, fields: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     settings = load_settings()
-    registry = load_registry(settings.greenpower_site)
+    registry = load_registry(settings.greenpower_site, settings.greenpower_plugins)
     summaries = [summary(loaded, settings) for loaded in registry.loaded]
+    summaries += [
+        {"name": item.loaded.datatype.name, "plugin": item.loaded.origin, "stopped": item.why}
+        for item in (registry.stopped if as_json else ())
+    ]
     if as_json:
         click.echo(orjson.dumps(summaries, option=orjson.OPT_INDENT_2))
         return
+    for text in registry.warnings:
+        click.echo(f"{text}\n")
     for item in summaries:
         click.echo(_text(item))
         if fields and item["fields"]:
@@ -59,8 +66,11 @@ def summary(loaded: Loaded, settings: Settings) -> dict[str, Any]:
         "title": datatype.title,
         "plugin": loaded.origin,
         "topics": [claim.topic for claim in datatype.topics],
+        "gathered_seconds": max((claim.gather for claim in datatype.topics if claim.gather is not None), default=None),
         "noted_topics": {claim.topic: claim.noted for claim in datatype.topics if claim.noted},
         "gateways": [claim.registration for claim in datatype.gateways],
+        "dialled": [f"{claim.device or claim.protocol} at {claim.address}" for claim in datatype.dialled],
+        "pushes": [claim.name for claim in datatype.pushes],
         "endpoint": resource_path(datatype),
         "collections": [
             {
@@ -103,7 +113,10 @@ def _text(item: dict[str, Any]) -> str:
         "topics": ", ".join(
             f"{topic} (noted: {notes[topic]})" if topic in notes else topic for topic in item["topics"]
         ),
+        "gathered": f"values within {item['gathered_seconds']:g} s" if item["gathered_seconds"] else "",
         "gateways": ", ".join(item["gateways"]),
+        "dialled": ", ".join(item["dialled"]),
+        "pushes": ", ".join(item["pushes"]),
         "endpoint": item["endpoint"] or "none",
         "collections": "\n".join(
             f"{collection['name']}, {collection['resolution']}, kept {_duration(collection['kept_seconds'])}"

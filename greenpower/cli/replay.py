@@ -8,19 +8,27 @@ from datetime import UTC, datetime
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from greenpower.archive.hold import MonthArchivedError, hold_months
 from greenpower.catalog.registry import Registry, get_registry
-from greenpower.cli.time_option import TimeOption
+from greenpower.cli.time_option import EndOption, TimeOption
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.ingest.replay.replay import Replay, Summary
-from greenpower.mongo.client import async_client
+from greenpower.mongo.archive.manifest import ManifestTakenError
+from greenpower.mongo.client import async_client, sync_client
+from greenpower.mongo.processes.heartbeat import running
 from greenpower.mongo.schema.version import check_at_start
 
 
 @click.command()
 @click.option("--type", "name", required=True, help="Data type.")
-@click.option("--since", type=TimeOption(), required=True, help="First timestamp, ISO 8601.")
-@click.option("--until", type=TimeOption(), default=None, help="First timestamp after the range. Default: now.")
+@click.option("--since", type=TimeOption(), required=True, help="First timestamp, ISO 8601, UTC if no offset is given.")
+@click.option(
+    "--until",
+    type=EndOption(),
+    default=None,
+    help="First timestamp after the range; a date alone: to the end of that day. Default: now.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
 def replay(name: str, since: datetime, until: datetime | None, dry_run: bool) -> None:
     """Rebuild readings from events with the current parser."""
@@ -33,7 +41,12 @@ def replay(name: str, since: datetime, until: datetime | None, dry_run: bool) ->
         raise click.BadParameter("--since must be before --until")
     settings = load_settings()
     check_at_start(settings)
-    summary = asyncio.run(_run(settings, registry, datatype, since, until, dry_run))
+    with running(settings, "replay"), sync_client(settings) as client:
+        try:
+            with hold_months(client[settings.mongo_db_name], datatype, settings, since, until, datetime.now(UTC)):
+                summary = asyncio.run(_run(settings, registry, datatype, since, until, dry_run))
+        except (MonthArchivedError, ManifestTakenError) as error:
+            raise click.ClickException(str(error)) from None
     _print(summary, dry_run)
 
 

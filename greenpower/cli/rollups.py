@@ -14,12 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from greenpower.archive.database import open_database
 from greenpower.catalog.registry import get_registry
-from greenpower.cli.time_option import TimeOption
+from greenpower.cli.time_option import EndOption, TimeOption
 from greenpower.config import Settings, load_settings
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document, sync_client
-from greenpower.mongo.rollups.lag import Lag, read_lags
+from greenpower.mongo.processes.heartbeat import running
+from greenpower.mongo.rollups.lag import Lag, RangeLag, read_lags
+from greenpower.mongo.rollups.ranges import name_ranges
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.mongo.schema.version import check_version
 from greenpower.rollups.backfill import backfill as compute_anew
@@ -37,7 +40,7 @@ def rollups() -> None:
 
 @rollups.command()
 def status() -> None:
-    """Show how far each tier is computed."""
+    """Show how far each tier and its device ranges are computed."""
     with _database() as (db, _):
         found = read_lags(db, get_registry(), datetime.now(UTC))
     table = Table(box=None, header_style="bold")
@@ -54,13 +57,15 @@ def status() -> None:
         table.add_column(name, no_wrap=True)
     for lag in found:
         table.add_row(*_row(lag))
+        for part in lag.ranges:
+            table.add_row(*_range_row(part))
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
 def _row(lag: Lag) -> tuple[str, ...]:
     return (
         f"{lag.type}/{lag.prefix}",
-        "never" if lag.watermark is None else f"{lag.watermark:%Y-%m-%d %H:%M}",
+        _done_until(lag.watermark),
         "" if lag.behind is None else _span(lag.behind),
         str(lag.invalidations or ""),
         _span(lag.oldest) if lag.invalidations else "",
@@ -68,6 +73,23 @@ def _row(lag: Lag) -> tuple[str, ...]:
         "" if lag.ran_at is None else f"{lag.ran_at:%Y-%m-%d %H:%M:%S}",
         lag.error,
     )
+
+
+def _range_row(lag: RangeLag) -> tuple[str, ...]:
+    return (
+        f"  device ranges {name_ranges(lag.ranges)}",
+        _done_until(lag.watermark),
+        "" if lag.behind is None else _span(lag.behind),
+        "",
+        "",
+        "",
+        "",
+        lag.error,
+    )
+
+
+def _done_until(watermark: datetime | None) -> str:
+    return "never" if watermark is None else f"{watermark:%Y-%m-%d %H:%M}"
 
 
 def _span(seconds: float) -> str:
@@ -92,8 +114,14 @@ def run(names: tuple[str, ...]) -> None:
 @rollups.command()
 @click.option("--type", "name", required=True, help="Data type.")
 @click.option("--tier", "prefix", help="Prefix of the first tier. Default: the finest.")
-@click.option("--since", type=TimeOption(), help="First time, ISO 8601. Default: as far back as data is kept.")
-@click.option("--until", type=TimeOption(), help="First time after the range. Default: now.")
+@click.option(
+    "--since",
+    type=TimeOption(),
+    help="First time, ISO 8601, UTC if no offset is given. Default: as far back as data is kept.",
+)
+@click.option(
+    "--until", type=EndOption(), help="First time after the range; a date alone: to the end of that day. Default: now."
+)
 def backfill(name: str, prefix: str | None, since: datetime | None, until: datetime | None) -> None:
     """Compute a range of a tier again, and all tiers above it.
 
@@ -153,8 +181,8 @@ def _type(name: str) -> DataType:
 @contextmanager
 def _database() -> Iterator[tuple[Database[Document], Settings]]:
     settings = load_settings()
-    with sync_client(settings) as client:
-        db = client[settings.mongo_db_name]
-        check_version(db)
-        ensure_indexes(db, get_registry(), settings)
-        yield db, settings
+    with running(settings, "rollups"), sync_client(settings) as client:
+        held = client[settings.mongo_db_name]
+        check_version(held)
+        ensure_indexes(held, get_registry(), settings)
+        yield open_database(client, settings), settings

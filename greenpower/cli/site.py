@@ -28,17 +28,26 @@ def check(file: Path | None) -> None:
 
     Checks FILE, or the file that GREENPOWER_SITE names. Exits with status 1 if there is a problem.
     """
-    path = file or load_settings().greenpower_site
+    settings = load_settings()
+    path = file or settings.greenpower_site
     if path is None:
         raise ConfigError("no site file: pass FILE or set GREENPOWER_SITE")
     try:
-        registry = load_registry(path)
+        registry = load_registry(path, settings.greenpower_plugins)
     except RegistryError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    for name in read_site(path).types:
-        datatype = registry[name]
+    for stopped in registry.stopped:
+        click.echo(stopped.why, err=True)
+    if registry.stopped:
+        sys.exit(1)
+    for name in sorted(read_site(path).named):
+        if (datatype := registry.get(name)) is None:
+            click.echo(f"{name}: not in force")
+            continue
         claims = [claim.topic for claim in datatype.topics] + [claim.registration for claim in datatype.gateways]
+        claims += [f"{claim.device or claim.protocol} at {claim.address}" for claim in datatype.dialled]
+        claims += [claim.topic for claim in datatype.pushes]
         click.echo(f"{name}: {', '.join(claims)}; {len(datatype.fields)} fields")
     click.echo(f"{path}: no problems found")
 

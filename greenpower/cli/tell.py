@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from greenpower.catalog.registry import get_registry
+from greenpower.cli.console import console_audit
 from greenpower.cli.sql import sql_database
 from greenpower.cli.table import print_table, shown_time
 from greenpower.config import ConfigError, load_settings
@@ -64,7 +65,7 @@ def tell(device_id: str, name: str, parameters: tuple[str, ...], yes: bool, no_w
     Example: greenpower devices tell 33B1225950027 set_interval interval=60. Exits with status 1 if it is not done.
     """
     settings = load_settings()
-    with sql_database(settings):
+    with console_audit(settings):
         device = _find(device_id)
         found = find_command(get_registry(), [row.type for row in device.types], name)
         if found is None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 
 import click
 
+from greenpower.broken_file import clear_place
 from greenpower.config import ConfigError, Settings, load_settings, run_file, setting_warnings
+from greenpower.private_files import close_to_others, private_files, sqlite_files
+from greenpower.stack.broker_save import sessions_saved
 from greenpower.stack.child import Child, part_child
 from greenpower.stack.home import env_text, generated_keys, locked, write_private
 from greenpower.stack.ingest_pool import (
@@ -21,20 +25,23 @@ from greenpower.stack.ingest_pool import (
     pool_child,
 )
 from greenpower.stack.ingest_pool import addresses as member_addresses
+from greenpower.stack.mosquitto import Mosquitto
 from greenpower.stack.output import Output
 from greenpower.stack.probe import reach
 from greenpower.stack.process import run_once
 from greenpower.stack.stack import (
+    DEMO,
     INGEST,
     INIT,
     PORTS,
     SERVICES,
     SIMULATOR,
+    Service,
     choose_parts,
     choose_ports,
     service_child,
 )
-from greenpower.stack.stale_processes import end_stale_processes, forget_children, note_children
+from greenpower.stack.stale_processes import end_stale_processes, forget_children, mark, note_children
 from greenpower.stack.supervisor import Supervisor
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -48,6 +55,7 @@ MAX_INGEST_PROCESSES = 64
     default=None,
     help="Also run simulated devices (off in production).",
 )
+@click.option("--demo", is_flag=True, help="Also make the demonstration, unless there were meter points already.")
 @click.option(
     "--ingest",
     "count",
@@ -56,32 +64,39 @@ MAX_INGEST_PROCESSES = 64
     help="Number of ingest processes; they share the MQTT frames.",
     show_default=True,
 )
-def up(simulator: bool | None, count: int) -> None:
+def up(simulator: bool | None, demo: bool, count: int) -> None:
     """Run the whole stack on this machine.
 
     An embedded server is started for each of MongoDB, Redis and the MQTT broker whose address is not set. Ctrl-C stops
     everything; the data stays in GREENPOWER_HOME.
     """
-    home = load_settings().greenpower_home
+    home = load_settings(of_run=False).greenpower_home
     output = Output()
     for warning in setting_warnings():
         output.say(ME, f"warning: {warning}")
-    with locked(home):
-        for name in end_stale_processes(home):
+    with private_files(), locked(home):
+        warn = partial(output.say, ME)
+        if closed := close_to_others(home, *sqlite_files(load_settings(of_run=False).sql_url)):
+            warn(f"{closed} files and folders in {home} were open to other users of this machine: closed to them")
+        for name in end_stale_processes(home, warn):
             output.say(ME, f"stopped {name}, left over from an earlier run that was killed")
+        for line in clear_place(run_file(home)):
+            warn(line)
         run_file(home).unlink(missing_ok=True)
+        os.environ.update(mark(home))  # its children inherit it
         settings = choose_ports(load_settings())
         if simulator is None:
             simulator = settings.environment != "prod"
         try:
-            asyncio.run(_run(settings, output, simulator, choose_pool(settings, count)))
+            extras = tuple(service for service, wanted in ((SIMULATOR, simulator), (DEMO, demo)) if wanted)
+            asyncio.run(_run(settings, output, extras, choose_pool(settings, count)))
         finally:
             run_file(home).unlink(missing_ok=True)
             forget_children(home)
     output.say(ME, "stopped")
 
 
-async def _run(settings: Settings, output: Output, simulator: bool, pool: tuple[PoolMember, ...]) -> None:
+async def _run(settings: Settings, output: Output, extras: tuple[Service, ...], pool: tuple[PoolMember, ...]) -> None:
     """Start the stack and keep it running until a signal; a second signal kills what has not ended yet."""
     home = settings.greenpower_home
     stop = asyncio.Event()
@@ -94,7 +109,7 @@ async def _run(settings: Settings, output: Output, simulator: bool, pool: tuple[
 
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
-        starting = asyncio.create_task(_start(supervisor, settings, output, simulator, pool))
+        starting = asyncio.create_task(_start(supervisor, settings, output, extras, pool))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
@@ -106,13 +121,18 @@ async def _run(settings: Settings, output: Output, simulator: bool, pool: tuple[
 
 
 async def _start(
-    supervisor: Supervisor, settings: Settings, output: Output, simulator: bool, pool: tuple[PoolMember, ...]
+    supervisor: Supervisor,
+    settings: Settings,
+    output: Output,
+    extras: tuple[Service, ...],
+    pool: tuple[PoolMember, ...],
 ) -> None:
     home = settings.greenpower_home
     output.say(ME, f"starting in {home}")
     # In a thread: it may have to download the broker, and signals must be handled meanwhile.
     parts, addresses = await asyncio.to_thread(choose_parts, settings, lambda text: output.say(ME, f"warning: {text}"))
-    keys = {name: key for name, key in generated_keys(home).items() if not _given(settings, name)}
+    warn = partial(output.say, ME)
+    keys = {name: key for name, key in generated_keys(home, warn).items() if not _given(settings, name)}
     ports = {name: str(getattr(settings, name.lower())) for name, _, _ in PORTS}
     environment = {**ports, **addresses, **keys, "GREENPOWER_HOME": str(home.resolve())}
     if len(pool) > 1:
@@ -122,17 +142,23 @@ async def _start(
     await supervisor.start(*(part_child(part) for part in parts))
     await _init(service_child(INIT, settings, environment), output)
     write_private(run_file(home), env_text(environment))
-    retired = noted_ids(home) - {member.client_id for member in pool}
+    retired = noted_ids(home, warn) - {member.client_id for member in pool}
     note_ids(home, retired | {member.client_id for member in pool})
     await supervisor.start(
         *(pool_child(member, settings, environment, shared=len(pool) > 1) for member in pool),
         *(service_child(service, settings, environment) for service in SERVICES if service is not INGEST),
     )
-    if simulator:
+    for part in parts:
+        if isinstance(part, Mosquitto):
+            of_broker = partial(_pid, supervisor, part.name)
+            await sessions_saved(part, of_broker, {member.client_id for member in pool})
+    if SIMULATOR in extras:
         await supervisor.start(service_child(SIMULATOR, settings, environment))
     for line in _ready_lines(settings, generated="ADMIN_PASSWORD" in keys):
         output.plain(line)
     await _drain(retired, settings, environment, output)
+    if DEMO in extras:
+        await run_once(service_child(DEMO, settings, environment), output.say)  # says what went wrong
 
 
 async def _drain(retired: set[str], settings: Settings, environment: dict[str, str], output: Output) -> None:
@@ -147,8 +173,13 @@ async def _init(init: Child, output: Output) -> None:
     code = await run_once(init, output.say)
     if code != os.EX_OK:
         raise ConfigError(
-            f"the databases could not be set up: `greenpower init` failed with exit code {code}, see above"
+            f"the databases could not be set up: `greenpower init` failed with exit code {code}, see above. "
+            "Nothing was changed where one cannot be read: restore a backup, see docs/operations.md"
         )
+
+
+def _pid(supervisor: Supervisor, name: str) -> int | None:
+    return supervisor.pids.get(name)
 
 
 def _given(settings: Settings, name: str) -> bool:

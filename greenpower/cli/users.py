@@ -10,6 +10,7 @@ import redis
 from sqlalchemy import select
 
 from greenpower.bus import revocation
+from greenpower.cli.console import console_audit
 from greenpower.cli.sql import sql_database
 from greenpower.cli.table import shown_time
 from greenpower.config import ConfigError, Settings, load_settings
@@ -38,7 +39,7 @@ def users() -> None:
 def create(username: str, role: str, password_stdin: bool) -> None:
     """Create a user. Asks for the password."""
     settings = load_settings()
-    with sql_database(settings):
+    with console_audit(settings):
         if find_user(username) is not None:
             raise ConfigError(f"user {username!r} already exists; `greenpower users passwd` sets a new password")
         if not make_user(username, _password(password_stdin), RoleName(role)):
@@ -52,11 +53,11 @@ def create(username: str, role: str, password_stdin: bool) -> None:
 def passwd(username: str, password_stdin: bool) -> None:
     """Set a new password for a user. Ends all sessions of the user."""
     settings = load_settings()
-    with sql_database(settings):
+    with console_audit(settings):
         user = find_user(username)
         if user is None:
             raise ConfigError(f"unknown user {username!r}")
-        ended = change_user(user, password=_password(password_stdin))
+        ended = change_user(user, password=_password(password_stdin)).families
         db.session.commit()
     _show_revoked(settings, ended)
     click.echo(f"{username} has a new password; sessions ended: {len(ended)}")

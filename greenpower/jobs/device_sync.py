@@ -1,5 +1,6 @@
-"""The device job: registers the devices that ingest has seen, writes the settings cache that ingest reads, and marks
-revoked logins in Redis.
+"""The device job: registers the devices that ingest has seen and deletes unconfirmed ones that are silent, writes the
+settings cache that ingest and the rollups read, invalidates what a changed greatest power or a correction touches,
+finishes meter exchanges that were cut short, and marks revoked logins in Redis.
 
 Each step compares what should be with what is, and writes the difference. So it may be repeated, and several may run
 at once, beside the API.
@@ -8,42 +9,50 @@ at once, beside the API.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pymongo.database import Database
 from redis import Redis, RedisError
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from greenpower.archive.database import open_database
 from greenpower.bus import revocation
-from greenpower.config import load_settings
+from greenpower.catalog.registry import get_registry
+from greenpower.config import Settings, load_settings
+from greenpower.jobs.device_registration import WITHOUT_LIMIT, RegistrationRules, confirm_lasting, expire, register
 from greenpower.jobs.schedule import Entry
 from greenpower.mongo.client import Document, sync_client
-from greenpower.mongo.devices.seen import read_types
-from greenpower.mongo.devices.settings import DeviceSettings, read_settings, write_settings
-from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN
-from greenpower.sql import ApiKey, Device, DeviceType, TokenFamily
+from greenpower.mongo.corrections.touch import invalidate_changed_corrections
+from greenpower.mongo.devices.settings import DeviceSettings, forget_deleted, read_settings, write_settings
+from greenpower.mongo.rollups.exchanges import apply_exchange, cut_short
+from greenpower.mongo.rollups.incident_changes import invalidate_changed_incidents
+from greenpower.mongo.rollups.settings_change import invalidate_changed_settings
+from greenpower.mongo.schema.layout import DEVICE_SETTINGS, EXCHANGES
+from greenpower.sql import ApiKey, Device, TokenFamily
+from greenpower.sql.replacement import device_of, end_take_over, take_over
 from greenpower.sql.session import sql_session
 from greenpower.sql.time import now
 
 log = logging.getLogger(__name__)
 
-REGISTER_ATTEMPTS = 3
 DEVICES_JOB_SECONDS = 120
-UNREGISTERED = {"registered": False, "timezone": None, "interval_seconds": None, "zone_id": None}
+SETTINGS = ("timezone", "interval_seconds", "greatest_power", "zone_id")
+UNREGISTERED = {"registered": False, **dict.fromkeys(SETTINGS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
-    """How many devices, or types of devices, were registered, and how many settings were written."""
+    """How many devices, or types of devices, were registered, how many were confirmed or expired, and how many settings
+    were written."""
 
     registered: int
     written: int
+    confirmed: int = 0
+    expired: int = 0
 
 
 def devices_entry() -> Entry:
@@ -61,68 +70,55 @@ def sync() -> str:
         sql_session(settings) as session,
         closing(Redis.from_url(settings.need("REDIS_URL"), decode_responses=True)) as redis,
     ):
-        done = sync_devices(session, client[settings.mongo_db_name], add=settings.device_policy == "open")
+        db = open_database(client, settings)
+        rules = RegistrationRules.of(settings)
+        expired = expire(session, db, rules, (datatype.name for datatype in get_registry()), now())
+        done = replace(sync_devices(session, db, rules), expired=expired)
+        forget_deleted(db[DEVICE_SETTINGS], now())
+        invalidate_changed_settings(db, get_registry(), settings)
+        invalidate_changed_corrections(db, get_registry(), settings)
+        invalidate_changed_incidents(db, get_registry(), settings)
+        finish_exchanges(session, db, settings)
         try:
             mark_revocations(session, redis)
         except RedisError as error:
             log.warning("revocations are not in Redis: %.200s", error)
-    return f"{done.registered} registered, {done.written} settings written"
+    return (
+        f"{done.registered} registered, {done.written} settings written, {done.confirmed} confirmed, "
+        f"{done.expired} expired"
+    )
 
 
-def sync_devices(session: Session, db: Database[Document], *, add: bool = True) -> Synced:
-    """Register new devices and bring the settings cache up to date. Raises PyMongoError, SQLAlchemyError."""
-    return Synced(registered=register(session, db, add=add), written=write_settings_cache(session, db))
+def sync_devices(session: Session, db: Database[Document], rules: RegistrationRules = WITHOUT_LIMIT) -> Synced:
+    """Register new devices, confirm those that the policy does, and bring the settings cache up to date.
 
-
-def register(session: Session, db: Database[Document], *, add: bool = True) -> int:
-    """Add the devices, and the types of devices, that ingest has seen. Returns how many were added.
-
-    add: whether a device becomes registered by being seen; new types of a registered device always do.
+    Raises PyMongoError, SQLAlchemyError.
     """
-    for attempt in range(1, REGISTER_ATTEMPTS + 1):
-        try:
-            return _register(session, db, add)
-        except IntegrityError:  # the API or another worker changed the registry meanwhile
-            session.rollback()
-            if attempt == REGISTER_ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
+    registered, confirmed = register(session, db, rules), confirm_lasting(session, db, rules)
+    return Synced(registered=registered, confirmed=confirmed, written=write_settings_cache(session, db))
 
 
-def _register(session: Session, db: Database[Document], add: bool) -> int:
-    # The registry first: a device that is deleted after this is not in what is read next, unless it has sent again.
-    numbers = {device_id: number for number, device_id in session.execute(select(Device.id, Device.device_id))}
-    known: defaultdict[int, set[str]] = defaultdict(set)
-    for number, name in session.execute(select(DeviceType.device_id, DeviceType.type)):
-        known[number].add(name)
-    session.rollback()
-    added = 0
-    for device_id, types in read_types(db[SEEN]).items():
-        found = numbers.get(device_id)
-        if found is None and not add:
-            continue
-        if found is None:
-            session.add(Device(device_id=device_id, types=[DeviceType(type=name) for name in sorted(types)]))
-            added += 1
-            continue
-        for name in sorted(types - known[found]):
-            session.add(DeviceType(device_id=found, type=name))
-            added += 1
-    session.commit()
-    return added
+def finish_exchanges(session: Session, db: Database[Document], settings: Settings) -> int:
+    """Do what is left of meter exchanges that were cut short. Returns how many. Raises the errors of the databases."""
+    found = cut_short(db[EXCHANGES])
+    for exchange in found:
+        old_id, new_id = exchange["device_id"], exchange["new_device_id"]
+        if new_id is not None and exchange["revoked_at"] is not None:
+            end_take_over(session, old_id, new_id, exchange["took"])
+        elif new_id is not None and (old := device_of(session, old_id)) is not None:
+            take_over(session, old, new_id)
+        session.commit()
+        apply_exchange(db, get_registry(), settings, exchange)
+    return len(found)
 
 
 def write_settings_cache(session: Session, db: Database[Document]) -> int:
     """Write the settings that differ from the registry. Returns how many changed."""
     # The cache first: a device that is in it, and not in the registry read after it, was deleted, not just added.
     stored = read_settings(db[DEVICE_SETTINGS])
-    columns = (Device.device_id, Device.updated_at, Device.timezone, Device.interval_seconds, Device.zone_id)
-    wanted = {
-        device_id: DeviceSettings(
-            device_id=device_id, updated_at=updated_at, timezone=timezone, interval_seconds=interval, zone_id=zone_id
-        )
-        for device_id, updated_at, timezone, interval, zone_id in session.execute(select(*columns))
-    }
+    names = ("device_id", "updated_at", *SETTINGS)
+    rows = session.execute(select(*(getattr(Device, name) for name in names), Device.confirmed_at.is_not(None)))
+    wanted = {row[0]: DeviceSettings(**dict(zip((*names, "confirmed"), row, strict=True))) for row in rows}
     session.rollback()
     changed = [one for one in wanted.values() if not _same(stored.get(one.device_id, {}), one.document())]
     for device_id in stored.keys() - wanted.keys():

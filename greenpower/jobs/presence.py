@@ -34,7 +34,8 @@ from greenpower.mongo.devices.listening import read_listening, spans_of
 from greenpower.mongo.devices.status import ONLINE, bring_online, take_offline
 from greenpower.mongo.schema.layout import DEVICE_SETTINGS, LISTENING, SEEN
 from greenpower.sql import Device, DeviceStatus
-from greenpower.sql.device_status import record_status
+from greenpower.sql.confirmation import batches
+from greenpower.sql.device_status import record_statuses
 from greenpower.sql.session import sql_session
 
 log = logging.getLogger(__name__)
@@ -168,16 +169,18 @@ def record(session: Session, judged: Iterable[Judged]) -> int:
             by_device[item.document["device_id"]].append(item)
     rows = session.execute(select(Device.device_id, Device.status, Device.status_since)).all()
     session.rollback()
-    recorded = 0
+    changes: dict[str, tuple[DeviceStatus, datetime]] = {}
     for device_id, status, since in rows:
         if device_id not in by_device:
             continue
         now_status, at = device_status(by_device[device_id])
         if now_status != status:
             # Of two types that changed in turn, the later may be noted first.
-            at = at if since is None else max(at, since + timedelta(milliseconds=1))
-            recorded += record_status(session, device_id, now_status, at)
-    session.commit()
+            changes[device_id] = now_status, at if since is None else max(at, since + timedelta(milliseconds=1))
+    recorded = 0
+    for chunk in batches(changes):
+        recorded += record_statuses(session, {device_id: changes[device_id] for device_id in chunk})
+        session.commit()
     return recorded
 
 

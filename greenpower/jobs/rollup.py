@@ -10,13 +10,15 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from rq import Worker
 
+from greenpower.bus.job_queue import JsonQueue
 from greenpower.catalog.registry import get_registry
 from greenpower.config import load_settings
-from greenpower.jobs.schedule import push, rollup_entry
+from greenpower.jobs.schedule import QUEUE, add_job, help_entry, push, rollup_entry
+from greenpower.rollups.job_run import JobLinks, run_job
 from greenpower.rollups.lock import TierLock
 from greenpower.rollups.plan import TierPlan, find_plan
-from greenpower.rollups.run import run_locked
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +27,20 @@ REDIS_SECONDS = 2.0
 
 
 def roll(type_name: str, prefix: str) -> dict[str, Any]:
-    """Bring a tier up to date: `{outcome}`, `not_declared`, `locked` by another run, or `done` with the run's counts.
+    """Bring a tier up to date: `{outcome}`, `not_declared`, `locked` by other runs, or `done` with the run's counts.
 
-    Called in a process of its own, forked for this job; clients are made here. Raises PyMongoError after some attempts;
-    RQ keeps the failure, and the next run goes on where this one stopped.
+    Called in a process of its own, forked for this job; clients are made here. Raises PyMongoError after some attempts,
+    and what device ranges failed with; RQ keeps the failure, and the next run goes on where this one stopped.
     """
+    return _roll(type_name, prefix, helping=False)
+
+
+def help_roll(type_name: str, prefix: str) -> dict[str, Any]:
+    """As `roll`, in the round that another worker's `roll` has begun: what that has not taken yet."""
+    return _roll(type_name, prefix, helping=True)
+
+
+def _roll(type_name: str, prefix: str, *, helping: bool) -> dict[str, Any]:
     settings = load_settings()
     datatype = get_registry().get(type_name)
     plan = None if datatype is None else find_plan(datatype, prefix, settings)
@@ -41,8 +52,22 @@ def roll(type_name: str, prefix: str) -> dict[str, Any]:
         socket_connect_timeout=REDIS_SECONDS,
         retry=Retry(NoBackoff(), 0),
     ) as redis:
-        counts = run_locked(plan, settings, TierLock(redis, plan.name), lambda due: _queue(redis, due))
+        links = JobLinks(
+            workers=_count_workers(redis),
+            lock=lambda name: TierLock(redis, name),
+            queue=lambda due: _queue(redis, due),
+            ask=lambda due, count: _ask(redis, due, count),
+        )
+        counts = run_job(plan, settings, links, helping=helping)
     return {"outcome": "locked"} if counts is None else {"outcome": "done", **asdict(counts)}
+
+
+def _count_workers(redis: Redis) -> int:
+    """How many workers there are; 1 where Redis is away."""
+    try:
+        return Worker.count(connection=redis, queue=JsonQueue(QUEUE, connection=redis))
+    except RedisError:
+        return 1
 
 
 def _queue(redis: Redis, plan: TierPlan) -> None:
@@ -51,3 +76,12 @@ def _queue(redis: Redis, plan: TierPlan) -> None:
         push(redis, rollup_entry(plan))
     except RedisError as error:
         log.warning("%s was not queued, its schedule will bring it: %s", plan.name, error)
+
+
+def _ask(redis: Redis, plan: TierPlan, count: int) -> None:
+    """Let other workers help. Where Redis is away, this one does it all."""
+    try:
+        for number in range(count):
+            add_job(redis, help_entry(plan, number))
+    except RedisError as error:
+        log.warning("%s: nobody could be asked for help: %s", plan.name, error)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from redis import Redis, RedisError
-from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq_scheduler import Scheduler
 
+from greenpower.bus.job_queue import JsonJob, JsonQueue, drop_pickled_from_schedule
 from greenpower.loops import ThreadLoop
 from greenpower.rollups.plan import TierPlan
 
@@ -55,8 +55,17 @@ def rollup_entry(plan: TierPlan) -> Entry:
     )
 
 
+def help_entry(plan: TierPlan, number: int) -> Entry:
+    """What another worker does of a tier's run that several share. It is never scheduled: `every` is not used."""
+    entry = rollup_entry(plan)
+    return replace(entry, name=f"{entry.name}help-{number}", function="greenpower.jobs.rollup.help_roll")
+
+
 class JobScheduler(Scheduler):  # type: ignore[misc]
     """rq-scheduler's schedule over the entries of a function, asked once at the start."""
+
+    job_class = JsonJob
+    queue_class = JsonQueue
 
     def __init__(self, entries: Callable[[], Iterable[Entry]], *, connection: Redis, interval: int, name: str) -> None:
         super().__init__(QUEUE, connection=connection, interval=interval, name=name)
@@ -91,16 +100,18 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
 
     def enqueue_jobs(self) -> None:
         """Bring the schedule up to date where it must be, and queue what is due. Called under the scheduler's lock."""
+        if not self._checked:
+            drop_pickled_from_schedule(self.connection, self.scheduled_jobs_key)
         scheduled = {key.decode("utf-8", "replace") for key in self._keys("+inf")}
         if not self._checked or not self.entries.keys() <= scheduled:
             self.bring_up_to_date(scheduled)
             self._checked = True
         for key in self._keys(time.time()):
             try:
-                self.enqueue_job(Job.fetch(key.decode(), connection=self.connection))
+                self.enqueue_job(JsonJob.fetch(key.decode(), connection=self.connection))
             except RedisError:
                 raise
-            except Exception as error:  # from unpickling anything: it costs this entry; our own are made again
+            except Exception as error:  # from reading anything: it costs this entry; our own are made again
                 if not isinstance(error, NoSuchJobError):
                     log.warning("a scheduled job cannot be read and is removed: %a (%s)", key, type(error).__name__)
                 self.connection.zrem(self.scheduled_jobs_key, key)
@@ -131,7 +142,7 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
 
     def _is_current(self, entry: Entry) -> bool:
         try:
-            job = Job.fetch(entry.id, connection=self.connection)
+            job = JsonJob.fetch(entry.id, connection=self.connection)
             return bool(
                 job.meta.get("interval") == entry.every
                 and job.timeout == entry.timeout
@@ -153,10 +164,18 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
 
 def is_queued(connection: Redis, job_id: str) -> bool:
     """Whether a job waits in the queue."""
-    return connection.lpos(Queue(QUEUE, connection=connection).key, job_id) is not None
+    return connection.lpos(JsonQueue(QUEUE, connection=connection).key, job_id) is not None
 
 
 def push(connection: Redis, entry: Entry) -> None:
     """Let a scheduled job run as soon as a worker is free, besides its usual times."""
-    if not is_queued(connection, entry.id) and Job.exists(entry.id, connection=connection):
-        Queue(QUEUE, connection=connection).push_job_id(entry.id)
+    if not is_queued(connection, entry.id) and JsonJob.exists(entry.id, connection=connection):
+        JsonQueue(QUEUE, connection=connection).push_job_id(entry.id)
+
+
+def add_job(connection: Redis, entry: Entry) -> None:
+    """Let a job run once, unless it waits already. Raises RedisError."""
+    if not is_queued(connection, entry.id):
+        JsonQueue(QUEUE, connection=connection).enqueue_call(
+            entry.function, args=entry.args, timeout=entry.timeout, job_id=entry.id, description=entry.name
+        )

@@ -110,7 +110,13 @@ class RealtimeGateway:
         """Close the connection of a client that could not be served: it connects again, and gets a snapshot."""
         log.error("a client could not be served and is disconnected", exc_info=error)
         self.metrics.ended.labels("fault").inc()
-        self.socketio.server.eio.disconnect(client.eio_sid)
+        self._cut(client.eio_sid)
+
+    def _cut(self, eio_sid: str) -> None:
+        """Close a connection and forget it. engineio's own `disconnect` waits until a client has taken what it is sent:
+        one that polls and does not come again would hold the sweeper for ever."""
+        if (socket := self.socketio.server.eio.sockets.pop(eio_sid, None)) is not None:
+            socket.close(wait=False, reason=self.socketio.server.eio.reason.SERVER_DISCONNECT)
 
     def _end(self, client: Client, reason: str) -> None:
         """Tell a client why, and disconnect it. Where that fails, the sweeper closes its connection."""
@@ -148,7 +154,7 @@ class RealtimeGateway:
         self._nameless = {sid: self._nameless.get(sid, now) for sid in there}
         for sid, since in self._nameless.items():
             if now - since > NAMELESS_SECONDS:
-                server.eio.disconnect(sid)
+                self._cut(sid)
 
     # What operators see.
 

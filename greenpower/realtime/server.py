@@ -13,10 +13,13 @@ import eventlet.wsgi
 from greenpower.catalog.registry import Registry
 from greenpower.config import ConfigError, Settings
 from greenpower.realtime.gateway import RealtimeGateway
+from greenpower.realtime.protocol import GatewayLimits, timed
 
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 10_000
+# Of these, those that have not sent a whole request; of more the oldest is closed.
+MAX_WAITING_CONNECTIONS = 2_000
 LISTEN_BACKLOG = 1024
 # What the system may buffer for a client that does not read: small, so that it does not read old values later.
 SEND_BUFFER_BYTES = 128 * 1024
@@ -46,11 +49,17 @@ def serve(settings: Settings, registry: Registry) -> None:
     listener = _listen(settings.api_host, settings.realtime_port)
     log.info("listening on %s:%d", settings.api_host, settings.realtime_port)
     pool = eventlet.GreenPool(MAX_CONNECTIONS)
+    limits = GatewayLimits(
+        head_seconds=settings.api_head_seconds,
+        body_seconds=settings.api_body_seconds,
+        max_waiting=MAX_WAITING_CONNECTIONS,
+    )
     server = eventlet.spawn(
         eventlet.wsgi.server,
         listener,
         gateway.app,
         custom_pool=pool,
+        protocol=timed(limits),
         log=logging.getLogger("eventlet.wsgi"),
         log_output=False,
         debug=False,

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import orjson
 
-from greenpower.bus.message import STAMP_LENGTH, Message, read_latest
+from greenpower.bus.message import STAMP_LENGTH, TIMES, Message, read_latest
 
 
 class BadValue(Exception):
@@ -55,6 +55,9 @@ def check_reading(type_name: str, value: object) -> Message:
         raise BadValue("no payload")
     if not _is_stamp(value.get("timestamp")):
         raise BadValue("no time")
+    times = value.get(TIMES, {})
+    if not isinstance(times, dict) or not all(map(_is_stamp, times.values())):
+        raise BadValue("bad times of fields")
     return value
 
 

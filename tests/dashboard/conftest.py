@@ -60,6 +60,7 @@ def world(
         realtime_port=free_port(),
         ingest_http_port=free_port(),
         api_login_limit="",
+        api_account_limit="",
         downlink_interlocked=METER,
     )
     with World(settings, folder, (mosquitto.host, mosquitto.port)) as stack:

@@ -83,12 +83,14 @@ def test_an_operator_decides_an_incident(visit: Visit) -> None:
     visit.world.register()
     incidents = panel(visit, "incidents", "eny_now").locator('[data-incident="reset"]')
     incident = incidents.first
-    incident.get_by_role("button", name="Reject").click()
-    expect(incident.locator(".tag")).to_have_text("rejected")
-    incident.get_by_role("button", name="Confirm").click()
-    expect(incident.locator(".tag")).to_have_text("confirmed")
+    for name, status in (("Reject", "rejected"), ("Confirm", "confirmed")):
+        incident.get_by_role("button", name=name).click()
+        incident.get_by_label("Reason").fill(f"to be {status}")
+        incident.get_by_role("button", name="Save the decision").click()
+        expect(incident.locator(".tag")).to_have_text(status)
+    expect(incident).to_contain_text("to be confirmed")
     decided = visit.world.get("/api/incidents/", device_id=METER, status="confirmed")["results"]
-    assert "reset" in {item["incident"] for item in decided}
+    assert ("reset", "to be confirmed") in {(item["incident"], item["reason"]) for item in decided}
 
 
 def test_devices_are_grouped_by_zone(visit: Visit) -> None:

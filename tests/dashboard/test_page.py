@@ -151,6 +151,21 @@ def test_energy_of_yesterday_is_what_the_api_says(visit: Visit) -> None:
     expect(page.locator('[aria-labelledby=incidents] [data-incident="reset"]').first).to_be_visible()
 
 
+def test_the_silence_of_nine_hours_is_in_the_bar_of_its_end(visit: Visit) -> None:
+    answer = visit.world.get("/api/telemetry/eny-now-data/consumption/", bucket="hour", tz=ZONE, device_id=METER)
+    days = visit.world.get("/api/telemetry/eny-now-data/consumption/", bucket="day", tz=ZONE, device_id=METER)
+    [silent] = [row for row in days["results"] if row["silence_s"]]
+    assert 9 * 3600 <= silent["silence_s"] <= 9.5 * 3600 and days["silence_s"] == silent["silence_s"]
+    assert answer["start"] == answer["results"][0]["start"] and answer["end"] == answer["results"][-1]["end"]
+    page = visit.open(f"#/device/eny_now/{METER}")
+    panel = page.get_by_role("region", name="Energy", exact=True)
+    bar = panel.locator(f'[data-bucket="{silent["bucket"]}"]')
+    expect(bar).to_have_attribute("data-silence", str(silent["silence_s"]))
+    expect(panel.locator(".column .silent")).to_have_count(1)
+    bar.hover()
+    expect(panel.locator(".reading")).to_contain_text("9 h of silence")
+
+
 def test_a_rejected_frame_is_shown_with_its_reason(visit: Visit) -> None:
     visit.world.publisher.send("MQTT_RT_DATA", '{"no":"id"}')
     visit.world.publisher.flush()

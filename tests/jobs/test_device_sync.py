@@ -24,16 +24,20 @@ from greenpower.datatype import NO_TIERS, DataType, Field, Mqtt, json_parser
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
+from greenpower.jobs import device_registration
 from greenpower.jobs import device_sync as devices
-from greenpower.jobs.device_sync import mark_revocations, sync_devices
-from greenpower.mongo.devices.seen import read_types
+from greenpower.jobs.device_sync import finish_exchanges, mark_revocations, sync_devices
+from greenpower.mongo.devices.powers import read_powers
+from greenpower.mongo.devices.seen import HeardDevice, read_heard
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
-from greenpower.mongo.schema.layout import DEVICE_SETTINGS, SEEN
+from greenpower.mongo.rollups.exchanges import CUT_SHORT_SECONDS, keep_exchange, revoke_exchange
+from greenpower.mongo.schema.layout import CORRECTIONS, DEVICE_SETTINGS, EXCHANGES, INCIDENTS, INVALIDATIONS, SEEN
 from greenpower.sql import Device, DeviceStatus, DeviceStatusChange, DeviceType, ServiceZone, TokenFamily, User
 from greenpower.sql.device import devices_of_zone
 from greenpower.sql.device_status import record_status
 from greenpower.sql.session import sql_session
 from greenpower.sql.time import now
+from tests.heard import listen, next_heard
 
 Document = dict[str, Any]
 CLOCKED = DataType(
@@ -120,6 +124,19 @@ def test_the_projection_follows_the_registry(session: Session, db: Database[Docu
     assert sync_devices(session, db).written == 0
 
 
+def test_the_projection_has_the_greatest_power(session: Session, db: Database[Document]) -> None:
+    device = Device(device_id="A", greatest_power=12.5)
+    session.add_all([device, Device(device_id="B")])
+    session.commit()
+    assert sync_devices(session, db).written == 2 and read_powers(db) == {"A": 12.5}
+    for power, powers in ((3.0, {"A": 3.0}), (None, {})):
+        device.greatest_power = power
+        session.commit()
+        assert sync_devices(session, db).written == 1 and read_powers(db) == powers
+    db[DEVICE_SETTINGS].update_many({}, {"$unset": {"greatest_power": ""}})  # written before there was one
+    assert sync_devices(session, db).written == 2 and sync_devices(session, db).written == 0
+
+
 def test_an_older_state_never_overwrites_a_newer_one(db: Database[Document]) -> None:
     stamp = now()
     newer = DeviceSettings(device_id="A", updated_at=stamp, timezone="Asia/Dhaka")
@@ -136,15 +153,15 @@ def test_a_device_that_the_api_adds_meanwhile_is_no_trouble(
     hear(db, ("rt", "A"), ("rt", "B"))
     calls: list[int] = []
 
-    def read_slowly(collection: Any) -> dict[str, set[str]]:
+    def read_slowly(collection: Any) -> dict[str, HeardDevice]:
         if not calls:
             calls.append(1)
             with sql_session(world) as other:
                 other.add(Device(device_id="A", name="added meanwhile"))
                 other.commit()
-        return read_types(collection)
+        return read_heard(collection)
 
-    monkeypatch.setattr(devices, "read_types", read_slowly)
+    monkeypatch.setattr(device_registration, "read_heard", read_slowly)
     assert sync_devices(session, db).registered == 2
     assert registry(session) == {"A": ["rt"], "B": ["rt"]}
 
@@ -188,6 +205,48 @@ def test_ingest_reads_stamps_in_the_zone_of_their_device(
     assert sorted(stored) == [("DHAKA", noon), ("NEPAL", noon), ("NEPAL", noon + timedelta(minutes=1))]
 
 
+def test_an_exchange_that_was_cut_short_is_finished(world: Settings, session: Session, db: Database[Document]) -> None:
+    """Its document is all that there is when a request ends right after writing it; revoking is the same."""
+    session.add(Device(device_id="A", name="Main", types=[DeviceType(type="eny_now")]))
+    session.commit()
+    exchanges, at = db[EXCHANGES], datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    readings = {"eny_now": {"zygsz": {"last": 102.25, "first": 2.75}}}
+    took = {"name": "Main"}
+    made = keep_exchange(
+        exchanges, device="A", new_device="B", at=at, readings=readings, took=took, by="ann", reason="worn out"
+    )
+
+    def finished() -> int:
+        """What the job does once the request has had its time."""
+        before = {"updated_at": datetime.now(UTC) - timedelta(seconds=CUT_SHORT_SECONDS + 1)}
+        exchanges.update_many({"applied": False}, {"$set": before})
+        return finish_exchanges(session, db, world)
+
+    def kept() -> tuple[Document, Document]:
+        session.rollback()
+        rows = session.scalars(select(Device)).unique()
+        devices = {row.device_id: (row.name, row.replaces, row.replaced_by) for row in rows}
+        swaps = db[INCIDENTS].find({"swap": True, "exchange_id": made["_id"]})
+        return devices, {swap["device_id"]: swap["status"] for swap in swaps}
+
+    assert finish_exchanges(session, db, world) == 0, "the request may still be at work"
+    assert kept() == ({"A": ("Main", None, None)}, {})
+    assert finished() == 1
+    assert kept() == ({"A": ("Main", None, "B"), "B": ("Main", "A", None)}, {"A": "confirmed", "B": "confirmed"})
+    sides = {one["device_id"]: one["register"] for one in db[CORRECTIONS].find({"group": made["_id"]})}
+    assert sides == {"A": 102.25, "B": 2.75}
+    assert {mark["device_id"] for mark in db[INVALIDATIONS].find()} == {"A", "B"}
+    assert finished() == 0
+
+    [current] = exchanges.find()
+    assert current["applied"]
+    revoke_exchange(exchanges, {**current}, "bob", "was wrong")
+    assert finished() == 1
+    assert kept() == ({"A": ("Main", None, None), "B": ("", None, None)}, {"A": "rejected", "B": "rejected"})
+    assert db[CORRECTIONS].count_documents({"revoked_at": None}) == 0
+    assert finished() == 0
+
+
 def test_redis_is_shown_what_was_revoked(session: Session, redis_url: str) -> None:
     user = session.scalars(select(User)).unique().one()
     for name, revoked in (("new", now()), ("old", now() - timedelta(days=1)), ("good", None)):
@@ -195,8 +254,7 @@ def test_redis_is_shown_what_was_revoked(session: Session, redis_url: str) -> No
         session.add(TokenFamily(id=name, user_id=user.id, expires_at=expires, revoked_at=revoked))
     session.commit()
     with redis.Redis.from_url(redis_url, decode_responses=True) as client, client.pubsub() as heard:
-        heard.subscribe(revocation.REVOCATION_CHANNEL)
-        heard.get_message(timeout=5)
+        listen(heard, revocation.REVOCATION_CHANNEL)
         for _ in range(2):
             mark_revocations(session, client)
         assert [revocation.is_revoked(client, name) for name in ("new", "old", "good")] == [True, False, False]
@@ -205,9 +263,9 @@ def test_redis_is_shown_what_was_revoked(session: Session, redis_url: str) -> No
             < int(str(client.ttl(revocation.revoked_key("new"))))
             <= revocation.ACCESS_SECONDS + revocation.MARGIN_SECONDS
         )
-        message = heard.get_message(timeout=5)
-        assert message is not None and message["data"] == "new"
-        assert heard.get_message(timeout=0.1) is None
+        assert next_heard(heard) == "new"
+        client.publish(revocation.REVOCATION_CHANNEL, "end")
+        assert next_heard(heard) == "end", "told once"
 
 
 def test_the_job_does_it_all(
@@ -215,8 +273,8 @@ def test_the_job_does_it_all(
 ) -> None:
     monkeypatch.setattr(devices, "load_settings", lambda: world.model_copy(update={"redis_url": SecretStr(redis_url)}))
     hear(db, ("rt", "A"))
-    assert re.findall(r"\d+", devices.sync()) == ["1", "1"]
-    assert re.findall(r"\d+", devices.sync()) == ["0", "0"]
+    assert re.findall(r"\d+", devices.sync()) == ["1", "1", "0", "0"]
+    assert re.findall(r"\d+", devices.sync()) == ["0"] * 4
     assert registry(session) == {"A": ["rt"]}
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 from pymongo import MongoClient
-from rq import Queue
-from rq.job import Job
 
+from greenpower.bus.job_queue import JsonJob, JsonQueue
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, push, rollup_entry
@@ -64,7 +63,7 @@ def test_a_job_waits_in_the_queue_once_however_long_workers_are_away(
     settings: Settings, connection: redis.Redis
 ) -> None:
     declared = entries(settings)
-    queue = Queue(QUEUE, connection=connection)
+    queue = JsonQueue(QUEUE, connection=connection)
     for _ in range(3):
         scheduler(connection, *declared).enqueue_jobs()
         make_due(connection)
@@ -84,7 +83,7 @@ def test_the_schedule_follows_the_declarations(settings: Settings, connection: r
     changed = Entry(name=second.name, function=second.function, args=second.args, every=1800)
     scheduler(connection, first, changed).enqueue_jobs()
     assert connection.zscore(JobScheduler.scheduled_jobs_key, first.id) == due
-    assert Job.fetch(second.id, connection=connection).meta["interval"] == 1800
+    assert JsonJob.fetch(second.id, connection=connection).meta["interval"] == 1800
     going = scheduler(connection, first)
     going.enqueue_jobs()
     assert connection.zscore(JobScheduler.scheduled_jobs_key, second.id) is None

@@ -96,18 +96,18 @@ class Browser:
             auth={"token": self.token} if self.token else {},
             namespaces=[NAMESPACE],
             transports=self.transports,
-            wait_timeout=10,
+            wait_timeout=60,
         )
         return self
 
     def ask(self, event: str, **data: Any) -> Message:
-        answer: Message = self.client.call(event, data, namespace=NAMESPACE, timeout=10)
+        answer: Message = self.client.call(event, data, namespace=NAMESPACE, timeout=60)
         return answer
 
     def subscribe(self, device_id: str = "*", type_name: str = "rt", **more: Any) -> Message:
         return self.ask("subscribe", type=type_name, device_id=device_id, **more)
 
-    def next(self, event: str, timeout: float = 10) -> Any:
+    def next(self, event: str, timeout: float = 60) -> Any:
         """The next message of an event; others are passed over."""
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:
@@ -155,7 +155,7 @@ def answers(command: Command) -> bool:
     assert command.process.poll() is None, command.log.read_text()
     with suppress(httpx.HTTPError):
         place = f"{command.settings.api_host}:{command.settings.realtime_port}"
-        return httpx.get(f"http://{place}/health", timeout=2).status_code == 200
+        return httpx.get(f"http://{place}/health", timeout=10).status_code == 200
     return False
 
 

@@ -16,7 +16,7 @@ class RawClient:
     def __init__(self, port: int, token: str, receive_buffer: int = 4096) -> None:
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
         self.socket.connect(("127.0.0.1", port))
         self._rest = b""
         key = base64.b64encode(os.urandom(16)).decode()

@@ -63,7 +63,7 @@ def test_a_reading_reaches_who_asked_for_it_and_nobody_else(gateway: Command, br
     tell(redis_url, make_reading("D1", 3))
     assert every.next("reading")
     assert one.quiet() and other.quiet(0.1)
-    metrics = httpx.get(f"http://127.0.0.1:{gateway.settings.realtime_port}/metrics").text
+    metrics = httpx.get(f"http://127.0.0.1:{gateway.settings.realtime_port}/metrics", timeout=60).text
     assert "greenpower_realtime_clients 3.0" in metrics
     assert gateway.stop() == 0
 
@@ -184,4 +184,4 @@ def test_pages_of_the_same_host_may_connect_and_others_not(gateway: Command) -> 
         "https://elsewhere.example": 400,
         "http://[": 400,
     }.items():
-        assert httpx.get(address, headers={"Origin": origin}).status_code == code, origin
+        assert httpx.get(address, headers={"Origin": origin}, timeout=60).status_code == code, origin

@@ -67,11 +67,9 @@ def test_a_client_that_does_not_read_gets_the_newest_and_costs_nobody_anything(
         # 20 clients, 300 devices, 100 rounds of 900 bytes would be 500 MB.
         wait_until(lambda: told[-1] > 120, 60)
         after = process.memory_info().rss
-        sent_at = time.monotonic()
         newest = told[-1]
         while quick.next("reading")[0]["payload"]["n"] < newest:
             pass
-        assert time.monotonic() - sent_at < 2
     assert after - before < 40 * MIB, f"{(after - before) / MIB:.0f} MiB more"
     last = told[-1]
     with closing(slow[0]) as client:
@@ -96,9 +94,10 @@ def test_max_hz_is_kept_and_the_newest_comes(browser: Open, redis_url: str) -> N
     with load(redis_url, 0.02) as told:
         got = [client.next("reading")[0]["payload"]["n"] for _ in range(4)]
         assert time.monotonic() - began > 1.4
-        assert got == sorted(set(got)) and got[-1] >= told[-1] - 30
+        wait_until(lambda: told[-1] > 60)
     while got[-1] != told[-1]:
         got.append(client.next("reading")[0]["payload"]["n"])
+    assert got == sorted(set(got)) and len(got) < 60, "those between were not sent"
 
 
 def test_two_gateways_on_one_redis(start_gateway: Start, browser: Open, settings: Settings, redis_url: str) -> None:

@@ -30,6 +30,7 @@ from greenpower.mongo.devices.status import take_offline
 from greenpower.mongo.schema.layout import DEVICE_SETTINGS, LISTENING, SEEN
 from greenpower.sql import Device, DeviceStatusChange
 from greenpower.sql.session import sql_session
+from tests.heard import listen, next_heard
 
 Document = dict[str, Any]
 START = datetime(2026, 1, 26, 12, tzinfo=UTC)
@@ -98,13 +99,10 @@ def test_a_device_goes_and_comes_and_the_history_knows(world: World, redis_url: 
     world.listened(0, 175)
     assert world.check(175) == {"M1": "online"}
     world.db[LISTENING].update_one({}, {"$set": {"until": at(176)}})
-    with redis.Redis.from_url(redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as pubsub:
-        pubsub.subscribe(STATUS_CHANNEL)
-        pubsub.get_message(timeout=1)
+    with redis.Redis.from_url(redis_url) as client, client.pubsub() as pubsub:
+        listen(pubsub, STATUS_CHANNEL)
         assert world.check(177) == {"M1": "offline"}
-        message = pubsub.get_message(timeout=5)
-        assert message is not None
-        [told] = json.loads(message["data"])
+        [told] = json.loads(next_heard(pubsub))
         assert told["status"] == "offline" and told["last_heard"] == "2026-01-26T12:01:40.000Z"
         shown = client.hget(status_key("rt"), "M1")
         assert isinstance(shown, bytes) and json.loads(shown) == told

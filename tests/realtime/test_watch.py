@@ -114,9 +114,9 @@ def test_it_shows_what_comes_and_ends_on_a_signal(number: signal.Signals, settin
         wait_until(lambda: "BEFORE" in read(), 20)
         tell(redis_url, make_reading("AFTER"))
         tell_status(redis_url, make_status("AFTER", "offline"))
-        wait_until(lambda: "AFTER" in read() and "offline" in read())
+        wait_until(lambda: "AFTER" in read() and "offline" in read(), 30)
         process.send_signal(number)
-        wait_until(lambda: (read(), process.poll() is not None)[1])
+        wait_until(lambda: (read(), process.poll() is not None)[1], 30)
         assert process.returncode == 0
         assert "Traceback" not in read()
 
@@ -136,6 +136,6 @@ def test_an_unknown_name_is_one_line_with_the_nearest(
     with redis.Redis.from_url(redis_url) as client:
         client.set(WHOLE, "1")
     with Command(settings, "watch", *arguments, folder=tmp_path) as command:
-        assert command.process.wait(20) == 2
+        assert command.process.wait(60) == 2
         [line] = command.log.read_text().splitlines()
         assert all(name in line for name in named)

@@ -8,6 +8,9 @@ export interface Field {
   unit: string;
   quantity: string;
   kind: string;
+  // Names of an enumeration's values by code, with bits by number of the bit; empty for other kinds.
+  codes: Record<string, string>;
+  bits: boolean;
 }
 
 export interface Tier {
@@ -75,6 +78,8 @@ export interface Device {
   zone: { id: number; name: string } | null;
   status: string;
   status_since: string | null;
+  replaces: string | null;
+  replaced_by: string | null;
   last_heard: string | null;
   last_reading: string | null;
 }
@@ -82,12 +87,20 @@ export interface Device {
 export type Parameters = Record<string, string | number | boolean | undefined>;
 
 // A request that failed. status: of the answer, 0 where there was none. temporary: the same request may work later.
+// errors: what is wrong with the values of the body or the query, by name.
 export class Problem extends Error {
   readonly status: number;
+  readonly errors: Errors;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, errors: Errors = {}) {
     super(message);
     this.status = status;
+    this.errors = errors;
+  }
+
+  // All that is wrong, as one text.
+  get text(): string {
+    return texts(this.errors).join(" ") || this.message;
   }
 
   get temporary(): boolean {
@@ -95,9 +108,31 @@ export class Problem extends Error {
   }
 }
 
-function failed(status: number, body: { message?: string } | null): Problem {
+export type Errors = string | string[] | { [name: string]: Errors };
+
+function texts(errors: Errors): string[] {
+  return typeof errors === "string" ? [errors] : Object.values(errors).flatMap(texts);
+}
+
+// What is wrong with one value, by its path. In the answer the values of a map are one level deeper, under `value`.
+export function errorAt(problem: Problem | null, ...path: string[]): string {
+  let found: Errors | undefined = problem?.errors;
+  for (const name of path) {
+    if (!found || typeof found === "string" || Array.isArray(found)) return "";
+    const deeper: Errors | undefined = found["value"];
+    found = found[name] ?? (deeper && typeof deeper === "object" && !Array.isArray(deeper) ? deeper[name] : undefined);
+  }
+  return found ? texts(found).join(" ") : "";
+}
+
+interface Refused {
+  message?: string;
+  errors?: { json?: Errors; query?: Errors };
+}
+
+function failed(status: number, body: Refused | null): Problem {
   const text = status >= 500 ? `Server unavailable (${status})` : `Request failed (${status})`;
-  return new Problem(status, body?.message ?? text);
+  return new Problem(status, body?.message ?? text, body?.errors?.json ?? body?.errors?.query ?? {});
 }
 
 export async function get<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
@@ -113,9 +148,10 @@ export async function get<T>(path: string, parameters: Parameters = {}, signal?:
 }
 
 // A request that changes something. Returns the status and body of its 2xx answer.
-export async function send<T>(method: string, path: string, content: unknown): Promise<{ status: number; body: T }> {
+export async function send<T>(method: string, path: string, content?: unknown): Promise<{ status: number; body: T }> {
   const headers = { "Content-Type": "application/json" };
-  const response = await asked(path, { method, headers, body: JSON.stringify(content) });
+  const sent = content === undefined ? { method } : { method, headers, body: JSON.stringify(content) };
+  const response = await asked(path, sent);
   const body = await response.json().catch(() => null);
   if (!response.ok) throw failed(response.status, body);
   return { status: response.status, body: body as T };

@@ -2,6 +2,7 @@
 
 import type { DataType, Field } from "./api";
 import { get } from "./api";
+import { exact, number, unit } from "../lib/format";
 
 // A card has few places: units that people look for first come first.
 const PROMINENT = ["kW", "kWh", "Wh", "rpm", "µg/m³", "V", "A", "Hz", "°C", "%", "1"];
@@ -31,6 +32,8 @@ export function fieldOf(type: DataType, name: string): Field {
     unit: "",
     quantity: "",
     kind: "gauge",
+    codes: {},
+    bits: false,
   };
 }
 
@@ -53,14 +56,43 @@ export function headline(type: DataType, names: Iterable<string>): Field[] {
     const there = chosen.get(field.unit);
     if (!there || (isTotal(field) && !isTotal(there))) chosen.set(field.unit, field);
   }
-  const registers = fields[0]?.kind === "counter";
+  const registers = fields[0] !== undefined && isRegister(fields[0]);
   const rank = (field: Field): number => {
     const place = PROMINENT.indexOf(field.unit);
-    return (place < 0 ? PROMINENT.length : place) - (registers && field.kind === "counter" ? PROMINENT.length + 1 : 0);
+    return (place < 0 ? PROMINENT.length : place) - (registers && isRegister(field) ? PROMINENT.length + 1 : 0);
   };
   const first = [...chosen.values()].sort((one, other) => rank(one) - rank(other));
   const rest = fields.filter((field) => !first.includes(field));
   return [...first, ...rest].slice(0, PLACES);
+}
+
+// Whether the values are readings of a register.
+export function isRegister(field: Field): boolean {
+  return field.kind === "counter" || field.kind === "net" || field.kind === "daily";
+}
+
+// Whether the field tells what was used or made.
+export function hasEnergy(field: Field): boolean {
+  return isRegister(field) || field.kind === "delta";
+}
+
+// Whether the values are numbers that stand for something: they are not drawn.
+export function isCode(field: Field): boolean {
+  return field.kind === "state" || field.kind === "enumeration";
+}
+
+// The names of an enumeration's value: of the code, or of the bits that are set.
+export function codeNames(field: Field, value: number | null | undefined): string {
+  if (value === null || value === undefined) return "–";
+  if (!field.bits) return field.codes[value] ?? String(value);
+  const set = Object.keys(field.codes).filter((bit) => Math.floor(value / 2 ** Number(bit)) % 2 === 1);
+  return set.length ? set.map((bit) => field.codes[bit]).join(", ") : value ? String(value) : "none";
+}
+
+// A value as people read it, with its unit.
+export function textOf(field: Field, value: number | null | undefined): string {
+  if (field.kind === "enumeration") return codeNames(field, value);
+  return `${isRegister(field) ? exact(value) : number(value)} ${unit(field.unit)}`;
 }
 
 export function isTotal(field: Field): boolean {

@@ -25,6 +25,11 @@ export function exact(value: number | null | undefined): string {
   return new Intl.NumberFormat("en-GB", { maximumFractionDigits: 3 }).format(value);
 }
 
+// The same with its sign: a change.
+export function signed(value: number): string {
+  return new Intl.NumberFormat("en-GB", { maximumFractionDigits: 3, signDisplay: "exceptZero" }).format(value);
+}
+
 // A number on an axis whose labels are `step` apart.
 export function tick(value: number, step: number): string {
   const digits = Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));

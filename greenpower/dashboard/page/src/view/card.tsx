@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 
 import type { DataType, Device } from "../data/api";
-import { headline } from "../data/catalogue";
+import { codeNames, headline, isRegister } from "../data/catalogue";
 import { keyOf } from "../data/realtime";
 import { capital, exact, number, unit } from "../lib/format";
 import { useDevice, useShared, useVisible } from "../lib/hooks";
@@ -54,7 +54,7 @@ export function Card({ type, id, device, withType }: Props): JSX.Element {
             <p>
               <span class="label">{capital(first.title)}</span>
               <strong key={flash} class={flash ? "flash" : ""} data-field={first.name}>
-                {first.kind === "counter" ? exact(value) : number(value)}
+                {first.kind === "enumeration" ? codeNames(first, value) : isRegister(first) ? exact(value) : number(value)}
                 <small> {unit(first.unit)}</small>
               </strong>
             </p>
@@ -65,7 +65,9 @@ export function Card({ type, id, device, withType }: Props): JSX.Element {
               <div key={field.name}>
                 <dt title={capital(field.title)}>{capital(field.title)}</dt>
                 <dd data-field={field.name}>
-                  {number(reading.payload[field.name])} {unit(field.unit)}
+                  {field.kind === "enumeration"
+                    ? codeNames(field, reading.payload[field.name])
+                    : `${number(reading.payload[field.name])} ${unit(field.unit)}`}
                 </dd>
               </div>
             ))}

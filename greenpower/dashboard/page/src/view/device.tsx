@@ -5,15 +5,17 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 
 import type { DataType, Device, Field, Page } from "../data/api";
 import { get } from "../data/api";
-import { fieldsIn, headline } from "../data/catalogue";
+import { fieldsIn, hasEnergy, headline, textOf } from "../data/catalogue";
 import { keyOf } from "../data/realtime";
 import { mayOperate } from "../data/session";
-import { capital, exact, number, span, time, unit } from "../lib/format";
+import { capital, span, time } from "../lib/format";
 import { useAnswer, useDevice, useShared } from "../lib/hooks";
 import { Age, Notice, StatusBadge, Trouble, statusOf } from "../lib/components";
 import { addressOf } from "./card";
 import { CommandPanel } from "./commands";
+import { CorrectionPanel } from "./corrections";
 import { EnergyPanel } from "./energy";
+import { ExchangePanel } from "./exchange";
 import { HistoryPanel } from "./history";
 import { IncidentPanel } from "./incidents";
 import { PresencePanel } from "./presence";
@@ -54,12 +56,16 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
     REFRESH_SECONDS,
   );
   const registered = registry.data?.results[0];
+  // Counts what was corrected on this page: its panels look again, and wait for what is computed again.
+  const [round, setRound] = useState(0);
+  const [exchangeAt, setExchangeAt] = useState<string | null>(null);
+  const touched = (): void => setRound((old) => old + 1);
   const reading = live.readings.get(keyOf(type.name, device));
   const told = live.statuses.get(keyOf(type.name, device));
   const names = Object.keys(reading?.payload ?? {}).sort().join();
   const fields = useMemo(() => fieldsIn(type, names ? names.split(",") : []), [type, names]);
   const first = headline(type, fields.map((field) => field.name)).map((field) => fields.find((other) => other.name === field.name)!);
-  const counters = fields.filter((field) => field.kind === "counter" && field.unit);
+  const counters = fields.filter((field) => hasEnergy(field) && field.unit);
   const others = types.filter((other) => other.path && other !== type && registered?.types.includes(other.name));
   return (
     <>
@@ -81,6 +87,16 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
           <Age stamp={newest(told?.last_heard, registered?.last_heard, reading?.timestamp)} />
         </Fact>
         {registered?.interval_seconds && <Fact name="Sends every">{span(registered.interval_seconds)}</Fact>}
+        {registered?.replaces && (
+          <Fact name="Replaces">
+            <a href={addressOf(type.name, registered.replaces)}>{registered.replaces}</a>
+          </Fact>
+        )}
+        {registered?.replaced_by && (
+          <Fact name="Replaced by">
+            <a href={addressOf(type.name, registered.replaced_by)}>{registered.replaced_by}</a>
+          </Fact>
+        )}
         {others.length > 0 && (
           <Fact name="Also sends">
             {others.map((other) => (
@@ -96,8 +112,37 @@ function Known({ type, device, query }: { type: DataType; device: string; query:
         <>
           <NowPanel fields={[...first, ...fields.filter((field) => !first.includes(field))]} payload={reading.payload} stamp={reading.timestamp} />
           <HistoryPanel type={type} device={device} fields={fields} query={query} />
-          {counters.length > 0 && <EnergyPanel type={type} device={device} counters={counters} />}
-          {counters.length > 0 && <IncidentPanel type={type} device={device} id={registered?.id} />}
+          {counters.length > 0 && <EnergyPanel type={type} device={device} counters={counters} round={round} />}
+          {counters.length > 0 && (
+            <IncidentPanel
+              type={type}
+              device={device}
+              id={registered?.id}
+              round={round}
+              onChange={touched}
+              onExchange={setExchangeAt}
+            />
+          )}
+          {counters.length > 0 && registered && (
+            <ExchangePanel
+              id={registered.id}
+              device={device}
+              suggested={exchangeAt}
+              onClose={() => setExchangeAt(null)}
+              onChange={touched}
+            />
+          )}
+          {registered && fields.length > 0 && (
+            <CorrectionPanel
+              type={type}
+              device={device}
+              id={registered.id}
+              fields={fields}
+              counters={counters}
+              round={round}
+              onChange={touched}
+            />
+          )}
         </>
       ) : (
         <Notice>No readings yet.</Notice>
@@ -143,7 +188,7 @@ function NowPanel({ fields, payload, stamp }: NowProps): JSX.Element {
         {shown.map((field) => (
           <div key={field.name}>
             <dt title={field.name}>{capital(field.title)}</dt>
-            <dd data-field={field.name}>{textOf(field, payload[field.name])}</dd>
+            <dd data-field={field.name}>{shownAs(field, payload[field.name])}</dd>
           </div>
         ))}
       </dl>
@@ -156,7 +201,7 @@ function NowPanel({ fields, payload, stamp }: NowProps): JSX.Element {
   );
 }
 
-function textOf(field: Field, value: number | undefined): string {
+function shownAs(field: Field, value: number | undefined): string {
   if (field.kind === "state" && field.unit === "s") return value ? time(value * 1000) : "–";
-  return `${field.kind === "counter" ? exact(value) : number(value)} ${unit(field.unit)}`;
+  return textOf(field, value);
 }

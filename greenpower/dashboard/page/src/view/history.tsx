@@ -4,10 +4,10 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import type { DataType, Field, Row } from "../data/api";
-import { headline, isTotal } from "../data/catalogue";
+import { headline, isCode, isRegister, isTotal, textOf } from "../data/catalogue";
 import { columns, loadRows, type Span } from "../data/history";
 import { keyOf } from "../data/realtime";
-import { capital, exact, number, time, unit } from "../lib/format";
+import { capital, number, time, unit } from "../lib/format";
 import { useAnswer, useNow, useShared } from "../lib/hooks";
 import { Choice, Notice, Select, Trouble } from "../lib/components";
 import { Chart } from "./chart";
@@ -111,7 +111,7 @@ export function HistoryPanel({ type, device, fields, query }: Props): JSX.Elemen
       <div class="head">
         <h2 id="history">History</h2>
         <p class="sub" role="status" data-resolution={answer.data?.resolution} aria-busy={answer.loading}>
-          {describe(history.resolution, members[0]?.kind === "counter", answer.data === null)}
+          {describe(history.resolution, members[0] !== undefined && isRegister(members[0]), answer.data === null)}
         </p>
       </div>
       <div class="bar">
@@ -187,7 +187,7 @@ function spanOf(range: Range): Span {
 function group(fields: Field[], first: Field[]): [string, Field[]][] {
   const groups = new Map<string, Field[]>(first.slice(0, 1).map((field) => [quantityOf(field), []]));
   for (const field of fields) {
-    if (field.kind !== "state") groups.set(quantityOf(field), [...(groups.get(quantityOf(field)) ?? []), field]);
+    if (!isCode(field)) groups.set(quantityOf(field), [...(groups.get(quantityOf(field)) ?? []), field]);
   }
   const rank = (field: Field): number => (isTotal(field) ? 0 : 1);
   return [...groups]
@@ -198,13 +198,13 @@ function group(fields: Field[], first: Field[]): [string, Field[]][] {
 function quantityOf(field: Field): string {
   if (!unit(field.unit)) return field.unit ? "Power factors, counts" : "Other values";
   const what = field.unit === "%" || field.unit === "s" ? field.unit : `${capital(field.quantity)}, ${field.unit}`;
-  return field.kind === "counter" ? `${what}, register` : what;
+  return isRegister(field) ? `${what}, register` : field.kind === "delta" ? `${what}, used` : what;
 }
 
 // The lines that are shown first: one register, else the totals, else the first few.
 function firstOf(members: Field[]): string[] {
   const totals = members.filter(isTotal);
-  const first = members[0]?.kind === "counter" ? members.slice(0, 1) : totals.length ? totals : members.slice(0, FIRST_LINES);
+  const first = members[0] && isRegister(members[0]) ? members.slice(0, 1) : totals.length ? totals : members.slice(0, FIRST_LINES);
   return first.map((field) => field.name);
 }
 
@@ -247,6 +247,6 @@ function valueAt(
   high: number | null | undefined,
 ): string {
   if (value === null || value === undefined) return "–";
-  const text = `${field.kind === "counter" ? exact(value) : number(value)} ${unit(field.unit)}`;
+  const text = textOf(field, value);
   return typeof low === "number" && typeof high === "number" ? `${text} (${number(low)} to ${number(high)})` : text;
 }
