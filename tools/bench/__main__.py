@@ -15,7 +15,21 @@ from statistics import median
 from typing import Any
 
 from greenpower.stack import Mongod, Mosquitto
-from tools.bench import api, growth, live, rollup_cascade, rollup_counters, rollup_gauges, size
+from tools.bench import (
+    api,
+    archive,
+    growth,
+    idle,
+    live,
+    push,
+    reads,
+    rollup_cascade,
+    rollup_counters,
+    rollup_gauges,
+    rollup_shared,
+    size,
+    topics,
+)
 from tools.bench.frames import TOPIC, make_frames
 from tools.bench.ingest import Bench
 from tools.bench.line import as_documents, machine, markdown, plain, with_block
@@ -31,8 +45,8 @@ GATEWAY_SECONDS = 5.0
 MIXED_GATEWAYS = 200
 MEMBERS = 2
 
-PARTS = ("ingest", "growth", "size", "rollups", "api", "live")
-ROLLUPS = (rollup_gauges, rollup_counters, rollup_cascade)
+PARTS = ("ingest", "push", "topics", "growth", "size", "archive", "rollups", "api", "reads", "live", "idle")
+ROLLUPS = (rollup_gauges, rollup_counters, rollup_cascade, rollup_shared)
 
 Rounds = dict[str, list[float]]
 
@@ -58,7 +72,9 @@ def measure(home: Path, frames: int, rounds: int) -> Rounds:
             found["ingest"].append(bench.drain(packets, {COLLECTION: frames}))
             found["shared"].append(bench.drain(packets, {COLLECTION: frames}, processes=MEMBERS))
             found["mix"].append(bench.drain(mixed, readings, MIXED_GATEWAYS))
-            found["tcp"].append(bench.gateways(GATEWAYS, GATEWAY_SECONDS))
+            dialled = bench.gateways(GATEWAYS, GATEWAY_SECONDS)
+            found["tcp"].append(dialled["rate"])
+            found["tcp_load"].append(dialled["processor_us"])
             shown = ", ".join(f"{name} {values[-1]:,.0f}" for name, values in found.items())
             print(f"round {number + 1} of {rounds}: {shown}", file=sys.stderr, flush=True)
     return found
@@ -108,11 +124,16 @@ def main() -> None:
     quick = not given.full
     runs: dict[str, Callable[[], Any]] = {
         "ingest": lambda: run_ingest(given.frames, given.rounds if quick else max(5, given.rounds)),
+        "topics": lambda: topics.run(quick),
+        "push": lambda: push.run(given.frames, given.rounds),
         "growth": lambda: growth.run(quick),
         "size": lambda: size.run(quick),
+        "archive": lambda: archive.run(quick),
         "rollups": lambda: [row for bench in ROLLUPS for row in bench.run(quick=quick)],
         "api": lambda: api.run(quick=quick),
+        "reads": lambda: reads.run(quick=quick),
         "live": lambda: live.run(quick=quick),
+        "idle": lambda: idle.run(quick=quick),
     }
     began = time.monotonic()
     report: dict[str, Any] = {"machine": machine(), "full": given.full, "took_seconds": {}}

@@ -34,7 +34,7 @@ from greenpower.catalog.registry import load_registry
 from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.mongo.schema.compression import make_compressed
-from greenpower.mongo.schema.layout import WATERMARKS, ensure_indexes
+from greenpower.mongo.schema.layout import SEEN, WATERMARKS, ensure_indexes
 from greenpower.stack import Mongod, Valkey
 from greenpower.stack.port import free_port
 from tests.process import Command
@@ -124,8 +124,11 @@ class Bench:
             db = client[self.settings.mongo_db_name]
             for collection, documents in ((TIER, _buckets(self.steps)), (RAW, _readings(100))):
                 make_compressed(db, collection)
-                _insert(db[collection], documents)
+                insert_documents(db[collection], documents)
             ensure_indexes(db, load_registry(None), self.settings)
+            # As ingest keeps it: that a device exists is looked up with each question.
+            names = db[RAW].distinct("device_id")
+            db[SEEN].insert_many([{"_id": f"rt|{name}", "type": "rt", "device_id": name} for name in names])
             mark = {"type": "rt", "prefix": "last_7_days_", "watermark": START + (self.steps + 1) * WINDOW}
             db[WATERMARKS].insert_one({"_id": "rt/last_7_days_", **mark})
 
@@ -174,12 +177,12 @@ class Bench:
     def floor(self, what: str, collection: str, *more: str) -> dict[str, Any]:
         """A floor's figures."""
         place = ("--uri", self.settings.need("MONGO_DB_URI"), "--name", self.settings.mongo_db_name)
-        return _run("floor_find", what, *place, "--collection", collection, "--seconds", str(SECONDS), *more)
+        return run_module("floor_find", what, *place, "--collection", collection, "--seconds", str(SECONDS), *more)
 
     def load(self, token: str, paths: list[str]) -> dict[str, Any]:
         """The API's figures for some paths."""
         options = ("--port", str(self.settings.api_port), "--token", token, "--seconds", str(SECONDS))
-        return _run("requests", *options, text="\n".join(paths))
+        return run_module("requests", *options, text="\n".join(paths))
 
     def export(self, api: Command, url: str, token: str) -> dict[str, Any]:
         """An export's figures, and by how much the workers grew meanwhile, in MB."""
@@ -198,7 +201,7 @@ class Bench:
         return {"rows": lines, "rate": lines / seconds, "bytes": size, "grew_mb": (largest - before) / 1e6}
 
 
-def _run(module: str, *args: str, text: str = "") -> dict[str, Any]:
+def run_module(module: str, *args: str, text: str = "") -> dict[str, Any]:
     command = [sys.executable, "-m", f"tools.bench.{module}", *args]
     done = subprocess.run(command, input=text, capture_output=True, text=True)
     if done.returncode:
@@ -214,7 +217,7 @@ def _answers(base: str) -> bool:
         return False
 
 
-def _insert(collection: Any, documents: Iterable[RawBSONDocument]) -> None:
+def insert_documents(collection: Any, documents: Iterable[RawBSONDocument]) -> None:
     batch = []
     for document in documents:
         batch.append(document)

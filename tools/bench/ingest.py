@@ -10,7 +10,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,16 +41,17 @@ class BenchError(Exception):
 
 
 class Bench:
-    """What the benches run on. home: an empty directory."""
+    """What the benches run on. home: an empty directory. plugins: as in GREENPOWER_PLUGINS."""
 
-    def __init__(self, home: Path, mongod: Mongod, mosquitto: Mosquitto) -> None:
-        self.home, self.mongod, self.mosquitto = home, mongod, mosquitto
+    def __init__(self, home: Path, mongod: Mongod, mosquitto: Mosquitto, plugins: str = "") -> None:
+        self.home, self.mongod, self.mosquitto, self.plugins = home, mongod, mosquitto, plugins
 
     def settings(self) -> Settings:
         """A database and a session of its own."""
         return Settings(
             _env_file=None,  # type: ignore[call-arg]
             greenpower_home=self.home,
+            greenpower_plugins=self.plugins,
             mongo_db_uri=SecretStr(self.mongod.uri),
             mongo_db_name=f"bench_{uuid4().hex[:8]}",
             mqtt_broker=self.mosquitto.host,
@@ -88,11 +89,19 @@ class Bench:
             for command in commands:
                 command.stop()
 
-    def drain(self, packets: Packets, readings: dict[str, int], gateways: int = 0, processes: int = 1) -> float:
+    def drain(
+        self,
+        packets: Packets,
+        readings: dict[str, int],
+        gateways: int = 0,
+        processes: int = 1,
+        verify: Callable[[Database[Document]], None] = lambda db: None,
+    ) -> float:
         """Frames a second, from the arrival of the first to the last event of those that came over MQTT.
 
         readings: how many each collection must hold in the end. gateways: how many send a round a second meanwhile.
         processes: how many share the frames; the broker keeps for each the part that it gave it while they were away.
+        verify: looks at the database in the end.
         """
         settings = self.settings()
         members = self.members(settings, processes)
@@ -117,6 +126,7 @@ class Bench:
             began = db[EVENTS].find_one(sort=[("received_at", 1)], projection={"received_at": 1})
             assert began is not None
             check(db, len(packets) + int(total), {**readings, **({DIALLED: int(total)} if gateways else {})})
+            verify(db)
             client.drop_database(db.name)
         seconds: float = (ended - began["received_at"]).total_seconds()
         return (len(packets) + rounds) / seconds
@@ -127,8 +137,9 @@ class Bench:
         command += ["--gateways", str(count), "--seconds", str(seconds), "--pause", str(pause)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def gateways(self, count: int, seconds: float) -> float:
-        """Readings a second over TCP, of so many gateways that answer at once."""
+    def gateways(self, count: int, seconds: float) -> dict[str, float]:
+        """So many gateways that answer at once: `rate`, readings a second, and `processor_us`, what a reading costs
+        the process that plays them."""
         settings = self.settings()
         with MongoClient[Document](self.mongod.uri, tz_aware=True) as client:
             db = client[settings.mongo_db_name]
@@ -141,7 +152,7 @@ class Bench:
             if stored != rounds or not rounds:
                 raise BenchError(f"lost: {stored} of {rounds} rounds are in the events")
             client.drop_database(db.name)
-        return figures["rate"]
+        return figures
 
 
 def finish(load: subprocess.Popen[str]) -> dict[str, float]:

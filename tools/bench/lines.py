@@ -11,17 +11,33 @@ Report = dict[str, Any]
 INGEST, FLOOR = 0.65, 12_000
 # Of one process: two on two cores that broker and database share can be no faster.
 SHARED = 0.95
+TCP = 0.6
 PAGE, EXPORT, GROWN = 0.5, 0.6, 1.2
+IDLE_MB, IDLE_PERCENT, FIRST_VALUE_SECONDS = 550, 3, 6
 
 
 def lines_of(report: Report) -> list[Line]:
     """The lines of all parts that were run."""
     found: list[Line] = []
-    for part, make in (("ingest", _ingest), ("growth", _rows), ("size", _size), ("rollups", _rows), ("api", _api)):
+    for part, make in (
+        ("ingest", _ingest),
+        ("topics", _rows),
+        ("push", _rows),
+        ("growth", _rows),
+        ("size", _size),
+        ("rollups", _rows),
+        ("api", _api),
+    ):
         if part in report:
             found += make(part, report[part])
+    if "archive" in report:
+        found += _archive("archive", report["archive"])
+    if "reads" in report:
+        found += _reads("reads", report["reads"])
     if "live" in report:
         found += _live("live", report["live"])
+    if "idle" in report:
+        found += _idle("idle", report["idle"])
     return found
 
 
@@ -37,7 +53,10 @@ def _ingest(part: str, report: Report) -> Iterator[Line]:
     name = "the same, two processes on a shared subscription, to one"
     yield at_least(part, name, medians["shared"], "frames/s", medians["ingest"], SHARED)
     yield at_least(part, "ingest of all five types, MQTT and TCP", medians["mix"], "frames/s", combined)
-    yield at_least(part, "ingest over TCP, 500 gateways", medians["tcp"], "readings/s", combined)
+    yield at_least(part, "ingest over TCP, 500 gateways", medians["tcp"], "readings/s", combined, TCP)
+    if "tcp_load" in medians:
+        name = "what a reading costs the process that plays them"
+        yield Line(part=part, name=name, value=medians["tcp_load"], unit="µs/reading")
     for name, rate in report["parse"].items():
         yield Line(part=part, name=f"parser and checks: {name}", value=rate, unit="frames/s")
 
@@ -47,9 +66,15 @@ def _rows(part: str, rows: list[Report]) -> Iterator[Line]:
         name = row["name"]
         if "us_per_frame" in row:
             yield Line(part=part, name=name, value=row["us_per_frame"], unit="µs/frame")
+        elif "bytes" in row:
+            yield at_most(part, name, row["bytes"], "bytes", row.get("goal"))
+        elif "share" in row:
+            yield at_most(part, name, row["share"], "of its time", row.get("goal"))
         elif "ratio" in row:
             floor = row["frames_per_s"] / row["ratio"]
             yield at_least(part, name, row["frames_per_s"], "frames/s", floor, row.get("goal"))
+            if "bytes_per_bucket" in row:
+                yield Line(part=part, name=f"{name}, a bucket", value=row["bytes_per_bucket"], unit="bytes")
         else:
             yield Line(part=part, name=name, value=row["frames_per_s"], unit="frames/s")
 
@@ -57,6 +82,19 @@ def _rows(part: str, rows: list[Report]) -> Iterator[Line]:
 def _size(part: str, rows: list[Report]) -> Iterator[Line]:
     for row in rows:
         yield at_most(part, f"{row['name']}, with indexes", row["bytes"], "bytes", row.get("goal"))
+
+
+def _archive(part: str, rows: list[Report]) -> Iterator[Line]:
+    for row in rows:
+        name, floor, goal = row["name"], row.get("floor"), row.get("goal")
+        if "per_s" in row:
+            yield at_least(part, name, row["per_s"], "readings/s", row["floor"])
+            continue
+        value, unit = (row["ms"], "ms") if "ms" in row else (row["bytes"], "bytes")
+        yield Line(
+            part=part, name=name, value=value, unit=unit, floor=floor, ratio=None if floor is None else value / floor,
+            goal="" if goal is None else f"≤ {goal:g}", reached=None if goal is None else value <= goal,
+        )  # fmt: skip
 
 
 def _api(part: str, report: Report) -> Iterator[Line]:
@@ -77,6 +115,17 @@ def _api(part: str, report: Report) -> Iterator[Line]:
             yield at_most(part, f"a page's median time, {of}, to the smaller set", found["growth"], "", GROWN)
 
 
+def _reads(part: str, rows: list[Report]) -> Iterator[Line]:
+    for row in rows:
+        times, most = row.get("times"), row.get("goal_ms")
+        goal = "" if times is None else f"≤ {times:g} of floor"
+        reached = None if times is None else row["ratio"] <= times
+        if most is not None:
+            goal, reached = f"≤ {most:g}", row["ms"] <= most
+        yield Line(part=part, name=row["name"], value=row["ms"], unit="ms", floor=row["floor_ms"], ratio=row["ratio"],
+                   goal=goal, reached=reached)  # fmt: skip
+
+
 def _live(part: str, report: Report) -> Iterator[Line]:
     live, floor = report["live"], report["floor"]
     for kind, who in (("one", "one device"), ("all", "all devices")):
@@ -86,3 +135,13 @@ def _live(part: str, report: Report) -> Iterator[Line]:
         for percentile in ("p50_ms", "p99_ms"):
             name = f"publish to client on {who}, {percentile.removesuffix('_ms')}"
             yield Line(part=part, name=name, value=got[percentile], unit="ms", floor=bare[percentile])
+
+
+def _idle(part: str, report: Report) -> Iterator[Line]:
+    yield at_most(part, "greenpower up to its first value", report["first_value_s"], "s", FIRST_VALUE_SECONDS)
+    for row in report["idle"]:
+        after = f"{row['after_s'] / 60:.0f} min without devices"
+        yield at_most(part, f"memory (PSS) of all processes, {after}", row["memory_mb"], "MB", IDLE_MB)
+        yield at_most(part, f"processor, {after}", 100 * row["cpu"], "% of a core", IDLE_PERCENT)
+        for name, memory in sorted(row["memory_by_process"].items()):
+            yield Line(part=part, name=f"memory of {name}, {after}", value=memory, unit="MB")

@@ -17,7 +17,14 @@ from pymongo.database import Database
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document, sync_client
-from greenpower.mongo.schema.layout import ensure_indexes
+from greenpower.mongo.schema.layout import (
+    ENERGY_DAYS,
+    INCIDENTS,
+    INTERVALS,
+    INVALIDATIONS,
+    WATERMARKS,
+    ensure_indexes,
+)
 from greenpower.stack import Mongod
 
 Row = dict[str, Any]
@@ -80,7 +87,7 @@ def clear(db: Database[Document], datatype: DataType) -> None:
     """Take away what was computed."""
     for name in datatype.collections[1:]:
         db[name].delete_many({})
-    for name in ("floor", "rollup_watermarks", "rollup_marks"):
+    for name in ("floor", WATERMARKS, INVALIDATIONS, INTERVALS, ENERGY_DAYS, INCIDENTS):
         db[name].delete_many({})
 
 
@@ -93,6 +100,13 @@ def take_turns(rounds: int, *work: Callable[[], float]) -> list[float]:
     return [median(part) for part in seconds]
 
 
+def index_floor(db: Database[Document]) -> None:
+    """The indexes that a tier has, of the floor."""
+    db["floor"].create_index([("device_id", 1), ("timestamp", 1)], unique=True)
+    for name in ("timestamp", "updated_at"):
+        db["floor"].create_index(name)
+
+
 def beside_floor(
     db: Database[Document],
     datatype: DataType,
@@ -103,9 +117,7 @@ def beside_floor(
     floor: Callable[[], object],
 ) -> Row:
     """Frames/s of a job and of its floor, each from nothing, and their ratio."""
-    db["floor"].create_index([("device_id", 1), ("timestamp", 1)], unique=True)
-    for name in ("timestamp", "updated_at"):
-        db["floor"].create_index(name)
+    index_floor(db)
 
     def once(work: Callable[[], object]) -> Callable[[], float]:
         def run() -> float:

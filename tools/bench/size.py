@@ -42,7 +42,7 @@ def documents(count: int) -> Iterator[tuple[Document, Document]]:
     """About `count` readings with their events, in order of arrival."""
     datatype = get_registry()["rt"]
     every = make_devices(datatype, METERS * len(datatype.wire.models if datatype.wire else ()), 0, ZONE)
-    meters = [device for device in every if len(frames(device, datetime.now(UTC))) == 1 and _values(device) == VALUES]
+    meters = [device for device in every if len(frames(device, datetime.now(UTC))) == 1 and values_of(device) == VALUES]
     rounds = count // len(meters)
     begin = datetime.now(UTC).replace(microsecond=0) - rounds * SPACING
     for turn in range(rounds):
@@ -69,7 +69,8 @@ def documents(count: int) -> Iterator[tuple[Document, Document]]:
             )
 
 
-def _values(device: Any) -> int:
+def values_of(device: Any) -> int:
+    """How many values a simulated device sends in a frame."""
     [(topic, payload)] = frames(device, datetime.now(UTC))
     return sum(len(reading.values) for reading in device.datatype.parse(Frame(topic=topic, payload=payload)))
 

@@ -5,10 +5,11 @@ In the end, when everything has been left alone for one run, every bucket equals
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ import redis
 from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.errors import BulkWriteError, PyMongoError
-from rq import Queue
 
+from greenpower.bus.job_queue import JsonQueue
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType
@@ -27,9 +28,11 @@ from greenpower.jobs.schedule import QUEUE
 from greenpower.measure.windows import late_before
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.invalidations import Place, invalidate
-from greenpower.mongo.schema.layout import INVALIDATIONS, ensure_indexes
+from greenpower.mongo.schema.layout import INVALIDATIONS, SEEN, ensure_indexes
 from greenpower.rollups.plan import all_plans
+from greenpower.rollups.range_groups import MAX_DEVICES_IN_ONE_GROUP
 from greenpower.stack import Mongod, Valkey
+from tests.every_kind import EVERY_KIND, install_every_kind
 from tests.process import Command
 from tests.rollups.truth import check_type
 from tests.wait import wait_until
@@ -41,14 +44,19 @@ MINUTE = timedelta(minutes=1)
 
 
 class Chaos:
-    """A stack of its own with readings in it; `rounds` kills things, `settle` ends it, `check` judges."""
+    """A stack of its own with readings in it; `rounds` kills things, `settle` ends it, `check` judges.
 
-    def __init__(self, home: Path, seed: int) -> None:
+    helpers: further workers, which share every type with the first; ingest has seen enough devices for that.
+    """
+
+    def __init__(self, home: Path, seed: int, helpers: int = 0) -> None:
+        self.helpers = helpers
         self.rng = random.Random(seed)
         self.home = home
         self.mongod, self.valkey = Mongod(home / "mongod"), Valkey(home / "valkey")
         self.registry = get_registry()
-        self.types = [self.registry[name] for name in TYPES]
+        self.types = [*(self.registry[name] for name in TYPES), EVERY_KIND]
+        self.environment = install_every_kind(home)
         self.worker: Command | None = None
         self.workers: list[Command] = []
         self.kills: dict[str, int] = {}
@@ -71,17 +79,22 @@ class Chaos:
                 begin = datetime.now(UTC) - HISTORY
                 for datatype in self.types:
                     self.store(datatype, begin, 120)
-                self.start_worker()
+                    if self.helpers:
+                        self.db[SEEN].insert_many(
+                            {"_id": f"{datatype.name}|{number}", "type": datatype.name}
+                            for number in range(MAX_DEVICES_IN_ONE_GROUP + 1)
+                        )
+                for _ in range(1 + self.helpers):
+                    self.start_worker()
                 try:
                     yield self
                 finally:
                     for worker in self.workers:
-                        for child in family(worker.process.pid):
-                            child.kill()
+                        kill_family(worker.process.pid)
                         worker.kill()
 
     def start_worker(self) -> None:
-        self.worker = Command(self.settings, "worker", folder=self.home)
+        self.worker = Command(self.settings, "worker", folder=self.home, env=self.environment)
         self.workers.append(self.worker)
 
     def rounds(self, count: int, say: Callable[[str], None] = lambda text: None) -> None:
@@ -96,10 +109,11 @@ class Chaos:
             victim = self.rng.choice(["worker", "worker", "worker", "valkey", "mongod"])
             self.kills[victim] = self.kills.get(victim, 0) + 1
             if victim == "worker":
+                self.worker = self.rng.choice(self.workers) if self.helpers else self.worker
                 assert self.worker is not None
-                for child in family(self.worker.process.pid):
-                    child.kill()
+                kill_family(self.worker.process.pid)
                 self.worker.kill()
+                self.workers.remove(self.worker)
                 self.start_worker()
             else:
                 part = self.valkey if victim == "valkey" else self.mongod
@@ -111,7 +125,7 @@ class Chaos:
         """Ask for a run of every tier, as the scheduler does."""
         try:
             with redis.Redis.from_url(self.valkey.url) as connection:
-                queue = Queue(QUEUE, connection=connection)
+                queue = JsonQueue(QUEUE, connection=connection)
                 waiting = set(queue.job_ids)
                 for plan in all_plans(self.types, self.settings):
                     if plan.name.replace("/", "-") not in waiting:
@@ -144,6 +158,8 @@ class Chaos:
         payload: dict[str, Any]
         if datatype.name == "eny_now":
             payload = {"zygsz": register / 8, "fygsz": register, "dmpmax": rng.random()}
+        elif datatype is EVERY_KIND:
+            payload = self._every_kind(time)
         else:
             payload = {"active_energy_delivered": register, "current_a": rng.random() * 9}
         if rng.random() < 0.03:
@@ -157,6 +173,21 @@ class Chaos:
             "updated_at": datetime.now(UTC),
             "payload": payload,
             "complete": True,
+        }
+
+    def _every_kind(self, time: datetime) -> dict[str, Any]:
+        rng, second = self.rng, time.timestamp()
+        midnight = time.astimezone(self.settings.device_zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        return {
+            "power": rng.uniform(-5, 90),
+            "bearing": rng.uniform(0, 360),
+            "imported": int(second) // 100 % 10**6,
+            "netted": round(4_000 + 50 * math.sin(second / 20_000), 3),
+            "today": round((time - midnight).total_seconds() / 720, 3),
+            "used": round(rng.uniform(0, 1), 3),
+            "setpoint": rng.randrange(50),
+            "mode": rng.choice([0, 1, 2, 7, 5]),
+            "faults": rng.choice([0, 0, 1, 33, 8]),
         }
 
     def _until_stored(self, datatype: DataType, documents: list[Document]) -> None:
@@ -208,7 +239,8 @@ class Chaos:
             self.enqueue()
             time.sleep(0.3)
             ran = self.db.rollup_watermarks.find({"ran_at": {"$gt": since}, "error": ""})
-            return {str(state["_id"]) for state in ran} >= names and self.db[INVALIDATIONS].count_documents({}) == 0
+            done = {str(state["_id"]) for state in ran if _all_ranges_ran(state, since)}
+            return done >= names and self.db[INVALIDATIONS].count_documents({}) == 0
 
         wait_until(settled, timeout)
 
@@ -217,9 +249,21 @@ class Chaos:
         return sum(check_type(self.db, datatype, self.settings, datetime.now(UTC)) for datatype in self.types)
 
 
+def _all_ranges_ran(state: Document, since: datetime) -> bool:
+    """Whether none of a tier's device ranges that are computed apart is left out."""
+    return all(apart.get("ran_at", since) > since for apart in state.get("ranges", {}).values())
+
+
 def family(pid: int) -> list[psutil.Process]:
     """The processes that a worker forked for its jobs."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+def kill_family(pid: int) -> None:
+    """Kill the processes that a worker forked, but for those that end by themselves meanwhile."""
+    for child in family(pid):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
