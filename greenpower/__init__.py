@@ -3,4 +3,4 @@
 The packages below this one import each other one way only; `setup.cfg` has the contract.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

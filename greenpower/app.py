@@ -4,26 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from flask import Flask
 from sqlalchemy.exc import ArgumentError
 
 from greenpower import __version__
-from greenpower.api.accounts import api_keys, login, me, users
+from greenpower.api.accounts import api_keys, login, me, push_keys, users
 from greenpower.api.accounts.revocation_cache import redis_client
 from greenpower.api.accounts.token import ACCESS_LIFETIME, REFRESH_LIFETIME
 from greenpower.api.devices import commands, devices, zones
-from greenpower.api.energy import device_incidents, incidents
+from greenpower.api.devices.device import DeviceConverter, path_parameter
+from greenpower.api.energy import (
+    corrections,
+    device_corrections,
+    device_incidents,
+    emission_factors,
+    energy,
+    incidents,
+    points,
+    tariffs,
+)
 from greenpower.api.http.auth import init_auth
 from greenpower.api.http.blueprint import Blueprint
+from greenpower.api.http.compression import init_compression
 from greenpower.api.http.context import Context, set_context
 from greenpower.api.http.errors import Api, register_errors
 from greenpower.api.http.headers import init_headers
 from greenpower.api.http.json import OrjsonProvider
+from greenpower.api.http.openapi import SECURITY_SCHEMES
 from greenpower.api.http.rate_limit import init_limits
-from greenpower.api.system import docs, health, rollups
-from greenpower.api.telemetry import data_types, events, resource
+from greenpower.api.http.request_metrics import init_request_metrics
+from greenpower.api.http.version import init_versions
+from greenpower.api.system import audit, docs, health, metrics, rollups
+from greenpower.api.telemetry import data_types, events, push, resource
+from greenpower.archive.database import open_database
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
 from greenpower.dashboard import blueprint as dashboard
@@ -39,19 +55,28 @@ RESOURCES: tuple[Callable[[], Blueprint], ...] = (
     me.make_role_blueprint,
     users.make_blueprint,
     api_keys.make_blueprint,
+    push_keys.make_blueprint,
     devices.make_blueprint,
     commands.make_blueprint,
     zones.make_blueprint,
+    points.make_blueprint,
+    energy.make_blueprint,
+    tariffs.make_blueprint,
+    emission_factors.make_blueprint,
     data_types.make_blueprint,
     incidents.make_blueprint,
     device_incidents.make_blueprint,
+    corrections.make_blueprint,
+    device_corrections.make_blueprint,
     rollups.make_blueprint,
+    audit.make_blueprint,
     events.make_blueprint,
+    push.make_blueprint,
 )
 API_DESCRIPTION = """Telemetry of energy meters, stations, generators and gateways.
 
-Log in at `/api/users/token/` and send the access token with every request. Times are UTC. Lists are paged. All errors
-have the shape `{"code", "status", "message", "errors"}`."""
+Log in at `/api/users/token/` and send the access token with every request; to read, an API key will do. Times are UTC.
+Lists are paged. All errors have the shape `{"code", "status", "message", "errors"}`."""
 
 
 def flask_config(settings: Settings) -> dict[str, Any]:
@@ -72,11 +97,14 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "JWT_ENCODE_NBF": False,
         "API_TITLE": "Green Power",
         "API_VERSION": __version__,
-        "OPENAPI_VERSION": "3.0.3",
+        "OPENAPI_VERSION": "3.1.0",
         "API_SPEC_OPTIONS": {
-            "info": {"description": API_DESCRIPTION, "license": {"name": "MIT"}},
+            "info": {
+                "description": API_DESCRIPTION,
+                "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
+            },
             "components": {
-                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+                "securitySchemes": SECURITY_SCHEMES,
             },
         },
     }
@@ -120,13 +148,17 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     app = create_sql_app(settings)
     app.json = OrjsonProvider(app)
     redis = redis_client(settings.redis_address) if settings.redis_address else None
-    context = Context(settings=settings, registry=registry, mongo=Mongo(settings), redis=redis)
+    mongo = Mongo(settings, partial(open_database, datatypes=tuple(registry)))
+    context = Context(settings=settings, registry=registry, mongo=mongo, redis=redis)
     set_context(app, context)
     register_errors(app)
+    init_compression(app)
     init_headers(app, settings)
     init_auth(app)
 
     api = Api(app)
+    app.url_map.converters["device"] = DeviceConverter
+    api.register_converter(DeviceConverter, path_parameter)
     with app.app_context():
         engine, revision = db.engine, newest_revision()
     api.register_blueprint(health.make_blueprint(context, engine, revision))
@@ -138,5 +170,8 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     for blueprint in docs.make_blueprints(api):
         app.register_blueprint(blueprint)
     app.register_blueprint(dashboard.make_blueprint(settings))
+    app.register_blueprint(metrics.make_blueprint())
     init_limits(app, settings)
+    init_versions(app)
+    init_request_metrics(app, settings.api_workers)
     return app

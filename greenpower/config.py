@@ -9,21 +9,25 @@ servers), then the default.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import tzinfo
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from greenpower.config_errors import is_secret, setting_problem, unknown_settings
+from greenpower.secret_strength import MIN_KEY_CHARACTERS, key_weakness, password_weakness
 
 DAY = 86_400
-KNOWN_DEFAULT_KEYS = frozenset({"", "your-secret", "change-me", "changeme", "secret"})
-MIN_KEY_CHARACTERS = 32
+KEYS = ("secret_key", "jwt_signing_key")
+LONGEST_MONTH_DAYS = 31
+ARCHIVE_MARGIN_DAYS = 7
 MAX_TTL_SECONDS = 2**31 - 1  # what MongoDB takes
 
 
@@ -47,6 +51,11 @@ class Settings(BaseSettings):
     jwt_signing_key: SecretStr = Field(SecretStr(""), description="signs API tokens; `greenpower up` generates one")
     greenpower_home: Path = Field(Path("var"), description="folder in which the embedded servers keep their data")
     greenpower_site: Path | None = Field(None, description="TOML file with the site's topics, device ids and maps")
+    greenpower_plugins: str = Field(
+        "",
+        description="plugins in force: `meter,station` for only these, `+meter,-station` to change what is by default, "
+        "`all`; empty: the site file's list, else those that are by default",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level that is logged")
     log_format: Literal["text", "json"] = Field(
         "text", description="`text` for people, `json` for programs (one object per line)"
@@ -72,6 +81,7 @@ class Settings(BaseSettings):
     mongo_this_year_ttl_seconds: int = _retention(365 * DAY, "buckets of `this_year_`")
 
     redis_url: SecretStr = Field(SecretStr(""), description="Redis or Valkey; empty: `greenpower up` starts its own")
+    redis_password: SecretStr = Field(SecretStr(""), description="password of Redis where `REDIS_URL` has none")
     redis_host: str = Field("", description="means `redis://REDIS_HOST:6379/0` when `REDIS_URL` is empty")
 
     mqtt_broker: str = Field("", description="host of the MQTT broker; empty: `greenpower up` starts its own")
@@ -107,12 +117,42 @@ class Settings(BaseSettings):
     tcp_tls: Literal["off", "lines", "gateways", "all"] = Field("off", description="TCP ports that use TLS")
     tcp_tls_cert: Path | None = Field(None, description="certificate of these ports, with its chain")
     tcp_tls_key: Path | None = Field(None, description="its key, if that is in a file of its own")
+    push_host: str = Field("127.0.0.1", description="address on which ingest listens for frames pushed over HTTP")
+    push_port: int = Field(
+        0, ge=0, le=65535, description="port for these, with `greenpower ingest --http`; 0: a free one"
+    )
+    push_max_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="longest body of a push")
+    push_frames_per_minute: int = Field(
+        60_000, ge=0, description="most frames that are pushed with one key in a minute; 0: no limit"
+    )
+    push_request_seconds: float = Field(60, gt=0, description="time a client has to send a push, and between two")
+    push_answer_seconds: float = Field(
+        30, gt=0, description="time after which a push that is not stored yet is answered with 503"
+    )
     api_host: str = Field("127.0.0.1", description="address on which the API and the Socket.IO gateway listen")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API and the dashboard")
+    metrics_networks: str = Field(
+        "127.0.0.0/8, ::1/128",
+        description="networks from which `/metrics` of the API is read without a token; from others with an API key",
+    )
     api_workers: int = Field(2, ge=1, description="worker processes of the API")
     api_rate_limit: str = Field("6000 per minute", description="most requests from one address; empty: no limit")
     api_login_limit: str = Field(
         "10 per minute; 100 per hour", description="most failed logins from one address; empty: no limit"
+    )
+    api_account_limit: str = Field(
+        "10 per minute; 30 per hour; 100 per day",
+        description="most failed logins of one account, from whatever address; empty: no limit",
+    )
+    api_head_seconds: float = Field(
+        10, gt=0, description="time a client has to send the headers of a request, before it is disconnected"
+    )
+    api_body_seconds: float = Field(30, gt=0, description="time it has then to send the body")
+    api_answer_seconds: float = Field(
+        30, gt=0, description="time over which a client must take `API_ANSWER_RATE` on average, or is disconnected"
+    )
+    api_answer_rate: float = Field(
+        1024, ge=0, description="least bytes per second that a client must take of its answer"
     )
     api_trusted_proxies: int = Field(
         0, ge=0, le=8, description="number of proxies in front of the API whose `X-Forwarded-*` headers are trusted"
@@ -129,11 +169,31 @@ class Settings(BaseSettings):
     admin_password: SecretStr = Field(
         SecretStr(""), description="password of the first administrator; `greenpower up` generates and prints one"
     )
-    device_policy: Literal["open", "registered"] = Field(
-        "open", description="`registered` rejects the frames of devices that are not in the registry"
+    device_policy: Literal["open", "confirm", "registered"] = Field(
+        "open",
+        description="which devices are stored: `open` all, and what goes on sending is confirmed; `confirm` all, and a "
+        "person confirms them; `registered` only confirmed ones. With `ENVIRONMENT=prod` the default is `registered`",
     )
-    device_timezone: str = Field("Asia/Dhaka", description="time zone of device timestamps that name none")
+    device_confirm_seconds: int = Field(
+        600, ge=0, description="with `DEVICE_POLICY=open`, a device that has sent for so long is confirmed; 0: at once"
+    )
+    device_unconfirmed_max: int = Field(
+        1000, ge=0, description="most unconfirmed devices at once; frames of further ones are rejected; 0: no limit"
+    )
+    device_unconfirmed_days: int = Field(7, ge=1, description="an unconfirmed device silent for so long is deleted")
+    device_timezone: str = Field(
+        "Asia/Dhaka", description="time zone of the site: of device timestamps that name none, and of days of energy"
+    )
     backlog_max_days: int = Field(35, ge=0, description="an older device timestamp is a wrong clock")
+    archive_after_days: int = Field(
+        0,
+        ge=0,
+        description="days after which `greenpower archive run` writes whole months of readings to files; 0: never",
+    )
+    archive_url: SecretStr = Field(
+        SecretStr(""),
+        description="where these files go: a folder, or `s3://BUCKET/FOLDER`; empty: `archive` in `GREENPOWER_HOME`",
+    )
     clock_tolerance_seconds: int = Field(
         300, ge=0, description="a device timestamp further in the future than this is a wrong clock"
     )
@@ -145,6 +205,33 @@ class Settings(BaseSettings):
     )
     downlink_time_sync: bool = Field(False, description="set the clocks of devices whose clock is wrong")
     downlink_time_sync_hours: int = Field(24, ge=1, description="hours between two such commands to one device")
+    homeassistant_discovery: bool = Field(
+        False, description="announce the devices of the registry to Home Assistant by MQTT discovery"
+    )
+    homeassistant_prefix: str = Field(
+        "homeassistant", pattern=r"^[^\s/+#\x00]+(/[^\s/+#\x00]+)*$", description="discovery prefix of Home Assistant"
+    )
+
+    @model_validator(mode="after")
+    def _policy_of_production(self) -> Settings:
+        """In production strangers are rejected unless a setting says otherwise."""
+        if self.environment == "prod" and "device_policy" not in self.model_fields_set:
+            self.__dict__["device_policy"] = "registered"  # the settings are frozen
+        return self
+
+    @field_validator("archive_after_days")
+    @classmethod
+    def _archived_late_enough(cls, value: int, info: ValidationInfo) -> int:
+        """Nothing is archived that devices may still send, or that expires before its month is over."""
+        least = info.data.get("backlog_max_days", 0) + ARCHIVE_MARGIN_DAYS
+        if 0 < value < least:
+            raise ValueError(f"is less than BACKLOG_MAX_DAYS + {ARCHIVE_MARGIN_DAYS} = {least}")
+        kept = info.data.get("mongo_raw_ttl_seconds", 0)
+        if value and kept and kept < (value + LONGEST_MONTH_DAYS + ARCHIVE_MARGIN_DAYS) * DAY:
+            raise ValueError(
+                f"is too long for MONGO_RAW_TTL_SECONDS={kept}: readings expire before their month is archived"
+            )
+        return value
 
     @field_validator("ingest_addresses")
     @classmethod
@@ -153,6 +240,16 @@ class Settings(BaseSettings):
             host, colon, port = part.rpartition(":")
             if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
                 raise ValueError("is not host:port, or several of these separated by commas")
+        return value
+
+    @field_validator("metrics_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in _parts(value):
+            try:
+                ip_network(part)
+            except ValueError:
+                raise ValueError("is not a network such as 10.0.0.0/8, or several separated by commas") from None
         return value
 
     @field_validator("redis_url")
@@ -195,15 +292,36 @@ class Settings(BaseSettings):
 
     @property
     def redis_address(self) -> str:
-        """Redis URL from `REDIS_URL` or `REDIS_HOST`; empty where neither is set."""
-        if url := self.redis_url.get_secret_value():
+        """Redis URL from `REDIS_URL` or `REDIS_HOST`, with `REDIS_PASSWORD`; empty where neither is set."""
+        url = self.redis_url.get_secret_value() or (f"redis://{self.redis_host}:6379/0" if self.redis_host else "")
+        password = self.redis_password.get_secret_value()
+        parts = urlsplit(url)
+        if not (url and password) or parts.password is not None or not parts.hostname:
             return url
-        return f"redis://{self.redis_host}:6379/0" if self.redis_host else ""
+        return parts._replace(
+            netloc=f"{parts.username or ''}:{quote(password, '')}@{parts.netloc.rpartition('@')[2]}"
+        ).geturl()
+
+    @property
+    def archive_place(self) -> Path | str:
+        """The folder of archived readings, or the URL of one elsewhere."""
+        url = self.archive_url.get_secret_value()
+        if not url:
+            return self.greenpower_home.resolve() / "archive"
+        scheme, colon, path = url.partition("://")
+        if not colon:
+            return Path(url).resolve()
+        return Path(unquote(path)) if scheme == "file" else url
 
     @property
     def cors_origins(self) -> tuple[str, ...]:
         """The allowed origins, in order."""
         return _parts(self.cors_allowed_origins)
+
+    @property
+    def networks_of_metrics(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks from which metrics are read without a token."""
+        return tuple(map(ip_network, _parts(self.metrics_networks)))
 
     @property
     def ingest_places(self) -> tuple[tuple[str, int], ...]:
@@ -224,12 +342,7 @@ class Settings(BaseSettings):
         """Raise ConfigError for what `ENVIRONMENT=prod` refuses, one line per problem; nothing in development."""
         if self.environment != "prod":
             return
-        problems = [
-            f"{name} {problem}: ENVIRONMENT=prod needs a random key of at least {MIN_KEY_CHARACTERS} characters "
-            "(openssl rand -hex 32)"
-            for name in ("SECRET_KEY", "JWT_SIGNING_KEY")
-            if (problem := _key_problem(getattr(self, name.lower()).get_secret_value()))
-        ]
+        problems = list(self._weak_secrets())
         if "*" in self.cors_origins:
             problems.append(
                 f"CORS_ALLOWED_ORIGINS={self.cors_allowed_origins} lets every web page call the API: "
@@ -237,6 +350,23 @@ class Settings(BaseSettings):
             )
         if problems:
             raise ConfigError("\n".join(problems))
+
+    def _weak_secrets(self) -> Iterator[str]:
+        """A line for each secret that others know or guess; none has the secret itself."""
+        for name, field in type(self).model_fields.items():
+            if not is_secret(field):
+                continue
+            secret = getattr(self, name).get_secret_value()
+            if name in KEYS:
+                if problem := key_weakness(secret):
+                    yield (
+                        f"{name.upper()} {problem}: ENVIRONMENT=prod needs a random key of at least "
+                        f"{MIN_KEY_CHARACTERS} characters (openssl rand -hex 32)"
+                    )
+            elif problem := (
+                _url_weakness(secret) if "://" in secret or name == "archive_url" else password_weakness(secret)
+            ):
+                yield f"{name.upper()} {problem}: ENVIRONMENT=prod needs one that nobody knows (openssl rand -hex 16)"
 
     def table(self) -> list[tuple[str, str, str]]:
         """Rows (name, value, description) in the order declared, secrets masked."""
@@ -256,13 +386,14 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _key_problem(key: str) -> str:
-    """Why a key is not safe; empty where it is."""
-    if not key:
-        return "is not set"
-    if key.lower() in KNOWN_DEFAULT_KEYS:
-        return "is a known default"
-    return "is too short" if len(key) < MIN_KEY_CHARACTERS else ""
+def _url_weakness(url: str) -> str:
+    """What makes the password in an address unsafe; empty where nothing does, or there is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""  # its client says what is wrong with it
+    problem = password_weakness(unquote(parts.password or ""), unquote(parts.username or ""))
+    return f"has a password that {problem}" if problem else ""
 
 
 def run_file(home: Path) -> Path:
@@ -270,8 +401,10 @@ def run_file(home: Path) -> Path:
     return home / "run" / "settings.env"
 
 
-def load_settings(**overrides: Any) -> Settings:
+def load_settings(*, of_run: bool = True, **overrides: Any) -> Settings:
     """Read the settings in force. Raises ConfigError, one line per bad setting.
+
+    of_run: also what a running `greenpower up` wrote.
 
     `overrides` are attribute names and win over everything else. A secret may be in a file that the environment names:
     `ADMIN_PASSWORD_FILE` for `ADMIN_PASSWORD`; beside the setting itself that is an error.
@@ -279,8 +412,11 @@ def load_settings(**overrides: Any) -> Settings:
     overrides = {**_from_files(), **overrides}
     home = overrides.get("greenpower_home") or os.environ.get("GREENPOWER_HOME")
     home = home or _env_file(Path(".env")).get("GREENPOWER_HOME") or "var"
+    run = (run_file(Path(home)),) if of_run else ()
+    for path in run:
+        _env_file(path)  # says which file cannot be read
     try:
-        return Settings(_env_file=(run_file(Path(home)), ".env"), **overrides)  # type: ignore[call-arg]
+        return Settings(_env_file=(*run, ".env"), **overrides)  # type: ignore[call-arg]
     except ValidationError as error:
         fields = Settings.model_fields
         names = ((str(item["loc"][0]).lower(), item) for item in error.errors())

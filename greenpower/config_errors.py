@@ -20,6 +20,7 @@ RANGE_ERRORS = {"greater_than", "greater_than_equal", "less_than", "less_than_eq
 # Variables of `.env` that are no setting of a process: docker compose and the containers read them.
 CONTAINER_NAMES = frozenset(
     {
+        "GRAFANA_API_KEY",
         "GRAFANA_PASSWORD",
         "GRAFANA_PORT",
         "HTTP_PORT",

@@ -15,18 +15,36 @@ from pymongo import MongoClient
 from greenpower.config import Settings
 from greenpower.stack import Mongod, Mosquitto, Valkey
 from greenpower.stack.port import free_port
+from tests.memory import SmallMongod, data_home
+from tests.order import LONGEST_FIRST, SLOW_BY_REACH, in_order
 
 # A machine that does other work beside is no reason for a test to fail.
-hypothesis.settings.register_profile("tests", deadline=None)
+# The same examples in every run, so that a change is judged by what it changes. `make test-slow` looks for new ones.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile("tests")
 
-pytest_plugins = ("tests.sql_servers", "tests.api.energy.meter", "tests.ingest.sources.gateway")
+pytest_plugins = (
+    "tests.kept_database",
+    "tests.sql_servers",
+    "tests.api.energy.meter",
+    "tests.ingest.sources.gateway",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, begin with the longest modules; of the long tests, with those of most reach."""
+    if hasattr(config, "workerinput"):
+        items[:] = in_order(items, LONGEST_FIRST)
+    elif config.option.markexpr == "slow":
+        items[:] = in_order(items, SLOW_BY_REACH)
 
 
 @pytest.fixture(scope="session")
-def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+def mongod() -> Iterator[Mongod]:
     """The session's mongod. A test that kills or pauses one starts its own."""
-    with Mongod(tmp_path_factory.mktemp("mongod")) as part:
+    with data_home() as home, SmallMongod(home) as part:
         with MongoClient[dict[str, Any]](part.uri) as client:
             # Many tests have a clock of their own: what is young by it is expired by the server's, which would delete
             # it once a minute, in whatever test runs then.

@@ -21,6 +21,8 @@ from tests.wait import wait_until
 
 # Set by coverage for the processes of what it measures: its configuration, and another's file.
 MEASURED, OTHER = "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"
+# A process that hangs does not answer at all; one that a machine lets stand still does, later.
+ANSWER_SECONDS = 5.0
 GREEN = Path(__file__).parent / "realtime" / "coverage.cfg"
 
 
@@ -35,9 +37,16 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 class Command:
-    """`greenpower ARGS` running with given settings; its log is in `log`."""
+    """`greenpower ARGS` running with given settings; its log is in `log`. module: what runs instead of `greenpower`."""
 
-    def __init__(self, settings: Settings, *args: str, folder: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *args: str,
+        folder: Path,
+        env: dict[str, str] | None = None,
+        module: str = "greenpower",
+    ) -> None:
         self.settings = settings
         self.http_port = settings.realtime_port if args[0] == "realtime" else settings.ingest_http_port
         self.log = folder / f"{args[0]}-{os.urandom(3).hex()}.log"
@@ -46,7 +55,7 @@ class Command:
             env[OTHER] = str(GREEN)
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "greenpower", *args],
+                [sys.executable, "-m", module, *args],
                 env=env,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -68,7 +77,7 @@ class Command:
         if MEASURED in os.environ and self.process.poll() is None:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(10)
+                self.process.wait(60)
         self.kill()
 
     def kill(self) -> None:
@@ -78,19 +87,19 @@ class Command:
             self.process.kill()
         self.process.wait()
 
-    def stop(self, timeout: float = 15) -> int:
+    def stop(self, timeout: float = 60) -> int:
         """SIGTERM, and the exit code."""
         self.process.terminate()
         return self.process.wait(timeout)
 
-    def get(self, path: str) -> httpx.Response:
+    def get(self, path: str, timeout: float = 60) -> httpx.Response:
         """GET from the HTTP port of ingest or of the realtime gateway."""
-        return httpx.get(f"http://127.0.0.1:{self.http_port}{path}", timeout=5)
+        return httpx.get(f"http://127.0.0.1:{self.http_port}{path}", timeout=timeout)
 
     def health(self) -> dict[str, Any]:
         """What ingest or the realtime gateway says of itself, empty while it does not answer."""
         try:
-            report: dict[str, Any] = self.get("/health").json()
+            report: dict[str, Any] = self.get("/health", ANSWER_SECONDS).json()
         except httpx.HTTPError:
             return {}
         return report

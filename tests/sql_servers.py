@@ -11,9 +11,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 
 from greenpower.config import Settings
+from tests.memory import data_folder
 
 if TYPE_CHECKING:
     from pgserver.postgres_server import PostgresServer
@@ -36,7 +38,12 @@ def postgres_server(run: Path) -> Iterator[PostgresServer]:
 
         # Not below pytest's own folder: started by root it runs as another user, and every other pytest that starts
         # closes that folder to others again.
-        server = get_server(mkdtemp(prefix="greenpower-postgres-"), cleanup_mode="delete")
+        server = get_server(mkdtemp(prefix="greenpower-postgres-", dir=data_folder()), cleanup_mode="delete")
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # No test's data has to outlive the machine.
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(SQL("ALTER SYSTEM SET {} = off").format(Identifier(setting)))
+            connection.execute("SELECT pg_reload_conf()")
         yield server
         server.cleanup()
 

@@ -28,6 +28,10 @@ REPORT = {
         {"rt": 180_000.0},
         50_000,
     ),
+    "topics": [
+        {"name": "plain", "frames_per_s": 8_000.0},
+        {"name": "gathered", "frames_per_s": 4_000.0, "ratio": 0.5, "goal": 0.3},
+    ],
     "growth": [
         {"name": "empty", "frames_per_s": 9_000.0},
         {"name": "full", "frames_per_s": 8_900.0, "ratio": 8_900 / 9_000, "goal": 0.9, "expired": 5},
@@ -36,13 +40,25 @@ REPORT = {
         {"name": "a reading", "bytes": 279.0, "data": 232.0, "indexes": 47.0, "goal": 370},
         {"name": "a large one", "bytes": 400.0, "data": 300.0, "indexes": 100.0, "goal": 370},
     ],
+    "archive": [
+        {"name": "an archived reading", "bytes": 50.0, "floor": 40.0, "goal": 45},
+        {"name": "archiving", "per_s": 5_000.0, "floor": 10_000.0},
+        {"name": "a month", "ms": 150.0, "floor": 100.0, "goal": 200},
+    ],
     "rollups": [
         {"name": "gauges", "frames_per_s": 90.0, "floor_per_s": 100.0, "ratio": 0.9, "goal": 0.85},
         {"name": "a frame", "frames": 5, "us_per_frame": 31.5},
     ],
     "api": {"200000": {"growth": 1.25} | {name: LOAD for name in (
         "floor_page", "page", "page_none", "floor_latest", "latest", "floor_export", "export")}},
+    "reads": [
+        {"name": "a day", "ms": 15.0, "floor_ms": 5.0, "ratio": 3.0, "times": 2.0, "goal_ms": None},
+        {"name": "a month", "ms": 900.0, "floor_ms": 50.0, "ratio": 18.0, "times": None, "goal_ms": 1_000},
+        {"name": "a day meanwhile", "ms": 30.0, "floor_ms": 15.0, "ratio": 2.0},
+    ],
     "live": {"live": {"one": SHARE, "all": SHARE}, "floor": {"one": SHARE, "all": SHARE}},
+    "idle": {"ready_s": 5.0, "first_value_s": 7.0, "idle": [
+        {"after_s": 60.0, "memory_mb": 500.0, "cpu": 0.04, "memory_by_process": {"up": 500.0}, "cpu_by_process": {}}]},
 }  # fmt: skip
 
 
@@ -50,13 +66,22 @@ def test_every_figure_has_its_line_and_its_verdict() -> None:
     lines = {line.name: line for line in lines_of(REPORT)}
     ingest = lines["ingest over MQTT, 40 fields, QoS 1"]
     assert (ingest.floor, ingest.ratio, ingest.reached) == (15_000, 0.6, False)
+    archived = lines["an archived reading"]
+    assert (archived.ratio, archived.reached, lines["a month"].reached) == (1.25, False, True)
+    assert lines["archiving"].ratio == 0.5
     shared = lines["the same, two processes on a shared subscription, to one"]
     assert (shared.value, shared.floor, shared.reached) == (8_600, 9_000, True)
     assert lines["both, one after the other: 1/(1/a+1/b)"].reached
+    assert lines["gathered"].reached
     assert lines["full"].reached and lines["empty"].reached is None
     assert lines["a reading, with indexes"].reached and not lines["a large one, with indexes"].reached
     page, grown = "a page of 50, 200,000 buckets", "a page's median time, 200,000 buckets, to the smaller set"
     assert lines[page].reached and not lines[grown].reached
+    assert lines["a day"].reached is False and lines["a month"].reached
+    assert lines["a day meanwhile"].reached is None
+    assert lines["memory (PSS) of all processes, 1 min without devices"].reached
+    assert not lines["processor, 1 min without devices"].reached
+    assert not lines["greenpower up to its first value"].reached
     assert {line.part for line in lines.values()} == REPORT.keys()
 
 

@@ -163,8 +163,20 @@ def test_the_commands_of_a_page_work_as_printed(world: World, page: Path) -> Non
 
 
 def run(world: World, block: Block) -> None:
-    """Run a block; one that asks for telemetry again and again, until a simulated device has sent some."""
-    if '"$API/telemetry/' not in block.text:
-        world.shell.run(block)
-    else:
+    """Run a block. One that asks for telemetry or devices is run again until a simulated device has sent some."""
+    if '"$API/telemetry/' in block.text:
         wait_until(lambda: '"device_id"' in world.shell.run(block), 60, every=1)
+    elif '"$API/devices/' in block.text:
+        wait_until(lambda: works(world, block), 120, every=1)
+    else:
+        world.shell.run(block)
+
+
+def works(world: World, block: Block) -> bool:
+    """Whether each command of a block ends well."""
+    try:
+        world.shell.run(block)
+    except AssertionError as error:
+        print(error)
+        return False
+    return True

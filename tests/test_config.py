@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from greenpower.config import ConfigError, Settings, load_settings, run_file
 
-KEY = "k" * 32
+KEY = "b3f09c5d1e7a42860d9f3c61e85b7a24"
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +124,24 @@ def test_redis_may_be_given_by_host() -> None:
     assert load_settings(redis_host="h", redis_url="redis://other").need("REDIS_URL") == "redis://other"
 
 
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"redis_url": "redis://r:1/2", "redis_password": "p@s/s"}, "redis://:p%40s%2Fs@r:1/2"),
+        (
+            {"redis_url": "rediss://me@[::1]:1?ssl_ca_certs=a", "redis_password": "p"},
+            "rediss://me:p@[::1]:1?ssl_ca_certs=a",
+        ),
+        ({"redis_url": "redis://:own@r:1/2", "redis_password": "p"}, "redis://:own@r:1/2"),
+        ({"redis_url": "unix:///run/redis.sock", "redis_password": "p"}, "unix:///run/redis.sock"),
+        ({"redis_host": "r", "redis_password": "p"}, "redis://:p@r:6379/0"),
+        ({"redis_password": "p"}, ""),
+    ],
+)
+def test_the_password_of_redis_may_be_given_beside_its_address(given: dict[str, Any], url: str) -> None:
+    assert load_settings(**given).redis_address == url
+
+
 def test_what_is_needed_and_not_there_is_named() -> None:
     settings = load_settings()
     for name in ("MONGO_DB_URI", "REDIS_URL", "JWT_SIGNING_KEY", "MQTT_BROKER"):
@@ -138,6 +156,15 @@ def test_what_is_needed_and_not_there_is_named() -> None:
         ({"secret_key": "your-secret"}, "SECRET_KEY"),
         ({"jwt_signing_key": "change-me"}, "JWT_SIGNING_KEY"),
         ({"jwt_signing_key": "x" * 31}, "JWT_SIGNING_KEY"),
+        ({"jwt_signing_key": "x" * 64}, "JWT_SIGNING_KEY"),
+        ({"postgres_db_password": "change-me"}, "POSTGRES_DB_PASSWORD"),
+        ({"database_url": "postgresql://greenpower:Password1@db/g"}, "DATABASE_URL"),
+        ({"mongo_db_uri": "mongodb://root:change%2Dme@a:1,b:2/?replicaSet=rs"}, "MONGO_DB_URI"),
+        ({"redis_url": "redis://:aaaaaaaaaaaaaaaa@redis:6379/0"}, "REDIS_URL"),
+        ({"redis_password": "0123456789ab"}, "REDIS_PASSWORD"),
+        ({"mqtt_password": "mqtt"}, "MQTT_PASSWORD"),
+        ({"tcp_lines_token": "token"}, "TCP_LINES_TOKEN"),
+        ({"admin_password": "Changeme!"}, "ADMIN_PASSWORD"),
         ({"cors_allowed_origins": "https://a.example, *"}, "CORS_ALLOWED_ORIGINS"),
     ],
 )
@@ -147,8 +174,31 @@ def test_production_refuses_what_is_not_safe(changes: dict[str, str], name: str)
     load_settings(**{**good, **changes, "environment": "dev"}).check_production()
     with pytest.raises(ConfigError, match=f"^{name}") as caught:
         load_settings(**{**good, **changes}).check_production()
+    assert str(caught.value).count("\n") == 0
     secret = changes.get(name.lower(), "")
-    assert not secret or name not in ("SECRET_KEY", "JWT_SIGNING_KEY") or secret not in str(caught.value)
+    assert not secret or name.lower() not in secret_names() or secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "policy"),
+    [
+        ({}, "open"),
+        ({"environment": "prod"}, "registered"),
+        ({"environment": "prod", "device_policy": "open"}, "open"),
+        ({"environment": "prod", "device_policy": "confirm"}, "confirm"),
+        ({"environment": "dev", "device_policy": "registered"}, "registered"),
+    ],
+)
+@pytest.mark.parametrize("where", ["arguments", "environment"])
+def test_production_takes_registered_devices_only_unless_told(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], policy: str, where: str
+) -> None:
+    for name in ("ENVIRONMENT", "DEVICE_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    if where == "environment":
+        for name, value in {"device_policy": "", **given}.items():
+            monkeypatch.setenv(name.upper(), value)
+    assert load_settings(**(given if where == "arguments" else {})).device_policy == policy
 
 
 def test_production_names_all_that_it_refuses() -> None:
@@ -159,7 +209,8 @@ def test_production_names_all_that_it_refuses() -> None:
 
 
 def test_the_table_names_every_setting_and_no_secret() -> None:
-    settings = load_settings(**{name: "hunter2" for name in secret_names()})
+    secrets: dict[str, Any] = {name: "hunter2" for name in secret_names()}
+    settings = load_settings(**secrets)
     rows = settings.table()
     assert [name.lower() for name, _, _ in rows] == list(Settings.model_fields)
     assert all(description for _, _, description in rows)
@@ -216,3 +267,19 @@ def test_several_ingest_processes_are_named_by_address() -> None:
     for wrong in ("mqtt", ":7002", "mqtt:0", "mqtt:x"):
         with pytest.raises(ConfigError, match="INGEST_ADDRESSES"):
             load_settings(ingest_addresses=wrong)
+
+
+def test_what_devices_may_still_send_is_not_archived() -> None:
+    with pytest.raises(ConfigError) as found:
+        load_settings(archive_after_days=41)
+    assert "ARCHIVE_AFTER_DAYS=41" in str(found.value)
+    assert load_settings(archive_after_days=42).archive_after_days == 42
+    with pytest.raises(ConfigError):
+        load_settings(archive_after_days=42, mongo_raw_ttl_seconds=60 * 86_400)
+    assert load_settings(archive_after_days=42, mongo_raw_ttl_seconds=80 * 86_400).archive_after_days == 42
+
+
+def test_the_place_of_the_archive(tmp_path: Path) -> None:
+    assert load_settings(greenpower_home=tmp_path).archive_place == tmp_path.resolve() / "archive"
+    for given, place in (("/a b", Path("/a b")), ("file:///a%20b", Path("/a b")), ("s3://b/f", "s3://b/f")):
+        assert load_settings(archive_url=given).archive_place == place

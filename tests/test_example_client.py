@@ -62,7 +62,7 @@ def test_it_reads_devices_and_readings(settings: Settings, tmp_path: Path) -> No
 
         def ready() -> bool:
             try:
-                return httpx.get(f"{base}/api/ready/", timeout=5).status_code == 200
+                return httpx.get(f"{base}/api/ready/", timeout=60).status_code == 200
             except httpx.TransportError:
                 return False
 

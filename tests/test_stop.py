@@ -16,16 +16,16 @@ import pytest
 import redis
 from pydantic import SecretStr
 from pymongo import MongoClient
-from rq import Queue
 from rq.job import Job, JobStatus
-from rq_scheduler import Scheduler
 
+from greenpower.bus.job_queue import JsonQueue
 from greenpower.config import Settings
 from greenpower.jobs.schedule import QUEUE
 from greenpower.stack import Mongod
 from greenpower.stack.probe import scheduler_trouble, worker_trouble
 from tests.ingest.conftest import Document
 from tests.ingest.load import Load
+from tests.jobs import any_job
 from tests.process import Command
 from tests.proxy import AckDroppingProxy
 from tests.realtime.conftest import Browser, answers, make_reading, tell
@@ -78,7 +78,7 @@ def test_ingest_under_load(
 def answering(settings: Settings, name: str, folder: Path) -> Iterator[Command]:
     trouble = {"worker": worker_trouble, "scheduler": scheduler_trouble}[name]
     url = settings.redis_url.get_secret_value()
-    with Command(settings, name, folder=folder) as command:
+    with Command(settings, name, folder=folder, module=any_job.__name__) as command:
         wait_until(lambda: not trouble(url, command.process.pid), 30)
         yield command
 
@@ -94,7 +94,7 @@ def test_a_worker_with_a_job_that_takes_too_long(settings: Settings, tmp_path: P
     # Long the first time, short when it is done again.
     script = f"if [ -e {marker} ]; then exit 0; fi; touch {marker}; exec sleep 60"
     with redis.Redis.from_url(settings.redis_url.get_secret_value()) as connection:
-        queue = Queue(QUEUE, connection=connection)
+        queue = JsonQueue(QUEUE, connection=connection)
         with answering(settings, "worker", tmp_path) as command:
             job = queue.enqueue("subprocess.check_call", ["sh", "-c", script])
             wait_until(marker.exists)
@@ -115,11 +115,11 @@ def test_a_scheduler_hands_over_to_the_next(settings: Settings, tmp_path: Path) 
         answering(settings, "scheduler", tmp_path) as first,
         answering(settings, "scheduler", tmp_path),
     ):
-        queue = Queue(QUEUE, connection=connection)
+        queue = JsonQueue(QUEUE, connection=connection)
         wait_until(lambda: queue.count, 20)  # its periodic jobs: it is at work
         stop_in_time(first)
         due = datetime.now(UTC).replace(tzinfo=None)
-        job = Scheduler(QUEUE, connection=connection).schedule(due, "time.time")
+        job = any_job.schedule(connection, due, "time.time")
         wait_until(lambda: job.id in queue.job_ids, 30)
 
 

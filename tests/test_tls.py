@@ -54,6 +54,7 @@ class Servers:
 
     mongod: TlsMongod
     redis: TlsFront
+    password: str
     postgres: TlsFront
 
     def settings(self, settings: Settings, mongo: Path, redis: Path, postgres: Path) -> Settings:
@@ -62,7 +63,7 @@ class Servers:
         return settings.model_copy(
             update={
                 "mongo_db_uri": SecretStr(address_of_mongo(self.mongod.port, mongo)),
-                "redis_url": SecretStr(f"rediss://127.0.0.1:{self.redis.port}/0?ssl_ca_certs={redis}"),
+                "redis_url": SecretStr(f"rediss://:{self.password}@127.0.0.1:{self.redis.port}/0?ssl_ca_certs={redis}"),
                 "database_url": SecretStr(f"{sql}?sslmode=verify-full&sslrootcert={postgres}"),
             }
         )
@@ -89,6 +90,7 @@ def servers(
         yield Servers(
             mongod=stack.enter_context(TlsMongod(tmp_path / "mongod", pem=pem, authority=ours)),
             redis=stack.enter_context(TlsFront((valkey.host, valkey.port), chain, key)),
+            password=valkey.password,
             postgres=stack.enter_context(TlsFront(place, *named, postgres=True)),
         )
 
@@ -106,7 +108,7 @@ def trusting(
 def parts(settings: Settings) -> dict[str, str]:
     """Status by part, as the API has it; empty while it does not answer."""
     try:
-        report = httpx.get(f"http://127.0.0.1:{settings.api_port}/api/health/", timeout=20).json()
+        report = httpx.get(f"http://127.0.0.1:{settings.api_port}/api/health/", timeout=60).json()
     except httpx.TransportError:
         return {}
     return {name: part["status"] for name, part in report["parts"].items()}
@@ -129,12 +131,12 @@ def test_all_processes_speak_tls_to_all_databases(
         wanted = ("mongo", "sql", "redis", "ingest", "worker", "scheduler")
         wait_until(lambda: all(parts(trusting).get(name) == "ok" for name in wanted), 60, every=0.5)
         gateway = f"http://127.0.0.1:{trusting.realtime_port}/health"
-        wait_until(lambda: httpx.get(gateway, timeout=5).status_code == 200, 20)
+        wait_until(lambda: httpx.get(gateway, timeout=60).status_code == 200, 20)
         base = f"http://127.0.0.1:{trusting.api_port}/api"
         login = {"username": "admin", "password": trusting.admin_password.get_secret_value()}
-        token = httpx.post(f"{base}/users/token/", json=login, timeout=20).json()["access"]
+        token = httpx.post(f"{base}/users/token/", json=login, timeout=60).json()["access"]
         headers = {"Authorization": f"Bearer {token}"}
-        found = httpx.get(f"{base}/telemetry/rt-data/latest/", headers=headers, timeout=20)
+        found = httpx.get(f"{base}/telemetry/rt-data/latest/", headers=headers, timeout=60)
         assert [row["device_id"] for row in found.json()["results"]] == ["33B1225950027"]
     assert servers.redis.connections and servers.postgres.connections
 

@@ -72,7 +72,7 @@ class Relay:
         self.inner, self.server = inner, server
 
     def run(self) -> None:
-        self.inner.settimeout(10)
+        self.inner.settimeout(60)
         while True:
             ready = [self.inner] if self.inner.pending() else select.select([self.inner, self.server], [], [], 10)[0]
             for source, sink in ((self.inner, self.server), (self.server, self.inner)):

@@ -11,9 +11,9 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from redis import Redis, RedisError
-from rq import Queue
 from sqlalchemy.orm import Session, scoped_session
 
+from greenpower.bus.job_queue import JsonQueue
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.datatype import Command, Message, Order
@@ -119,7 +119,7 @@ def wake_worker(url: str) -> None:
     try:
         with closing(Redis.from_url(url, **timeouts)) as redis:
             # Under an id of its own: the job of the schedule may have looked already, and its id ends with it.
-            Queue(COMMAND_QUEUE, connection=redis).enqueue_call(
+            JsonQueue(COMMAND_QUEUE, connection=redis).enqueue_call(
                 COMMAND_JOB, timeout=COMMAND_JOB_SECONDS, ttl=COMMAND_JOB_SECONDS, result_ttl=0, at_front=True
             )
     except RedisError as error:

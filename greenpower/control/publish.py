@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event
 from typing import Any
@@ -27,7 +27,10 @@ from greenpower.datatype import Message
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0
+END_TOPIC = "greenpower/end/"
 PUBLISH_SECONDS = 5.0
+# For all of several messages, and for all that the broker retains under a filter.
+RETAIN_SECONDS, READ_RETAINED_SECONDS = 30.0, 10.0
 
 
 class NoBroker(OSError):
@@ -56,6 +59,82 @@ class Visit:
         except (RuntimeError, ValueError) as error:
             log.warning("the broker did not take a message on %a: %s", message.topic, error)
             return False
+
+    def retain(self, messages: Mapping[str, bytes]) -> list[str]:
+        """Publish messages that the broker is to retain, by topic; an empty one removes what it retains. Returns the
+        topics whose message it acknowledged."""
+        sent = {topic: self._client.publish(topic, payload, qos=1, retain=True) for topic, payload in messages.items()}
+        end = time.monotonic() + RETAIN_SECONDS
+        taken = []
+        for topic, info in sent.items():
+            try:
+                while not info.is_published() and time.monotonic() < end and self._client.is_connected():
+                    info.wait_for_publish(0.1)
+                if info.is_published():
+                    taken.append(topic)
+            except (RuntimeError, ValueError) as error:
+                log.warning("the broker did not take a message on %a: %s", topic, error)
+        return taken
+
+    def read_retained(self, topic_filter: str) -> dict[str, bytes] | None:
+        """What the broker retains, by topic; None if it does not let us read there, or takes too long.
+
+        After a subscription the broker sends what it retains, then what is published: so a message of our own is the
+        end of it.
+        """
+        found: dict[str, bytes] = {}
+        end_topic, done = f"{END_TOPIC}{uuid4().hex}", Event()
+
+        def on_message(_client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+            if message.topic == end_topic:
+                done.set()
+            elif message.retain:
+                found[message.topic] = bytes(message.payload)
+
+        self._client.on_message = on_message
+        self._client.subscribe([(end_topic, 0), (topic_filter, 0)])
+        self._client.publish(end_topic, b"", qos=0)
+        try:
+            return found if done.wait(READ_RETAINED_SECONDS) else None
+        finally:
+            self._client.unsubscribe([end_topic, topic_filter])
+            self._client.on_message = None
+
+    def listen(self, topic_filter: str, take: Callable[[str, bytes], bool], seconds: float) -> bool:
+        """Hand each message under a filter to `take` until it answers that this is enough, or for so many seconds.
+        Returns whether the broker lets us read there. What `take` raises is raised."""
+        done, refused, failed = Event(), Event(), list[Exception]()
+
+        def on_message(_client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+            try:
+                topic = message.topic
+            except UnicodeDecodeError:
+                return
+            try:
+                if not done.is_set() and take(topic, bytes(message.payload)):
+                    done.set()
+            except Exception as error:
+                failed.append(error)
+                done.set()
+
+        def on_subscribe(
+            _client: paho.Client, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Any
+        ) -> None:
+            if any(code.is_failure for code in codes):
+                refused.set()
+                done.set()
+
+        self._client.on_message, self._client.on_subscribe = on_message, on_subscribe
+        try:
+            self._client.subscribe(topic_filter, 0)
+            done.wait(seconds)
+        except ValueError:  # no valid filter
+            return False
+        finally:
+            self._client.on_message = self._client.on_subscribe = None
+        if failed:
+            raise failed[0]
+        return not refused.is_set()
 
 
 @contextmanager

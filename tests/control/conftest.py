@@ -86,7 +86,8 @@ class World:
         """Kill ingest; afterwards there is another."""
         self.ingest.kill()
         yield
-        self.ingest = Command(self.settings, "ingest", "--mqtt", folder=self.folder).wait_healthy()
+        self.ingest = Command(self.settings, "ingest", "--mqtt", folder=self.folder)
+        self.ingest.wait_healthy()
 
     def close(self) -> None:
         self.ingest.end()

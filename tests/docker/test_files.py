@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
+import redis
 import yaml
 from dotenv import dotenv_values
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 from pydantic import SecretStr
 
+from greenpower.api.system.job_metrics import JobMetrics
+from greenpower.api.system.metrics import RequestMetrics
 from greenpower.bus.publisher import Publisher
 from greenpower.cli.main import COMMANDS
 from greenpower.config import ConfigError, Settings, load_settings
@@ -25,8 +31,11 @@ from greenpower.ingest.rollup_lag import LagMetrics
 from greenpower.ingest.sources.admission import Admission
 from greenpower.ingest.sources.mqtt.intake import MqttMetrics
 from greenpower.loops import Loops
+from greenpower.stack import Valkey
 from greenpower.stack.mosquitto import SETTINGS as BROKER
+from greenpower.stack.port import free_port
 from greenpower.stack.stack import SERVICES
+from tests.wait import wait_until
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -57,7 +66,7 @@ WANTED = {
 # Read by the files themselves, not by our processes.
 OF_COMPOSE = {
     "MONGO_DB_USER", "MONGO_DB_PASSWORD", "MONGO_CACHE_GB", "MQTT_PUBLIC_PORT", "HTTP_PORT", "GRAFANA_PASSWORD",
-    "GRAFANA_PORT",
+    "GRAFANA_PORT", "GRAFANA_API_KEY",
 }  # fmt: skip
 KNOWN = {name.upper() for name in Settings.model_fields}
 
@@ -142,7 +151,7 @@ def test_the_environment_that_was_asked_for_starts_it_once_its_keys_are_changed(
     monkeypatch.chdir(tmp_path)
     for name in KNOWN:
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / ".env").write_text(ASKED.replace("your-secret", "s" * 40).replace("change-me", "j" * 40))
+    (tmp_path / ".env").write_text(ASKED.replace("your-secret", token_hex(32)).replace("change-me", token_hex(32)))
     settings = load_settings()
     settings.check_production()
     assert settings.sql_url.startswith(
@@ -163,7 +172,7 @@ def test_the_broker_is_set_as_the_promises_need_it() -> None:
 
 
 def metric_names() -> set[str]:
-    """All that ingest and the gateway serve at /metrics, `_bucket` and the like included."""
+    """All that ingest, the gateway and the API serve at /metrics, `_bucket` and the like included."""
     metrics = IngestMetrics()
     LagMetrics(metrics.registry, ())
     Loops(metrics.registry)
@@ -172,12 +181,13 @@ def metric_names() -> set[str]:
     Publisher("redis://127.0.0.1:1", metrics.registry)
     names = {"up", *_names(metrics.registry)}
     text = (ROOT / "greenpower/realtime/metrics.py").read_text("utf-8")
+    names |= _names(RequestMetrics(None)) | _names(JobMetrics(None))
     for kind, name in re.findall(r'(Counter|Gauge)\(\s*"(greenpower_\w+)"', text):
         names.add(f"{name}_total" if kind == "Counter" else name)
     return names
 
 
-def _names(registry: CollectorRegistry) -> set[str]:
+def _names(registry: CollectorRegistry | Collector) -> set[str]:
     names = set()
     for metric in registry.collect():
         if metric.type == "counter":
@@ -212,8 +222,73 @@ def test_the_scraped_places_are_services(compose: dict[str, Any]) -> None:
 
 def aliases(service: dict[str, Any]) -> list[str]:
     networks = service["networks"]
-    found: list[str] = networks["inside"]["aliases"] if isinstance(networks, dict) else []
-    return found
+    places = networks.values() if isinstance(networks, dict) else ()
+    return [name for place in places for name in place.get("aliases", ())]
+
+
+def test_networks_part_what_strangers_reach_from_the_databases(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    on = {name: set(service["networks"]) for name, service in services.items()}
+    assert compose["networks"]["data"] == {"internal": True}
+    for name, service in services.items():
+        assert on[name] <= set(compose["networks"]), name
+        ours = service["image"].startswith("greenpower")
+        if not ours:
+            assert len(on[name]) == 1, f"{name} would join two networks"
+        assert ("data" in on[name]) == (
+            ours or ("/data" in str(service.get("volumes")) and name.startswith("green_power"))
+        )
+        if "ports" in service:
+            assert on[name] != {"data"}, f"{name} cannot be reached from outside"
+        for needed in service.get("depends_on", {}):
+            assert needed == "init" or on[name] & on[needed], (name, needed)
+    # Who asks whom, beside what depends on it: nginx, monitoring, health of the API, commands of the worker.
+    jobs = yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    scraped = {name for job in jobs for place in job["dns_sd_configs"] for name in place["names"]}
+    asks = [("prometheus", name) for name in services if scraped & {name, *aliases(services[name])}]
+    asks += [("nginx", "backend"), ("nginx", "realtime"), ("grafana", "prometheus"), ("grafana", "backend")]
+    asks += [("backend", name) for name in ("mqtt", "mqtt-2", "tcp", "mosquitto")] + [("worker", "mosquitto")]
+    assert len(asks) > 11
+    for asking, asked in asks:
+        assert on[asking] & on[asked], (asking, asked)
+
+
+def test_redis_asks_for_a_password_that_is_in_no_command_line(
+    compose: dict[str, Any], tmp_path: Path, valkey: Valkey
+) -> None:
+    """Its start, run with a real server in place of Redis's."""
+    service = compose["services"]["green_power_redis"]
+    password = service["environment"]["REDISCLI_AUTH"]
+    ours = [item for item in compose["services"].values() if item["image"].startswith("greenpower")]
+    assert {item["environment"]["REDIS_PASSWORD"] for item in ours} == {password}
+    shell, dash, script = service["entrypoint"]
+    file, port = tmp_path / "redis.conf", free_port()
+    for given, used in (("$$", "$"), ("/run/redis.conf", str(file)), ("chown redis", "true"),
+                        ("docker-entrypoint.sh redis-server", valkey.command()[0])):  # fmt: skip
+        assert given in script
+        script = script.replace(given, used)
+    command = [shell, dash, f"{script} --port {port} --bind 127.0.0.1 --dir {tmp_path}"]
+    server = subprocess.Popen(command, env={"PATH": os.environ["PATH"], "REDISCLI_AUTH": "p4ss"})
+    try:
+        with redis.Redis(port=port) as stranger, redis.Redis(port=port, password="p4ss") as client:
+            wait_until(lambda: refuses(stranger))
+            assert client.ping() and client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        assert "p4ss" not in Path(f"/proc/{server.pid}/cmdline").read_text()
+        assert file.stat().st_mode & 0o777 == 0o600
+    finally:
+        server.kill()
+        server.wait()
+
+
+def refuses(client: redis.Redis) -> bool:
+    """Whether a server is there and wants a password; raises nothing while none is."""
+    try:
+        client.ping()
+    except redis.AuthenticationError:
+        return True
+    except redis.ConnectionError:
+        return False
+    raise AssertionError("no password was asked for")
 
 
 def test_each_ingest_process_is_scraped_and_has_a_session_of_its_own(compose: dict[str, Any]) -> None:
@@ -278,6 +353,14 @@ def test_what_is_scaled_by_itself_has_no_number_of_its_own() -> None:
         assert 1 < scaler["minReplicas"] < scaler["maxReplicas"]
 
 
+def test_every_secret_of_the_example_for_kubernetes_is_refused() -> None:
+    (example,) = yaml.safe_load_all((KUBERNETES / "secret.example.yaml").read_text("utf-8"))
+    given = {name.lower(): value for name, value in example["stringData"].items()}
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environment="prod", **given).check_production()
+    assert {line.split()[0].lower() for line in str(caught.value).splitlines()} == set(given)
+
+
 def test_the_example_is_refused_until_its_keys_are_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     example = dotenv_values(ROOT / ".env.example")
     assert SecretStr(example["SECRET_KEY"] or "").get_secret_value() == "change-me"
@@ -287,4 +370,6 @@ def test_the_example_is_refused_until_its_keys_are_changed(tmp_path: Path, monke
     (tmp_path / ".env").write_text((ROOT / ".env.example").read_text("utf-8"))
     with pytest.raises(ConfigError) as caught:
         load_settings().check_production()
-    assert [line.split()[0] for line in str(caught.value).splitlines()] == ["SECRET_KEY", "JWT_SIGNING_KEY"]
+    assert {line.split()[0] for line in str(caught.value).splitlines()} == {
+        name for name, value in example.items() if value and "change-me" in value and name in KNOWN
+    }

@@ -7,18 +7,25 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import socketio
 from pydantic import SecretStr
+from pymongo import MongoClient
 
 from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.stack.binary import from_path, from_wheel
 from greenpower.stack.port import free_port
 from tests.docker.names import Names
+from tests.hostile.crowd import Crowd
+from tests.hostile.others import Others
+from tests.ingest.conftest import frame
+from tests.ingest.sources.http.pusher import Pusher, make_key
 from tests.need import need
 from tests.process import Command
 from tests.realtime.conftest import Browser, answers, make_reading, tell
@@ -61,10 +68,13 @@ class Front:
 @pytest.fixture
 def front(nginx: Path, settings: Settings, tmp_path: Path) -> Iterator[Front]:
     port, shared = free_port(), free_port()
-    behind = settings.model_copy(update={"api_trusted_proxies": 1, "admin_password": SecretStr(PASSWORD)})
+    changes = {"api_trusted_proxies": 1, "admin_password": SecretStr(PASSWORD), "push_port": free_port()}
+    behind = settings.model_copy(update=changes)
     init_sql(behind)
     with ExitStack() as stack:
         api = stack.enter_context(Command(behind, "api", folder=tmp_path))
+        ingest = stack.enter_context(Command(behind, "ingest", "--http", folder=tmp_path))
+        ingest.wait_healthy().wait_listening(behind.push_port)
         # As in containers: another address each, the same port.
         first, second = (
             stack.enter_context(Command(using, "realtime", folder=tmp_path))
@@ -72,11 +82,12 @@ def front(nginx: Path, settings: Settings, tmp_path: Path) -> Iterator[Front]:
         )
         for gateway in (first, second):
             wait_until(lambda gateway=gateway: answers(gateway), 30)  # type: ignore[misc]
-        names = stack.enter_context(Names({"backend": ["127.0.0.1"], "realtime": GATEWAYS}))
+        names = stack.enter_context(Names({"backend": ["127.0.0.1"], "tcp": ["127.0.0.1"], "realtime": GATEWAYS}))
         text = CONFIGURATION.read_text("utf-8")
         for shipped, here in (
             ("resolver 127.0.0.11 valid=5s", f"resolver 127.0.0.1:{names.port} valid=1s"),
             ("server backend:8000 ", f"server backend:{behind.api_port} "),
+            ("server tcp:7003 ", f"server tcp:{behind.push_port} "),
             ("server realtime:8001 ", f"server realtime:{shared} "),
             ("listen 8080;", f"listen 127.0.0.1:{port};"),
             ("pid /run/nginx.pid;", f"pid {tmp_path}/nginx.pid; daemon off; master_process off;"),
@@ -98,12 +109,12 @@ def front(nginx: Path, settings: Settings, tmp_path: Path) -> Iterator[Front]:
             yield Front(port=port, api=api, gateways=(first, second), names=names)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _token(port: int) -> str:
     login = {"username": "admin", "password": PASSWORD}
-    answer = httpx.post(f"http://127.0.0.1:{port}/api/users/token/", json=login, timeout=20)
+    answer = httpx.post(f"http://127.0.0.1:{port}/api/users/token/", json=login, timeout=60)
     assert answer.status_code == 200
     token: str = answer.json()["access"]
     return token
@@ -111,7 +122,7 @@ def _token(port: int) -> str:
 
 def _status(port: int, path: str) -> int:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5).status_code
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=60).status_code
     except httpx.TransportError:
         return 0
 
@@ -120,7 +131,7 @@ def _status(port: int, path: str) -> int:
 def test_one_address_for_page_api_and_live_values(front: Front, settings: Settings, redis_url: str) -> None:
     port = front.port
     base = f"http://127.0.0.1:{port}"
-    with httpx.Client(base_url=base, timeout=20) as client:
+    with httpx.Client(base_url=base, timeout=60) as client:
         page = client.get("/")
         assert page.status_code == 200 and "Green Power" in page.text
         assert client.get("/dashboard/config.json").json()["realtime_port"] is None
@@ -152,7 +163,7 @@ def test_one_address_for_page_api_and_live_values(front: Front, settings: Settin
             for browser in clients:
                 browser.close()
     counted = [
-        httpx.get(f"http://{item.settings.api_host}:{item.settings.realtime_port}/metrics").text
+        httpx.get(f"http://{item.settings.api_host}:{item.settings.realtime_port}/metrics", timeout=60).text
         for item in front.gateways
     ]
     assert sum("greenpower_realtime_sent_total" in text for text in counted) == 2
@@ -202,3 +213,28 @@ def test_gateways_that_were_made_again_are_found_without_a_restart(
     assert not come()
     stand_for(GATEWAYS[1])
     wait_until(come, 20)
+
+
+@pytest.mark.slow
+def test_half_a_request_is_ended_in_time_and_holds_up_nobody(front: Front) -> None:
+    body = b"POST /api/users/token/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+    with Others(f"http://127.0.0.1:{front.port}") as others:
+        for first, drip in ((b"", b""), (b"GET / HTTP/1.1\r\nHost: x\r\n", b"X-A: b\r\n"), (body, b"")):
+            with Crowd(front.port, 64, first=first, drip=drip) as crowd:
+                wait_until(lambda crowd=crowd: not crowd.open, 25)  # type: ignore[misc]
+        others.check()
+
+
+@pytest.mark.slow
+def test_frames_are_pushed_through_it_to_ingest(front: Front, settings: Settings) -> None:
+    """With bodies that the API would not take."""
+    uri = settings.mongo_db_uri.get_secret_value()
+    with MongoClient[dict[str, Any]](uri, tz_aware=True) as client, ExitStack() as senders:
+        db = client[settings.mongo_db_name]
+        pusher = senders.enter_context(Pusher(front.port, make_key(db)))
+        now = datetime.now(UTC).replace(microsecond=0)
+        frames = [frame("D", now - timedelta(seconds=step), note="x" * 100) for step in range(5_000)]
+        assert pusher.lines("rt", frames).json()["stored"] == len(frames)
+        assert pusher.client.post("/api/v1/ingest/rt/", json=frames[0]).json()["duplicate"] == 1
+        assert senders.enter_context(Pusher(front.port, "wrong")).push("rt", frames[0]).status_code == 401
+        assert db.grid_rt_data.count_documents({}) == len(frames)

@@ -9,14 +9,9 @@ import pytest
 
 from greenpower.loops import TaskLoop
 from tests.loops.clock import AT_ONCE, FOREVER
+from tests.wait import until
 
-SECONDS_AT_MOST = 10
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(SECONDS_AT_MOST):
-        while not condition():
-            await asyncio.sleep(0.001)
+SECONDS_AT_MOST = 60
 
 
 def loop_of(work: Callable[[TaskLoop], Awaitable[object]], **options: object) -> TaskLoop:
