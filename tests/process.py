@@ -26,6 +26,20 @@ ANSWER_SECONDS = 5.0
 GREEN = Path(__file__).parent / "realtime" / "coverage.cfg"
 
 
+def freeze(pid: int) -> None:
+    """SIGSTOP, and wait until all threads have stopped: until then they may answer."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: all(state == "T" for state in _thread_states(pid)))
+
+
+def _thread_states(pid: int) -> list[str]:
+    states = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            states.append((task / "stat").read_text().rpartition(") ")[2][0])
+    return states
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """The environment that gives a process these settings."""
     env = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", MEASURED) if key in os.environ}

@@ -71,10 +71,15 @@ class Others:
     def check(self, limit: float = P99_SECONDS) -> None:
         """End, and hold that nobody failed and the p99 is below a limit. A machine with other work may take longer."""
         self.end()
-        stretch = min(max(self._busiest, busy()), LONGEST_STRETCH)
         print(f"others: {len(self.seconds)} asked, p99 {self.p99:.3f} s, {len(self.failures)} failed")
         assert not self.failures, self.failures[:5]
-        assert self.p99 < limit * stretch
+        self.check_p99(limit)
+
+    def check_p99(self, limit: float = P99_SECONDS) -> None:
+        """Hold that the p99 is below a limit, which a machine with other work stretches."""
+        stretch = min(max(self._busiest, busy()), LONGEST_STRETCH)
+        slowest = [round(one, 2) for one in sorted(self.seconds)[-20:]]
+        assert self.p99 < limit * stretch, f"p99 {self.p99:.3f} s, stretch {stretch:.2f}, slowest {slowest}"
 
     def _run(self) -> None:
         while not self._ending.is_set():

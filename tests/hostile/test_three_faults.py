@@ -12,6 +12,7 @@ import pytest
 
 from tests.hostile.faults import Meters, check_answers, struck
 from tests.hostile.others import Others
+from tests.process import freeze
 from tests.wait import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -28,7 +29,7 @@ def test_mongod_recovers_while_broker_and_ingest_are_killed(tmp_path: Path) -> N
             stack.kill("mongod")
             wait_until(lambda before=before: stack.process("mongod").pid != before)  # type: ignore[misc]
             recovering = stack.process("mongod")
-            recovering.suspend()  # it has much to recover
+            freeze(recovering.pid)  # it has much to recover
             others.go_on(2 + number)
             stack.kill("broker")
             others.go_on(2 + number)

@@ -24,26 +24,26 @@ MAX_WINDOWS_BEHIND, MAX_TIME_BEHIND = 2, timedelta(minutes=15)
 MAX_TIERS_NAMED = 3
 MAX_WARNING_CHARACTERS = 500
 MIN_FREE_SHARE = 0.05
-GONE_SECONDS = 0.4
 
 
 def check_mongo(mongo: Mongo) -> Check:
     """Whether the telemetry database answers.
 
-    While the driver knows of no server, because the one that it had is gone, the check does not wait long for one.
+    It is away while the driver, which had a server, knows of none.
     """
     has_answered = False
 
     def probe() -> str:
         nonlocal has_answered
-        database = mongo.database
-        is_gone = has_answered and not database.client.topology_description.has_writable_server()
-        with pymongo.timeout(GONE_SECONDS if is_gone else HEALTH_CHECK_SECONDS):
-            database.command("ping")
+        with pymongo.timeout(HEALTH_CHECK_SECONDS):
+            mongo.database.command("ping")
         has_answered = True
         return ""
 
-    return Check("mongo", probe)
+    def away() -> bool:
+        return has_answered and not mongo.database.client.topology_description.has_writable_server()
+
+    return Check("mongo", probe, away)
 
 
 def check_sql(engine: Engine, expected: str | None) -> Check:

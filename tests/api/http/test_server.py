@@ -20,7 +20,7 @@ from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.stack import Mongod
 from tests.command import run_cli
-from tests.process import Command
+from tests.process import Command, freeze
 from tests.wait import wait_until
 
 
@@ -80,7 +80,7 @@ def test_the_answer_under_way_is_still_given_when_it_is_told_to_stop(settings: S
                     httpx.get(url(settings, "/api/telemetry/rt-data/"), headers=headers, timeout=60).status_code
                 )
 
-            os.kill(mongod.pid, signal.SIGSTOP)
+            freeze(mongod.pid)
             asking = threading.Thread(target=ask)
             asking.start()
             try:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -35,6 +33,7 @@ from greenpower.stack import Mongod, Valkey
 from greenpower.stack.port import free_port
 from tests.api.conftest import KEY, PATH, PROBE, Api, close_app
 from tests.api.world import ingest
+from tests.process import freeze
 from tests.wait import wait_until
 
 READY, HEALTH = "/api/ready/", "/api/health/"
@@ -177,7 +176,7 @@ def test_a_mongo_that_hangs_then_dies_then_returns(tmp_path: Path, monkeypatch: 
         wait_until(lambda: api.get(PATH).status_code == 200 and api.client.get(READY).status_code == 200)
 
         # Hanging, it costs seconds and one thread, however many ask.
-        os.kill(mongod.pid, signal.SIGSTOP)
+        freeze(mongod.pid)
         for _ in range(4):
             assert api.client.get(READY).status_code == 503
         response = api.get(PATH)
