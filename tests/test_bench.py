@@ -56,6 +56,9 @@ REPORT = {
         {"name": "a month", "ms": 900.0, "floor_ms": 50.0, "ratio": 18.0, "times": None, "goal_ms": 1_000},
         {"name": "a day meanwhile", "ms": 30.0, "floor_ms": 15.0, "ratio": 2.0},
     ],
+    "points": [
+        {"name": "a year of points", "ms": 700.0, "floor_ms": 70.0, "ratio": 10.0, "times": None, "goal_ms": 1_000},
+    ],
     "live": {"live": {"one": SHARE, "all": SHARE}, "floor": {"one": SHARE, "all": SHARE}},
     "idle": {"ready_s": 5.0, "first_value_s": 7.0, "idle": [
         {"after_s": 60.0, "memory_mb": 500.0, "cpu": 0.04, "memory_by_process": {"up": 500.0}, "cpu_by_process": {}}]},
@@ -79,6 +82,7 @@ def test_every_figure_has_its_line_and_its_verdict() -> None:
     assert lines[page].reached and not lines[grown].reached
     assert lines["a day"].reached is False and lines["a month"].reached
     assert lines["a day meanwhile"].reached is None
+    assert lines["a year of points"].reached and lines["a year of points"].floor == 70.0
     assert lines["memory (PSS) of all processes, 1 min without devices"].reached
     assert not lines["processor, 1 min without devices"].reached
     assert not lines["greenpower up to its first value"].reached

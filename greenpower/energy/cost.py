@@ -20,7 +20,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from greenpower.energy.amount import UNIT, Amount
-from greenpower.energy.demand import Demand
+from greenpower.energy.demand import PeakDemand
 from greenpower.energy.money import EXACT, share_of_month
 from greenpower.energy.rate_calendar import RateSpan
 from greenpower.energy.tariff import ChargePeriod, Direction, TariffVersion
@@ -92,35 +92,61 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CostGroups:
+    """Stretches that are in one bucket and have one rate, which need to be known together only.
+
+    cuts: the boundaries of stretches: those of buckets, and where the rate changes. numbers: the group of each stretch.
+    rates: of each group its bucket, and one of its spans.
+    """
+
+    cuts: Sequence[datetime]
+    numbers: Sequence[int]
+    rates: Sequence[tuple[int, RateSpan]]
+
+    @classmethod
+    def of(cls, buckets: Sequence[datetime], spans: Sequence[RateSpan]) -> CostGroups:
+        """The groups of spans without a gap between the first and the last boundary of buckets."""
+        cuts = sorted({*buckets, *(span.begin for span in spans), *(span.end for span in spans)})
+        known: dict[tuple[int, int, int], int] = {}
+        numbers: list[int] = []
+        rates: list[tuple[int, RateSpan]] = []
+        place = bucket = 0
+        for begin in cuts[:-1]:
+            while spans[place].end <= begin:
+                place += 1
+            while buckets[bucket + 1] <= begin:
+                bucket += 1
+            span = spans[place]
+            # A version and a rate are what they are: two that are equal may have other names.
+            key = (bucket, id(span.version), id(span.rate))
+            if key not in known:
+                known[key] = len(rates)
+                rates.append((bucket, span))
+            numbers.append(known[key])
+        return cls(cuts=cuts, numbers=numbers, rates=rates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostBook:
     """What costs are made from.
 
-    buckets: boundaries, UTC. spans: the rates between the first and the last, in order. direction: EXPORT for sold
+    buckets: boundaries, UTC. groups: of the stretches between them. direction: EXPORT for sold
     energy, whose amounts are negative. fixed: whether the point pays what does not depend on its energy: it is the one
     that has the tariff, not one below it.
     """
 
     buckets: Sequence[datetime]
-    spans: Sequence[RateSpan]
     versions: Sequence[TariffVersion]
     direction: Direction
+    groups: CostGroups
     fixed: bool = True
 
-    @property
-    def cuts(self) -> list[datetime]:
-        """The boundaries between which amounts are needed: those of buckets, and where the rate changes."""
-        return sorted({*self.buckets, *(span.begin for span in self.spans), *(span.end for span in self.spans)})
-
-    def costs(self, amounts: Sequence[Amount], peaks: Mapping[date, Demand] | None = None) -> list[Cost]:
-        """The cost of each bucket. amounts: between the cuts. peaks: by the first day of the month, where the tariff
-        has a demand charge."""
+    def costs(self, amounts: Sequence[Amount], peaks: Mapping[date, PeakDemand] | None = None) -> list[Cost]:
+        """The cost of each bucket. amounts: of the groups. peaks: by the first day of the month, where the tariff has a
+        demand charge."""
         costs = [Cost() for _ in self.buckets[1:]]
-        cuts = self.cuts
-        place = 0
-        for begin, amount in zip(cuts, amounts, strict=False):
-            while self.spans[place].end <= begin:
-                place += 1
-            self._add_energy(costs[self._bucket(begin)], self.spans[place], amount)
+        for (bucket, span), amount in zip(self.groups.rates, amounts, strict=True):
+            self._add_energy(costs[bucket], span, amount)
         if self.versions and self.fixed and self.direction is Direction.IMPORT:
             self._add_standing(costs)
             for month, demand in (peaks or {}).items():
@@ -157,7 +183,7 @@ class CostBook:
                     cost.add(CostKind.STANDING, version.number, charge.name, charge.price, Decimal(1), amount)
             day += DAY
 
-    def _add_demand(self, costs: Sequence[Cost], month: date, demand: Demand) -> None:
+    def _add_demand(self, costs: Sequence[Cost], month: date, demand: PeakDemand) -> None:
         """The charge of a month, with the version that is valid at its end; of the demand only whole billionths."""
         last_day = month.replace(day=monthrange(month.year, month.month)[1])
         version = valid_version(self.versions, last_day)

@@ -31,6 +31,14 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeakDemand:
+    """The highest demand of a time: when its interval began, and its power as that of `Demand`."""
+
+    begin: datetime
+    power: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunningDemand:
     """The interval that has not ended. energy: billionths of the unit so far, as known at `known_until`. forecast: the
     average power at its end if it goes on as it did; None while nothing is known of it."""

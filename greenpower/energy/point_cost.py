@@ -1,21 +1,19 @@
 """The costs of points of a site, each by its own tariff: what has to be read for them, and the sums.
 
-What belongs here: which boundaries amounts are needed between, and the highest demand of months. What does not: reading
-(`point_reader`), what a line of a bill is (`cost`).
+What belongs here: which points have which tariff, and what has to be known of them. What does not: adding up counters
+(`point_sums`), what a line of a bill is (`cost`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
-from greenpower.energy.amount import Amount, sum_next
-from greenpower.energy.cost import Cost, CostBook, valid_version
-from greenpower.energy.demand import Demand, demands, peak
+from greenpower.energy.cost import CostBook, CostGroups, valid_version
 from greenpower.energy.month import Month, months
 from greenpower.energy.point import Point
-from greenpower.energy.rate_calendar import RateCalendar, RateSpan
+from greenpower.energy.rate_calendar import RateCalendar
 from greenpower.energy.site import EnergySite, PointTariff
 from greenpower.energy.tariff import Direction
 
@@ -33,7 +31,7 @@ class PointBook:
 
 def point_books(site: EnergySite, points: Iterable[Point], buckets: Sequence[datetime]) -> list[PointBook]:
     """The books of points that have a tariff. buckets: boundaries."""
-    spans: dict[tuple[int, Direction], list[RateSpan]] = {}
+    groups: dict[tuple[int, Direction], CostGroups] = {}
     found = []
     for point in points:
         chosen = site.tariff_of(point)
@@ -41,10 +39,11 @@ def point_books(site: EnergySite, points: Iterable[Point], buckets: Sequence[dat
             continue
         versions = chosen.tariff.versions
         key = (chosen.tariff.number, chosen.direction)
-        if key not in spans:
-            spans[key] = list(RateCalendar(versions, chosen.direction).spans(buckets[0], buckets[-1]))
+        if key not in groups:
+            spans = list(RateCalendar(versions, chosen.direction).spans(buckets[0], buckets[-1]))
+            groups[key] = CostGroups.of(buckets, spans)
         book = CostBook(
-            buckets=buckets, spans=spans[key], versions=versions, direction=chosen.direction, fixed=chosen.own
+            buckets=buckets, groups=groups[key], versions=versions, direction=chosen.direction, fixed=chosen.own
         )
         found.append(PointBook(point=point, tariff=chosen, book=book, month_minutes=_months(chosen, book)))
     return found
@@ -59,27 +58,3 @@ def _months(chosen: PointTariff, book: CostBook) -> list[tuple[Month, int]]:
         if version is not None and version.demand is not None:
             found.append((month, version.demand.minutes))
     return found
-
-
-def cuts_of(books: Iterable[PointBook], buckets: Sequence[datetime]) -> list[datetime]:
-    """The boundaries between which amounts are needed for all of them."""
-    return sorted({*buckets, *(cut for item in books for cut in item.book.cuts)})
-
-
-def costs_of(
-    item: PointBook, cuts: Sequence[datetime], amounts: Sequence[Amount], peaks: Mapping[date, Demand]
-) -> list[Cost]:
-    """The cost of each bucket. cuts: those between which the amounts are; peaks: of the point's months."""
-    own = set(item.book.cuts)
-    gathered: list[Amount] = []
-    for begin, amount in zip(cuts, amounts, strict=False):
-        if begin in own:
-            gathered.append(sum_next([amount]))
-        else:
-            gathered[-1].add_next(amount)
-    return item.book.costs(gathered, peaks)
-
-
-def highest(month: Month, minutes: int, amounts: Sequence[Amount]) -> Demand | None:
-    """The highest demand of a month. amounts: of its intervals."""
-    return peak(demands(month.intervals(minutes), amounts, minutes))

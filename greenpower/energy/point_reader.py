@@ -7,7 +7,7 @@ What belongs here: which counters are read, and putting their stretches together
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -35,7 +35,7 @@ class PointEnergy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Counter:
+class PointCounter:
     """A counter of a type, and what is read of it. cuts: the boundaries, and where parts begin and end."""
 
     reader: EnergyReader
@@ -67,13 +67,13 @@ class PointReader:
         for point in self.points:
             for part in point.parts:
                 parts[part.type, part.field].append(part)
-        self._counters: dict[tuple[str, str], _Counter] = {}
+        self._counters: dict[tuple[str, str], PointCounter] = {}
         for (type_name, field), several in parts.items():
             datatype = registry.get(type_name)
             units = {} if datatype is None else {item.name: item.unit for item in datatype.fields}
             if datatype is None or field not in units:
                 continue
-            self._counters[type_name, field] = _Counter(
+            self._counters[type_name, field] = PointCounter(
                 reader=EnergyReader.open(db, datatype, settings, field, now),
                 devices=sorted({part.device_id for part in several}),
                 cuts=self._cuts(several),
@@ -85,9 +85,9 @@ class PointReader:
         inside = {time for time in ends if self.boundaries[0] < time < self.boundaries[-1]}
         return sorted({*self.boundaries, *inside})
 
-    def count_documents(self) -> int:
-        """How many documents of the ledger may have to be read."""
-        return sum(item.reader.count_documents(item.devices, item.cuts) for item in self._counters.values())
+    def count_documents(self, fine: Sequence[datetime] = ()) -> int:
+        """How many documents of the ledger may have to be read. fine: between other cuts than the boundaries."""
+        return sum(item.reader.count_documents(item.devices, fine or item.cuts) for item in self._counters.values())
 
     def count_readings(self, limit: int) -> int:
         """How many readings have to be rolled, counted up to a limit for each counter."""
@@ -98,6 +98,14 @@ class PointReader:
         """Up to where the ledgers of all counters are made; None where one has not been begun."""
         marks = [item.reader.watermark for item in self._counters.values()]
         return None if None in marks else min((mark for mark in marks if mark is not None), default=None)
+
+    def parts_by_counter(self) -> Iterator[tuple[PointCounter, list[tuple[Point, PointPart]]]]:
+        """Each counter that is installed, and the parts of points that it is."""
+        for key, counter in self._counters.items():
+            yield (
+                counter,
+                [(point, part) for point in self.points for part in point.parts if (part.type, part.field) == key],
+            )
 
     def read(self) -> PointEnergy:
         """What the points counted."""

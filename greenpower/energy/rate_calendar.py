@@ -48,6 +48,8 @@ class RateCalendar:
     direction: Direction
     _days: dict[date, tuple[TariffVersion | None, Sequence[Rate | None]]] = field(default_factory=dict, repr=False)
     _minutes: dict[tuple[int, int, int, int, int], Sequence[Rate | None]] = field(default_factory=dict, repr=False)
+    # By the id of the rates of a day, which this object keeps.
+    _rate_ends: dict[int, Sequence[int]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.versions = ordered(self.versions)
@@ -70,17 +72,22 @@ class RateCalendar:
     def _pieces(
         self, begin: datetime, end: datetime
     ) -> Iterator[tuple[datetime, datetime, TariffVersion | None, Rate | None]]:
-        """Quarter-hours; the last may be cut. Each is looked up by the clock: a date may come twice, too."""
+        """Stretches of one rate, and quarter-hours around clock changes; the last may be cut. Each is looked up by the
+        clock: a date may come twice, too."""
         if not self.versions:
             yield begin, end, None, None
             return
         zone = self.versions[0].zone
         at = begin
         while at < end:
-            until = min(at + QUARTER, end)
             local = at.astimezone(zone)
             version, rates = self._day(local.date())
-            yield at, until, version, rates[(local.hour * 60 + local.minute) // QUARTER_MINUTES]
+            place, into = divmod(local.hour * 60 + local.minute, QUARTER_MINUTES)
+            until = at + (self._ends(rates)[place] - place) * QUARTER
+            if into or local.second or until.astimezone(zone).utcoffset() != local.utcoffset():
+                until = at + QUARTER
+            until = min(until, end)
+            yield at, until, version, rates[place]
             at = until
 
     def _day(self, day: date) -> tuple[TariffVersion | None, Sequence[Rate | None]]:
@@ -91,6 +98,16 @@ class RateCalendar:
             rates = NO_RATES if version is None else self._rates_of_day(version, day)
             found = self._days[day] = (version, rates)
         return found
+
+    def _ends(self, rates: Sequence[Rate | None]) -> Sequence[int]:
+        """Of each quarter-hour of a day up to which one its rate goes on."""
+        known = self._rate_ends.get(id(rates))
+        if known is None:
+            ends = [len(rates)] * len(rates)
+            for place in range(len(rates) - 2, -1, -1):
+                ends[place] = ends[place + 1] if rates[place] is rates[place + 1] else place + 1
+            known = self._rate_ends[id(rates)] = ends
+        return known
 
     def _version(self, day: date) -> TariffVersion | None:
         found = None

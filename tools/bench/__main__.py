@@ -21,6 +21,7 @@ from tools.bench import (
     growth,
     idle,
     live,
+    points,
     push,
     reads,
     rollup_cascade,
@@ -45,7 +46,7 @@ GATEWAY_SECONDS = 5.0
 MIXED_GATEWAYS = 200
 MEMBERS = 2
 
-PARTS = ("ingest", "push", "topics", "growth", "size", "archive", "rollups", "api", "reads", "live", "idle")
+PARTS = ("ingest", "push", "topics", "growth", "size", "archive", "rollups", "api", "reads", "points", "live", "idle")
 ROLLUPS = (rollup_gauges, rollup_counters, rollup_cascade, rollup_shared)
 
 Rounds = dict[str, list[float]]
@@ -132,6 +133,7 @@ def main() -> None:
         "rollups": lambda: [row for bench in ROLLUPS for row in bench.run(quick=quick)],
         "api": lambda: api.run(quick=quick),
         "reads": lambda: reads.run(quick=quick),
+        "points": lambda: points.run(quick=quick),
         "live": lambda: live.run(quick=quick),
         "idle": lambda: idle.run(quick=quick),
     }

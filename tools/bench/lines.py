@@ -34,6 +34,8 @@ def lines_of(report: Report) -> list[Line]:
         found += _archive("archive", report["archive"])
     if "reads" in report:
         found += _reads("reads", report["reads"])
+    if "points" in report:
+        found += _reads("points", report["points"])
     if "live" in report:
         found += _live("live", report["live"])
     if "idle" in report:

@@ -72,6 +72,8 @@ def run(quick: bool = True) -> list[dict[str, Any]]:
 class ReadBench(ApiBench):
     """A database with a day of minutes and a month of the ledger, and the API that serves it."""
 
+    ledger_days = LEDGER_DAYS
+
     def __init__(self, home: Path, uri: str, redis_url: str, name: str) -> None:
         super().__init__(home, uri, redis_url, name)
         self.settings = self.settings.model_copy(update={"mongo_today_ttl_seconds": 0})
@@ -87,8 +89,8 @@ class ReadBench(ApiBench):
             for collection, documents in (
                 (MINUTES, minutes(self.today - DAY)),
                 (RAW, readings(self.made_until - HALF_HOUR, self.now)),
-                (INTERVALS, days(self.today, self.made_until)),
-                (ENERGY_DAYS, months(self.today)),
+                (INTERVALS, days(self.today, self.made_until, self.ledger_days)),
+                (ENERGY_DAYS, months(self.today, self.ledger_days)),
             ):
                 make_compressed(db, collection)
                 insert_documents(db[collection], documents)
@@ -206,9 +208,9 @@ def ledger_day(day: datetime, until: datetime) -> LedgerDay:
     return found
 
 
-def days(today: datetime, until: datetime) -> Iterator[RawBSONDocument]:
-    """The days of the ledger, of each device."""
-    for back in range(LEDGER_DAYS, -1, -1):
+def days(today: datetime, until: datetime, length: int = LEDGER_DAYS) -> Iterator[RawBSONDocument]:
+    """The days of the ledger, of each device. length: how many there are before today."""
+    for back in range(length, -1, -1):
         day = today - back * DAY
         found = ledger_day(day, until)
         if day < until:
@@ -216,10 +218,10 @@ def days(today: datetime, until: datetime) -> Iterator[RawBSONDocument]:
             yield from _of_ledger({"day": day, "as_of": until, **rest})
 
 
-def months(today: datetime) -> Iterator[RawBSONDocument]:
+def months(today: datetime, length: int = LEDGER_DAYS) -> Iterator[RawBSONDocument]:
     """The same by months: days that are over."""
     totals: dict[datetime, dict[datetime, DayTotal | None]] = {}
-    for back in range(LEDGER_DAYS, 0, -1):
+    for back in range(length, 0, -1):
         day = today - back * DAY
         totals.setdefault(month_of(day), {})[day] = DayTotal.of(ledger_day(day, today))
     for month, found in totals.items():

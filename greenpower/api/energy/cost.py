@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -27,16 +27,17 @@ from greenpower.api.energy.point_answer import (
     corrections_of,
     point_head,
 )
-from greenpower.api.energy.point_query import Asked, ComparedQuery, ask, read_points
+from greenpower.api.energy.point_query import Asked, ComparedQuery, ask
+from greenpower.api.energy.point_sums import read_grouped, read_point_peaks
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.json import answer
-from greenpower.energy.amount import UNIT, Amount, slices_between, sum_next
+from greenpower.energy.amount import UNIT, Amount, sum_next
 from greenpower.energy.cost import Cost, CostKind
-from greenpower.energy.demand import Demand
 from greenpower.energy.money import rounded
-from greenpower.energy.point_cost import PointBook, costs_of, cuts_of, highest, point_books
+from greenpower.energy.point_cost import PointBook, point_books
 from greenpower.energy.point_reader import PointEnergy
 from greenpower.mongo.client import Document
+from greenpower.mongo.corrections.document import CorrectionDocument
 from greenpower.sql import RoleName
 
 DESCRIPTION = """The cost of a point by its tariff: its own, else that of the next point above that has one, else the
@@ -129,11 +130,9 @@ def add_cost(blueprint: Blueprint) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bills:
-    """The costs of points in some buckets. cuts: those between which the amounts of `found` are. costs: of each bucket,
-    by the number of the point."""
+    """The costs of points in some buckets, of each bucket by the number of the point. found: what they counted."""
 
     books: Sequence[PointBook]
-    cuts: Sequence[datetime]
     found: PointEnergy
     costs: Mapping[int, Sequence[Cost]]
 
@@ -156,40 +155,30 @@ def find_cost(query: dict[str, Any]) -> Document:
 
 def _bills(asked: Asked, buckets: Sequence[datetime]) -> _Bills:
     books = point_books(asked.site, asked.points, buckets)
-    cuts = cuts_of(books, buckets)
-    found = read_points(asked, [item.point for item in books], cuts)
-    peaks = _peaks(asked, books)
-    costs = {
-        item.point.number: costs_of(item, cuts, found.amounts[item.point.number], peaks[item.point.number])
-        for item in books
-    }
-    return _Bills(books=books, cuts=cuts, found=found, costs=costs)
-
-
-def _peaks(asked: Asked, books: Sequence[PointBook]) -> dict[int, dict[date, Demand]]:
-    """The highest demand of each month of each point with a demand charge."""
-    peaks: dict[int, dict[date, Demand]] = {item.point.number: {} for item in books}
-    wanted: dict[tuple[Any, int], list[PointBook]] = {}
+    # Points with one tariff and direction share their groups.
+    shared: dict[int, list[PointBook]] = {}
     for item in books:
-        for month, minutes in item.month_minutes:
-            wanted.setdefault((month, minutes), []).append(item)
-    for (month, minutes), several in wanted.items():
-        cuts = month.intervals(minutes)
-        found = read_points(asked, [item.point for item in several], cuts)
+        shared.setdefault(id(item.book.groups), []).append(item)
+    peaks = read_point_peaks(asked, [(item.point, item.month_minutes) for item in books])
+    amounts: dict[int, Sequence[Amount]] = {}
+    corrections: list[CorrectionDocument] = []
+    costs = {}
+    for several in shared.values():
+        groups = several[0].book.groups
+        found, sums = read_grouped(asked, [item.point for item in several], buckets, groups)
         for item in several:
-            if (demand := highest(month, minutes, found.amounts[item.point.number])) is not None:
-                peaks[item.point.number][month.first] = demand
-    return peaks
+            number = item.point.number
+            costs[number] = item.book.costs(sums[number], peaks.get(number))
+        amounts |= found.amounts
+        corrections += found.corrections
+    return _Bills(books=books, found=PointEnergy(amounts=amounts, corrections=corrections), costs=costs)
 
 
 def _point(asked: Asked, item: PointBook, bills: _Bills, before: Sequence[Cost]) -> Document:
     currency = item.tariff.tariff.currency
     amounts = bills.found.amounts[item.point.number]
     costs = bills.costs[item.point.number]
-    rows = [
-        _cost_row(cost, currency, sum_next(amounts[part]))
-        for part, cost in zip(slices_between(asked.boundaries, bills.cuts), costs, strict=True)
-    ]
+    rows = [_cost_row(cost, currency, amount) for amount, cost in zip(amounts, costs, strict=True)]
     whole = _sum(costs)
     compared: Document = {}
     values = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import marshmallow as ma
@@ -15,7 +14,7 @@ from greenpower.api.energy.point_query import Asked
 from greenpower.api.http.blueprint import describe
 from greenpower.datatype.carrier import Carrier, PointRole
 from greenpower.energy.amount import Amount
-from greenpower.energy.calendar import label, local_text
+from greenpower.energy.calendar import local_text
 from greenpower.energy.compare import Comparison
 from greenpower.energy.point import Point
 from greenpower.energy.site import EnergySite
@@ -158,13 +157,8 @@ def bucket_rows(
 ) -> list[Document]:
     """Rows with the names of their buckets. before: the value that each is compared with, as far as there are any."""
     found = []
-    for number, (row, (start, end)) in enumerate(zip(rows, pairwise(asked.boundaries), strict=True)):
-        named: dict[str, Any] = {
-            "bucket": label(start, asked.unit, asked.zone),
-            "start": local_text(start, asked.zone),
-            "end": local_text(end, asked.zone),
-            **row,
-        }
+    for number, (row, name) in enumerate(zip(rows, asked.names, strict=True)):
+        named: dict[str, Any] = {**name, **row}
         if before is not None:
             named["compared"] = before[number] if number < len(before) else None
         found.append(named)

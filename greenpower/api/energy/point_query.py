@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,7 +33,7 @@ from greenpower.api.http.errors import abort_query
 from greenpower.api.http.known import ZoneNumber
 from greenpower.api.http.turns import turn
 from greenpower.datatype.carrier import Carrier, PointRole
-from greenpower.energy.calendar import DEFAULT_RANGES, SHORTEST_LENGTHS, Unit, boundaries
+from greenpower.energy.calendar import DEFAULT_RANGES, SHORTEST_LENGTHS, Unit, boundaries, label, local_text
 from greenpower.energy.compare import Comparison, compared
 from greenpower.energy.point import Point
 from greenpower.energy.point_reader import PointEnergy, PointReader
@@ -73,7 +75,7 @@ class ComparedQuery(PointQuery):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """A question that can be answered. boundaries: of the buckets. before: those that they are compared with, None for
     none; the last one is cut where the range has come to."""
@@ -86,6 +88,16 @@ class Asked:
     now: datetime
     compare: Comparison | None
     before: Sequence[datetime] | None
+
+    @cached_property
+    def names(self) -> list[dict[str, str]]:
+        """Name, start and end of each bucket, as answers have them."""
+        texts = [local_text(boundary, self.zone) for boundary in self.boundaries]
+        names = [label(boundary, self.unit, self.zone) for boundary in self.boundaries[:-1]]
+        return [
+            {"bucket": name, "start": start, "end": end}
+            for name, (start, end) in zip(names, pairwise(texts), strict=True)
+        ]
 
     @property
     def compared(self) -> Sequence[datetime]:
@@ -151,14 +163,23 @@ def read_points(asked: Asked, points: Iterable[Point], cuts: Sequence[datetime])
 
     cuts: ascending; each is read at the quarter-hour next to it. Two of them must not be at the same one.
     """
+    reader, cost = open_reader(asked, points, cuts)
+    with turn(current_app, cost), pymongo.timeout(POINTS_SECONDS):
+        return reader.read()
+
+
+def open_reader(
+    asked: Asked, points: Iterable[Point], cuts: Sequence[datetime], fine: Sequence[datetime] = ()
+) -> tuple[PointReader, int]:
+    """A reader of points between cuts, as those of `read_points`, and what reading costs, for its turn. fine: cuts on
+    quarter-hours between which it is read, too. Aborts with 422 for what costs too much. Raises PyMongoError."""
     context = get_context()
     with pymongo.timeout(POINTS_SECONDS):
         reader = PointReader(
             database(), context.registry, context.settings, points, [nearest_quarter(cut) for cut in cuts], asked.now
         )
-        documents = reader.count_documents()
+        documents = max(reader.count_documents(), reader.count_documents(fine) if fine else 0)
         check_documents(documents, max(1, len(reader.points)))
         readings = reader.count_readings(MAX_RECENT_READINGS + 1)
         check_readings(readings, reader.watermark)
-    with turn(current_app, documents + readings + len(cuts) * len(reader.points)), pymongo.timeout(POINTS_SECONDS):
-        return reader.read()
+    return reader, documents + readings + len(cuts) * len(reader.points)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -54,6 +55,8 @@ class EnergyReader:
     watermark: datetime | None
     known_from: datetime
     zone: ZoneInfo
+    # What was rolled already: an answer that asks twice gets the same.
+    _recent: dict[tuple[object, ...], dict[str, RecentSlots]] = dataclass_field(default_factory=dict, repr=False)
 
     @classmethod
     def open(
@@ -92,12 +95,12 @@ class EnergyReader:
         """How many documents of the ledger may have to be read."""
         if self.watermark is None:
             return 0
-        until = self._made_until(boundaries)
+        until = self.made_until(boundaries)
         return documents_needed([*(time for time in boundaries if time < until), until], len(devices))
 
     def count_readings(self, devices: Sequence[str], boundaries: Sequence[datetime], limit: int) -> int:
         """How many readings have to be rolled, counted up to a limit."""
-        begin, end = self._made_until(boundaries), boundaries[-1]
+        begin, end = self.made_until(boundaries), boundaries[-1]
         if begin >= end or not devices:
             return 0
         query = {"device_id": {"$in": list(devices)}, "timestamp": {"$gte": begin, "$lt": end}}
@@ -117,7 +120,17 @@ class EnergyReader:
 
     def read(self, devices: Sequence[str], boundaries: Sequence[datetime]) -> dict[str, DeviceEnergy]:
         """What devices counted between boundaries, which lie on quarter-hours, as corrections have it."""
-        reader = CorrectionReader(
+        reader = self.correction_reader()
+        # First, so that one which is made meanwhile is not applied to half of what it changes.
+        corrections = reader.read(devices)
+        found = self._read_base(devices, boundaries)
+        if corrections:
+            reader.apply(found, boundaries, corrections)
+        return found
+
+    def correction_reader(self) -> CorrectionReader:
+        """A reader of the corrections of the counter."""
+        return CorrectionReader(
             db=self.db,
             datatype=self.datatype,
             field=self.field,
@@ -126,17 +139,11 @@ class EnergyReader:
             watermark=self.watermark,
             zone=self.zone,
         )
-        # First, so that one which is made meanwhile is not applied to half of what it changes.
-        corrections = reader.read(devices)
-        found = self._read_base(devices, boundaries)
-        if corrections:
-            reader.apply(found, boundaries, corrections)
-        return found
 
     def _read_base(self, devices: Sequence[str], boundaries: Sequence[datetime]) -> dict[str, DeviceEnergy]:
         """What the ledger and the readings after it say."""
-        made_until = self._made_until(boundaries)
-        recent = self._read_recent(devices, made_until, boundaries)
+        made_until = self.made_until(boundaries)
+        recent = self.read_recent(devices, boundaries)
         found = {device: DeviceEnergy(stretches=[Stretch() for _ in pairwise(boundaries)]) for device in devices}
         if self.watermark is not None and boundaries[0] <= self.watermark:
             self._add_ledger(found, boundaries, made_until, recent)
@@ -171,16 +178,22 @@ class EnergyReader:
             for device, parts in stretches.items():
                 found[device].stretches[: len(parts)] = parts
 
-    def _read_recent(
-        self, devices: Sequence[str], begin: datetime, boundaries: Sequence[datetime]
-    ) -> dict[str, RecentSlots]:
-        if begin >= boundaries[-1] or not devices:
+    def read_recent(self, devices: Sequence[str], boundaries: Sequence[datetime]) -> dict[str, RecentSlots]:
+        """The quarter-hours that the ledger does not have yet, of each device from where they begin."""
+        begin, end = self.made_until(boundaries), boundaries[-1]
+        if begin >= end or not devices:
             return {}
+        key = (begin, boundaries[0], end, *devices)
+        if (known := self._recent.get(key)) is not None:
+            return known
         recent = RecentEnergy.open(self.db, self.datatype, self.field, self.readings, self.now, devices, zone=self.zone)
         if begin == self.watermark:
-            return recent.after_ledger(devices, begin, boundaries[0], boundaries[-1])
-        return recent.alone(devices, boundaries[0], boundaries[-1])
+            found = recent.after_ledger(devices, begin, boundaries[0], end)
+        else:
+            found = recent.alone(devices, boundaries[0], end)
+        self._recent[key] = found
+        return found
 
-    def _made_until(self, boundaries: Sequence[datetime]) -> datetime:
+    def made_until(self, boundaries: Sequence[datetime]) -> datetime:
         """Up to where the ledger answers; the rest, up to the last boundary, is made from readings."""
         return min(max(self.watermark or EPOCH, boundaries[0]), boundaries[-1])

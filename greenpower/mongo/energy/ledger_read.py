@@ -6,7 +6,7 @@ What belongs here: the queries, and adding up what they find. What does not: whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pymongo
@@ -35,6 +35,7 @@ from greenpower.mongo.schema.layout import ENERGY_DAYS, INTERVALS
 DOCUMENTS_PER_QUERY = 5_000
 DEVICES_PER_LOOKUP = 500
 DOCUMENTS_PER_READ_BATCH = 2_500
+SHOWN = ("slots", "resolution", "first_quarters")
 
 
 def read_stretches(
@@ -48,7 +49,7 @@ def read_stretches(
     plan = plan_documents(boundaries)
     found: dict[str, list[Stretch]] = {}
     for collection, time, wanted in ((INTERVALS, "day", plan.days), (ENERGY_DAYS, "month", plan.months)):
-        for document in _documents(db[collection], type_name, field, devices, time, wanted):
+        for document in ledger_documents(db[collection], type_name, field, devices, time, list(wanted), SHOWN):
             stretches = found.get(document["device_id"])
             if stretches is None:
                 stretches = found[document["device_id"]] = [Stretch() for _ in range(len(boundaries) - 1)]
@@ -56,17 +57,18 @@ def read_stretches(
     return found
 
 
-def _documents(
+def ledger_documents(
     collection: Collection[Document],
     type_name: str,
     field: str,
     devices: Sequence[str],
     time: str,
-    wanted: Mapping[datetime, Sequence[SlotRange]],
+    times: Sequence[datetime],
+    keys: Sequence[str],
 ) -> Iterator[Document]:
-    """The documents of a plan, in no order."""
-    shown = {"_id": 0, "device_id": 1, time: 1, "slots": 1, "resolution": 1, "first_quarters": 1}
-    times = list(wanted)
+    """The documents of a counter of some days (`time`: "day") or months ("month"), in no order, with some of their
+    keys. times: in order. Raises PyMongoError."""
+    shown = {"_id": 0, "device_id": 1, time: 1, **dict.fromkeys(keys, 1)}
     per_query = min(len(times), DOCUMENTS_PER_QUERY) or 1
     group = max(1, DOCUMENTS_PER_QUERY // per_query)
     for first in range(0, len(times), per_query):

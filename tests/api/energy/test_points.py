@@ -12,7 +12,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from greenpower.datatype import ENERGY_TIERS, DataType, Field, Kind, Mqtt, json_parser
+from greenpower.api.http.context import get_context
+from greenpower.datatype import ENERGY_TIERS, DataType, Field, Kind, Mqtt, PointRole, json_parser
+from greenpower.datatype.carrier import Carrier
+from greenpower.energy.demand import demands, peak
+from greenpower.energy.month import months
+from greenpower.energy.point import Point, PointPart
+from greenpower.energy.point_reader import PointReader
+from greenpower.energy.point_sums import read_peaks, read_point_groups
 from greenpower.sql import MeterPoint
 from greenpower.sql.extensions import db
 from greenpower.stack import Mongod
@@ -425,3 +432,42 @@ def test_too_many_intervals_are_refused_before_they_are_made(site: Site, what: s
     query = {"start_time": "1100-01-01", "end_time": "2026-01-01", "bucket": "year"}
     response = site.get(f"/api/energy/{what}/", **query)
     assert refused(response, 422) and "rows" in response.text
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sums_by_groups_and_peaks_are_those_of_stretches(site: Site, seed: int) -> None:
+    """The fast way to energy and demand, against the stretches one by one; parts that come, go and are subtracted."""
+    rng = random.Random(seed)
+    quarter = timedelta(minutes=15)
+    month = months(BEGIN + timedelta(days=1), BEGIN + timedelta(days=2), ZONE)[0]
+    cut = month.end - 96 * quarter * rng.randint(1, 4) - quarter * rng.randrange(96)
+    one = PointPart(type="meter", device_id="grid", field="energy", ends_at=cut)
+    other = PointPart(type="watts", device_id="sun", field="total", begins_at=cut - quarter)
+    less = PointPart(type="meter", device_id="shop", field="energy", sign=-1)
+    points = [
+        Point(number=number, name="P", carrier=Carrier.ELECTRICITY, role=PointRole.LOAD, parts=parts)
+        for number, parts in enumerate([(one,), (one, other), (one, other, less)])
+    ]
+    with site.app.app_context():
+        context = get_context()
+        place = (context.mongo.database, context.registry, context.settings, points)
+        begin, end = month.end - timedelta(days=5), month.end + timedelta(days=1)
+        inside = sorted({begin + quarter * rng.randrange(1, 570) for _ in range(40)})
+        cuts = [begin, *inside, end]
+        groups = [rng.randrange(4) for _ in cuts[1:]]
+        fine = PointReader(*place, cuts, site.now).read().amounts
+        sums = read_point_groups(PointReader(*place, [begin, end], site.now), cuts, groups, 4)
+        for point in points:
+            for group in range(4):
+                own = [amount for amount, of in zip(fine[point.number], groups, strict=True) if of == group]
+                found = sums[point.number][group]
+                assert found.energy == sum(amount.energy for amount in own)
+                assert found.counted == any(amount.counted for amount in own)
+        for minutes in (15, 30):
+            bounds = month.intervals(minutes)
+            slow = PointReader(*place, bounds, site.now).read().amounts
+            peaks = read_peaks(PointReader(*place, [month.begin, month.end], site.now), month, minutes)
+            for point in points:
+                expected = peak(demands(bounds, slow[point.number], minutes))
+                assert expected is not None
+                assert (peaks[point.number].begin, peaks[point.number].power) == (expected.begin, expected.power)
