@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from greenpower.catalog.registry import get_registry
 from greenpower.cli.console import console_audit
+from greenpower.cli.point_availability import availability
 from greenpower.cli.point_changes import add, change, remove, table
 from greenpower.cli.table import print_table
 from greenpower.config import ConfigError, load_settings
@@ -33,7 +34,7 @@ def points() -> None:
     """List, propose, make and change meter points."""
 
 
-for command in (add, change, remove, table):
+for command in (add, availability, change, remove, table):
     points.add_command(command)
 
 

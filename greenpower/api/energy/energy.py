@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from greenpower.api.energy.availability import add_availability
 from greenpower.api.energy.balance import add_balance
 from greenpower.api.energy.cost import add_cost
 from greenpower.api.energy.demand import add_demand
@@ -14,6 +15,6 @@ from greenpower.api.http.blueprint import Blueprint
 def make_blueprint() -> Blueprint:
     """The resource."""
     blueprint = Blueprint("energy", __name__, url_prefix="/api/energy", description="Energy, demand and cost")
-    for add in (add_point_consumption, add_balance, add_demand, add_profile, add_cost, add_emissions):
+    for add in (add_point_consumption, add_balance, add_demand, add_profile, add_cost, add_emissions, add_availability):
         add(blueprint)
     return blueprint

@@ -143,7 +143,7 @@ def flat_answer(query: dict[str, Any], values: Iterable[FlatValue], following: s
     """The answer: JSON, or CSV with the link to further values in its header."""
     columns = (*FLAT_COLUMNS, *query["columns"])
     rows = ([value[name] for name in columns] for value in values)
-    if _wants_csv(query):
+    if wants_csv(query):
         response = Response(csv_lines([columns, *rows]), mimetype=CSV_TYPE)
         if following is not None:
             response.headers["Link"] = f'<{following}>; rel="next"'
@@ -154,7 +154,8 @@ def flat_answer(query: dict[str, Any], values: Iterable[FlatValue], following: s
     return response
 
 
-def _wants_csv(query: dict[str, Any]) -> bool:
+def wants_csv(query: dict[str, Any]) -> bool:
+    """Whether an answer is to be CSV. query: of a schema with `format`."""
     if "format" in query:
         return bool(query["format"] == CSV_FORMAT)
     return request.accept_mimetypes.best_match(("application/json", CSV_TYPE)) == CSV_TYPE

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from greenpower.measure.slot import Slot
+from greenpower.measure.slot import OPEN, Slot
 from greenpower.mongo.energy.consumption import EnergyReader
 from greenpower.mongo.energy.ledger_part import DAY, QUARTER, day_of
 from greenpower.mongo.energy.ledger_plan import SlotRange, plan_documents
@@ -24,6 +24,7 @@ from greenpower.mongo.schema.layout import ENERGY_DAYS, INTERVALS
 
 GROUP_KEYS = ("slots.energy", "slots.n")
 QUARTER_KEYS = (*GROUP_KEYS, "slots.silence")
+SAMPLE_KEYS = ("slots.n", "slots.flags")
 
 Range = tuple[int, int, int]
 
@@ -59,6 +60,20 @@ class QuarterEnergy:
     def empty(cls, count: int) -> QuarterEnergy:
         """So many quarter-hours without anything."""
         return cls([0] * count, [False] * count, [0] * count)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarterSamples:
+    """The quarter-hours of a range, in order: whether a sample that was accepted lies in each, and whether an incident
+    withholds energy there."""
+
+    counted: list[bool]
+    open: list[bool]
+
+    @classmethod
+    def empty(cls, count: int) -> QuarterSamples:
+        """So many quarter-hours without anything."""
+        return cls([False] * count, [False] * count)
 
 
 def read_groups(
@@ -118,6 +133,35 @@ def read_quarters(
                 of.energy[place] += slot.energy
                 of.silence[place] += slot.silence_s
                 of.counted[place] |= _is_counted(slot)
+    return found
+
+
+def read_samples(
+    reader: EnergyReader, devices: Sequence[str], begin: datetime, end: datetime
+) -> dict[str, QuarterSamples]:
+    """In which quarter-hours between two of their boundaries devices have samples; corrections of energy make none.
+    Raises PyMongoError."""
+    count = max(0, (end - begin) // QUARTER)
+    found = {device: QuarterSamples.empty(count) for device in devices}
+    recent = reader.read_recent(devices, [begin, end])
+    for until, several in _by_end(reader, found, [begin, end], {name: slots.begin for name, slots in recent.items()}):
+        first = day_of(begin)
+        days = [first + number * DAY for number in range(-((first - until) // DAY))]
+        name, field, stored = reader.datatype.name, reader.field, reader.db[INTERVALS]
+        for document in ledger_documents(stored, name, field, several, "day", days, SAMPLE_KEYS):
+            of, packed = found[document["device_id"]], document["slots"]
+            start, size = (document["day"] - begin) // QUARTER, len(packed["flags"])
+            low, high = max(0, -start), min(size, (until - begin) // QUARTER - start)
+            if low < high:
+                place = slice(start + low, start + high)
+                of.counted[place] = map(bool, counts_of(size).unpack(packed["n"])[low:high])
+                of.open[place] = [bool(flags & OPEN) for flags in packed["flags"][low:high]]
+    for device, later in recent.items():
+        for slot in later.slots:
+            if begin <= slot.start < end:
+                number = (slot.start - begin) // QUARTER
+                found[device].counted[number] |= bool(slot.n)
+                found[device].open[number] |= bool(slot.flags & OPEN)
     return found
 
 

@@ -96,6 +96,7 @@ def test_the_schema_names_every_resource(schema: dict[str, Any]) -> None:
         "/api/devices/{id}/meter-swaps/",
         "/api/devices/{id}/meter-swaps/{incident}/",
         "/api/devices/{id}/status-history/",
+        "/api/energy/availability/",
         "/api/energy/balance/",
         "/api/energy/consumption/",
         "/api/energy/cost/",
