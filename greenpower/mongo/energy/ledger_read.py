@@ -35,7 +35,7 @@ from greenpower.mongo.schema.layout import ENERGY_DAYS, INTERVALS
 DOCUMENTS_PER_QUERY = 5_000
 DEVICES_PER_LOOKUP = 500
 DOCUMENTS_PER_READ_BATCH = 2_500
-SHOWN = ("slots", "resolution", "first_quarters")
+LEDGER_KEYS = ("slots", "resolution", "first_quarters")
 
 
 def read_stretches(
@@ -49,7 +49,7 @@ def read_stretches(
     plan = plan_documents(boundaries)
     found: dict[str, list[Stretch]] = {}
     for collection, time, wanted in ((INTERVALS, "day", plan.days), (ENERGY_DAYS, "month", plan.months)):
-        for document in ledger_documents(db[collection], type_name, field, devices, time, list(wanted), SHOWN):
+        for document in ledger_documents(db[collection], type_name, field, devices, time, list(wanted), LEDGER_KEYS):
             stretches = found.get(document["device_id"])
             if stretches is None:
                 stretches = found[document["device_id"]] = [Stretch() for _ in range(len(boundaries) - 1)]
