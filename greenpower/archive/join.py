@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from greenpower.archive.columns import plain_bytes
+from greenpower.mongo.readings.clock_mark import join_marks
 
 Document = dict[str, Any]
 ReadingKey = tuple[bytes, datetime]
@@ -29,15 +30,14 @@ def merge_pair(archived: Document, held: Document) -> Document:
         return held
     added = {name: value for name, value in held["payload"].items() if name not in archived["payload"]}
     complete = archived["complete"] or held["complete"]
-    told = "clock" in archived and "clock" not in held
-    if not added and complete == archived["complete"] and not told:
+    mark = join_marks(archived.get("clock"), held.get("clock"))
+    if not added and complete == archived["complete"] and mark == archived.get("clock"):
         return archived
     updated = max(archived["updated_at"], held["updated_at"])
     payload = {**archived["payload"], **added}
     merged = {**archived, "updated_at": updated, "payload": payload, "complete": complete}
-    if told:
-        del merged["clock"]
-    return merged
+    merged.pop("clock", None)
+    return merged if mark is None else {**merged, "clock": mark}
 
 
 def adds_nothing(archived: Document, held: Document) -> bool:

@@ -80,5 +80,7 @@ def _print(summary: Summary, dry_run: bool) -> None:
     )
     if changes.expired:
         click.echo(f"{changes.expired} left as they are: some of their events have expired")
+    if changes.imported:
+        click.echo(f"{changes.imported} left as they are: they have values of imported files")
     if changes.touched:
         click.echo(f"{changes.touched} left as they are: written meanwhile, replay again")

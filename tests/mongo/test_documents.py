@@ -38,8 +38,8 @@ from greenpower.mongo.energy.ledger import close_days, write_slots
 from greenpower.mongo.energy.ledger_part import LedgerPart
 from greenpower.mongo.processes.heartbeat import ProcessHeartbeat
 from greenpower.mongo.processes.mark import begin_mark
+from greenpower.mongo.readings.clock_mark import ARRIVAL
 from greenpower.mongo.readings.messages import MessageKey, agree_times
-from greenpower.mongo.readings.store import ARRIVAL
 from greenpower.mongo.rollups.attempts import begin_attempt, finish_attempt
 from greenpower.mongo.rollups.decisions import decide, record_swap
 from greenpower.mongo.rollups.exchanges import apply_exchange, keep_exchange, move_exchange, revoke_exchange

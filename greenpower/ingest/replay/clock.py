@@ -18,7 +18,7 @@ from greenpower.ingest.steps.timekeeper import MAX_MOVED_APART
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices.registered import KnownDevices
 from greenpower.mongo.events.store import REDELIVERED
-from greenpower.mongo.readings.store import ARRIVAL
+from greenpower.mongo.readings.clock_mark import ARRIVAL
 
 NO_EVENT: Document = {}
 # Values of an event's `clock` with which the stamp had the time of arrival.

@@ -22,7 +22,7 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.devices import clocks
 from greenpower.mongo.devices.registered import KnownDevices
 from greenpower.mongo.failure import until_written
-from greenpower.mongo.readings.store import ARRIVAL
+from greenpower.mongo.readings.clock_mark import ARRIVAL
 
 LAGS_KEPT = 15
 MAX_DEVICES = 200_000

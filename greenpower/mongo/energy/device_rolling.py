@@ -25,6 +25,7 @@ from greenpower.mongo.energy.before import Before, RollContext
 from greenpower.mongo.energy.carries import find_carries
 from greenpower.mongo.energy.leads import Leads
 from greenpower.mongo.energy.oldest import OldestOf
+from greenpower.mongo.readings.clock_mark import BY_ARRIVAL
 
 # How many samples of a counter are read before a stretch, and behind it, where it needs more.
 STAGES_BEFORE = (64, 1_000)
@@ -263,12 +264,12 @@ class DeviceRolling:
 def _parts(readings: Sequence[Document]) -> tuple[Sequence[datetime], Sequence[Document], list[bool]]:
     """The times and payloads of readings, and whether each has the time of its arrival."""
     if isinstance(readings, ReadingTable):
-        arrivals = [readings.clock == "arrival"] * len(readings)
+        arrivals = [readings.clock in BY_ARRIVAL] * len(readings)
         return readings.times, TablePayloads((), readings, ()), arrivals
     return (
         [reading["timestamp"] for reading in readings],
         [reading["payload"] for reading in readings],
-        [reading.get("clock") == "arrival" for reading in readings],
+        [reading.get("clock") in BY_ARRIVAL for reading in readings],
     )
 
 

@@ -18,7 +18,8 @@ class ReadingDocument(TypedDict):
     timestamp: of the measurement. received_at: arrival of the first frame of it. updated_at: of the last write, for the
     changes feed; in rows that are only updated by the server's clock. payload: {field: number, in the field's unit}.
     complete: whether the device said that nothing more follows. clock: `arrival` where the timestamp is the time of
-    arrival, since there was no stamp or a stuck one; absent where the device told the time. API answers do not show it.
+    arrival, since there was no stamp or a stuck one; `imported` where values of it came from a file; absent where the
+    device told the time (`clock_mark`). API answers do not show it.
     """
 
     _id: ObjectId

@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError
 
 from greenpower.mongo.bulk import read_duplicates
 from greenpower.mongo.client import Document
+from greenpower.mongo.readings.clock_mark import FROM_FILES
 from greenpower.mongo.readings.late import STAMP_AGAIN
 
 READINGS_PER_BATCH = 1_000
@@ -25,7 +26,8 @@ Announce = Callable[[list[Key]], Awaitable[None]]
 @dataclass(slots=True)
 class Changes:
     """What a replacement did (or, in a dry run, would do), in readings. touched: written by others meanwhile. expired:
-    older than the events they came from. Both are left as they are."""
+    older than the events they came from. imported: of files, so that no event tells what they were. All of these are
+    left as they are."""
 
     added: int = 0
     changed: int = 0
@@ -33,6 +35,7 @@ class Changes:
     same: int = 0
     touched: int = 0
     expired: int = 0
+    imported: int = 0
 
     @property
     def total(self) -> int:
@@ -104,6 +107,9 @@ def _compare(
         return _insertion(new)
     if new is not None and all(new.get(key) == old.get(key) for key in CONTENT):
         changes.same += 1
+        return None
+    if old.get("clock") in FROM_FILES:
+        changes.imported += 1
         return None
     if old["updated_at"] >= written_before:
         changes.touched += 1

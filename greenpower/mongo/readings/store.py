@@ -6,8 +6,10 @@ what a frame means, and what is told of a batch (`batch`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bson import ObjectId
 from pymongo import UpdateOne
@@ -16,20 +18,21 @@ from pymongo.asynchronous.collection import AsyncCollection
 from greenpower.mongo.bulk import insert_each
 from greenpower.mongo.client import Document
 from greenpower.mongo.ids import new_id
+from greenpower.mongo.readings.clock_mark import ADDED_FROM_FILE, BY_ARRIVAL, TOLD_BY_DEVICE, make_mark
 from greenpower.mongo.readings.late import STAMP_AGAIN, is_late
 
 Number = int | float
 Key = tuple[str, datetime]
 RECENT_READINGS = 5_000
-ARRIVAL = "arrival"  # `clock` of a reading whose timestamp is the time of arrival
 
 
 @dataclass(slots=True, eq=False)
 class Fragment:
     """What one frame says of one reading, and, after `store_readings`, what became of it.
 
-    payload: {field: number}. undated: whether its timestamp is the time of arrival. new: whether any of its keys was
-    not there before. conflicts: keys that were there with another value. fault: why it can never be stored.
+    payload: {field: number}. undated: whether its timestamp is the time of arrival. imported: whether it is of a file;
+    what is stored together is either all of files or not at all. new: whether any of its keys was not there before.
+    conflicts: keys that were there with another value. fault: why it can never be stored.
     """
 
     device_id: str
@@ -39,6 +42,7 @@ class Fragment:
     payload: dict[str, Number]
     complete: bool
     undated: bool = False
+    imported: bool = False
     new: bool = False
     conflicts: tuple[str, ...] = ()
     fault: str = ""
@@ -72,6 +76,11 @@ class MergedReading:
         """Whether its timestamp is the time of arrival: as long as no fragment says that the device told it."""
         return all(fragment.undated for fragment in self.fragments)
 
+    @property
+    def imported(self) -> bool:
+        """Whether it is of a file."""
+        return self.fragments[0].imported
+
     def fold(self, stored: dict[str, Number]) -> dict[str, Number]:
         """Compare each fragment with what is stored and the fragments before it. Returns the keys that are new."""
         known = dict(stored)
@@ -103,8 +112,10 @@ class MergedReading:
             "payload": payload,
             "complete": complete,
         }
-        if first.undated and self.undated:
-            document["clock"] = ARRIVAL
+        if first.undated or first.imported:
+            mark = make_mark(arrival=self.undated, imported=first.imported)
+            if mark is not None:
+                document["clock"] = mark
         return document
 
     def add_to(self, stored: dict[str, Number]) -> dict[str, Number]:
@@ -188,26 +199,30 @@ async def _merge(
                 updates.append(UpdateOne({"_id": stored["_id"]}, STAMP_AGAIN))
             continue
         added = reading.add_to(stored["payload"])
-        told = "clock" in stored and not reading.undated
-        if added or told or (reading.complete and not stored["complete"]):
-            updates.append(_addition(stored["_id"], added, reading.complete, told))
+        told = stored.get("clock") in BY_ARRIVAL and not reading.undated and not reading.imported
+        complete = reading.complete and not reading.imported  # a file says nothing of what a device may still send
+        if added or told or (complete and not stored["complete"]):
+            clock = ADDED_FROM_FILE if reading.imported else TOLD_BY_DEVICE if told else None
+            updates.append(_addition(stored["_id"], added, complete, clock))
     if updates:
         await collection.bulk_write(updates, ordered=False)
     return gone
 
 
-def _addition(object_id: ObjectId, added: dict[str, Number], complete: bool, told: bool) -> UpdateOne:
+def _addition(
+    object_id: ObjectId, added: dict[str, Number], complete: bool, clock: Mapping[str, Any] | None
+) -> UpdateOne:
     """Add keys in one step in which those already there win, no matter who wrote them meanwhile.
 
-    told: whether the device told the time of a reading that was stored with the time of arrival.
+    clock: what becomes of its mark, as an expression; None where it stays.
     """
     change: Document = {
         "payload": {"$mergeObjects": [{"$literal": added}, "$payload"]},
         "complete": {"$or": ["$complete", complete]},
         "updated_at": "$$NOW",
     }
-    if told:
-        change["clock"] = "$$REMOVE"
+    if clock is not None:
+        change["clock"] = clock
     return UpdateOne({"_id": object_id}, [{"$set": change}])
 
 

@@ -24,7 +24,7 @@ from greenpower.catalog.registry import load_registry
 from greenpower.cli.init import init_sql
 from greenpower.config import Settings
 from greenpower.mongo.client import Document
-from greenpower.mongo.readings.store import ARRIVAL
+from greenpower.mongo.readings.clock_mark import ARRIVAL
 from greenpower.mongo.schema.layout import INVALIDATIONS, ensure_indexes
 from greenpower.stack import Mongod, Mosquitto, Valkey
 from greenpower.stack.port import free_port

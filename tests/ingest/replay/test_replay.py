@@ -17,7 +17,7 @@ from greenpower.datatype import Frame, Reading
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.replay.replay import Replay, Summary
 from greenpower.mongo.client import async_client
-from greenpower.mongo.readings.store import ARRIVAL
+from greenpower.mongo.readings.clock_mark import ARRIVAL
 from tests.ingest.conftest import Document, frame
 from tests.ingest.steps.test_clock import through_pipelines
 from tests.ingest.steps.test_pairing import TOPIC, message

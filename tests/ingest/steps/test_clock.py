@@ -18,7 +18,7 @@ from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.steps.clock import ClockRule
 from greenpower.mongo.client import async_client, sync_client
-from greenpower.mongo.readings.store import ARRIVAL
+from greenpower.mongo.readings.clock_mark import ARRIVAL
 from greenpower.mongo.schema.layout import ensure_indexes
 from tests.ingest.conftest import Document, frame, stamp
 

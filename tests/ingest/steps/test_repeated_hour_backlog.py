@@ -19,7 +19,7 @@ from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.mongo.client import async_client, sync_client
-from greenpower.mongo.readings.store import ARRIVAL
+from greenpower.mongo.readings.clock_mark import ARRIVAL
 from greenpower.mongo.schema.layout import EVENTS, ensure_indexes
 from tests.ingest.conftest import Document, stamp
 from tests.ingest.replay.test_replay import run_replay

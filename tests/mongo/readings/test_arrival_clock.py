@@ -13,7 +13,8 @@ from pymongo.database import Database
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.mongo.client import Document, async_client, sync_client
-from greenpower.mongo.readings.store import ARRIVAL, Fragment, merge_fragments, store_readings
+from greenpower.mongo.readings.clock_mark import ARRIVAL
+from greenpower.mongo.readings.store import Fragment, merge_fragments, store_readings
 from greenpower.mongo.schema.layout import ensure_indexes
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
