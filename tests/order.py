@@ -13,11 +13,13 @@ import pytest
 LONGEST_FIRST = (
     "tests/ingest/sources/test_shared.py",
     "tests/rollups/test_run.py",
+    "tests/importing/test_rollups.py",
     "tests/stack/test_jobs.py",
     "tests/simulator/test_stored.py",
     "tests/sql/test_init.py",
     "tests/ingest/test_repeated_hour.py",
     "tests/ingest/steps/test_repeated_hour_backlog.py",
+    "tests/importing/test_run.py",
     "tests/api/energy/test_turns.py",
     "tests/rollups/test_holds.py",
     "tests/ingest/sources/test_backpressure.py",

@@ -50,17 +50,27 @@ class BringBack:
         """
         datatype = self._types[type_name]
         with self._lock:
-            if self._client is None or self._view is None:
-                self._client = sync_client(self._settings, appname="greenpower-ingest")
-                self._view = ArchiveView(self._client[self._settings.mongo_db_name], self._settings)
-            found = self._view.contains(datatype, keys)
+            client, view = self._connected()
+            found = view.contains(datatype, keys)
             if not found:
                 return 0
-            collection = self._client[self._settings.mongo_db_name][datatype.collection]
+            collection = client[self._settings.mongo_db_name][datatype.collection]
             try:
                 return len(collection.insert_many(list(found.values()), ordered=False).inserted_ids)
             except BulkWriteError as error:
                 return len(found) - len(read_duplicates(error).duplicates)
+
+    def look_up(self, type_name: str, keys: Iterable[ReadingKey]) -> dict[ReadingKey, Document]:
+        """Those of some readings of a type that the archive has. Raises PyMongoError, ArchiveFileError."""
+        with self._lock:
+            _, view = self._connected()
+            return view.contains(self._types[type_name], keys)
+
+    def _connected(self) -> tuple[MongoClient[Document], ArchiveView]:
+        if self._client is None or self._view is None:
+            self._client = sync_client(self._settings, appname="greenpower-ingest")
+            self._view = ArchiveView(self._client[self._settings.mongo_db_name], self._settings)
+        return self._client, self._view
 
     def close(self) -> None:
         """End the connection, if there is one."""

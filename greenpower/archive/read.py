@@ -14,7 +14,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ MANIFEST_SECONDS = 60.0
 SAFE_READ_SECONDS = 500.0
 # Readings whose keys are put in order of time at once: some 100 MB.
 MAX_ORDERED_ROWS = 2_000_000
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class ArchiveView:
@@ -138,10 +139,11 @@ class ArchiveView:
             if first in months:
                 by_month[first].append((device, at))
         found = {}
-        for first, wanted in by_month.items():
+        for wanted in by_month.values():
             asked = set(wanted)
             devices = sorted({device for device, _ in wanted})
-            for document in self._archived(datatype.name, devices, first, end_of_month(first), None, False):
+            begin, end = min(at for _, at in wanted), max(at for _, at in wanted) + MILLISECOND
+            for document in self._archived(datatype.name, devices, begin, end, None, False):
                 if (key := (document["device_id"], document["timestamp"])) in asked:
                     found[key] = document
         return found

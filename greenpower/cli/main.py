@@ -33,6 +33,7 @@ COMMANDS = {
     "config": "greenpower.cli.config:config",
     "replay": "greenpower.cli.replay:replay",
     "export": "greenpower.cli.export:export",
+    "import": "greenpower.cli.import_file:import_",
     "backup": "greenpower.cli.backup:backup",
     "restore": "greenpower.cli.backup:restore",
     "archive": "greenpower.cli.archive:archive",

@@ -47,6 +47,7 @@ class AuditObject(StrEnum):
     TARIFF_VERSION = "tariff_version"
     EMISSION_FACTOR = "emission_factor"
     PUSH_KEY = "push_key"
+    IMPORT = "import"
 
 
 class AuditEntry(Base):
