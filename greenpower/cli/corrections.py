@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from greenpower.api.energy.correction_audit import note_correction
+from greenpower.api.energy.correction_audit import correction_change
 from greenpower.api.energy.energy_corrections import check_energy_correction, energy_counts
+from greenpower.api.http.audited_change import finish_change, unaudited
 from greenpower.catalog.registry import get_registry
 from greenpower.cli.console import console_audit
 from greenpower.cli.sample_corrections import exclude, factor, list_, withdraw
@@ -105,9 +106,10 @@ def _make(
     with sync_client(settings) as client, console_audit(settings):
         db = client[settings.mongo_db_name]
         check_version(db)
+        change = correction_change(AuditAction.CREATE, new.content())
         try:
-            made = create(db[CORRECTIONS], new)
+            made = create(db[CORRECTIONS], new, unaudited(change))
         except OverlapError as error:
             raise click.ClickException(f"Correction {error.other['_id']} of this kind overlaps.") from None
-        note_correction(AuditAction.CREATE, made)
+        finish_change(db, change, made["_id"])
     click.echo(f"{made['_id']} {kind.value} {device} {field} {begin:%Y-%m-%dT%H:%MZ} to {end:%Y-%m-%dT%H:%MZ}")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import click
 from bson import ObjectId
 
+from greenpower.api.energy.correction_audit import decision_change
+from greenpower.api.http.audited_change import finish_change, unaudited
 from greenpower.catalog.registry import get_registry
 from greenpower.cli.console import console_audit
 from greenpower.cli.sample_corrections import corrections_database
@@ -21,9 +23,6 @@ from greenpower.mongo.rollups.incident_changes import invalidate_changed_inciden
 from greenpower.mongo.rollups.incidents import CONFIRMED, NOTED, OPEN, REJECTED
 from greenpower.mongo.rollups.tier_view import read_tier_views
 from greenpower.mongo.schema.layout import INCIDENTS
-from greenpower.sql import AuditAction, AuditObject
-from greenpower.sql.audit import note_change
-from greenpower.sql.extensions import db as sql
 
 MAX_LISTED_INCIDENTS = 1_000
 HEADINGS = ("id", "type", "device", "field", "time", "incident", "status", "before", "value", "decided by", "reason")
@@ -79,19 +78,13 @@ def _decide(incident: str, status: str, reason: str) -> None:
             raise ConfigError(f"unknown incident {incident}; `greenpower incidents list` shows them")
         datatype = get_registry().get(found["type"])
         whole_from = None if datatype is None else read_tier_views(db, datatype, settings)[0].whole_from
+        change = decision_change(found, status, reason)
+        entry = unaudited(change, found["_id"])
         try:
-            decided = decide_at_any_time(db, datatype, whole_from, found, status, CONSOLE, reason)
+            decided = decide_at_any_time(db, datatype, whole_from, found, status, CONSOLE, reason, entry)
         except NotDecidableError as error:
             raise ConfigError(str(error)) from None
-        note_change(
-            sql.session,
-            action=AuditAction.DECIDE,
-            object_type=AuditObject.INCIDENT,
-            object_id=found["_id"],
-            object_name=found["device_id"],
-            before={name: found.get(name) for name in ("status", "reason")},
-            after={"status": status, "reason": reason},
-        )
+        finish_change(db, change, found["_id"])
         invalidate_changed_incidents(db, get_registry(), settings, [found["_id"]])
     click.echo(f"{incident} is {decided['status']}")
 

@@ -10,7 +10,8 @@ import click
 from bson import ObjectId
 from pymongo.collection import Collection
 
-from greenpower.api.accounts.push_key_audit import note_push_key
+from greenpower.api.accounts.push_key_audit import new_push_key_change, revoked_push_key_change
+from greenpower.api.http.audited_change import finish_change, unaudited
 from greenpower.catalog.registry import get_registry
 from greenpower.cli.console import console_actor, console_audit
 from greenpower.cli.table import print_table, shown_time
@@ -20,7 +21,7 @@ from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.devices.push_keys import MAX_KEY_NAME_LENGTH, new_push_key, revoke_push_key
 from greenpower.mongo.schema.layout import PUSH_KEYS
 from greenpower.mongo.schema.version import check_version
-from greenpower.sql import AuditAction
+from greenpower.mongo.unaudited import held
 
 PUSH_KEY_HEADINGS = ("id", "name", "claims", "devices", "made by", "expires", "last used", "revoked")
 
@@ -54,8 +55,9 @@ def create(name: str, claims: tuple[str, ...], devices: tuple[str, ...], days: i
         expires_at=None if days is None else now + timedelta(days=days),
     )
     with _keys() as collection:
-        collection.insert_one(document)
-        note_push_key(AuditAction.CREATE, document)
+        change = new_push_key_change(document)
+        collection.insert_one({**document, **held(unaudited(change))})
+        finish_change(collection.database, change, document["_id"])
     click.echo(key)
 
 
@@ -76,10 +78,13 @@ def revoke(key_id: str) -> None:
     if not ObjectId.is_valid(key_id):
         raise ConfigError(f"{key_id!r} is not an id of a key: see `greenpower push-keys list`")
     with _keys() as collection:
-        found = revoke_push_key(collection, ObjectId(key_id), console_actor().name, datetime.now(UTC))
+        found = collection.find_one({"_id": ObjectId(key_id)})
         if found is None:
             raise ConfigError(f"there is no key {key_id}")
-        note_push_key(AuditAction.REVOKE, found)
+        now = datetime.now(UTC)
+        change = revoked_push_key_change(found, now)
+        if revoke_push_key(collection, found["_id"], console_actor().name, now, unaudited(change)):
+            finish_change(collection.database, change, found["_id"])
     click.echo(f"revoked {found['name']}")
 
 

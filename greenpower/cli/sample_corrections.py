@@ -13,7 +13,8 @@ import click
 from bson import ObjectId
 from pymongo.database import Database
 
-from greenpower.api.energy.correction_audit import note_correction
+from greenpower.api.energy.correction_audit import correction_change
+from greenpower.api.http.audited_change import finish_change, unaudited
 from greenpower.archive.database import open_database
 from greenpower.catalog.registry import get_registry
 from greenpower.cli.console import console_audit
@@ -99,11 +100,12 @@ def withdraw(correction: str, reason: str) -> None:
         datatype = get_registry().get(found["type"])
         if found["kind"] in OF_SAMPLES and datatype is not None:
             _refuse(expired(db, datatype, settings, found["begin"]))
+        change = correction_change(AuditAction.REVOKE, found, withdrawn=True, reason=reason)
         try:
-            revoke(db[CORRECTIONS], found["_id"], CONSOLE, reason)
+            revoke(db[CORRECTIONS], found["_id"], CONSOLE, reason, unaudited(change))
         except NotRevocableError:
             raise ConfigError(f"correction {correction} is withdrawn already") from None
-        note_correction(AuditAction.REVOKE, found, withdrawn=True, reason=reason)
+        finish_change(db, change, found["_id"])
         invalidate_changed_corrections(db, get_registry(), settings, [found["_id"]])
     click.echo(f"withdrawn: {correction}")
 
@@ -137,11 +139,12 @@ def _make(
     )
     with corrections_database() as (db, settings), console_audit(settings):
         _refuse(expired(db, datatype, settings, begin))
+        change = correction_change(AuditAction.CREATE, new.content())
         try:
-            made = create(db[CORRECTIONS], new)
+            made = create(db[CORRECTIONS], new, unaudited(change))
         except OverlapError as error:
             raise ConfigError(f"correction {error.other['_id']} of this kind overlaps") from None
-        note_correction(AuditAction.CREATE, made)
+        finish_change(db, change, made["_id"])
         invalidate_changed_corrections(db, get_registry(), settings, [made["_id"]])
     click.echo(f"correction {made['_id']} is in force")
 

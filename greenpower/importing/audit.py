@@ -8,7 +8,7 @@ from uuid import uuid4
 from sqlalchemy.orm import Session, scoped_session
 
 from greenpower.importing.tally import Tally
-from greenpower.sql.audit import note_change
+from greenpower.sql.audit import AuditedChange, note_change
 from greenpower.sql.audit_entry import AuditAction, AuditObject
 
 
@@ -17,11 +17,11 @@ def note_import(
 ) -> None:
     """Write into the audit what an import has stored, also of one that did not come to its end. Raises
     SQLAlchemyError."""
-    note_change(
-        session,
+    change = AuditedChange.begin(
         action=AuditAction.CREATE,
         object_type=AuditObject.IMPORT,
-        object_id=uuid4().hex,
         object_name=type_name,
+        before=None,
         after={"file": file_name, "format": form, **tally.counts()},
     )
+    note_change(session, change, uuid4().hex)

@@ -1,6 +1,6 @@
 """The device job: registers the devices that ingest has seen and deletes unconfirmed ones that are silent, writes the
 settings cache that ingest and the rollups read, invalidates what a changed greatest power or a correction touches,
-finishes meter exchanges that were cut short, and marks revoked logins in Redis.
+finishes meter exchanges that were cut short, writes missing entries of the audit, and marks revoked logins in Redis.
 
 Each step compares what should be with what is, and writes the difference. So it may be repeated, and several may run
 at once, beside the API.
@@ -24,6 +24,7 @@ from greenpower.bus import revocation
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings, load_settings
 from greenpower.jobs.device_registration import WITHOUT_LIMIT, RegistrationRules, confirm_lasting, expire, register
+from greenpower.jobs.missing_entries import write_missing_entries
 from greenpower.jobs.schedule import Entry
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.corrections.touch import invalidate_changed_corrections
@@ -40,6 +41,8 @@ from greenpower.sql.time import now
 log = logging.getLogger(__name__)
 
 DEVICES_JOB_SECONDS = 120
+# The entry of a younger change may be about to be written by the process that made it, or the change to be undone.
+BEING_WRITTEN = timedelta(seconds=30)
 SETTINGS = ("timezone", "interval_seconds", "greatest_power", "zone_id")
 UNREGISTERED = {"registered": False, **dict.fromkeys(SETTINGS)}
 
@@ -71,6 +74,7 @@ def sync() -> str:
         closing(Redis.from_url(settings.need("REDIS_URL"), decode_responses=True)) as redis,
     ):
         db = open_database(client, settings)
+        write_missing_entries(session, db, now() - BEING_WRITTEN)
         rules = RegistrationRules.of(settings)
         expired = expire(session, db, rules, (datatype.name for datatype in get_registry()), now())
         done = replace(sync_devices(session, db, rules), expired=expired)

@@ -1,5 +1,8 @@
-"""Writing the audit. The models of SQL that are audited write their entries themselves (`audit_listener`); what changes
-elsewhere, such as a correction in MongoDB, calls `note_change` before it answers.
+"""Writing the audit. The models of SQL that are audited write their entries themselves (`audit_listener`).
+
+What changes in MongoDB, such as a correction, makes its entry first (`AuditedChange`), keeps it in the write of the
+change (`greenpower.mongo.unaudited`), and writes it here before it answers. Where that does not happen, the worker does
+it (`greenpower.jobs.missing_entries`).
 """
 
 from __future__ import annotations
@@ -7,11 +10,14 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from sqlalchemy import Connection, insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, scoped_session
 
@@ -25,31 +31,52 @@ log = logging.getLogger(__name__)
 Values = Mapping[str, Any]
 
 
-def note_change(
-    session: Session | scoped_session[Any],
-    *,
-    action: AuditAction,
-    object_type: AuditObject,
-    object_id: object,
-    object_name: str = "",
-    before: Values | None = None,
-    after: Values | None = None,
-) -> None:
-    """Add an entry for a change that the actor has made, and commit. before, after: the values; those that are alike
-    are left out.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedChange:
+    """A change in MongoDB that the actor is about to make. id: unique. values: the row of its entry, but for the id of
+    an object that does not exist yet."""
 
-    The change is done already: where the entry cannot be written it goes to the log whole, and the error is raised.
+    id: str
+    values: Values
+
+    @classmethod
+    def begin(
+        cls,
+        *,
+        action: AuditAction,
+        object_type: AuditObject,
+        object_name: str,
+        before: Values | None,
+        after: Values | None,
+    ) -> AuditedChange:
+        """A change that is made next, with the values before and after it; those that are alike are left out."""
+        change_id = uuid4().hex
+        values = entry_values(
+            action=action, object_type=object_type, object_id="", object_name=object_name, before=before, after=after
+        )
+        return cls(id=change_id, values={**values, "change_id": change_id})
+
+    @classmethod
+    def read(cls, change_id: str, entry: str) -> AuditedChange:
+        """As `json` has given it."""
+        values = orjson.loads(entry)
+        return cls(id=change_id, values={**values, "at": datetime.fromisoformat(values["at"])})
+
+    def json(self) -> str:
+        """Its entry as text, for the document that is changed."""
+        return orjson.dumps(self.values, default=str).decode()
+
+
+def note_change(session: Session | scoped_session[Any], change: AuditedChange, object_id: object) -> None:
+    """Add the entry of a change that is done, unless it is there, and commit.
+
+    Where the entry cannot be written it goes to the log whole, and the error is raised.
     """
-    values = entry_values(
-        action=action,
-        object_type=object_type,
-        object_id=object_id,
-        object_name=object_name,
-        before=before,
-        after=after,
-    )
+    values = {**change.values, "object_id": str(object_id)}
+    is_postgres = session.get_bind().dialect.name == "postgresql"
+    once = (postgresql.insert if is_postgres else sqlite.insert)(AuditEntry).values(**values)
     try:
-        session.execute(insert(AuditEntry).values(**values))
+        session.execute(once.on_conflict_do_nothing(index_elements=["change_id"]))
         session.commit()
     except SQLAlchemyError:
         log.error("an audit entry is not in the database: %s", orjson.dumps(values, default=str).decode())

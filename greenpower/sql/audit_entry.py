@@ -53,7 +53,8 @@ class AuditObject(StrEnum):
 class AuditEntry(Base):
     """A change. actor, actor_kind, address: who made it, and from where. object_id: the id that the API uses.
     object_name: what people call it; of what belongs to a device, the id on the wire. before, after: the values that
-    changed; None before there was one, and after it is gone. Secrets are never in it, only that they changed."""
+    changed; None before there was one, and after it is gone. Secrets are never in it, only that they changed.
+    change_id: of a change in MongoDB, whose entry is written later than the change, and once."""
 
     __tablename__ = "audit_entry"
     __table_args__ = (
@@ -73,3 +74,4 @@ class AuditEntry(Base):
     object_name: Mapped[str] = mapped_column(String(MAX_NAME_LENGTH), default="")
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     after: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    change_id: Mapped[str | None] = mapped_column(String(32), index=True, unique=True)

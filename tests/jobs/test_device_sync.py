@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,7 +33,20 @@ from greenpower.mongo.devices.seen import HeardDevice, read_heard
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
 from greenpower.mongo.rollups.exchanges import CUT_SHORT_SECONDS, keep_exchange, revoke_exchange
 from greenpower.mongo.schema.layout import CORRECTIONS, DEVICE_SETTINGS, EXCHANGES, INCIDENTS, INVALIDATIONS, SEEN
-from greenpower.sql import Device, DeviceStatus, DeviceStatusChange, DeviceType, ServiceZone, TokenFamily, User
+from greenpower.mongo.unaudited import UNAUDITED
+from greenpower.sql import (
+    AuditAction,
+    AuditEntry,
+    AuditObject,
+    Device,
+    DeviceStatus,
+    DeviceStatusChange,
+    DeviceType,
+    ServiceZone,
+    TokenFamily,
+    User,
+)
+from greenpower.sql.audit import AuditedChange
 from greenpower.sql.device import devices_of_zone
 from greenpower.sql.device_status import record_status
 from greenpower.sql.session import sql_session
@@ -273,8 +287,15 @@ def test_the_job_does_it_all(
 ) -> None:
     monkeypatch.setattr(devices, "load_settings", lambda: world.model_copy(update={"redis_url": SecretStr(redis_url)}))
     hear(db, ("rt", "A"))
+    change = AuditedChange.begin(
+        action=AuditAction.CREATE, object_type=AuditObject.CORRECTION, object_name="A", before=None, after={}
+    )
+    change = replace(change, values={**change.values, "at": now() - devices.BEING_WRITTEN})
+    db[CORRECTIONS].insert_one({"device_id": "A", UNAUDITED: [{"id": change.id, "entry": change.json()}]})
     assert re.findall(r"\d+", devices.sync()) == ["1", "1", "0", "0"]
     assert re.findall(r"\d+", devices.sync()) == ["0"] * 4
+    [entry] = session.scalars(select(AuditEntry).where(AuditEntry.object_type == "correction"))
+    assert entry.change_id == change.id
     assert registry(session) == {"A": ["rt"]}
 
 

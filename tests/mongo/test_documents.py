@@ -194,7 +194,7 @@ def roll_up(db: Database[Document], settings: Settings) -> None:
     )
     save_incidents(db[INCIDENTS], "power", [("M2", found)], [("M2", T0, T0 + timedelta(hours=1))], T0)
     [incident] = db[INCIDENTS].find({"device_id": "M2"})
-    decide(db[INCIDENTS], incident, CONFIRMED, "admin")
+    decide(db[INCIDENTS], incident, CONFIRMED, "admin", entry={"id": "c1", "entry": "{}", "object_id": "x"})
     record_swap(db[INCIDENTS], "power", "M1", T0, {"c": (10.5, 0)}, "admin")
     exchange(db, settings)
 
@@ -211,7 +211,7 @@ def exchange(db: Database[Document], settings: Settings) -> None:
 
     apply_exchange(db, (POWER,), settings, move_exchange(db[EXCHANGES], keep(T0), T0 + timedelta(1), "admin", "later"))
     apply_exchange(db, (POWER,), settings, revoke_exchange(db[EXCHANGES], keep(T0, "M2"), "admin", "wrong"))
-    move_exchange(db[EXCHANGES], keep(T0), T0 + timedelta(2), "admin", "later still")
+    move_exchange(db[EXCHANGES], keep(T0), T0 + timedelta(2), "admin", "later still", {"id": "c4", "entry": "{}"})
 
 
 def correct(db: Database[Document]) -> None:
@@ -241,7 +241,7 @@ def correct(db: Database[Document]) -> None:
     kept = read_stale(db[ADJUSTMENTS], "power")[0]
     result = Adjustment(energy={1: 5, 2: -5}, silence={2: -900}, needs_begin=T0, needs_end=T0)
     assert save_adjustment(db[ADJUSTMENTS], kept, result, T0, T0)
-    revoke(db[CORRECTIONS], made["_id"], "bob", "was wrong")
+    revoke(db[CORRECTIONS], made["_id"], "bob", "was wrong", {"id": "c2", "entry": "{}"})
     [factor] = db[CORRECTIONS].find({"kind": CorrectionKind.FACTOR})
     finish(db[CORRECTIONS], factor["_id"], T0 + timedelta(hours=1), "bob", "repaired")
 
@@ -303,7 +303,7 @@ def write_all(db: Database[Document], settings: Settings) -> None:
         ],
     )
     for key in db[PUSH_KEYS].find():
-        revoke_push_key(db[PUSH_KEYS], key["_id"], "ada", T0)
+        revoke_push_key(db[PUSH_KEYS], key["_id"], "ada", T0, {"id": "c3", "entry": "{}"})
     for answer in untaken(db[ANSWERS]):
         take(db[ANSWERS], answer)
     ProcessHeartbeat(settings, "test").beat(db)

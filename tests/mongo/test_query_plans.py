@@ -30,6 +30,7 @@ from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
 from greenpower.ingest.replay.replay import Replay
 from greenpower.jobs.device_sync import finish_exchanges, sync_devices
+from greenpower.jobs.missing_entries import write_missing_entries
 from greenpower.jobs.presence import judge
 from greenpower.mongo.client import async_client
 from greenpower.mongo.corrections.document import CorrectionKind
@@ -250,6 +251,7 @@ class World(Meters):
         with sql_session(self.settings) as session:
             sync_devices(session, self.database)
             finish_exchanges(session, self.database, self.settings)
+            write_missing_entries(session, self.database, self.now)
         asyncio.run(self._work())
         forget_tier_views(self.app)
 

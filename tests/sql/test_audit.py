@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import delete, inspect, select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import delete, insert, inspect, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from greenpower.app import sql_context
 from greenpower.config import Settings
@@ -19,7 +19,7 @@ from greenpower.sql.account import change_user, delete_user
 from greenpower.sql.actor import Actor, ActorKind, acting, current_actor
 from greenpower.sql.alembic_config import alembic_config
 from greenpower.sql.api_key import new_key
-from greenpower.sql.audit import note_change
+from greenpower.sql.audit import AuditedChange, note_change
 from greenpower.sql.audited import CHANGED, HIDDEN
 from greenpower.sql.device import DeviceType
 from greenpower.sql.extensions import Base, db
@@ -144,19 +144,25 @@ def test_work_of_nobody_writes_nothing_and_what_is_undone_leaves_nothing() -> No
 
 def test_what_is_not_in_sql_is_noted_by_hand() -> None:
     values = {"status": "open", "at": now(), "value": float("nan"), "same": 1}
-    note_change(
-        db.session,
+    change = AuditedChange.begin(
         action=AuditAction.DECIDE,
         object_type=AuditObject.INCIDENT,
-        object_id=7,
         object_name="D" * 500,
         before=values,
         after={**values, "status": "confirmed", "by": {"x": [now()]}},
     )
+    note_change(db.session, change, 7)
     [entry] = entries()
     assert (entry.actor_kind, entry.actor, entry.address, entry.object_id) == ("system", "system", None, "7")
     assert entry.before is not None and entry.before["status"] == "open" and "same" not in entry.before
     assert entry.after is not None and set(entry.after) == {*entry.before}
+    # Once, and as text the same.
+    again = AuditedChange.read(change.id, change.json())
+    note_change(db.session, again, 7)
+    [same] = entries()
+    assert same.at == change.values["at"] and again == change
+    with db.engine.begin() as connection, pytest.raises(IntegrityError):
+        connection.execute(insert(AuditEntry).values(**change.values))
 
 
 def test_an_entry_stays_as_it_is() -> None:
@@ -188,13 +194,14 @@ def test_an_entry_that_cannot_be_written_is_in_the_log(caplog: pytest.LogCapture
     db.session.execute(text("DROP TABLE audit_entry"))
     db.session.commit()
     with pytest.raises(DBAPIError), acting(ADA):
-        note_change(
-            db.session,
+        change = AuditedChange.begin(
             action=AuditAction.REVOKE,
             object_type=AuditObject.CORRECTION,
-            object_id="6743c1f2a1b2c3d4e5f60718",
+            object_name="M1",
+            before=None,
             after={"reason": "x"},
         )
+        note_change(db.session, change, "6743c1f2a1b2c3d4e5f60718")
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     written = json.loads(record.getMessage().partition(": ")[2])
     assert (written["actor"], written["object_id"], written["after"]) == (

@@ -14,7 +14,8 @@ import pymongo
 from bson import ObjectId
 from flask import Response, abort
 
-from greenpower.api.accounts.push_key_audit import note_push_key
+from greenpower.api.accounts.push_key_audit import new_push_key_change, revoked_push_key_change
+from greenpower.api.http.audited_change import finish_change, unaudited
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import private
@@ -35,7 +36,8 @@ from greenpower.mongo.devices.push_keys import (
 )
 from greenpower.mongo.query import QUERY_SECONDS
 from greenpower.mongo.schema.layout import PUSH_KEYS
-from greenpower.sql import AuditAction, RoleName
+from greenpower.mongo.unaudited import held
+from greenpower.sql import RoleName
 
 KEY_PATH = "/<string(length=24):push_key>/"
 MAX_PUSH_KEY_DAYS = 50 * 366
@@ -152,9 +154,10 @@ def make_blueprint() -> Blueprint:
             now=now,
             expires_at=None if body["days"] is None else now + timedelta(days=body["days"]),
         )
+        change = new_push_key_change(document)
         with pymongo.timeout(QUERY_SECONDS):
-            database()[PUSH_KEYS].insert_one(document)
-        note_push_key(AuditAction.CREATE, document)
+            database()[PUSH_KEYS].insert_one({**document, **held(unaudited(change))})
+        finish_change(database(), change, document["_id"])
         return private(answer({**present_push_key(document), "key": key}, 201))
 
     @blueprint.route(KEY_PATH)
@@ -177,9 +180,12 @@ def make_blueprint() -> Blueprint:
         Nothing is taken with it from a second later on. It stays in the list.
         """
         now = datetime.now(UTC)
+        key_id, by = _id(push_key), current_caller().username
         with pymongo.timeout(QUERY_SECONDS):
-            found = revoke_push_key(database()[PUSH_KEYS], _id(push_key), current_caller().username, now)
-        note_push_key(AuditAction.REVOKE, _known(found, push_key))
+            change = revoked_push_key_change(_known(database()[PUSH_KEYS].find_one({"_id": key_id}), push_key), now)
+            revoked = revoke_push_key(database()[PUSH_KEYS], key_id, by, now, unaudited(change))
+        if revoked:
+            finish_change(database(), change, key_id)
         return Response(status=204)
 
     return blueprint

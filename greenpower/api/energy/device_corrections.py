@@ -17,7 +17,7 @@ from flask import Response, abort
 from pymongo.errors import PyMongoError
 
 from greenpower.api.devices.device import DEVICE_PATH, DeviceKey, find_device
-from greenpower.api.energy.correction_audit import note_correction
+from greenpower.api.energy.correction_audit import correction_change
 from greenpower.api.energy.correction_bodies import CorrectionEnd, NewCorrectionBody, WithdrawalQuery
 from greenpower.api.energy.correction_checks import check_body, check_kept, check_single, milliseconds, shown
 from greenpower.api.energy.corrections import (
@@ -28,6 +28,7 @@ from greenpower.api.energy.corrections import (
     present_correction,
 )
 from greenpower.api.energy.energy_corrections import energy_counts
+from greenpower.api.http.audited_change import finish_change, unaudited
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint
 from greenpower.api.http.context import database, get_context
@@ -104,13 +105,14 @@ def make_blueprint() -> Blueprint:
             reason=body["reason"],
             made_by=str(current_caller().username),
         )
+        change = correction_change(AuditAction.CREATE, new.content())
         try:
-            made = create(database()[CORRECTIONS], new)
+            made = create(database()[CORRECTIONS], new, unaudited(change))
         except OverlapError as error:
             other = error.other
             until = "on" if other["end"] is None else f"to {shown(other['end'])}"
             abort(409, f"Correction {other['_id']} of this kind is in force from {shown(other['begin'])} {until}.")
-        note_correction(AuditAction.CREATE, made)
+        finish_change(database(), change, made["_id"])
         return answer(present_correction(_touched(made["_id"])), 201)
 
     @blueprint.route(CORRECTION_PATH)
@@ -135,11 +137,13 @@ def make_blueprint() -> Blueprint:
         check_single(found)
         end = milliseconds(body["end"])
         check_kept(get_context().registry.get(found["type"]), end)
+        by, reason = str(current_caller().username), body["reason"]
+        change = correction_change(AuditAction.CHANGE, found, end=end, reason=reason)
         try:
-            finish(database()[CORRECTIONS], found["_id"], end, str(current_caller().username), body["reason"])
+            finish(database()[CORRECTIONS], found["_id"], end, by, reason, unaudited(change))
         except NotEndableError:
             abort(409, f"It does not last until {shown(end)}, or it is withdrawn.")
-        note_correction(AuditAction.CHANGE, found, end=end, reason=body["reason"])
+        finish_change(database(), change, found["_id"])
         return answer(present_correction(_touched(found["_id"])))
 
     @blueprint.route(CORRECTION_PATH, methods=["DELETE"])
@@ -157,11 +161,13 @@ def make_blueprint() -> Blueprint:
         check_single(found)
         if found["kind"] in OF_SAMPLES and found["revoked_at"] is None:
             check_kept(get_context().registry.get(found["type"]), found["begin"])
+        by, reason = str(current_caller().username), query["reason"]
+        change = correction_change(AuditAction.REVOKE, found, withdrawn=True, reason=reason)
         try:
-            revoke(database()[CORRECTIONS], found["_id"], str(current_caller().username), query["reason"])
+            revoke(database()[CORRECTIONS], found["_id"], by, reason, unaudited(change))
         except NotRevocableError:
             abort(409, "It is withdrawn already.")
-        note_correction(AuditAction.REVOKE, found, withdrawn=True, reason=query["reason"])
+        finish_change(database(), change, found["_id"])
         return answer(present_correction(_touched(found["_id"])))
 
     return blueprint

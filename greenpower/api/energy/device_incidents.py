@@ -13,9 +13,11 @@ from bson import ObjectId
 from flask import Response, abort
 
 from greenpower.api.devices.device import DEVICE_PATH, DeviceKey, find_device
+from greenpower.api.energy.correction_audit import decision_change
 from greenpower.api.energy.incidents import IncidentFilter, IncidentPage, IncidentSchema, incident_page, present
 from greenpower.api.energy.meter_exchange import add_meter_exchange
 from greenpower.api.energy.meter_swaps import add_meter_swaps, reason_field
+from greenpower.api.http.audited_change import finish_change, unaudited
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database, get_context
@@ -27,8 +29,8 @@ from greenpower.mongo.rollups.decisions import NotDecidableError, find_incident
 from greenpower.mongo.rollups.incident_changes import invalidate_changed_incidents
 from greenpower.mongo.rollups.incidents import CONFIRMED, OPEN, REJECTED
 from greenpower.mongo.schema.layout import INCIDENTS
-from greenpower.sql import AuditAction, AuditObject, RoleName
-from greenpower.sql.audit import note_change
+from greenpower.mongo.unaudited import UnauditedEntry
+from greenpower.sql import RoleName
 from greenpower.sql.extensions import db
 
 
@@ -81,19 +83,12 @@ def make_blueprint() -> Blueprint:
         found = find_incident(collection, device, ObjectId(incident)) if ObjectId.is_valid(incident) else None
         if found is None:
             abort(404, f"There is no incident {incident!r} of device {id}.")
+        change = decision_change(found, body["status"], body["reason"])
         try:
-            decided = _decide(found, body["status"], body["reason"])
+            decided = _decide(found, body["status"], body["reason"], unaudited(change, found["_id"]))
         except NotDecidableError as error:
             abort(409, f"{str(error)[:1].upper()}{str(error)[1:]}.")
-        note_change(
-            db.session,
-            action=AuditAction.DECIDE,
-            object_type=AuditObject.INCIDENT,
-            object_id=found["_id"],
-            object_name=device,
-            before={name: found.get(name) for name in ("status", "reason")},
-            after={"status": body["status"], "reason": body["reason"]},
-        )
+        finish_change(database(), change, found["_id"])
         context = get_context()
         invalidate_changed_incidents(database(), context.registry, context.settings, [found["_id"]])
         return answer(present(decided))
@@ -103,12 +98,12 @@ def make_blueprint() -> Blueprint:
     return blueprint
 
 
-def _decide(incident: Document, status: str, reason: str) -> Document:
+def _decide(incident: Document, status: str, reason: str, entry: UnauditedEntry) -> Document:
     """Keep a decision, by a correction where the readings are gone. Raises NotDecidableError."""
     by = str(current_caller().username)
     datatype = get_context().registry.get(incident["type"])
     whole_from = None if datatype is None else tier_views_of(datatype)[0].whole_from
-    return decide_at_any_time(database(), datatype, whole_from, incident, status, by, reason)
+    return decide_at_any_time(database(), datatype, whole_from, incident, status, by, reason, entry)
 
 
 def _device_id(id: DeviceKey) -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from greenpower.api.devices.settings_cache import cache_settings
+from greenpower.api.http.audited_change import finish_change, unaudited
 from greenpower.api.http.context import database, get_context
 from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.catalog.facts import registers
@@ -32,7 +33,7 @@ from greenpower.mongo.rollups.exchanges import (
 from greenpower.mongo.rollups.incidents import CONFIRMED
 from greenpower.mongo.schema.layout import EXCHANGES, INCIDENTS
 from greenpower.sql import AuditAction, AuditObject, Device
-from greenpower.sql.audit import note_change
+from greenpower.sql.audit import AuditedChange
 from greenpower.sql.extensions import db
 from greenpower.sql.replacement import device_of, end_take_over, replacement_problem, take_over
 
@@ -88,10 +89,20 @@ def record(device: Device, body: Mapping[str, Any], by: str) -> Document:
         if problem := replacement_problem(db.session, device, new_id):
             raise ExchangeError(problem)
         took |= take_over(db.session, device, new_id)
+    wanted = {"device_id": old, "new_device_id": new_id, "at": at, "readings": readings, "reason": body["reason"]}
+    change = _change(AuditAction.CREATE if there is None else AuditAction.CHANGE, there, wanted)
     kept = keep_exchange(
-        collection, device=old, new_device=new_id, at=at, readings=readings, took=took, by=by, reason=body["reason"]
+        collection,
+        device=old,
+        new_device=new_id,
+        at=at,
+        readings=readings,
+        took=took,
+        by=by,
+        reason=body["reason"],
+        entry=unaudited(change),
     )
-    _note(AuditAction.CREATE if there is None else AuditAction.CHANGE, kept, there, kept)
+    _note(change, kept)
     if new_id is not None:
         cache_settings([found for name in (old, new_id) if (found := device_of(db.session, name)) is not None])
     apply_exchange(database(), context.registry, context.settings, kept)
@@ -108,11 +119,12 @@ def move(exchange: Document, at: datetime, by: str, reason: str) -> Document:
     other = active_exchange(database()[EXCHANGES], exchange["device_id"], at)
     if other is not None and other["_id"] != exchange["_id"]:
         raise ExchangeError("There is another exchange of this device at that time. Revoke it first.")
+    change = _change(AuditAction.MOVE, exchange, {**exchange, "at": at, "reason": reason})
     try:
-        kept = move_exchange(database()[EXCHANGES], exchange, at, by, reason)
+        kept = move_exchange(database()[EXCHANGES], exchange, at, by, reason, unaudited(change))
     except ExchangeChangedError:
         raise ExchangeError(JUST_CHANGED) from None
-    _note(AuditAction.MOVE, kept, exchange, {**kept, "reason": reason})
+    _note(change, kept)
     return _applied(kept)
 
 
@@ -120,25 +132,29 @@ def revoke(exchange: Document, by: str, reason: str) -> Document:
     """Revoke an exchange: all of it is undone. Raises ExchangeError, PyMongoError, SQLAlchemyError."""
     _check_in_force(exchange)
     _check_whole(exchange)
+    change = _change(AuditAction.REVOKE, exchange, {**exchange, "reason": reason})
     try:
-        kept = revoke_exchange(database()[EXCHANGES], exchange, by, reason)
+        kept = revoke_exchange(database()[EXCHANGES], exchange, by, reason, unaudited(change))
     except ExchangeChangedError:
         raise ExchangeError(JUST_CHANGED) from None
     new_id = kept["new_device_id"]
     changed = [] if new_id is None else end_take_over(db.session, kept["device_id"], new_id, kept["took"])
-    _note(AuditAction.REVOKE, kept, exchange, {**exchange, "reason": reason})
+    _note(change, kept)
     cache_settings(changed)
     return _applied(kept)
 
 
-def _note(action: AuditAction, exchange: Document, before: Document | None, after: Document) -> None:
+def _note(change: AuditedChange, exchange: Document) -> None:
     """Write what was done into the audit, and commit with it what the devices took over."""
-    note_change(
-        db.session,
+    finish_change(database(), change, exchange["_id"])
+
+
+def _change(action: AuditAction, before: Document | None, after: Mapping[str, Any]) -> AuditedChange:
+    """An exchange is to be made or changed."""
+    return AuditedChange.begin(
         action=action,
         object_type=AuditObject.METER_EXCHANGE,
-        object_id=exchange["_id"],
-        object_name=exchange["device_id"],
+        object_name=after["device_id"],
         before=None if before is None else {name: before.get(name) for name in AUDITED_KEYS},
         after={name: after.get(name) for name in AUDITED_KEYS},
     )

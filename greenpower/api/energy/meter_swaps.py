@@ -17,6 +17,7 @@ from flask import Response, abort
 
 from greenpower.api.devices.device import DEVICE_PATH, DeviceKey
 from greenpower.api.energy.incidents import IncidentSchema, present
+from greenpower.api.http.audited_change import finish_change, unaudited
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import database, get_context
@@ -30,8 +31,7 @@ from greenpower.mongo.rollups.decisions import NotDecidableError, find_swap, mov
 from greenpower.mongo.rollups.incident_changes import invalidate_changed_incidents
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.sql import AuditAction, AuditObject, RoleName
-from greenpower.sql.audit import note_change
-from greenpower.sql.extensions import db
+from greenpower.sql.audit import AuditedChange
 
 MAX_COUNTERS = 64
 SWAP_PATH = f"{DEVICE_PATH}meter-swaps/<string(length=24):incident>/"
@@ -115,9 +115,12 @@ def add_meter_swaps(blueprint: Blueprint, device_id_of: Callable[[DeviceKey], st
         at = _milliseconds(body["at"])
         _check_swap(body["type"], at, readings)
         by = str(current_caller().username)
-        documents = record_swap(database()[INCIDENTS], body["type"], device, at, readings, by, body["reason"])
         after = {"type": body["type"], "at": at, "readings": body["readings"], "reason": body["reason"]}
-        return _done(AuditAction.CREATE, documents, None, after, 201)
+        change = _change(AuditAction.CREATE, device, None, after)
+        documents = record_swap(
+            database()[INCIDENTS], body["type"], device, at, readings, by, body["reason"], entry=unaudited(change)
+        )
+        return _done(change, documents, 201)
 
     @blueprint.route(SWAP_PATH, methods=["PATCH"])
     @blueprint.guarded(RoleName.OPERATOR)
@@ -134,12 +137,13 @@ def add_meter_swaps(blueprint: Blueprint, device_id_of: Callable[[DeviceKey], st
         at = _milliseconds(body["at"])
         _check_swap(swap[0]["type"], at, {})
         _check_kept(swap)
-        by = str(current_caller().username)
+        by, device = str(current_caller().username), swap[0]["device_id"]
+        change = _change(AuditAction.MOVE, device, {"at": swap[0]["at"]}, {"at": at, "reason": body["reason"]})
         try:
-            moved = move_swap(database()[INCIDENTS], swap, at, by, body["reason"])
+            moved = move_swap(database()[INCIDENTS], swap, at, by, body["reason"], unaudited(change))
         except NotDecidableError as error:
             abort(409, f"{str(error)[:1].upper()}{str(error)[1:]}.")
-        return _done(AuditAction.MOVE, moved, {"at": swap[0]["at"]}, {"at": at, "reason": body["reason"]})
+        return _done(change, moved)
 
     @blueprint.route(SWAP_PATH, methods=["DELETE"])
     @blueprint.guarded(RoleName.OPERATOR)
@@ -154,13 +158,14 @@ def add_meter_swaps(blueprint: Blueprint, device_id_of: Callable[[DeviceKey], st
         """
         swap = _find_swap(device_id_of(id), incident)
         _check_kept(swap)
-        by = str(current_caller().username)
+        by, device = str(current_caller().username), swap[0]["device_id"]
+        before = {"at": swap[0]["at"], "withdrawn": False}
+        change = _change(AuditAction.REVOKE, device, before, {"withdrawn": True, "reason": query["reason"]})
         try:
-            withdrawn = withdraw_swap(database()[INCIDENTS], swap, by, query["reason"])
+            withdrawn = withdraw_swap(database()[INCIDENTS], swap, by, query["reason"], unaudited(change))
         except NotDecidableError as error:
             abort(409, f"{str(error)[:1].upper()}{str(error)[1:]}.")
-        before = {"at": swap[0]["at"], "withdrawn": False}
-        return _done(AuditAction.REVOKE, withdrawn, before, {"withdrawn": True, "reason": query["reason"]})
+        return _done(change, withdrawn)
 
 
 def _find_swap(device: str, incident: str) -> list[Document]:
@@ -180,23 +185,15 @@ def _check_kept(swap: list[Document]) -> None:
         abort(409, f"The readings of {at:%Y-%m-%d} have expired: the energy of that time cannot be computed again.")
 
 
-def _done(
-    action: AuditAction,
-    documents: list[Document],
-    before: dict[str, Any] | None,
-    after: dict[str, Any],
-    status: int = 200,
-) -> Response:
-    """The answer, after what was done is in the audit, and what it changed is invalidated."""
-    note_change(
-        db.session,
-        action=action,
-        object_type=AuditObject.METER_SWAP,
-        object_id=documents[0]["_id"],
-        object_name=documents[0]["device_id"],
-        before=before,
-        after=after,
+def _change(action: AuditAction, device: str, before: Document | None, after: Document) -> AuditedChange:
+    return AuditedChange.begin(
+        action=action, object_type=AuditObject.METER_SWAP, object_name=device, before=before, after=after
     )
+
+
+def _done(change: AuditedChange, documents: list[Document], status: int = 200) -> Response:
+    """The answer, after what was done is in the audit, and what it changed is invalidated."""
+    finish_change(database(), change, documents[0]["_id"])
     context = get_context()
     ids = [document["_id"] for document in documents]
     invalidate_changed_incidents(database(), context.registry, context.settings, ids)

@@ -12,6 +12,8 @@ from typing import NotRequired, TypedDict
 
 from bson import ObjectId
 
+from greenpower.mongo.unaudited import UnauditedEntry
+
 
 class CorrectionKind(StrEnum):
     """What a correction does.
@@ -48,7 +50,8 @@ class CorrectionDocument(TypedDict):
     factor: of the samples. energy: counts, whole millionths of the unit. method: how an estimate is spread.
     incident_id: the incident that it decides. base_status: the status that the kept energy was counted with.
     other_device: the other one of an exchange. side: `old` or `new`, of an exchange. register: what that meter showed
-    then, in the field's unit. group: of the corrections that were made in one step, and are revoked in one.
+    then, in the field's unit. group: of the corrections that were made in one step, and are revoked in one. unaudited:
+    entries of the audit that are still to be written.
     """
 
     _id: ObjectId
@@ -80,3 +83,4 @@ class CorrectionDocument(TypedDict):
     end_reason: NotRequired[str]
     revoked_by: NotRequired[str]
     revoke_reason: NotRequired[str]
+    unaudited: NotRequired[list[UnauditedEntry]]

@@ -21,6 +21,7 @@ from greenpower.mongo.corrections.store import ACTIVE, NewCorrection, NotRevocab
 from greenpower.mongo.rollups.decisions import NotDecidableError, check_decidable, decide, kind_of, meaning
 from greenpower.mongo.rollups.incidents import CONFIRMED, OPEN, REJECTED
 from greenpower.mongo.schema.layout import CORRECTIONS, INCIDENTS
+from greenpower.mongo.unaudited import UnauditedEntry, take_out
 
 SHORTEST_SPAN = timedelta(milliseconds=1)
 # What these count is no matter of one sample.
@@ -53,18 +54,20 @@ def decide_at_any_time(
     status: str,
     by: str,
     reason: str,
+    entry: UnauditedEntry | None = None,
 ) -> Document:
     """Keep a decision on an incident, by a correction where the readings are gone. Returns the incident as it is now.
 
-    datatype: of the incident, None if it is not installed. whole_from: from when on its readings are all there.
+    datatype: of the incident, None if it is not installed. whole_from: from when on its readings are all there. entry:
+    of the audit, which each document that is changed holds until that is written.
     Raises NotDecidableError, PyMongoError.
     """
     if datatype is None or whole_from is None or incident["at"] >= whole_from:
-        return decide(db[INCIDENTS], incident, status, by, reason)
+        return decide(db[INCIDENTS], incident, status, by, reason, entry)
     field = next((field for field in datatype.fields if field.name == incident["field"]), None)
     modulus = None if field is None else field.modulus
     delta = field is not None and field.kind is Kind.DELTA
-    return decide_late(db, incident, status, by, reason, modulus, delta=delta)
+    return decide_late(db, incident, status, by, reason, modulus, delta=delta, entry=entry)
 
 
 def decide_late(
@@ -76,6 +79,7 @@ def decide_late(
     modulus: Number | None,
     *,
     delta: bool = False,
+    entry: UnauditedEntry | None = None,
 ) -> Document:
     """Keep a decision as `decide`, with the correction that it needs. Returns the incident as it is now.
 
@@ -97,12 +101,14 @@ def decide_late(
         energy -= counted_amount(incident, base, modulus, delta=delta)
     # One of 0, too, where the ledger says that something is undecided: it says that this is decided.
     if energy or (base == OPEN and status != OPEN):
-        made = create(collection, _correction(incident, energy, base, by, reason))
+        made = create(collection, _correction(incident, energy, base, by, reason), entry)
     try:
-        decided = decide(db[INCIDENTS], incident, status, by, reason)
+        decided = decide(db[INCIDENTS], incident, status, by, reason, entry)
     except NotDecidableError:
         if made is not None:
             _withdraw(db, made, by)
+            if entry is not None:
+                take_out(db, entry["id"])
         raise
     # After the new one is there: of several for one incident the newest counts.
     for old in former:

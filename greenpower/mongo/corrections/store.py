@@ -19,6 +19,7 @@ from pymongo.errors import DuplicateKeyError
 
 from greenpower.mongo.client import Document
 from greenpower.mongo.corrections.document import OF_SAMPLES, CorrectionDocument, CorrectionKind
+from greenpower.mongo.unaudited import UnauditedEntry, added, held
 
 ACTIVE: Document = {"revoked_at": None}
 #: Of these kinds a field has at most one at a time.
@@ -80,8 +81,10 @@ class NewCorrection:
         }
 
 
-def create(collection: Collection[Document], new: NewCorrection) -> CorrectionDocument:
-    """Make a correction. Raises OverlapError, PyMongoError.
+def create(
+    collection: Collection[Document], new: NewCorrection, entry: UnauditedEntry | None = None
+) -> CorrectionDocument:
+    """Make a correction. entry: of the audit, which it holds until that is written. Raises OverlapError, PyMongoError.
 
     One of samples has the token `changed` until what it touches is invalidated.
     """
@@ -96,6 +99,7 @@ def create(collection: Collection[Document], new: NewCorrection) -> CorrectionDo
             "number": 0 if newest is None else newest["number"] + 1,
             "revoked_at": None,
             **({"changed": ObjectId()} if new.kind in OF_SAMPLES else {}),
+            **held(entry),
         }
         literals = {name: {"$literal": value} for name, value in content.items()}
         change = [{"$set": {**literals, "made_at": "$$NOW", "updated_at": "$$NOW"}}]
@@ -109,13 +113,19 @@ def create(collection: Collection[Document], new: NewCorrection) -> CorrectionDo
     raise AssertionError(f"{place}: more corrections at once than can be")
 
 
-def revoke(collection: Collection[Document], correction_id: ObjectId, by: str, reason: str) -> CorrectionDocument:
+def revoke(
+    collection: Collection[Document],
+    correction_id: ObjectId,
+    by: str,
+    reason: str,
+    entry: UnauditedEntry | None = None,
+) -> CorrectionDocument:
     """Revoke a correction; it stays on record. Raises NotRevocableError where it is not in force, PyMongoError.
 
     One of samples has a new token `changed` until what it touches is invalidated.
     """
     revoked = collection.find_one_and_update(
-        {"_id": correction_id, **ACTIVE}, _revocation(by, reason), return_document=ReturnDocument.AFTER
+        {"_id": correction_id, **ACTIVE}, _revocation(by, reason, entry), return_document=ReturnDocument.AFTER
     )
     if revoked is None:
         raise NotRevocableError(f"correction {correction_id} is not in force")
@@ -123,7 +133,12 @@ def revoke(collection: Collection[Document], correction_id: ObjectId, by: str, r
 
 
 def finish(
-    collection: Collection[Document], correction_id: ObjectId, end: datetime, by: str, reason: str
+    collection: Collection[Document],
+    correction_id: ObjectId,
+    end: datetime,
+    by: str,
+    reason: str,
+    entry: UnauditedEntry | None = None,
 ) -> CorrectionDocument:
     """Give a correction of samples an earlier end than it has. Raises NotEndableError, PyMongoError."""
     change: Document = {
@@ -134,6 +149,7 @@ def finish(
         "ended_at": "$$NOW",
         "updated_at": "$$NOW",
         "changed": ObjectId(),
+        **added(entry),
     }
     lasting = {"_id": correction_id, "begin": {"$lt": end}, "kind": {"$in": sorted(OF_SAMPLES)}, **ACTIVE}
     ended = collection.find_one_and_update(
@@ -154,13 +170,14 @@ def revoke_group(collection: Collection[Document], group: ObjectId, by: str, rea
     return collection.update_many({"group": group, **ACTIVE}, _revocation(by, reason)).modified_count
 
 
-def _revocation(by: str, reason: str) -> list[Document]:
+def _revocation(by: str, reason: str, entry: UnauditedEntry | None = None) -> list[Document]:
     change: Document = {
         "revoked_by": {"$literal": by},
         "revoke_reason": {"$literal": reason},
         "revoked_at": "$$NOW",
         "updated_at": "$$NOW",
         "changed": {"$cond": [{"$in": ["$kind", sorted(OF_SAMPLES)]}, ObjectId(), "$$REMOVE"]},
+        **added(entry),
     }
     return [{"$set": change}]
 

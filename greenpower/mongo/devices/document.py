@@ -12,6 +12,8 @@ from typing import NotRequired, TypedDict
 
 from bson import ObjectId
 
+from greenpower.mongo.unaudited import UnauditedEntry
+
 
 class ChoosingDocument(TypedDict):
     """Who decides on a device's stamps of a repeated hour. owner: an id of the batch. until: others go on then."""
@@ -115,7 +117,7 @@ class PushKeyDocument(TypedDict):
     by ingest, to the minute.
 
     secret_hash: SHA-256 of the secret, in hexadecimal. claims: names of the claims that it is for; devices: ids that
-    its frames may name; empty for all.
+    its frames may name; empty for all. unaudited: entries of the audit that are still to be written.
     """
 
     _id: ObjectId
@@ -129,3 +131,4 @@ class PushKeyDocument(TypedDict):
     revoked_at: NotRequired[datetime]
     revoked_by: NotRequired[str]
     last_used_at: NotRequired[datetime]
+    unaudited: NotRequired[list[UnauditedEntry]]

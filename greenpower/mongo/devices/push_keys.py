@@ -19,6 +19,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
+from greenpower.mongo.unaudited import UnauditedEntry, pushed
 
 PUSH_KEY = re.compile(r"gpush_([0-9a-f]{24})_([0-9a-f]{64})")
 MAX_KEY_NAME_LENGTH = 120
@@ -101,11 +102,13 @@ async def note_push_key_use(collection: AsyncCollection[Document], key_id: Objec
     await collection.update_one({"_id": key_id}, {"$max": {"last_used_at": now}})
 
 
-def revoke_push_key(collection: Collection[Document], key_id: ObjectId, by: str, now: datetime) -> Document | None:
-    """The key as it is once it is revoked, now or before; None if there is none. Raises PyMongoError."""
-    revoked = {"revoked_at": now, "revoked_by": by}
-    collection.update_one({"_id": key_id, "revoked_at": {"$exists": False}}, {"$set": revoked})
-    return collection.find_one({"_id": key_id})
+def revoke_push_key(
+    collection: Collection[Document], key_id: ObjectId, by: str, now: datetime, entry: UnauditedEntry | None = None
+) -> bool:
+    """Revoke a key. entry: of the audit, which it holds until that is written. Returns whether it was good until now.
+    Raises PyMongoError."""
+    change = pushed({"$set": {"revoked_at": now, "revoked_by": by}}, entry)
+    return bool(collection.update_one({"_id": key_id, "revoked_at": {"$exists": False}}, change).modified_count)
 
 
 def _hash(secret: str) -> str:

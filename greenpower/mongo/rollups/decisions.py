@@ -18,6 +18,7 @@ from pymongo.collection import Collection
 from greenpower.measure.counter.rules import Incident
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.incidents import CONFIRMED, NOTED, OPEN, REJECTED
+from greenpower.mongo.unaudited import UNAUDITED, UnauditedEntry, pushed
 
 KINDS = tuple(incident.value for incident in Incident)
 # What rollups find settled by itself; a withdrawn decision leaves it so.
@@ -76,8 +77,17 @@ def check_decidable(incident: Document, status: str) -> None:
         raise NotDecidableError("later readings showed that this did not happen: there is nothing to decide any more")
 
 
-def decide(collection: Collection[Document], incident: Document, status: str, by: str, reason: str = "") -> Document:
+def decide(
+    collection: Collection[Document],
+    incident: Document,
+    status: str,
+    by: str,
+    reason: str = "",
+    entry: UnauditedEntry | None = None,
+) -> Document:
     """Keep a decision on an incident and return the incident as it is now. Status `open` withdraws the decision.
+
+    entry: of the audit, which the incident holds until that is written.
 
     Raises NotDecidableError where there is nothing to decide, and where the incident has changed since it was read.
     """
@@ -88,7 +98,8 @@ def decide(collection: Collection[Document], incident: Document, status: str, by
     change = {"status": status, "decided_by": by, "decided_at": now, "reason": reason, "updated_at": now}
     same = {name: incident[name] for name in ("_id", "incident", "current")}
     until = incident.get("until") if kind_of(incident) in HELD else incident["at"]
-    if not collection.update_one(same, _touching(change, [(incident["at"], until)])).matched_count:
+    update = pushed(_touching(change, [(incident["at"], until)]), entry)
+    if not collection.update_one(same, update).matched_count:
         raise NotDecidableError("rollups have just computed this incident again: look at it once more")
     return {**incident, **change}
 
@@ -102,11 +113,13 @@ def record_swap(
     by: str,
     reason: str = "",
     exchange_id: ObjectId | None = None,
+    entry: UnauditedEntry | None = None,
 ) -> list[Document]:
     """Keep a meter swap; one at the same time is replaced. readings: {field: (last of the old, first of the new)}, None
-    for the register next to it. exchange_id: of the exchange that it is a part of."""
+    for the register next to it. exchange_id: of the exchange that it is a part of. entry: of the audit, which the first
+    incident holds until that is written."""
     now = datetime.now(UTC)
-    documents = []
+    documents: list[Document] = []
     for field, (last, first) in readings.items():
         place = {"type": type_name, "device_id": device, "field": field, "at": at, "swap": True}
         content = {
@@ -125,6 +138,7 @@ def record_swap(
             change["$unset"] = {"exchange_id": ""}
         else:
             change["$set"]["exchange_id"] = exchange_id
+        change = pushed(change, None if documents else entry)
         kept = collection.find_one_and_update(place, change, upsert=True, return_document=ReturnDocument.AFTER)
         assert kept is not None
         documents.append(kept)
@@ -142,9 +156,15 @@ def find_swap(collection: Collection[Document], device: str, incident_id: Object
 
 
 def move_swap(
-    collection: Collection[Document], swap: Iterable[Document], at: datetime, by: str, reason: str = ""
+    collection: Collection[Document],
+    swap: Iterable[Document],
+    at: datetime,
+    by: str,
+    reason: str = "",
+    entry: UnauditedEntry | None = None,
 ) -> list[Document]:
-    """Move a swap, as `find_swap` gives it, to another time. Raises NotDecidableError, PyMongoError.
+    """Move a swap, as `find_swap` gives it, to another time. entry: of the audit, which the first incident holds until
+    that is written. Raises NotDecidableError, PyMongoError.
 
     A move that was cut short goes on when it is asked for again.
     """
@@ -154,19 +174,34 @@ def move_swap(
     place = {name: swap[0][name] for name in ("type", "device_id", "swap")}
     if collection.find_one({**place, "field": {"$in": fields}, "at": at, "current": True}) is not None:
         raise NotDecidableError("there is a swap at that time already")
-    # One that was withdrawn there has no say any more.
-    collection.delete_many({**place, "field": {"$in": fields}, "at": at, "current": False})
-    return [_change_swap(collection, one, {"at": at}, [one["at"], at], by, reason) for one in swap]
+    # One that was withdrawn there has no say any more, once the audit has it.
+    withdrawn = {**place, "field": {"$in": fields}, "at": at, "current": False}
+    collection.delete_many({**withdrawn, UNAUDITED: {"$exists": False}})
+    if collection.find_one(withdrawn) is not None:
+        raise NotDecidableError("a swap at that time has just been withdrawn: try again in a minute")
+    times = (swap[0]["at"], at)
+    return [_change_swap(collection, one, {"at": at}, times, by, reason, entry) for one, entry in _first(swap, entry)]
 
 
 def withdraw_swap(
-    collection: Collection[Document], swap: Iterable[Document], by: str, reason: str = ""
+    collection: Collection[Document],
+    swap: Iterable[Document],
+    by: str,
+    reason: str = "",
+    entry: UnauditedEntry | None = None,
 ) -> list[Document]:
-    """Withdraw a swap, as `find_swap` gives it: it never was. Raises NotDecidableError, PyMongoError."""
+    """Withdraw a swap, as `find_swap` gives it: it never was. entry: of the audit, which the first incident holds until
+    that is written. Raises NotDecidableError, PyMongoError."""
     swap = list(swap)
     _check_alone(swap)
     change = {"status": REJECTED, "current": False}
-    return [_change_swap(collection, one, change, [one["at"]], by, reason) for one in swap]
+    times = (swap[0]["at"],)
+    return [_change_swap(collection, one, change, times, by, reason, entry) for one, entry in _first(swap, entry)]
+
+
+def _first(swap: Iterable[Document], entry: UnauditedEntry | None) -> Iterable[tuple[Document, UnauditedEntry | None]]:
+    """The incidents of a swap, the first with the entry."""
+    return ((one, None if number else entry) for number, one in enumerate(swap))
 
 
 def _check_alone(swap: Iterable[Document]) -> None:
@@ -175,13 +210,19 @@ def _check_alone(swap: Iterable[Document]) -> None:
 
 
 def _change_swap(
-    collection: Collection[Document], one: Document, change: Document, times: list[datetime], by: str, reason: str
+    collection: Collection[Document],
+    one: Document,
+    change: Document,
+    times: Iterable[datetime],
+    by: str,
+    reason: str,
+    entry: UnauditedEntry | None,
 ) -> Document:
     now = datetime.now(UTC)
     change = {**change, "decided_by": by, "decided_at": now, "reason": reason, "updated_at": now}
     changed = collection.find_one_and_update(
         {"_id": one["_id"], "at": one["at"], "current": True},
-        _touching(change, [(time, None) for time in times]),
+        pushed(_touching(change, [(time, None) for time in times]), entry),
         return_document=ReturnDocument.AFTER,
     )
     if changed is None:

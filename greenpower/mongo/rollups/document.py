@@ -13,6 +13,7 @@ from bson import ObjectId
 
 from greenpower.mongo.energy.document import HoldDocument
 from greenpower.mongo.readings.document import ReadingDocument
+from greenpower.mongo.unaudited import UnauditedEntry
 
 
 class CoverageDocument(TypedDict):
@@ -197,7 +198,7 @@ class ExchangeDocument(TypedDict):
     id of the old one. readings: {type: {counter: {last, first}}}, the registers of the old and the new meter; None
     where nobody read them. took: what the new device took over from the old one, by column of the registry. applied:
     whether all that follows from it is written; since: from when on what it touches has to be computed again, where it
-    was moved. earlier: what it was before it was moved.
+    was moved. earlier: what it was before it was moved. unaudited: entries of the audit that are still to be written.
     """
 
     _id: ObjectId
@@ -216,6 +217,7 @@ class ExchangeDocument(TypedDict):
     earlier: NotRequired[list[EarlierExchange]]
     revoked_by: NotRequired[str]
     revoke_reason: NotRequired[str]
+    unaudited: NotRequired[list[UnauditedEntry]]
 
 
 class TouchedDocument(TypedDict):
@@ -234,7 +236,8 @@ class IncidentDocument(TypedDict):
     registers of the old and the new meter, None for those next to the swap. exchange_id: of the meter exchange that it
     is a part of (`meter_exchanges`). status: `noted`, `open`, `confirmed` or `rejected`. current: False when
     later readings disproved it, and of a swap that was withdrawn. changed, touched: while what a decision touches is
-    not all invalidated yet; changed is another with each decision.
+    not all invalidated yet; changed is another with each decision. unaudited: entries of the audit that are still to be
+    written.
     """
 
     _id: ObjectId
@@ -263,3 +266,4 @@ class IncidentDocument(TypedDict):
     reason: NotRequired[str]
     changed: NotRequired[ObjectId]
     touched: NotRequired[list[TouchedDocument]]
+    unaudited: NotRequired[list[UnauditedEntry]]

@@ -31,6 +31,7 @@ from greenpower.mongo.rollups.decisions import record_swap
 from greenpower.mongo.rollups.hours import invalidate_counter
 from greenpower.mongo.rollups.incidents import CONFIRMED, REJECTED
 from greenpower.mongo.schema.layout import CORRECTIONS, EXCHANGES, INCIDENTS
+from greenpower.mongo.unaudited import UnauditedEntry, pushed
 
 # Registers by data type and counter: `last` of the old meter, `first` of the new one; None where nobody read it.
 Registers = Mapping[str, Mapping[str, Mapping[str, float | None]]]
@@ -67,11 +68,12 @@ def keep_exchange(
     took: Mapping[str, object],
     by: str,
     reason: str,
+    entry: UnauditedEntry | None = None,
 ) -> Document:
     """Keep an exchange, not applied yet; one of the same device at the same time is replaced.
 
     new_device: None where the new meter sends the id of the old one. took: what the new device took over from the old
-    one. Raises PyMongoError.
+    one. entry: of the audit, which it holds until that is written, as it does below. Raises PyMongoError.
     """
     now = _now()
     place = {"device_id": device, "at": at, "revoked_at": None}
@@ -85,23 +87,32 @@ def keep_exchange(
         "applied": False,
         "updated_at": now,
     }
-    change = {"$set": content}
+    change = pushed({"$set": content}, entry)
     kept = collection.find_one_and_update(place, change, upsert=True, return_document=ReturnDocument.AFTER)
     assert kept is not None
     return kept
 
 
-def move_exchange(collection: Collection[Document], exchange: Document, at: datetime, by: str, reason: str) -> Document:
+def move_exchange(
+    collection: Collection[Document],
+    exchange: Document,
+    at: datetime,
+    by: str,
+    reason: str,
+    entry: UnauditedEntry | None = None,
+) -> Document:
     """Give an exchange another time. Raises ExchangeChangedError, PyMongoError."""
     before = {name: exchange[name] for name in ("at", "reason", "made_by", "made_at")}
     change = {"at": at, "reason": reason, "made_by": by, "made_at": _now(), "since": min(at, exchange["at"])}
-    return _change(collection, exchange, {"$set": change, "$push": {"earlier": before}})
+    return _change(collection, exchange, pushed({"$set": change, "$push": {"earlier": before}}, entry))
 
 
-def revoke_exchange(collection: Collection[Document], exchange: Document, by: str, reason: str) -> Document:
+def revoke_exchange(
+    collection: Collection[Document], exchange: Document, by: str, reason: str, entry: UnauditedEntry | None = None
+) -> Document:
     """Revoke an exchange. Raises ExchangeChangedError, PyMongoError."""
     change = {"revoked_by": by, "revoked_at": _now(), "revoke_reason": reason}
-    return _change(collection, exchange, {"$set": change})
+    return _change(collection, exchange, pushed({"$set": change}, entry))
 
 
 def _change(collection: Collection[Document], exchange: Document, change: Document) -> Document:

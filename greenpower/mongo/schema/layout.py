@@ -61,6 +61,8 @@ LISTENING_TTL = 90 * 86_400
 ANSWERS_TTL = 30 * 86_400
 # Late results of a job that was frozen for longer are missed only if it was killed right after writing them.
 ATTEMPTS_TTL = 86_400
+# The few documents whose entry of the audit is still to be written (`greenpower.mongo.unaudited`).
+UNAUDITED_KEYS, WITH_ENTRY = ("unaudited.id",), {"unaudited": {"$exists": True}}
 # Events of frames that added nothing: few, and often searched for.
 ADDED_NOTHING: Document = {"outcome": {"$in": ["rejected", "noted", "duplicate"]}}
 INDEX_NOT_FOUND = 27
@@ -133,7 +135,8 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield WATERMARKS, ()
     yield FIELD_KINDS, ()
     yield ANSWERS, (Index(keys=("taken", "received_at")), Index(keys=("received_at",), ttl=ANSWERS_TTL))
-    yield PUSH_KEYS, (Index(keys=("made_at",)),)
+    unaudited = Index(keys=UNAUDITED_KEYS, partial=WITH_ENTRY)
+    yield PUSH_KEYS, (Index(keys=("made_at",)), unaudited)
     yield ARCHIVE_MANIFEST, ()
     yield SCHEMA, ()
     yield PROCESSES, (Index(keys=("seen_at",), ttl=PROCESSES_TTL),)
@@ -151,6 +154,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
             Index(keys=("type", "settled", "at"), partial={"settled": False}),
             Index(keys=("type", "until"), partial={"until": {"$type": "date"}}),
             Index(keys=("changed",), partial={"changed": {"$type": "objectId"}}),
+            unaudited,
         ),
     )
     yield (
@@ -166,6 +170,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
             Index(keys=("group",), partial={"group": {"$exists": True}}, suffix="_given"),
             # The few whose hours are still to be invalidated.
             Index(keys=("changed",), partial={"changed": {"$type": "objectId"}}),
+            unaudited,
         ),
     )
     yield (
@@ -174,6 +179,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
             Index(keys=("device_id", "at", "revoked_at"), unique=True),
             Index(keys=("new_device_id", "at")),
             Index(keys=("applied",), partial={"applied": False}),
+            unaudited,
         ),
     )
     # The second index: those that depend on what a run writes, which are those of late or of an open end, as a rule.

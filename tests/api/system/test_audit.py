@@ -7,9 +7,11 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -221,15 +223,16 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[Site]:
+@contextmanager
+def serving_site(home: Path, mongod: Mongod, name: str) -> Iterator[Site]:
+    """The API with databases of its own."""
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
-        greenpower_home=tmp_path_factory.mktemp("audit"),
+        greenpower_home=home,
         jwt_signing_key=SecretStr(KEY),
         admin_password=SecretStr("correct horse"),
         mongo_db_uri=SecretStr(mongod.uri),
-        mongo_db_name="test_audit",
+        mongo_db_name=name,
         api_rate_limit="",
         api_login_limit="",
         api_account_limit="",
@@ -242,6 +245,12 @@ def site(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[S
     yield site
     site.database.client.drop_database(site.database.name)
     close_app(app)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[Site]:
+    with serving_site(tmp_path_factory.mktemp("audit"), mongod, "test_audit") as site:
+        yield site
 
 
 def changing_routes(site: Site) -> set[str]:

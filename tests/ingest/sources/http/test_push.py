@@ -126,7 +126,7 @@ def test_keys(ingest: Command, using: Settings, sender: Senders, db: Database[Do
 
     last = sender(good)
     parts = split_push_key(good)
-    assert parts is not None and revoke_push_key(db.push_keys, parts[0], "test", datetime.now(UTC)) is not None
+    assert parts is not None and revoke_push_key(db.push_keys, parts[0], "test", datetime.now(UTC))
     wait_until(lambda: last.push("rt", frame(time=NOW)).status_code == 401)
 
 
