@@ -55,6 +55,7 @@ LONGEST_FIRST = (
     "tests/api/accounts/test_users.py",
     "tests/api/telemetry/test_changes.py",
     "tests/api/http/test_server.py",
+    "tests/api/system/test_audit_killed.py",
 )
 # The whole under faults, then what loses data, then what people see, then what is short.
 SLOW_BY_REACH = (
