@@ -23,6 +23,7 @@ from greenpower.api.energy import (
     emission_factors,
     energy,
     incidents,
+    periods,
     points,
     tariffs,
 )
@@ -61,6 +62,7 @@ RESOURCES: tuple[Callable[[], Blueprint], ...] = (
     zones.make_blueprint,
     points.make_blueprint,
     energy.make_blueprint,
+    periods.make_blueprint,
     tariffs.make_blueprint,
     emission_factors.make_blueprint,
     data_types.make_blueprint,

@@ -8,6 +8,7 @@ Importing this package makes every model known to the metadata that migrations a
 from greenpower.sql import audit_listener  # noqa: F401 - it listens from now on
 from greenpower.sql.api_key import ApiKey, Scope
 from greenpower.sql.audit_entry import AuditAction, AuditEntry, AuditObject
+from greenpower.sql.closed_period import ClosedPeriod
 from greenpower.sql.device import Device, DeviceStatus, DeviceType
 from greenpower.sql.device_command import CommandState, DeviceCommand, DeviceCommandStep
 from greenpower.sql.device_status import DeviceStatusChange
@@ -24,6 +25,7 @@ __all__ = [
     "AuditAction",
     "AuditEntry",
     "AuditObject",
+    "ClosedPeriod",
     "CommandState",
     "Device",
     "DeviceCommand",

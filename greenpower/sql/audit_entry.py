@@ -46,6 +46,7 @@ class AuditObject(StrEnum):
     TARIFF = "tariff"
     TARIFF_VERSION = "tariff_version"
     EMISSION_FACTOR = "emission_factor"
+    CLOSED_PERIOD = "closed_period"
     PUSH_KEY = "push_key"
     IMPORT = "import"
 

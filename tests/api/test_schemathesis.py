@@ -66,6 +66,7 @@ class Exclusion:
 
 
 REFERRING = {
+    ("POST", "/api/energy/periods/"),
     ("POST", "/api/energy/points/"),
     ("POST", "/api/energy/points/table/"),
     ("PATCH", "/api/energy/points/{point_id}/"),

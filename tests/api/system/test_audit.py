@@ -123,6 +123,11 @@ class Site(SqlApi):
         made = self.make("/api/energy/emission-factors/", **{**FACTOR, "valid_from": day})
         return f"/api/energy/emission-factors/{made['id']}/"
 
+    def period(self) -> str:
+        zone = self.zone()["id"]
+        made = self.make("/api/energy/periods/", month="2026-03", zone_id=zone)
+        return f"/api/energy/periods/{made['id']}/reopen/"
+
     def entries(self, **query: Any) -> list[Document]:
         found: list[Document] = self.get("/api/audit/", page_size=1000, **query).get_json()["results"]
         return found
@@ -182,6 +187,10 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
         "service_zone", lambda s: (f"/api/service-zones/{s.zone()['id']}/", {"description": "x"}),
     ),
     "DELETE /api/service-zones/{}/": ("service_zone", lambda s: (f"/api/service-zones/{s.zone()['id']}/", None)),
+    "POST /api/energy/periods/": (
+        "closed_period", lambda s: ("/api/energy/periods/", {"month": "2026-03", "zone_id": s.zone()["id"]}),
+    ),
+    "POST /api/energy/periods/{}/reopen/": ("closed_period", lambda s: (s.period(), {"reason": "x"})),
     "POST /api/energy/points/": ("meter_point", lambda s: ("/api/energy/points/", s.new_point())),
     "POST /api/energy/points/proposal/": ("meter_point", lambda s: (s.proposal(), None)),
     "POST /api/energy/points/table/": (

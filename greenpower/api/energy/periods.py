@@ -1,0 +1,207 @@
+"""`/api/energy/periods/`: months that are closed, their figures, and what has changed since."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Response, abort
+from sqlalchemy import select
+
+from greenpower.api.energy.closed_figures import find_figures, month_of_day
+from greenpower.api.energy.cost import decimal_text
+from greenpower.api.energy.periods_schema import (
+    EXAMPLE_PERIOD,
+    FigureSchema,
+    NewPeriod,
+    PeriodFigures,
+    PeriodListQuery,
+    PeriodPage,
+    PeriodSchema,
+    Reopening,
+    present_period,
+)
+from greenpower.api.http.blueprint import Blueprint
+from greenpower.api.http.context import get_context
+from greenpower.api.http.errors import abort_body
+from greenpower.api.http.json import answer
+from greenpower.api.http.paging import example_page, sql_page_answer
+from greenpower.energy.closing import Adjustment, Figure, adjustment
+from greenpower.mongo.client import Document
+from greenpower.sql import MeterPoint, RoleName, ServiceZone
+from greenpower.sql.actor import current_actor
+from greenpower.sql.closed_period import ClosedPeriod
+from greenpower.sql.extensions import db
+from greenpower.sql.time import now
+from greenpower.sql.user import LARGEST_ID
+
+ITEM_PATH = f"/<int(min=1, max={LARGEST_ID}):period_id>/"
+
+
+def make_blueprint() -> Blueprint:
+    """The resource."""
+    blueprint = Blueprint("periods", __name__, url_prefix="/api/energy/periods", description="Closed months")
+
+    @blueprint.route("/")
+    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.errors(422, 503)
+    @blueprint.arguments(PeriodListQuery)
+    @blueprint.response(200, PeriodPage, example=example_page(EXAMPLE_PERIOD))
+    def list_periods(query: dict[str, Any]) -> Response:
+        """List closed months
+
+        The newest first, those that were opened again included.
+        """
+        statement = select(ClosedPeriod).order_by(ClosedPeriod.id.desc())
+        if "month" in query:
+            statement = statement.where(ClosedPeriod.month == _first_day(query["month"]))
+        return sql_page_answer(query, statement, _present_all, ClosedPeriod.id, descending=True)
+
+    @blueprint.route("/", methods=["POST"])
+    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.errors(400, 409, 413, 415, 422, 503)
+    @blueprint.arguments(NewPeriod, location="json")
+    @blueprint.response(201, PeriodSchema, example=EXAMPLE_PERIOD)
+    def close_period(body: dict[str, Any]) -> Response:
+        """Close a month
+
+        The energy, cost and CO2 of each meter point are kept as they are answered now. 409 if it is closed already.
+        """
+        return answer(present_period(_close(body)), 201)
+
+    @blueprint.route(ITEM_PATH)
+    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.errors(404, 422, 503)
+    @blueprint.response(200, PeriodFigures)
+    def show_period(period_id: int) -> Response:
+        """Show a closed month
+
+        With its figures, and how what is known now differs from them.
+        """
+        period = _find(period_id)
+        shown = present_period(period)
+        kept = [Figure(**figure) for figure in period.figures]
+        month, zone = period.month, ZoneInfo(period.timezone)
+        db.session.rollback()
+        return answer(
+            {
+                **shown,
+                "figures": list(map(_figure, kept)),
+                "adjustments": list(map(_adjustment, _now(kept, month, zone))),
+            }
+        )
+
+    @blueprint.route(ITEM_PATH + "reopen/", methods=["POST"])
+    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
+    @blueprint.arguments(Reopening, location="json")
+    @blueprint.response(200, PeriodSchema, example=EXAMPLE_PERIOD)
+    def reopen_period(body: dict[str, Any], period_id: int) -> Response:
+        """Open a closed month again
+
+        Its figures stay to be read. 409 if it is open.
+        """
+        period = _find(period_id)
+        if period.reopened_at is not None:
+            abort(409, f"The closed month {period_id} was opened again already.")
+        actor = current_actor()
+        period.reopened_at, period.reopen_reason = now(), body["reason"]
+        period.reopened_by = None if actor is None else actor.name
+        db.session.commit()
+        return answer(present_period(period))
+
+    return blueprint
+
+
+def _close(body: dict[str, Any]) -> ClosedPeriod:
+    timezone, zone_id = get_context().settings.device_timezone, body["zone_id"]
+    first = _first_day(body["month"])
+    month = month_of_day(first, ZoneInfo(timezone))
+    if month.end > datetime.now(UTC):
+        abort_body({"month": ["The month is not over."]})
+    scope = ""
+    if zone_id is not None:
+        service_zone = db.session.get(ServiceZone, zone_id)
+        if service_zone is None:
+            abort_body({"zone_id": [f"There is no service zone {zone_id}."]})
+        scope = service_zone.name
+    if db.session.scalar(_in_force(first, zone_id)) is not None:
+        abort(409, f"{body['month']} is closed already.")
+    db.session.rollback()
+    figures = find_figures(month, ZoneInfo(timezone), zone_id)
+    actor = current_actor()
+    # Again, since computing takes a while.
+    if db.session.scalar(_in_force(first, zone_id)) is not None:
+        abort(409, f"{body['month']} is closed already.")
+    period = ClosedPeriod(
+        month=first,
+        timezone=timezone,
+        zone_id=zone_id,
+        scope=scope,
+        reason=body["reason"],
+        figures=[figure.stored() for figure in figures],
+        closed_by=None if actor is None else actor.name,
+    )
+    db.session.add(period)
+    db.session.commit()
+    return period
+
+
+def _in_force(first: date, zone_id: int | None) -> Any:
+    return select(ClosedPeriod.id).where(
+        ClosedPeriod.month == first, ClosedPeriod.zone_id == zone_id, ClosedPeriod.reopened_at.is_(None)
+    )
+
+
+def _now(kept: list[Figure], first: date, zone: ZoneInfo) -> list[Adjustment]:
+    """How the figures of points that are still there differ now."""
+    there = {point.point_id for point in kept} & _points()
+    if not there:
+        return []
+    by_point = {
+        figure.point_id: figure for figure in find_figures(month_of_day(first, zone), zone, None, sorted(there))
+    }
+    pairs = [(figure, by_point[figure.point_id]) for figure in kept if figure.point_id in by_point]
+    return [found for closed, later in pairs if (found := adjustment(closed, later)) is not None]
+
+
+def _points() -> set[int]:
+    found = set(db.session.scalars(select(MeterPoint.id)))
+    db.session.rollback()
+    return found
+
+
+def _first_day(month: str) -> date:
+    return date.fromisoformat(f"{month}-01")
+
+
+def _find(period_id: int) -> ClosedPeriod:
+    period = db.session.get(ClosedPeriod, period_id)
+    if period is None:
+        abort(404, f"There is no closed month {period_id}.")
+    return period
+
+
+def _present_all(periods: list[ClosedPeriod]) -> list[dict[str, Any]]:
+    return list(map(present_period, periods))
+
+
+def _figure(figure: Figure) -> Document:
+    return {name: getattr(figure, name) for name in FigureSchema().fields}
+
+
+def _adjustment(found: Adjustment) -> Document:
+    zero = Decimal(0)
+    other_currency = found.amount is None and found.now.currency != found.closed.currency
+    return {
+        "point_id": found.closed.point_id,
+        "name": found.closed.name,
+        "energy": decimal_text(found.energy or zero),
+        "amount": None if other_currency else decimal_text(found.amount or zero),
+        "kg": decimal_text(found.kg or zero),
+        "reasons": [reason.value for reason in found.reasons],
+        "corrections": list(found.corrections),
+        "versions": list(found.versions),
+    }
