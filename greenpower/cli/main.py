@@ -42,6 +42,7 @@ COMMANDS = {
     "watch": "greenpower.cli.watch:watch",
     "devices": "greenpower.cli.devices:devices",
     "points": "greenpower.cli.points:points",
+    "periods": "greenpower.cli.periods:periods",
     "incidents": "greenpower.cli.incidents:incidents",
     "ensure-indexes": "greenpower.cli.database:ensure_indexes",
     "shard": "greenpower.cli.database:shard",

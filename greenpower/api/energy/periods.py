@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Response, abort
+from flask import Response
 from sqlalchemy import select
 
 from greenpower.api.energy.closed_figures import find_figures, month_of_day
 from greenpower.api.energy.cost import decimal_text
+from greenpower.api.energy.period_changes import close_month, find_period, first_day, reopen_month
 from greenpower.api.energy.periods_schema import (
     EXAMPLE_PERIOD,
     FigureSchema,
@@ -24,17 +25,13 @@ from greenpower.api.energy.periods_schema import (
     present_period,
 )
 from greenpower.api.http.blueprint import Blueprint
-from greenpower.api.http.context import get_context
-from greenpower.api.http.errors import abort_body
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import example_page, sql_page_answer
 from greenpower.energy.closing import Adjustment, Figure, adjustment
 from greenpower.mongo.client import Document
-from greenpower.sql import MeterPoint, RoleName, ServiceZone
-from greenpower.sql.actor import current_actor
+from greenpower.sql import MeterPoint, RoleName
 from greenpower.sql.closed_period import ClosedPeriod
 from greenpower.sql.extensions import db
-from greenpower.sql.time import now
 from greenpower.sql.user import LARGEST_ID
 
 ITEM_PATH = f"/<int(min=1, max={LARGEST_ID}):period_id>/"
@@ -56,7 +53,7 @@ def make_blueprint() -> Blueprint:
         """
         statement = select(ClosedPeriod).order_by(ClosedPeriod.id.desc())
         if "month" in query:
-            statement = statement.where(ClosedPeriod.month == _first_day(query["month"]))
+            statement = statement.where(ClosedPeriod.month == first_day(query["month"]))
         return sql_page_answer(query, statement, _present_all, ClosedPeriod.id, descending=True)
 
     @blueprint.route("/", methods=["POST"])
@@ -69,7 +66,7 @@ def make_blueprint() -> Blueprint:
 
         The energy, cost and CO2 of each meter point are kept as they are answered now. 409 if it is closed already.
         """
-        return answer(present_period(_close(body)), 201)
+        return answer(present_period(close_month(body)), 201)
 
     @blueprint.route(ITEM_PATH)
     @blueprint.guarded(RoleName.VIEWER)
@@ -80,7 +77,7 @@ def make_blueprint() -> Blueprint:
 
         With its figures, and how what is known now differs from them.
         """
-        period = _find(period_id)
+        period = find_period(period_id)
         shown = present_period(period)
         kept = [Figure(**figure) for figure in period.figures]
         month, zone = period.month, ZoneInfo(period.timezone)
@@ -103,56 +100,9 @@ def make_blueprint() -> Blueprint:
 
         Its figures stay to be read. 409 if it is open.
         """
-        period = _find(period_id)
-        if period.reopened_at is not None:
-            abort(409, f"The closed month {period_id} was opened again already.")
-        actor = current_actor()
-        period.reopened_at, period.reopen_reason = now(), body["reason"]
-        period.reopened_by = None if actor is None else actor.name
-        db.session.commit()
-        return answer(present_period(period))
+        return answer(present_period(reopen_month(period_id, body["reason"])))
 
     return blueprint
-
-
-def _close(body: dict[str, Any]) -> ClosedPeriod:
-    timezone, zone_id = get_context().settings.device_timezone, body["zone_id"]
-    first = _first_day(body["month"])
-    month = month_of_day(first, ZoneInfo(timezone))
-    if month.end > datetime.now(UTC):
-        abort_body({"month": ["The month is not over."]})
-    scope = ""
-    if zone_id is not None:
-        service_zone = db.session.get(ServiceZone, zone_id)
-        if service_zone is None:
-            abort_body({"zone_id": [f"There is no service zone {zone_id}."]})
-        scope = service_zone.name
-    if db.session.scalar(_in_force(first, zone_id)) is not None:
-        abort(409, f"{body['month']} is closed already.")
-    db.session.rollback()
-    figures = find_figures(month, ZoneInfo(timezone), zone_id)
-    actor = current_actor()
-    # Again, since computing takes a while.
-    if db.session.scalar(_in_force(first, zone_id)) is not None:
-        abort(409, f"{body['month']} is closed already.")
-    period = ClosedPeriod(
-        month=first,
-        timezone=timezone,
-        zone_id=zone_id,
-        scope=scope,
-        reason=body["reason"],
-        figures=[figure.stored() for figure in figures],
-        closed_by=None if actor is None else actor.name,
-    )
-    db.session.add(period)
-    db.session.commit()
-    return period
-
-
-def _in_force(first: date, zone_id: int | None) -> Any:
-    return select(ClosedPeriod.id).where(
-        ClosedPeriod.month == first, ClosedPeriod.zone_id == zone_id, ClosedPeriod.reopened_at.is_(None)
-    )
 
 
 def _now(kept: list[Figure], first: date, zone: ZoneInfo) -> list[Adjustment]:
@@ -171,17 +121,6 @@ def _points() -> set[int]:
     found = set(db.session.scalars(select(MeterPoint.id)))
     db.session.rollback()
     return found
-
-
-def _first_day(month: str) -> date:
-    return date.fromisoformat(f"{month}-01")
-
-
-def _find(period_id: int) -> ClosedPeriod:
-    period = db.session.get(ClosedPeriod, period_id)
-    if period is None:
-        abort(404, f"There is no closed month {period_id}.")
-    return period
 
 
 def _present_all(periods: list[ClosedPeriod]) -> list[dict[str, Any]]:

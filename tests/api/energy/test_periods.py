@@ -8,14 +8,19 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from greenpower.app import create_app
+from greenpower.catalog.registry import Registry
+from greenpower.cli import periods
+from greenpower.config import ConfigError
 from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.schema.layout import INVALIDATIONS
 from greenpower.sql import ClosedPeriod, Device, DeviceType
 from greenpower.sql.extensions import db
 from greenpower.stack import Mongod
 from tests.api.conftest import close_app, refused
-from tests.api.energy.meter import METER, Meters, make_meters
+from tests.api.energy.meter import METER, Meters, Reading, make_meters
 from tests.api.energy.test_points import FOR_EVER, ZONE
 from tests.api.world import SqlApi
 
@@ -36,7 +41,8 @@ class Site(Meters, SqlApi):
 
     def fill(self) -> None:
         for device, each in (("hall", 1), ("shop", 2)):
-            at, found = FIRST, []
+            at = FIRST
+            found: list[Reading] = []
             while at < LAST:
                 found.append((at, {"energy": 100 + each * len(found) / 10}))
                 at += STEP
@@ -47,8 +53,8 @@ class Site(Meters, SqlApi):
             db.session.commit()
         tariff = {"name": "T", "currency": "EUR", "valid_from": "2026-01-01", "is_default": True, **RATE}
         self.tariff = self.good("POST", "/api/energy/tariffs/", {**tariff, "timezone": ZONE.key}, code=201)["id"]
-        self.factor = {"valid_from": "2026-01-01", "kg_per_unit": "0.4", "role": "load"}
-        self.good("POST", "/api/energy/emission-factors/", self.factor, code=201)
+        factor = {"valid_from": "2026-01-01", "kg_per_unit": "0.4", "role": "load"}
+        self.good("POST", "/api/energy/emission-factors/", factor, code=201)
         self.points = {}
         for device in ("hall", "shop"):
             part = {"type": "meter", "device_id": device, "field": "energy"}
@@ -173,6 +179,28 @@ def test_late_readings_a_correction_and_another_price_are_adjustments(site: Site
     site.good("POST", versions, dearer, code=201)
     [hall, shop] = site.period(number)["adjustments"]
     assert hall["reasons"] == shop["reasons"] == ["tariff_version"] and len(hall["versions"]) == 2
-    assert (Decimal(hall["energy"]), Decimal(hall["amount"])) == (0, STEPS * Decimal("0.1") * Decimal("0.05"))
+    assert Decimal(hall["energy"]) == 0
+    assert Decimal(hall["amount"]) == STEPS * Decimal("0.1") * Decimal("0.05")
     site.good("POST", versions, {"valid_from": "2026-01-01", **RATE}, code=201)
     assert site.period(number)["adjustments"] == []
+
+
+def test_the_console_closes_and_opens_months(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(periods, "load_settings", lambda: site.settings)
+    monkeypatch.setattr(periods, "create_app", lambda settings: create_app(settings, Registry.of(METER)))
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(periods.periods, arguments)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.output
+
+    assert "2 meter points" in run("close", "2026-03", "--reason", "bills")
+    [made] = site.get(PATH).get_json()["results"]
+    assert made["closed_by"].startswith("cli:") and made["reason"] == "bills"
+    again = CliRunner().invoke(periods.periods, ["close", "2026-03"])
+    assert isinstance(again.exception, ConfigError) and "closed already" in str(again.exception)
+    nowhere = CliRunner().invoke(periods.periods, ["close", "2026-02", "--zone", "Nowhere"])
+    assert isinstance(nowhere.exception, ConfigError)
+    assert CliRunner().invoke(periods.periods, ["close", "March"]).exit_code == 2
+    run("reopen", str(made["id"]), "--reason", "wired wrongly")
+    assert "wired wrongly" in run("list").splitlines()[1]
