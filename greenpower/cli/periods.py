@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from greenpower.api.energy.period_changes import close_month, reopen_month
 from greenpower.api.energy.periods_schema import MONTH
+from greenpower.api.http.context import get_context
 from greenpower.app import create_app
 from greenpower.cli.console import console_actor, console_audit
 from greenpower.cli.table import print_table, shown_time
@@ -63,7 +64,10 @@ def close(month: str, zone: str | None, reason: str) -> None:
 @click.argument("number", type=int)
 @click.option("--reason", required=True, help="Why it is opened again.")
 def reopen(number: int, reason: str) -> None:
-    """Open the closed month of a NUMBER again; its figures stay to be read."""
+    """Open the closed month NUMBER again.
+
+    Its figures stay to be read.
+    """
     with _api(load_settings()):
         period = reopen_month(number, reason)
         click.echo(f"{period.month:%Y-%m} is open again")
@@ -82,6 +86,7 @@ def _api(settings: Settings) -> Iterator[None]:
             errors = getattr(error, "data", {}).get("errors")
             raise ConfigError(str(error.description) if not errors else str(errors)) from None
         finally:
+            get_context().mongo.close()
             db.session.remove()
             db.engine.dispose()
 

@@ -57,7 +57,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adjustment:
+class FigureAdjustment:
     """How a figure differs from a closed one: what is known now, less what was closed. None: it is the same, or cannot
     be told. corrections, versions: those that have come or gone."""
 
@@ -71,7 +71,7 @@ class Adjustment:
     versions: Sequence[int]
 
 
-def adjustment(closed: Figure, now: Figure) -> Adjustment | None:
+def adjustment(closed: Figure, now: Figure) -> FigureAdjustment | None:
     """The adjustment of a figure; None where nothing is another."""
     energy, kg = _less(now.energy, closed.energy), _less(now.kg, closed.kg)
     amount = _less(now.amount, closed.amount) if now.currency == closed.currency or not now.currency else None
@@ -95,7 +95,7 @@ def adjustment(closed: Figure, now: Figure) -> Adjustment | None:
         reasons.append(AdjustmentReason.TARIFF_VERSION)
     if now.kg != closed.kg and now.energy == closed.energy:
         reasons.append(AdjustmentReason.EMISSION_FACTOR)
-    return Adjustment(
+    return FigureAdjustment(
         closed=closed,
         now=now,
         energy=energy,

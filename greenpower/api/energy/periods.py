@@ -27,7 +27,7 @@ from greenpower.api.energy.periods_schema import (
 from greenpower.api.http.blueprint import Blueprint
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import example_page, sql_page_answer
-from greenpower.energy.closing import Adjustment, Figure, adjustment
+from greenpower.energy.closing import Figure, FigureAdjustment, adjustment
 from greenpower.mongo.client import Document
 from greenpower.sql import MeterPoint, RoleName
 from greenpower.sql.closed_period import ClosedPeriod
@@ -105,7 +105,7 @@ def make_blueprint() -> Blueprint:
     return blueprint
 
 
-def _now(kept: list[Figure], first: date, zone: ZoneInfo) -> list[Adjustment]:
+def _now(kept: list[Figure], first: date, zone: ZoneInfo) -> list[FigureAdjustment]:
     """How the figures of points that are still there differ now."""
     there = {point.point_id for point in kept} & _points()
     if not there:
@@ -131,7 +131,7 @@ def _figure(figure: Figure) -> Document:
     return {name: getattr(figure, name) for name in FigureSchema().fields}
 
 
-def _adjustment(found: Adjustment) -> Document:
+def _adjustment(found: FigureAdjustment) -> Document:
     zero = Decimal(0)
     other_currency = found.amount is None and found.now.currency != found.closed.currency
     return {
