@@ -39,7 +39,7 @@ from greenpower.api.http.rate_limit import init_limits
 from greenpower.api.http.request_metrics import init_request_metrics
 from greenpower.api.http.version import init_versions
 from greenpower.api.system import audit, docs, health, metrics, rollups
-from greenpower.api.telemetry import data_types, events, push, resource
+from greenpower.api.telemetry import data_types, events, imports, push, resource
 from greenpower.archive.database import open_database
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
@@ -73,6 +73,7 @@ RESOURCES: tuple[Callable[[], Blueprint], ...] = (
     rollups.make_blueprint,
     audit.make_blueprint,
     events.make_blueprint,
+    imports.make_blueprint,
     push.make_blueprint,
 )
 API_DESCRIPTION = """Telemetry of energy meters, stations, generators and gateways.

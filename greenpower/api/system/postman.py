@@ -168,6 +168,10 @@ def _add_body(request: dict[str, Any], schema: Schema, path: str, method: str, o
     kind, described = next(iter(content.items()))
     fields = resolve(schema, described["schema"])
     given = BODIES.get((method, path))
+    if fields.get("format") == "binary":
+        request["header"].append({"key": "Content-Type", "value": kind})
+        request["body"] = {"mode": "file", "file": {"src": None}}
+        return
     if kind == FORM:
         request["body"] = {
             "mode": "urlencoded",

@@ -182,6 +182,13 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
     "DELETE /api/devices/{}/": ("device", lambda s: (f"/api/devices/{s.device()['id']}/", None)),
     "POST /api/devices/confirm/": ("device", lambda s: ("/api/devices/confirm/", {"device_ids": [s.heard()]})),
     "DELETE /api/devices/unconfirmed/": ("device", lambda s: (f"/api/devices/unconfirmed/?prefix={s.heard()}", None)),
+    "POST /api/telemetry/import/": (
+        "import",
+        lambda s: (
+            "/api/telemetry/import/?type=power&new_devices=true",
+            {"device_id": s.name("d"), "timestamp": "2024-01-31T12:00Z", "c": 1},
+        ),
+    ),
     "POST /api/service-zones/": ("service_zone", lambda s: ("/api/service-zones/", {"name": s.name("z")})),
     "PATCH /api/service-zones/{}/": (
         "service_zone", lambda s: (f"/api/service-zones/{s.zone()['id']}/", {"description": "x"}),
