@@ -25,7 +25,7 @@ from greenpower.mongo.energy.ledger_part import DAY, QUARTER, LedgerPart, day_of
 from greenpower.mongo.rollups.incidents import ended_falls
 from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.rollups.source import oldest_documents
-from greenpower.mongo.rollups.watermarks import EPOCH, move_ranges, move_watermark, take_as_of
+from greenpower.mongo.rollups.watermarks import EPOCH, move_ranges, move_watermark
 from greenpower.mongo.schema.layout import ADJUSTMENTS, INCIDENTS, INTERVALS
 from greenpower.rollups.parts import StepPart, cut
 from greenpower.rollups.plan import TierSource, make_plans
@@ -115,9 +115,8 @@ def move_ledger(run: TierRun, begin: datetime, end: datetime) -> None:
         if common is None:
             return
         begin, end = min(begin, common), common
-    as_of = take_as_of(run.watermarks)
     # Always: what is computed may begin days after the watermark, when nothing was measured between.
-    refused = close_days(run.db, name, begin, end, as_of, run.clock())
+    refused = close_days(run.db, name, begin, end, run.clock())
     invalidate_days(run, refused, EPOCH, end)
     move_watermark(run.watermarks, name, INTERVALS, end)
 

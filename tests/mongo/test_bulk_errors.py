@@ -175,7 +175,7 @@ BLOCKING: dict[str, Callable[[Database[Document]], object]] = {
     "marks": lambda db: invalidate(db[INVALIDATIONS], [PLACE]),
     "ledger": lambda db: write_slots(db, "meter", [COUNTED], LATER, NOON),
     "ledger, again": lambda db: write_slots(db, "meter", [COUNTED], LATER, NOON),
-    "ledger, day totals": lambda db: close_days(db, "meter", NOON, NOON + timedelta(days=1), LATER, NOON),
+    "ledger, day totals": lambda db: close_days(db, "meter", NOON, NOON + timedelta(days=1), NOON),
     "marks, removal": lambda db: remove_invalidations(
         db[INVALIDATIONS], read_invalidations(db[INVALIDATIONS], "meter", "today_", 9)
     ),

@@ -265,7 +265,7 @@ def keep_ledger(db: Database[Document]) -> None:
     ]
     later = T0 + timedelta(days=1)  # than the run that has written the ledger before
     assert write_slots(db, "power", parts, later, T0) == set()
-    assert close_days(db, "power", day, day + timedelta(days=1), later, T0) == set()
+    assert close_days(db, "power", day, day + timedelta(days=1), T0) == set()
 
 
 def keep_archive(db: Database[Document]) -> None:

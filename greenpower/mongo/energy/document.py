@@ -81,7 +81,7 @@ class MonthDocument(TypedDict):
     by the worker for days that are over, kept for ever.
 
     slots: 31 days. first_quarters: of each day, which quarter-hour has its first accepted sample, uint8; 255 for none.
-    The other keys are as in the documents of its days.
+    as_of: of the writing, later with each. The other keys are as in the documents of its days.
     """
 
     _id: ObjectId

@@ -18,9 +18,9 @@ from pymongo.database import Database
 from greenpower.mongo.client import Document
 from greenpower.mongo.energy.day_total import DayTotal, put_days
 from greenpower.mongo.energy.ledger_part import DAY, QUARTER, DayPart, LedgerDay, LedgerPart, by_day, day_of, month_of
-from greenpower.mongo.energy.ledger_write import UNCHANGED, LedgerKey, Rewriter
+from greenpower.mongo.energy.ledger_write import MAX_REWRITE_ATTEMPTS, UNCHANGED, LedgerKey, Rewriter, key_queries
 from greenpower.mongo.energy.slot_append import append
-from greenpower.mongo.rollups.watermarks import move_watermark, read_progress
+from greenpower.mongo.rollups.watermarks import move_watermark, read_progress, take_as_of
 from greenpower.mongo.schema.layout import ENERGY_DAYS, INTERVALS, WATERMARKS
 
 # Days of counters that are held in memory at once.
@@ -83,8 +83,7 @@ def write_slots(
     closed = read_progress(db[WATERMARKS], type_name, ENERGY_DAYS).watermark
     if closed is not None:
         over = [key for key in pieces if key not in refused and key[2] + DAY <= closed]
-        days = {key: DayTotal.of_document(made[key]) for key in over}
-        refused |= _write_days(db, type_name, days, as_of, now)
+        refused |= _write_days(db, type_name, {key: DayTotal.of_document(made[key]) for key in over}, now)
     return {(device, day) for device, _, day in refused}
 
 
@@ -95,9 +94,7 @@ def _first_turned(before: Document | None, after: Document | None) -> int | None
     return min((slot for slot in old.keys() | new.keys() if old.get(slot) != new.get(slot)), default=None)
 
 
-def close_days(
-    db: Database[Document], type_name: str, begin: datetime, end: datetime, as_of: datetime, now: datetime
-) -> set[DeviceDay]:
+def close_days(db: Database[Document], type_name: str, begin: datetime, end: datetime, now: datetime) -> set[DeviceDay]:
     """Write the totals of the days of all devices that end between the ledger's watermark and `end`. All that belongs
     to them is in the ledger already.
 
@@ -125,16 +122,32 @@ def close_days(
         key = (document["device_id"], document["field"], document["day"])
         days[key] = DayTotal.of_document(document)
         if len(days) == DAYS_PER_STEP:
-            refused |= _write_days(db, type_name, days, as_of, now)
+            refused |= _write_days(db, type_name, days, now)
             days = {}
-    refused |= _write_days(db, type_name, days, as_of, now)
+    refused |= _write_days(db, type_name, days, now)
     return {(device, day) for device, _, day in refused}
 
 
 def _write_days(
-    db: Database[Document], type_name: str, days: Mapping[LedgerKey, DayTotal | None], as_of: datetime, now: datetime
+    db: Database[Document], type_name: str, days: Mapping[LedgerKey, DayTotal | None], now: datetime
 ) -> set[LedgerKey]:
-    """Write the totals of days, None for a day without anything. Returns those that were not written."""
+    """Write the totals of days, None for a day without anything. Returns those that were not written.
+
+    A day may change between its reading and the writing of its total, and whoever changed it may have written its
+    total by then. So days are read once more when all is written, until they are what was written.
+    """
+    for _ in range(MAX_REWRITE_ATTEMPTS):
+        refused = _put_totals(db, type_name, days, now)
+        there = _read_totals(db, type_name, days.keys())
+        days = {key: there.get(key) for key, total in days.items() if there.get(key) != total or key in refused}
+        if not days:
+            return set()
+    return set(days)
+
+
+def _put_totals(
+    db: Database[Document], type_name: str, days: Mapping[LedgerKey, DayTotal | None], now: datetime
+) -> set[LedgerKey]:
     months: defaultdict[LedgerKey, dict[datetime, DayTotal | None]] = defaultdict(dict)
     for (device, field, day), total in days.items():
         months[device, field, month_of(day)][day] = total
@@ -144,8 +157,18 @@ def _write_days(
         same = document is not None and changed is not None and all(document[name] == changed[name] for name in CONTENT)
         return UNCHANGED if same else changed
 
-    refused = Rewriter(db[ENERGY_DAYS], type_name, "month", as_of).rewrite(sorted(months), change)
+    writer = Rewriter(db[ENERGY_DAYS], type_name, "month", lambda: take_as_of(db[WATERMARKS]))
+    refused = writer.rewrite(sorted(months), change)
     return {(device, field, day) for device, field, month in refused for day in months[device, field, month]}
+
+
+def _read_totals(db: Database[Document], type_name: str, keys: Iterable[LedgerKey]) -> dict[LedgerKey, DayTotal | None]:
+    shown = {"_id": 0, "device_id": 1, "field": 1, "day": 1, "slots": 1, "resolution": 1}
+    return {
+        (document["device_id"], document["field"], document["day"]): DayTotal.of_document(document)
+        for query in key_queries(type_name, "day", keys)
+        for document in db[INTERVALS].find(query, shown, batch_size=DAYS_PER_BATCH)
+    }
 
 
 def ledger_written_at(

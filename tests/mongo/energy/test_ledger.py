@@ -62,9 +62,9 @@ def test_stretches_and_registers_are_those_of_plain_sums(db: Database[Document],
             plain.put(one)
         if number % 10 == 5:  # days are closed while others are still written, also ones that are over
             later = min(END, closed + timedelta(days=20, hours=rnd.randrange(24)))
-            assert close_days(db, TYPE, closed, later, as_of(number), NOW) == set()
+            assert close_days(db, TYPE, closed, later, NOW) == set()
             closed = later
-    close_days(db, TYPE, closed, END, as_of(40), NOW)
+    close_days(db, TYPE, closed, END, NOW)
     for _ in range(60):
         boundaries, field = random_boundaries(rnd), rnd.choice(FIELDS)
         found = read_stretches(db, TYPE, field, [*DEVICES, "unknown"], boundaries)
@@ -82,12 +82,12 @@ def test_writing_again_changes_nothing(db: Database[Document]) -> None:
     rnd = random.Random(7)
     parts = [part(D0, END, make_slots(D0, END, rnd), device) for device in DEVICES]
     write_slots(db, TYPE, parts, as_of(1), NOW)
-    close_days(db, TYPE, D0, END, as_of(1), NOW)
+    close_days(db, TYPE, D0, END, NOW)
     before = contents(db)
     assert len(before[0]) == 3 * 63 and len(before[1]) == 3 * 4
     for number in (1, 2):
         assert write_slots(db, TYPE, parts, as_of(number), NOW) == set()
-        assert close_days(db, TYPE, D0, END, as_of(number), NOW) == set()
+        assert close_days(db, TYPE, D0, END, NOW) == set()
         assert contents(db) == before
 
 
@@ -95,7 +95,7 @@ def test_a_stretch_that_has_fewer_slots_now_loses_the_others(db: Database[Docume
     day = D0 + DAY
     slots = [make_slot(day + number * QUARTER, 1) for number in range(96)]
     write_slots(db, TYPE, [part(day, day + DAY, slots)], as_of(1), NOW)
-    close_days(db, TYPE, day, day + DAY, as_of(1), NOW)
+    close_days(db, TYPE, day, day + DAY, NOW)
     write_slots(db, TYPE, [part(day + HOUR, day + 3 * HOUR, slots[4:6])], as_of(2), NOW)
     assert [energy(db, day + n * HOUR, day + (n + 1) * HOUR) for n in range(4)] == [4, 2, 0, 4]
     assert energy(db, day, day + DAY) == 90
@@ -107,7 +107,7 @@ def test_a_stretch_that_has_fewer_slots_now_loses_the_others(db: Database[Docume
 def test_what_is_empty_goes(db: Database[Document]) -> None:
     day = D0
     write_slots(db, TYPE, [quarter(day), quarter(day, device="B")], as_of(1), NOW)
-    close_days(db, TYPE, day, day + DAY, as_of(1), NOW)
+    close_days(db, TYPE, day, day + DAY, NOW)
     write_slots(db, TYPE, [part(day, day + DAY, [])], as_of(2), NOW)
     assert [document["device_id"] for name in (INTERVALS, ENERGY_DAYS) for document in db[name].find()] == ["B", "B"]
     assert energy(db, day, day + DAY) is None
@@ -124,21 +124,24 @@ def test_a_newer_result_stays_and_is_named(db: Database[Document]) -> None:
     assert ledger_written_at(db, TYPE, D0, D0 + 2 * DAY, ["A"], as_of(8)) == {("A", D0 + DAY)}
 
 
-def test_a_newer_month_stays_and_its_day_is_named(db: Database[Document]) -> None:
+def test_a_month_is_what_its_days_are(db: Database[Document]) -> None:
+    """Whatever was written first: only days have an order of runs."""
     write_slots(db, TYPE, [quarter(D0, 5), quarter(D0 + DAY, 7)], as_of(1), NOW)
-    close_days(db, TYPE, D0, D0 + 2 * DAY, as_of(9), NOW)
-    assert write_slots(db, TYPE, [quarter(D0, 6)], as_of(8), NOW) == {("A", D0)}
-    assert write_slots(db, TYPE, [quarter(D0, 6)], as_of(10), NOW) == set()
-    assert energy(db, D0, D0 + DAY) == 6
+    close_days(db, TYPE, D0, D0 + 2 * DAY, NOW)
+    for number, energies in ((8, 6), (8, 4), (10, 9)):
+        assert write_slots(db, TYPE, [quarter(D0, energies)], as_of(number), NOW) == set()
+        assert energy(db, D0, D0 + DAY) == energies
+    assert write_slots(db, TYPE, [quarter(D0, 1)], as_of(9), NOW) == {("A", D0)}
+    assert energy(db, D0, D0 + DAY) == 9
 
 
 def test_a_day_on_which_a_device_fell_silent_is_closed_too(db: Database[Document]) -> None:
     write_slots(db, TYPE, [quarter(D0 + 10 * HOUR, 5)], as_of(1), NOW)
-    close_days(db, TYPE, D0 + 23 * HOUR, D0 + 25 * HOUR, as_of(2), NOW)
+    close_days(db, TYPE, D0 + 23 * HOUR, D0 + 25 * HOUR, NOW)
     assert energy(db, D0, D0 + DAY) == 5
     # Within a day there is nothing to close.
     write_slots(db, TYPE, [quarter(D0 + 30 * HOUR, 5)], as_of(3), NOW)
-    close_days(db, TYPE, D0 + 25 * HOUR, D0 + 31 * HOUR, as_of(4), NOW)
+    close_days(db, TYPE, D0 + 25 * HOUR, D0 + 31 * HOUR, NOW)
     assert [document["samples"] for document in db[ENERGY_DAYS].find()] == [3]
 
 
@@ -149,14 +152,14 @@ def test_a_day_before_days_without_readings_is_closed_too(db: Database[Document]
     later = D0 + 3 * DAY + 10 * HOUR
     move_watermark(db[WATERMARKS], TYPE, ENERGY_DAYS, D0 + 3 * DAY)
     assert energy(db, D0, D0 + DAY) is None
-    close_days(db, TYPE, later, later + HOUR, as_of(2), NOW)
+    close_days(db, TYPE, later, later + HOUR, NOW)
     assert energy(db, D0, D0 + DAY) == 5
 
 
 def test_boundaries_of_another_zone_are_the_same_times(db: Database[Document]) -> None:
     zone = timezone(timedelta(hours=5, minutes=45))
     write_slots(db, TYPE, [quarter(D0 + number * QUARTER, number) for number in range(96)], as_of(1), NOW)
-    close_days(db, TYPE, D0, D0 + DAY, as_of(1), NOW)
+    close_days(db, TYPE, D0, D0 + DAY, NOW)
     for boundaries in ([D0 + 18 * HOUR, D0 + 20 * HOUR], [D0, D0 + DAY], [D0 - DAY, D0 + 5 * HOUR, D0 + DAY]):
         local = [boundary.astimezone(zone) for boundary in boundaries]
         assert read_stretches(db, TYPE, "import", ["A"], local) == read_stretches(db, TYPE, "import", ["A"], boundaries)
