@@ -41,7 +41,7 @@ def test_several_at_once_do_the_work_once(sql_settings: Settings, tmp_path: Path
         )
         for _ in range(3)
     ]
-    outputs = [run.communicate(timeout=60)[0] for run in runs]
+    outputs = [run.communicate(timeout=240)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], outputs
     made = "".join(outputs)
     assert made.count(f" {sql_settings.admin_username} ") == 2  # the role and the user
