@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,13 @@ class DayTotal:
         if document is None or not document["slots"]["flags"]:
             return None
         return cls(sum_packed(document["slots"], 0, SLOTS_PER_DAY), document["resolution"])
+
+    def is_same(self, other: DayTotal | None) -> bool:
+        """Whether another total says the same. Deltas have no register: theirs is NaN, which is equal to nothing."""
+        if other is None or self.resolution != other.resolution:
+            return False
+        mine, theirs = (replace(total.slots, last=0.0) for total in (self, other))
+        return mine == theirs and register_of(self.slots) == register_of(other.slots)
 
 
 def put_days(

@@ -139,10 +139,16 @@ def _write_days(
     for _ in range(MAX_REWRITE_ATTEMPTS):
         refused = _put_totals(db, type_name, days, now)
         there = _read_totals(db, type_name, days.keys())
-        days = {key: there.get(key) for key, total in days.items() if there.get(key) != total or key in refused}
+        days = {
+            key: there.get(key) for key, total in days.items() if key in refused or not _same(total, there.get(key))
+        }
         if not days:
             return set()
     return set(days)
+
+
+def _same(total: DayTotal | None, there: DayTotal | None) -> bool:
+    return there is None if total is None else total.is_same(there)
 
 
 def _put_totals(

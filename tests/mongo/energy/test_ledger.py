@@ -104,6 +104,18 @@ def test_a_stretch_that_has_fewer_slots_now_loses_the_others(db: Database[Docume
     assert (stored["last"], stored["last_at"]) == (slots[-1].last, slots[-1].last_at)
 
 
+@pytest.mark.parametrize("flags", [0, ESTIMATED])
+def test_days_of_deltas_are_closed_though_they_have_no_register(db: Database[Document], flags: int) -> None:
+    slots = [make_slot(D0 + number * QUARTER, number, last=None, flags=flags) for number in range(50)]
+    assert write_slots(db, TYPE, [part(D0, D0 + DAY, slots)], as_of(1), NOW) == set()
+    for _ in range(2):
+        assert close_days(db, TYPE, D0, D0 + DAY, NOW) == set()
+    assert write_slots(db, TYPE, [part(D0, D0 + DAY, slots[1:])], as_of(2), NOW) == set()
+    assert energy(db, D0, D0 + DAY) == sum(range(50))
+    [month] = db[ENERGY_DAYS].find()
+    assert month["samples"] == 49 * 3 and month["last"] is None
+
+
 def test_what_is_empty_goes(db: Database[Document]) -> None:
     day = D0
     write_slots(db, TYPE, [quarter(day), quarter(day, device="B")], as_of(1), NOW)
