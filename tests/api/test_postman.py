@@ -30,6 +30,10 @@ from tests.wait import wait_until
 
 NEWMAN = TOOLS / "node_modules" / ".bin" / "newman"
 PASSWORD = "correct horse"
+TARIFF = {
+    "name": "Day and night", "currency": "EUR", "timezone": "Europe/Berlin", "valid_from": "2026-01-01",
+    "rates": [{"name": "always", "price": "0.3"}],
+}  # fmt: skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -105,6 +109,11 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
     zone = served.make("/api/service-zones/", name="North")
     device = served.make("/api/devices/", device_id="33B1225950027", zone_id=zone["id"])
     key = served.make("/api/api-keys/", name="reader", scopes=["telemetry:read"])
+    push_key = served.make("/api/push-keys/", name="pusher")
+    tariff = served.make("/api/energy/tariffs/", **TARIFF)
+    part = {"type": "eny_now", "device_id": "33B1225950027", "field": "zygsz"}
+    point = served.make("/api/energy/points/", name="Grid", role="grid_import", parts=[part])
+    period = served.make("/api/energy/periods/", month="2026-03")
     user = served.http.get("/api/users/me/").json()
     before = served.everything()
     executions = newman(
@@ -118,11 +127,15 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
         key_id=str(key["id"]),
         key=key["key"],
         client_id=key["public_id"],
+        push_key=str(push_key["id"]),
+        tariff_id=str(tariff["id"]),
+        point_id=str(point["id"]),
+        period_id=str(period["id"]),
     )
     assert served.everything() == before
     assert all(execution["assertions"] for execution in executions)
     there = [item for folder in json.loads((ROOT / POSTMAN).read_text())["item"] for item in folder["item"]]
-    unknown = ("incident", "correction", "exchange", "command_id", "at")
+    unknown = ("incident", "correction", "exchange", "command_id", "at", "claim")
     wanted = {
         item["name"]
         for item in there

@@ -28,6 +28,8 @@ SAFE_POSTS = {
     "/api/api-keys/client-credentials/": ("client_id", "key"),
 }
 STORING_PATHS = (LOGIN_PATH, f"{LOGIN_PATH}refresh/")
+# Where a GET stores something, too: a device that can send nothing but an address.
+PUSH_PATH = "/api/ingest/{claim}/"
 # 503 says that a part of the system is down: an answer as it should be.
 HEALTH_PATH = "/api/health/"
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
@@ -120,7 +122,7 @@ def _is_asked(parameter: dict[str, Any]) -> bool:
 def _item(schema: Schema, path: str, method: str, operation: Schema) -> dict[str, Any]:
     request = _request(schema, path, method, operation)
     needed = _needed(schema, path, operation)
-    safe = method == "get" or path in SAFE_POSTS
+    safe = (method == "get" and path != PUSH_PATH) or path in SAFE_POSTS
     needed += SAFE_POSTS.get(path, ()) if safe else ()
     if "{{new_password}}" in request.get("body", {}).get("raw", ""):
         needed.append("new_password")
