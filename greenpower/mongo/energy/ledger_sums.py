@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from greenpower.mongo.energy.consumption import EnergyReader
 from greenpower.mongo.energy.ledger_part import DAY, QUARTER, day_of
 from greenpower.mongo.energy.ledger_plan import SlotRange, plan_documents
 from greenpower.mongo.energy.ledger_read import ledger_documents
+from greenpower.mongo.energy.recent import RecentSlots
 from greenpower.mongo.energy.slot_columns import COUNT_BYTES, ENERGY_BYTES, NOTHING, counts_of, integers_of
 from greenpower.mongo.schema.layout import ENERGY_DAYS, INTERVALS
 
@@ -118,13 +119,8 @@ def read_quarters(
                 of.silence[place] = stretch.silence_s
     plain = {device: of for device, of in found.items() if device not in corrected}
     recent = reader.read_recent(devices, [begin, end])
-    for until, several in _by_end(reader, plain, [begin, end], {name: slots.begin for name, slots in recent.items()}):
-        first = day_of(begin)
-        days = [first + number * DAY for number in range(-((first - until) // DAY))]
-        name, field, stored = reader.datatype.name, reader.field, reader.db[INTERVALS]
-        for document in ledger_documents(stored, name, field, several, "day", days, QUARTER_KEYS):
-            _put_day(plain[document["device_id"]], document["slots"], (document["day"] - begin) // QUARTER,
-                     (until - begin) // QUARTER)  # fmt: skip
+    for device, packed, start, until in _days(reader, plain, begin, end, recent, QUARTER_KEYS):
+        _put_day(plain[device], packed, start, until)
     for device in plain.keys() & recent.keys():
         of = plain[device]
         for slot in recent[device].slots:
@@ -144,18 +140,13 @@ def read_samples(
     count = max(0, (end - begin) // QUARTER)
     found = {device: QuarterSamples.empty(count) for device in devices}
     recent = reader.read_recent(devices, [begin, end])
-    for until, several in _by_end(reader, found, [begin, end], {name: slots.begin for name, slots in recent.items()}):
-        first = day_of(begin)
-        days = [first + number * DAY for number in range(-((first - until) // DAY))]
-        name, field, stored = reader.datatype.name, reader.field, reader.db[INTERVALS]
-        for document in ledger_documents(stored, name, field, several, "day", days, SAMPLE_KEYS):
-            of, packed = found[document["device_id"]], document["slots"]
-            start, size = (document["day"] - begin) // QUARTER, len(packed["flags"])
-            low, high = max(0, -start), min(size, (until - begin) // QUARTER - start)
-            if low < high:
-                place = slice(start + low, start + high)
-                of.counted[place] = map(bool, counts_of(size).unpack(packed["n"])[low:high])
-                of.open[place] = [bool(flags & OPEN) for flags in packed["flags"][low:high]]
+    for device, packed, start, until in _days(reader, found, begin, end, recent, SAMPLE_KEYS):
+        size = len(packed["flags"])
+        low, high = max(0, -start), min(size, until - start)
+        if low < high:
+            of, place = found[device], slice(start + low, start + high)
+            of.counted[place] = map(bool, counts_of(size).unpack(packed["n"])[low:high])
+            of.open[place] = [bool(flags & OPEN) for flags in packed["flags"][low:high]]
     for device, later in recent.items():
         for slot in later.slots:
             if begin <= slot.start < end:
@@ -168,6 +159,26 @@ def read_samples(
 def _corrected(reader: EnergyReader, devices: Sequence[str]) -> list[str]:
     """The devices whose energy corrections may change: what they do depends on the stretch."""
     return sorted({item["device_id"] for item in reader.correction_reader().read(devices)})
+
+
+def _days(
+    reader: EnergyReader,
+    devices: Mapping[str, object],
+    begin: datetime,
+    end: datetime,
+    recent: Mapping[str, RecentSlots],
+    keys: Sequence[str],
+) -> Iterator[tuple[str, Mapping[str, bytes], int, int]]:
+    """The days of the ledger that a range touches: device, columns, the place in the range of the first quarter-hour,
+    which may be before it, and the place from which on recent ones count."""
+    begins = {name: slots.begin for name, slots in recent.items()}
+    first = day_of(begin)
+    for until, several in _by_end(reader, devices, [begin, end], begins):
+        days = [first + number * DAY for number in range(-((first - until) // DAY))]
+        name, field, stored = reader.datatype.name, reader.field, reader.db[INTERVALS]
+        for document in ledger_documents(stored, name, field, several, "day", days, keys):
+            start, stop = (document["day"] - begin) // QUARTER, (until - begin) // QUARTER
+            yield document["device_id"], document["slots"], start, stop
 
 
 def _by_end(
