@@ -20,6 +20,7 @@ LONGEST_FIRST = (
     "tests/ingest/test_repeated_hour.py",
     "tests/ingest/steps/test_repeated_hour_backlog.py",
     "tests/importing/test_run.py",
+    "tests/api/energy/test_closed_answers.py",
     "tests/api/energy/test_turns.py",
     "tests/rollups/test_holds.py",
     "tests/ingest/sources/test_backpressure.py",

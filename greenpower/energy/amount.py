@@ -27,7 +27,8 @@ class Amount:
     energy: billionths of the carrier's unit. counted: whether anything is known of it. covered_s: seconds that lie
     between registers, of passed_s that have passed; of several counters those of the worst. silence_s: seconds of
     silence whose energy is in it. last_at: the newest sample; of several counters of the one that is behind.
-    corrections: that have changed it; estimated: one of them by a guess.
+    corrections: that have changed it; estimated: one of them by a guess. closed: whether figures of closed months are
+    in it; adjustment: what is known now less this, billionths.
     """
 
     energy: int = 0
@@ -40,6 +41,8 @@ class Amount:
     estimated: bool = False
     last_at: datetime | None = None
     corrections: dict[ObjectId, None] = field(default_factory=dict)
+    closed: bool = False
+    adjustment: int = 0
 
     @classmethod
     def measured(cls, item: MeasuredStretch, passed_s: float, per_count: int) -> Amount:
@@ -75,7 +78,7 @@ class Amount:
 
     def add_next(self, later: Amount) -> None:
         """Add what was counted after it."""
-        self._add(later.energy, later)
+        self._add(1, later)
         self.covered_s += later.covered_s
         self.passed_s += later.passed_s
         self.silence_s += later.silence_s
@@ -84,14 +87,17 @@ class Amount:
     def add_beside(self, other: Amount, sign: int = 1) -> None:
         """Add, or with sign -1 subtract, what was counted at the same time elsewhere."""
         worse = not self.passed_s or other.coverage < self.coverage
-        self._add(sign * other.energy, other)
+        self._add(sign, other)
         if worse:
             self.covered_s, self.passed_s = other.covered_s, other.passed_s
         self.silence_s = max(self.silence_s, other.silence_s)
         self.last_at = min(filter(None, (self.last_at, other.last_at)), default=None)
 
-    def _add(self, energy: int, other: Amount) -> None:
-        self.energy += energy
+    def _add(self, sign: int, other: Amount) -> None:
+        self.energy += sign * other.energy
+        if other.closed:
+            self.closed = True
+            self.adjustment += sign * other.adjustment
         self.counted |= other.counted
         self.undecided |= other.undecided
         self.final &= other.final

@@ -33,7 +33,8 @@ class Figure:
 
     energy, amount, kg: exact decimal numbers as texts; None where nothing is known, or the point has no tariff or
     factor. versions: of the tariff, that anything was paid by. corrections: that have changed the energy. parts: of the
-    point, as they are stored. lines: of the bill. undecided: an incident withheld energy.
+    point, as they are stored. lines: of the bill. unpriced: energy without a price. undecided: an incident withheld
+    energy.
     """
 
     point_id: int
@@ -48,6 +49,7 @@ class Figure:
     amount: str | None = None
     versions: Sequence[int] = ()
     lines: Sequence[Mapping[str, Any]] = ()
+    unpriced: str = "0"
     kg: str | None = None
 
     def stored(self) -> dict[str, Any]:

@@ -57,10 +57,12 @@ class CostLine:
 
 @dataclass(slots=True, kw_only=True)
 class Cost:
-    """The cost of a bucket, or of several. unpriced: energy for which the tariff has no price, in billionths."""
+    """The cost of a bucket, or of several. unpriced: energy for which the tariff has no price, in billionths.
+    adjustment: what is known now less this, where figures of closed months are in it; else None."""
 
     lines: dict[tuple[CostKind, int, str], CostLine] = field(default_factory=dict)
     unpriced: int = 0
+    adjustment: Decimal | None = None
 
     @property
     def ordered_lines(self) -> list[CostLine]:
@@ -89,6 +91,8 @@ class Cost:
         for (kind, version, name), line in other.lines.items():
             self.add(kind, version, name, line.price, line.quantity, line.amount)
         self.unpriced += other.unpriced
+        if other.adjustment is not None:
+            self.adjustment = EXACT.add(self.adjustment or Decimal(0), other.adjustment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

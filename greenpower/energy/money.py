@@ -54,4 +54,10 @@ def total(amounts: list[Decimal]) -> Decimal:
     return found
 
 
+def decimal_text(number: Decimal) -> str:
+    """A decimal number without zeros at its end."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 assert COUNTS_PER_UNIT == 10**6, "cost_of moves the point by 6"

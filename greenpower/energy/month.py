@@ -19,9 +19,14 @@ class Month:
     end: datetime
 
     @property
+    def following(self) -> date:
+        """The first day of the month after it."""
+        return (self.first + timedelta(days=32)).replace(day=1)
+
+    @property
     def last(self) -> date:
         """Its last day."""
-        return (self.first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+        return self.following - timedelta(days=1)
 
     def intervals(self, minutes: int) -> list[datetime]:
         """The boundaries of its intervals."""
@@ -33,13 +38,18 @@ def months(begin: datetime, end: datetime, zone: ZoneInfo) -> list[Month]:
     found: list[Month] = []
     first = begin.astimezone(zone).date().replace(day=1)
     while True:
-        following = (first + timedelta(days=32)).replace(day=1)
-        month = Month(first=first, begin=_midnight(first, zone), end=_midnight(following, zone))
+        month = month_from(first, zone)
         if month.begin >= end:
             return found
         if month.end > begin:
             found.append(month)
-        first = following
+        first = month.following
+
+
+def month_from(first: date, zone: ZoneInfo) -> Month:
+    """The month that begins on a day."""
+    following = (first + timedelta(days=32)).replace(day=1)
+    return Month(first=first, begin=_midnight(first, zone), end=_midnight(following, zone))
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -6,15 +6,16 @@ What belongs here: which points have which tariff, and what has to be known of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from greenpower.energy.closed_month import ClosedMonth
 from greenpower.energy.cost import CostBook, CostGroups, valid_version
 from greenpower.energy.month import Month, months
 from greenpower.energy.point import Point
 from greenpower.energy.rate_calendar import RateCalendar
-from greenpower.energy.site import EnergySite, PointTariff
+from greenpower.energy.site import EnergySite, PointTariff, SiteTariff
 from greenpower.energy.tariff import Direction
 
 
@@ -29,12 +30,15 @@ class PointBook:
     month_minutes: Sequence[tuple[Month, int]]
 
 
-def point_books(site: EnergySite, points: Iterable[Point], buckets: Sequence[datetime]) -> list[PointBook]:
-    """The books of points that have a tariff. buckets: boundaries."""
+def point_books(
+    site: EnergySite, points: Iterable[Point], buckets: Sequence[datetime], gone: Mapping[int, PointTariff]
+) -> list[PointBook]:
+    """The books of points that have a tariff. buckets: boundaries. gone: tariffs of closed months, by the number of the
+    point, for points that have none any more."""
     groups: dict[tuple[int, Direction], CostGroups] = {}
     found = []
     for point in points:
-        chosen = site.tariff_of(point)
+        chosen = site.tariff_of(point) or gone.get(point.number)
         if chosen is None:
             continue
         versions = chosen.tariff.versions
@@ -46,6 +50,27 @@ def point_books(site: EnergySite, points: Iterable[Point], buckets: Sequence[dat
             buckets=buckets, groups=groups[key], versions=versions, direction=chosen.direction, fixed=chosen.own
         )
         found.append(PointBook(point=point, tariff=chosen, book=book, month_minutes=_months(chosen, book)))
+    return found
+
+
+def closed_tariffs(points: Iterable[Point], months: Sequence[ClosedMonth]) -> dict[int, PointTariff]:
+    """By the number of the point, a tariff without versions in the currency in which closed months were paid: what they
+    cost stays where the point has no tariff any more."""
+    found = {}
+    for point in points:
+        figures = (month.figures[point.number] for month in months if point.number in month.figures)
+        paid = next((figure for figure in figures if figure.currency is not None), None)
+        if paid is not None:
+            tariff = SiteTariff(
+                number=paid.tariff_id or 0,
+                name="",
+                carrier=point.carrier,
+                currency=paid.currency or "",
+                timezone="UTC",
+                is_default=False,
+                versions=(),
+            )
+            found[point.number] = PointTariff(tariff=tariff, direction=Direction.IMPORT, own=False)
     return found
 
 

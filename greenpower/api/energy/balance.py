@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import marshmallow as ma
 from flask import Response
 
+from greenpower.api.energy.closed_answer import ClosedMonthSchema, FiguresHead, balance_rows, book_amounts
 from greenpower.api.energy.point_answer import (
     AmountSchema,
     BucketHead,
@@ -23,19 +23,20 @@ from greenpower.api.energy.point_answer import (
     corrections_of,
     point_head,
 )
-from greenpower.api.energy.point_query import Asked, ComparedQuery, ask, read_points
+from greenpower.api.energy.point_query import Asked, FiguresQuery, ask, read_points
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.json import answer
 from greenpower.datatype.carrier import Carrier, PointRole
-from greenpower.energy.amount import UNIT, Amount, sum_next
-from greenpower.energy.balance import Balance, balances, make_balance, unmetered_below
+from greenpower.energy.amount import UNIT
+from greenpower.energy.balance import Balance, balances, unmetered_below
 from greenpower.mongo.client import Document
 from greenpower.sql import RoleName
 
 DESCRIPTION = """Consumption is what sources bring (grid_import, solar, generator, battery_out) without what leaves
 (grid_export, battery_in); where no point brings energy, the sum of the loads. `unmetered` is the part of it that no
 load has. Only the topmost points count: what lies below one of them is in it. `points` has, for each point with points
-below it, what it has and those have not."""
+below it, what it has and those have not. Of closed months the amounts of points are those that they were closed with:
+see `figures`."""
 
 
 class BalanceValues(ma.Schema):
@@ -57,6 +58,11 @@ class BalanceValues(ma.Schema):
     self_sufficiency = ma.fields.Float(
         required=True, allow_none=True, metadata=describe("part of the consumption that the grid did not bring, 0 to 1")
     )
+    closed = ma.fields.List(
+        ma.fields.Nested(ClosedMonthSchema),
+        required=True,
+        metadata=describe("the closed months that it is of; kept: amounts of points have their closed figures"),
+    )
 
 
 class BalanceBucket(BucketHead, BalanceValues):
@@ -73,7 +79,7 @@ class UnmeteredSchema(PointHead):
     unmetered = ma.fields.Nested(AmountSchema, required=True)
 
 
-class BalanceSchema(CalendarHead, CorrectionsSchema):
+class BalanceSchema(CalendarHead, FiguresHead, CorrectionsSchema):
     """The balance of a site or zone."""
 
     carrier = ma.fields.Enum(Carrier, by_value=True, required=True, metadata=describe("the carrier"))
@@ -97,38 +103,44 @@ def add_balance(blueprint: Blueprint) -> None:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.doc(summary="Where energy comes from and goes, by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
-    @blueprint.arguments(ComparedQuery)
+    @blueprint.arguments(FiguresQuery)
     @blueprint.response(200, BalanceSchema)
     def balance(query: dict[str, Any]) -> Response:
         return answer(find_balance(query))
 
 
 def find_balance(query: dict[str, Any]) -> Document:
-    """The answer to a loaded ComparedQuery. Aborts with 422. Raises PyMongoError, SQLAlchemyError."""
+    """The answer to a loaded FiguresQuery. Aborts with 422. Raises PyMongoError, SQLAlchemyError."""
     carrier = query.setdefault("carrier", Carrier.ELECTRICITY)
     asked = ask(query)
     # What lies below a point is read even where it lies in another zone.
     below = {inner.number: inner for point in asked.points for inner in asked.site.below.get(point.number, ())}
     points = list({**below, **{point.number: point for point in asked.points}}.values())
-    found = read_points(asked, points, asked.boundaries)
-    by_bucket = balances(asked.site, asked.points, found.amounts, len(asked.boundaries) - 1)
-    whole = {point.number: [sum_next(found.amounts[point.number])] for point in points}
-    rows = [_row(item) for item in by_bucket]
+    found = read_points(asked, points, asked.closed_cuts.cuts)
+    booked = book_amounts(asked.closed_cuts, points, found.amounts)
+    buckets = {number: item.buckets for number, item in booked.items()}
+    whole = {number: [item.total] for number, item in booked.items()}
+    by_bucket = balances(asked.site, asked.points, buckets, len(asked.boundaries) - 1)
     total = balances(asked.site, asked.points, whole, 1)[0]
-    before = _before(asked)
+    closed, closed_buckets = balance_rows(asked, [booked[point.number] for point in asked.points])
+    rows = [{**_row(item), "closed": of} for item, of in zip(by_bucket, closed_buckets, strict=True)]
     rests = [(point, unmetered_below(asked.site, point, whole, 0)) for point in asked.points]
     compared_total: Document = {}
-    if before is not None:
-        known = make_balance(_sum_roles(before)).consumption.value if before else None
+    values = None
+    if asked.before is not None:
+        several, then = _before(asked)
+        values = [item.consumption.value for item in several]
+        known = None if then is None else then.consumption.value
         compared_total = {"compared_total": known, "change": change(total.consumption.value, known)}
     return {
         **calendar_head(asked),
+        "figures": asked.figures.value,
         "carrier": carrier.value,
         "unit": carrier.unit,
         "compared_with": comparison(asked),
-        "total": _row(total),
+        "total": {**_row(total), "closed": closed},
         **compared_total,
-        "results": bucket_rows(asked, rows, None if before is None else [item.consumption.value for item in before]),
+        "results": bucket_rows(asked, rows, values),
         "points": [
             {**point_head(point, asked.site), "unmetered": amount_row(rest)}
             for point, rest in rests
@@ -138,17 +150,18 @@ def find_balance(query: dict[str, Any]) -> Document:
     }
 
 
-def _before(asked: Asked) -> list[Balance] | None:
-    if asked.before is None:
-        return None
-    if len(asked.before) < 2:
-        return []
-    found = read_points(asked, asked.points, asked.before)
-    return balances(asked.site, asked.points, found.amounts, len(asked.before) - 1)
-
-
-def _sum_roles(several: Sequence[Balance]) -> dict[PointRole, Amount]:
-    return {role: sum_next(item.roles[role] for item in several) for role in several[0].roles}
+def _before(asked: Asked) -> tuple[list[Balance], Balance | None]:
+    """What is compared with: of each bucket, and of all of them."""
+    cuts = asked.compared_cuts
+    if cuts is None:
+        return [], None
+    booked = book_amounts(cuts, asked.points, read_points(asked, asked.points, cuts.cuts).amounts)
+    buckets = {number: item.buckets for number, item in booked.items()}
+    whole = {number: [item.total] for number, item in booked.items()}
+    return (
+        balances(asked.site, asked.points, buckets, len(cuts.boundaries) - 1),
+        balances(asked.site, asked.points, whole, 1)[0],
+    )
 
 
 def _row(item: Balance) -> Document:

@@ -7,26 +7,19 @@ What belongs here: asking for energy, cost and emissions of one month. What does
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from greenpower.api.energy.cost import decimal_text, find_cost
+from greenpower.api.energy.cost import find_cost
 from greenpower.api.energy.emissions import find_emissions
 from greenpower.api.energy.point_query import ask, read_points
-from greenpower.energy.amount import Amount
+from greenpower.energy.amount import UNIT, Amount
 from greenpower.energy.calendar import Unit
 from greenpower.energy.closing import Figure
+from greenpower.energy.money import decimal_text
 from greenpower.energy.month import Month
-from greenpower.measure.local_time import start_of
 from greenpower.mongo.client import Document
-
-
-def month_of_day(first: date, zone: ZoneInfo) -> Month:
-    """The month that begins on a day, by the clock of a zone."""
-    following = (first + timedelta(days=32)).replace(day=1)
-    begin, end = (start_of(datetime.combine(day, time.min), zone) for day in (first, following))
-    return Month(first=first, begin=begin, end=end)
 
 
 def find_figures(month: Month, zone: ZoneInfo, zone_id: int | None, points: Sequence[int] = ()) -> list[Figure]:
@@ -70,6 +63,7 @@ def _cost(found: Document | None) -> dict[str, Any]:
         "tariff_id": found["tariff_id"],
         "currency": found["currency"],
         "amount": found["total"]["amount"],
+        "unpriced": decimal_text(Decimal(round(found["total"]["unpriced"] * UNIT)).scaleb(-9)),
         "versions": sorted({line["version_id"] for line in lines}),
         "lines": lines,
     }

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import marshmallow as ma
 from flask import Response
 
+from greenpower.api.energy.closed_answer import FiguresHead, closed_field, closed_rows
 from greenpower.api.energy.point_answer import (
     AmountSchema,
     BucketHead,
@@ -27,15 +26,16 @@ from greenpower.api.energy.point_answer import (
     corrections_of,
     point_head,
 )
-from greenpower.api.energy.point_query import Asked, ComparedQuery, ask
+from greenpower.api.energy.point_query import Asked, FiguresQuery, ask
 from greenpower.api.energy.point_sums import read_grouped, read_point_peaks
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.json import answer
-from greenpower.energy.amount import UNIT, Amount, sum_next
+from greenpower.energy.amount import UNIT
+from greenpower.energy.booked import BookedCost, Bookkeeper, sum_costs
+from greenpower.energy.closed_month import BookedValues, ClosedCuts
 from greenpower.energy.cost import Cost, CostKind
-from greenpower.energy.money import rounded
-from greenpower.energy.point_cost import PointBook, point_books
-from greenpower.energy.point_reader import PointEnergy
+from greenpower.energy.money import decimal_text, rounded
+from greenpower.energy.point_cost import PointBook, closed_tariffs, point_books
 from greenpower.mongo.client import Document
 from greenpower.mongo.corrections.document import CorrectionDocument
 from greenpower.sql import RoleName
@@ -43,7 +43,10 @@ from greenpower.sql import RoleName
 DESCRIPTION = """The cost of a point by its tariff: its own, else that of the next point above that has one, else the
 default of its carrier. Only the point that has a tariff itself, or the grid's, pays standing and demand charges.
 Amounts are exact; they add up over buckets and points, and `rounded` is for showing. The charge of a month's highest
-demand is in the bucket in which that was. What is compared with is what it cost then, by the prices of then."""
+demand is in the bucket in which that was. What is compared with is what it cost then, by the prices of then. Of closed
+months the closed figures are told: see `figures`; each value and its `adjustment` are what is known now."""
+
+ADJUSTMENT = "amount that is known now, less this; null: no figure of a closed month is in it"
 
 
 class CostLineSchema(ma.Schema):
@@ -66,7 +69,9 @@ class CostValues(ma.Schema):
         required=True, metadata=describe("energy for which the tariff has no price, which costs nothing here")
     )
     lines = ma.fields.List(ma.fields.Nested(CostLineSchema), required=True)
+    adjustment = ma.fields.String(required=True, allow_none=True, metadata=describe(ADJUSTMENT, example="-1.25"))
     energy = ma.fields.Nested(AmountSchema, required=True)
+    closed = closed_field()
 
 
 def _compared(what: str) -> ma.fields.String:
@@ -85,7 +90,9 @@ class PointCostSchema(PointHead):
     """The cost of a point."""
 
     tariff_id = ma.fields.Integer(required=True, metadata=describe("its tariff"))
-    tariff = ma.fields.String(required=True, metadata=describe("name of the tariff"))
+    tariff = ma.fields.String(
+        required=True, metadata=describe("name of the tariff; empty: one by which a closed month was paid is gone")
+    )
     currency = ma.fields.String(required=True, metadata=describe("currency", example="EUR"))
     total = ma.fields.Nested(CostValues, required=True)
     compared_total = _compared("the range that it is compared with")
@@ -99,11 +106,12 @@ class CurrencyTotal(ma.Schema):
     currency = ma.fields.String(required=True, metadata=describe("currency", example="EUR"))
     amount = ma.fields.String(required=True, metadata=describe("exact amount", example="3.1"))
     rounded = ma.fields.String(required=True, metadata=describe("the same in whole minor units", example="3.10"))
+    adjustment = ma.fields.String(required=True, allow_none=True, metadata=describe(ADJUSTMENT, example="-1.25"))
     compared_amount = _compared("the range that it is compared with")
     change = change_field()
 
 
-class CostSchema(CalendarHead, CorrectionsSchema):
+class CostSchema(CalendarHead, FiguresHead, CorrectionsSchema):
     """What points cost."""
 
     compared_with = ma.fields.Nested(ComparisonSchema, required=True, allow_none=True)
@@ -122,7 +130,7 @@ def add_cost(blueprint: Blueprint) -> None:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.doc(summary="Cost of meter points by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
-    @blueprint.arguments(ComparedQuery)
+    @blueprint.arguments(FiguresQuery)
     @blueprint.response(200, CostSchema)
     def cost(query: dict[str, Any]) -> Response:
         return answer(find_cost(query))
@@ -130,78 +138,71 @@ def add_cost(blueprint: Blueprint) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bills:
-    """The costs of points in some buckets, of each bucket by the number of the point. found: what they counted."""
+    """The costs of points, by their number."""
 
     books: Sequence[PointBook]
-    found: PointEnergy
-    costs: Mapping[int, Sequence[Cost]]
+    costs: Mapping[int, BookedValues[BookedCost]]
+    corrections: Sequence[CorrectionDocument]
 
 
 def find_cost(query: dict[str, Any]) -> Document:
-    """The answer to a loaded ComparedQuery. Aborts with 422. Raises PyMongoError, SQLAlchemyError."""
+    """The answer to a loaded FiguresQuery. Aborts with 422. Raises PyMongoError, SQLAlchemyError."""
     asked = ask(query)
-    bills = _bills(asked, asked.boundaries)
-    before = _bills(asked, asked.compared).costs if asked.compared else {}
+    bills = _bills(asked, asked.closed_cuts)
+    before = {} if asked.compared_cuts is None else _bills(asked, asked.compared_cuts).costs
     priced = {item.point.number for item in bills.books}
     return {
         **calendar_head(asked),
+        "figures": asked.figures.value,
         "compared_with": comparison(asked),
         "totals": _totals(asked, bills, before),
-        "points": [_point(asked, item, bills, before.get(item.point.number, ())) for item in bills.books],
+        "points": [_point(asked, item, bills, before.get(item.point.number)) for item in bills.books],
         "without_tariff": [point_head(point, asked.site) for point in asked.points if point.number not in priced],
-        "corrections": corrections_of(bills.found.corrections),
+        "corrections": corrections_of(bills.corrections),
     }
 
 
-def _bills(asked: Asked, buckets: Sequence[datetime]) -> _Bills:
-    books = point_books(asked.site, asked.points, buckets)
+def _bills(asked: Asked, closed: ClosedCuts) -> _Bills:
+    books = point_books(asked.site, asked.points, closed.cuts, closed_tariffs(asked.points, closed.total_months))
     # Points with one tariff and direction share their groups.
     shared: dict[int, list[PointBook]] = {}
     for item in books:
         shared.setdefault(id(item.book.groups), []).append(item)
     peaks = read_point_peaks(asked, [(item.point, item.month_minutes) for item in books])
-    amounts: dict[int, Sequence[Amount]] = {}
     corrections: list[CorrectionDocument] = []
     costs = {}
     for several in shared.values():
         groups = several[0].book.groups
-        found, sums = read_grouped(asked, [item.point for item in several], buckets, groups)
+        found, sums = read_grouped(asked, [item.point for item in several], closed.cuts, groups)
+        corrections += found.corrections
         for item in several:
             number = item.point.number
-            costs[number] = item.book.costs(sums[number], peaks.get(number))
-        amounts |= found.amounts
-        corrections += found.corrections
-    return _Bills(books=books, found=PointEnergy(amounts=amounts, corrections=corrections), costs=costs)
+            parts = zip(item.book.costs(sums[number], peaks.get(number)), found.amounts[number], strict=True)
+            pieces = [BookedCost(cost, amount) for cost, amount in parts]
+            costs[number] = closed.book(number, pieces, sum_costs, Bookkeeper(item.point, item.tariff).cost)
+    return _Bills(books=books, costs=costs, corrections=corrections)
 
 
-def _point(asked: Asked, item: PointBook, bills: _Bills, before: Sequence[Cost]) -> Document:
+def _point(asked: Asked, item: PointBook, bills: _Bills, before: BookedValues[BookedCost] | None) -> Document:
     currency = item.tariff.tariff.currency
-    amounts = bills.found.amounts[item.point.number]
-    costs = bills.costs[item.point.number]
-    rows = [_cost_row(cost, currency, amount) for amount, cost in zip(amounts, costs, strict=True)]
-    whole = _sum(costs)
+    booked = bills.costs[item.point.number]
+    closed, closed_buckets = closed_rows(asked, booked, lambda found: found.amount)
+    rows = [_cost_row(found, currency, of) for found, of in zip(booked.buckets, closed_buckets, strict=True)]
     compared: Document = {}
     values = None
     if asked.before is not None:
-        values = [_known_text(cost) for cost in before]
-        known = _sum(before)
-        compared = {"compared_total": _known_text(known), "change": _change(whole, known)}
+        values = [_known_text(found.cost) for found in before.buckets] if before is not None else []
+        known = Cost() if before is None else before.total.cost
+        compared = {"compared_total": _known_text(known), "change": _change(booked.total.cost, known)}
     return {
         **point_head(item.point, asked.site),
         "tariff_id": item.tariff.tariff.number,
         "tariff": item.tariff.tariff.name,
         "currency": currency,
-        "total": _cost_row(whole, currency, sum_next(amounts)),
+        "total": _cost_row(booked.total, currency, closed),
         **compared,
         "results": bucket_rows(asked, rows, values),
     }
-
-
-def _sum(costs: Iterable[Cost]) -> Cost:
-    whole = Cost()
-    for cost in costs:
-        whole.add_cost(cost)
-    return whole
 
 
 def _known_text(cost: Cost) -> str | None:
@@ -213,7 +214,8 @@ def _change(cost: Cost, before: Cost) -> float | None:
     return change(cost.amount, before.amount) if cost.lines and before.lines else None
 
 
-def _cost_row(cost: Cost, currency: str, energy: Amount) -> Document:
+def _cost_row(found: BookedCost, currency: str, closed: Sequence[Document]) -> Document:
+    cost = found.cost
     amount = cost.amount
     return {
         "amount": decimal_text(amount),
@@ -230,25 +232,29 @@ def _cost_row(cost: Cost, currency: str, energy: Amount) -> Document:
             }
             for line in cost.ordered_lines
         ],
-        "energy": amount_row(energy),
+        "adjustment": _adjustment_text(cost),
+        "energy": amount_row(found.amount),
+        "closed": closed,
     }
 
 
-def _totals(asked: Asked, bills: _Bills, before: Mapping[int, Sequence[Cost]]) -> list[Document]:
+def _totals(asked: Asked, bills: _Bills, before: Mapping[int, BookedValues[BookedCost]]) -> list[Document]:
     tops = {point.number for point in asked.site.top(item.point for item in bills.books)}
     totals: dict[str, tuple[Cost, Cost]] = {}
     for item in bills.books:
         number = item.point.number
         if number in tops:
             whole, known = totals.setdefault(item.tariff.tariff.currency, (Cost(), Cost()))
-            whole.add_cost(_sum(bills.costs[number]))
-            known.add_cost(_sum(before.get(number, ())))
+            whole.add_cost(bills.costs[number].total.cost)
+            if number in before:
+                known.add_cost(before[number].total.cost)
     found = []
     for currency, (whole, known) in sorted(totals.items()):
         row: Document = {
             "currency": currency,
             "amount": decimal_text(whole.amount),
             "rounded": f"{rounded(whole.amount, currency):f}",
+            "adjustment": _adjustment_text(whole),
         }
         if asked.before is not None:
             row |= {"compared_amount": _known_text(known), "change": _change(whole, known)}
@@ -256,7 +262,5 @@ def _totals(asked: Asked, bills: _Bills, before: Mapping[int, Sequence[Cost]]) -
     return found
 
 
-def decimal_text(number: Decimal) -> str:
-    """A decimal number without zeros at its end."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def _adjustment_text(cost: Cost) -> str | None:
+    return None if cost.adjustment is None else decimal_text(cost.adjustment)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +10,7 @@ from zoneinfo import ZoneInfo
 import marshmallow as ma
 from flask import Response
 
-from greenpower.api.energy.cost import decimal_text
+from greenpower.api.energy.closed_answer import FiguresHead, closed_field, closed_rows
 from greenpower.api.energy.point_answer import (
     AmountSchema,
     BucketHead,
@@ -29,13 +27,15 @@ from greenpower.api.energy.point_answer import (
     corrections_of,
     point_head,
 )
-from greenpower.api.energy.point_query import Asked, ComparedQuery, ask, read_points
+from greenpower.api.energy.point_query import Asked, FiguresQuery, ask, read_points
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.context import get_context
 from greenpower.api.http.json import answer
-from greenpower.energy.amount import Amount, slices_between, sum_next
+from greenpower.energy.amount import slices_between, sum_next
+from greenpower.energy.booked import BookedEmission, Bookkeeper, sum_emissions, sum_known
+from greenpower.energy.closed_month import BookedValues, ClosedCuts
 from greenpower.energy.emission import EmissionBook
-from greenpower.energy.money import total
+from greenpower.energy.money import decimal_text
 from greenpower.energy.point import Point
 from greenpower.energy.site import read_factors
 from greenpower.mongo.client import Document
@@ -44,7 +44,8 @@ from greenpower.sql import RoleName
 from greenpower.sql.extensions import db
 
 DESCRIPTION = """The energy of each point times the factor of its carrier and role that is valid on the day, by the
-site's clock (DEVICE_TIMEZONE). Exact decimal numbers, as texts. Points without a factor are not in it."""
+site's clock (DEVICE_TIMEZONE). Exact decimal numbers, as texts. Points without a factor are not in it. Of closed months
+the closed figures are told: see `figures`; each value and its `adjustment` are what is known now."""
 
 
 class EmissionValues(ma.Schema):
@@ -53,7 +54,13 @@ class EmissionValues(ma.Schema):
     kg = ma.fields.String(
         required=True, allow_none=True, metadata=describe("kg of CO2; null: nothing is known", example="4.5012")
     )
+    adjustment = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata=describe("kg that are known now, less this; null: no figure of a closed month is in it", example="0"),
+    )
     energy = ma.fields.Nested(AmountSchema, required=True)
+    closed = closed_field()
 
 
 def _compared(what: str) -> ma.fields.String:
@@ -77,7 +84,7 @@ class PointEmissionSchema(PointHead):
     results = ma.fields.List(ma.fields.Nested(EmissionBucket), required=True)
 
 
-class EmissionSchema(CalendarHead, CorrectionsSchema):
+class EmissionSchema(CalendarHead, FiguresHead, CorrectionsSchema):
     """The emissions of points."""
 
     kg = ma.fields.String(
@@ -96,90 +103,83 @@ def add_emissions(blueprint: Blueprint) -> None:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.doc(summary="CO2 of meter points by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
-    @blueprint.arguments(ComparedQuery)
+    @blueprint.arguments(FiguresQuery)
     @blueprint.response(200, EmissionSchema)
     def emissions(query: dict[str, Any]) -> Response:
         return answer(find_emissions(query))
 
 
 def find_emissions(query: dict[str, Any]) -> Document:
-    """The answer to a loaded ComparedQuery. Aborts with 422. Raises PyMongoError, SQLAlchemyError."""
+    """The answer to a loaded FiguresQuery. Aborts with 422. Raises PyMongoError, SQLAlchemyError."""
     asked = ask(query)
     factors = read_factors(db.session)
     db.session.rollback()
     zone = ZoneInfo(get_context().settings.device_timezone)
     books = {point: EmissionBook.of(factors, point.carrier, point.role, zone) for point in asked.points}
-    books = {point: book for point, book in books.items() if book.factors}
-    found = _emitted(asked, books, asked.boundaries)
-    before = _emitted(asked, books, asked.compared) if asked.compared else None
+    emitted = {number for month in asked.closed for number, figure in month.figures.items() if figure.kg is not None}
+    books = {point: book for point, book in books.items() if book.factors or point.number in emitted}
+    found, corrections = _emitted(asked, books, asked.closed_cuts)
+    before = None if asked.compared_cuts is None else _emitted(asked, books, asked.compared_cuts)[0]
     tops = asked.site.top(books)
     whole: Document = {}
-    kilograms = found.sum(tops)
+    kilograms = sum_known(found[point.number].total.kg for point in tops)
     if asked.before is not None:
-        known = None if before is None else before.sum(tops)
+        known = None if before is None else sum_known(before[point.number].total.kg for point in tops)
         whole = {"compared_kg": _text(known), "change": change(kilograms, known)}
     return {
         **calendar_head(asked),
+        "figures": asked.figures.value,
         "compared_with": comparison(asked),
         "kg": decimal_text(kilograms or Decimal(0)),
         **whole,
         "points": [
             {
                 **point_head(point, asked.site),
-                **_rows(asked, found.buckets[point.number], None if before is None else before.buckets[point.number]),
+                **_rows(asked, found[point.number], None if before is None else before[point.number]),
             }
             for point in books
         ],
-        "corrections": corrections_of(found.corrections),
+        "corrections": corrections_of(corrections),
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Emitted:
-    """Emissions and energy of each bucket, by the number of the point. Emissions are None where nothing is known."""
-
-    buckets: Mapping[int, Sequence[tuple[Decimal | None, Amount]]]
-    corrections: Sequence[CorrectionDocument]
-
-    def sum(self, points: Iterable[Point]) -> Decimal | None:
-        """The emissions of some points."""
-        return _sum(kg for point in points for kg, _ in self.buckets[point.number])
-
-
-def _emitted(asked: Asked, books: Mapping[Point, EmissionBook], buckets: Sequence[datetime]) -> _Emitted:
-    ends = buckets[0], buckets[-1]
-    cuts = sorted({*buckets, *(cut for book in books.values() for cut in book.cuts(*ends))})
+def _emitted(
+    asked: Asked, books: Mapping[Point, EmissionBook], closed: ClosedCuts
+) -> tuple[Mapping[int, BookedValues[BookedEmission]], Sequence[CorrectionDocument]]:
+    """Emissions by the number of the point, and the corrections of what they are made from."""
+    ends = closed.cuts[0], closed.cuts[-1]
+    cuts = sorted({*closed.cuts, *(cut for book in books.values() for cut in book.cuts(*ends))})
     found = read_points(asked, books, cuts)
     rows = {}
     for point, book in books.items():
         amounts = found.amounts[point.number]
         parts = [book.kilograms(begin, amount) for begin, amount in zip(cuts, amounts, strict=False)]
-        rows[point.number] = [(_sum(parts[part]), sum_next(amounts[part])) for part in slices_between(buckets, cuts)]
-    return _Emitted(buckets=rows, corrections=found.corrections)
+        pieces = [
+            BookedEmission(sum_known(parts[part]), sum_next(amounts[part]))
+            for part in slices_between(closed.cuts, cuts)
+        ]
+        rows[point.number] = closed.book(point.number, pieces, sum_emissions, Bookkeeper(point).emission)
+    return rows, found.corrections
 
 
-def _rows(
-    asked: Asked,
-    buckets: Sequence[tuple[Decimal | None, Amount]],
-    before: Sequence[tuple[Decimal | None, Amount]] | None,
-) -> Document:
-    kilograms = _sum(kg for kg, _ in buckets)
-    rows: Document = {"total": _row(kilograms, sum_next(energy for _, energy in buckets))}
+def _rows(asked: Asked, booked: BookedValues[BookedEmission], before: BookedValues[BookedEmission] | None) -> Document:
+    closed, closed_buckets = closed_rows(asked, booked, lambda found: found.kg)
+    rows: Document = {"total": _row(booked.total, closed)}
     values = None
     if asked.before is not None:
-        values = [_text(kg) for kg, _ in before or ()]
-        known = _sum(kg for kg, _ in before or ())
-        rows |= {"compared_total": _text(known), "change": change(kilograms, known)}
-    return {**rows, "results": bucket_rows(asked, [_row(*bucket) for bucket in buckets], values)}
+        known = None if before is None else before.total.kg
+        rows |= {"compared_total": _text(known), "change": change(booked.total.kg, known)}
+        values = [_text(item.kg) for item in before.buckets] if before is not None else []
+    return {**rows, "results": bucket_rows(asked, map(_row, booked.buckets, closed_buckets), values)}
 
 
-def _row(kilograms: Decimal | None, energy: Amount) -> Document:
-    return {"kg": _text(kilograms), "energy": amount_row(energy)}
-
-
-def _sum(parts: Iterable[Decimal | None]) -> Decimal | None:
-    known = [part for part in parts if part is not None]
-    return total(known) if known else None
+def _row(item: BookedEmission, closed: Sequence[Document]) -> Document:
+    return {
+        "kg": _text(item.kg),
+        "adjustment": _text(item.adjustment),
+        "energy": amount_row(item.amount),
+        "closed": closed,
+    }
 
 
 def _text(kilograms: Decimal | None) -> str | None:

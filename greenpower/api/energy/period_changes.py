@@ -13,9 +13,12 @@ from zoneinfo import ZoneInfo
 from flask import abort
 from sqlalchemy import Select, select
 
-from greenpower.api.energy.closed_figures import find_figures, month_of_day
+from greenpower.api.energy.closed_figures import find_figures
 from greenpower.api.http.context import get_context
 from greenpower.api.http.errors import abort_body
+from greenpower.energy.closed_month import read_closed_months
+from greenpower.energy.closing import Figure
+from greenpower.energy.month import Month, month_from
 from greenpower.sql import ClosedPeriod, ServiceZone
 from greenpower.sql.actor import current_actor
 from greenpower.sql.extensions import db
@@ -26,7 +29,7 @@ def close_month(body: dict[str, Any]) -> ClosedPeriod:
     """Close a month, as a loaded NewPeriod says. Aborts with 409 and 422. Raises PyMongoError, SQLAlchemyError."""
     timezone, zone_id = get_context().settings.device_timezone, body["zone_id"]
     first = first_day(body["month"])
-    month = month_of_day(first, ZoneInfo(timezone))
+    month = month_from(first, ZoneInfo(timezone))
     if month.end > datetime.now(UTC):
         abort_body({"month": ["The month is not over."]})
     scope = ""
@@ -38,7 +41,8 @@ def close_month(body: dict[str, Any]) -> ClosedPeriod:
     if db.session.scalar(_in_force(first, zone_id)) is not None:
         abort(409, f"{body['month']} is closed already.")
     db.session.rollback()
-    figures = find_figures(month, ZoneInfo(timezone), zone_id)
+    kept = _already_closed(month)
+    figures = [kept.get(figure.point_id, figure) for figure in find_figures(month, ZoneInfo(timezone), zone_id)]
     actor = current_actor()
     # Again, since computing takes a while.
     if db.session.scalar(_in_force(first, zone_id)) is not None:
@@ -57,10 +61,22 @@ def close_month(body: dict[str, Any]) -> ClosedPeriod:
     return period
 
 
+def _already_closed(month: Month) -> dict[int, Figure]:
+    """The figures of points that were closed with a zone before: a point has one closed figure of a month."""
+    found: dict[int, Figure] = {}
+    for item in read_closed_months(db.session, [(month.begin, month.end)]):
+        if item.month == month:
+            found = {**item.figures, **found}
+    db.session.rollback()
+    return found
+
+
 def _in_force(first: date, zone_id: int | None) -> Select[int]:
-    return select(ClosedPeriod.id).where(
+    found = select(ClosedPeriod.id).where(
         ClosedPeriod.month == first, ClosedPeriod.zone_id == zone_id, ClosedPeriod.reopened_at.is_(None)
     )
+    # The period of a zone that is gone has none, and is not the site's.
+    return found.where(ClosedPeriod.scope == "") if zone_id is None else found
 
 
 def reopen_month(number: int, reason: str) -> ClosedPeriod:

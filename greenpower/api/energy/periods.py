@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 from flask import Response
 from sqlalchemy import select
 
-from greenpower.api.energy.closed_figures import find_figures, month_of_day
-from greenpower.api.energy.cost import decimal_text
+from greenpower.api.energy.closed_figures import find_figures
 from greenpower.api.energy.period_changes import close_month, find_period, first_day, reopen_month
 from greenpower.api.energy.periods_schema import (
     EXAMPLE_PERIOD,
@@ -28,6 +27,8 @@ from greenpower.api.http.blueprint import Blueprint
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import example_page, sql_page_answer
 from greenpower.energy.closing import Figure, FigureAdjustment, adjustment
+from greenpower.energy.money import decimal_text
+from greenpower.energy.month import month_from
 from greenpower.mongo.client import Document
 from greenpower.sql import MeterPoint, RoleName
 from greenpower.sql.closed_period import ClosedPeriod
@@ -110,9 +111,7 @@ def _now(kept: list[Figure], first: date, zone: ZoneInfo) -> list[FigureAdjustme
     there = {point.point_id for point in kept} & _points()
     if not there:
         return []
-    by_point = {
-        figure.point_id: figure for figure in find_figures(month_of_day(first, zone), zone, None, sorted(there))
-    }
+    by_point = {figure.point_id: figure for figure in find_figures(month_from(first, zone), zone, None, sorted(there))}
     pairs = [(figure, by_point[figure.point_id]) for figure in kept if figure.point_id in by_point]
     return [found for closed, later in pairs if (found := adjustment(closed, later)) is not None]
 

@@ -13,7 +13,7 @@ from greenpower.api.energy.consumption_schema import NamedCorrectionSchema
 from greenpower.api.energy.point_query import Asked
 from greenpower.api.http.blueprint import describe
 from greenpower.datatype.carrier import Carrier, PointRole
-from greenpower.energy.amount import Amount
+from greenpower.energy.amount import UNIT, Amount
 from greenpower.energy.calendar import local_text
 from greenpower.energy.compare import Comparison
 from greenpower.energy.point import Point
@@ -47,6 +47,11 @@ class AmountSchema(ma.Schema):
     corrections = ma.fields.List(
         ma.fields.String(), required=True, metadata=describe("ids of the corrections that have changed it")
     )
+    adjustment = ma.fields.Float(
+        required=True,
+        allow_none=True,
+        metadata=describe("what is known now, less this; null: no figure of a closed month is in it"),
+    )
 
 
 class BucketHead(ma.Schema):
@@ -55,14 +60,6 @@ class BucketHead(ma.Schema):
     bucket = ma.fields.String(required=True, metadata=describe("name of the bucket, in local time"))
     start = ma.fields.String(required=True, metadata=describe("start, local time", example=EXAMPLE_LOCAL))
     end = ma.fields.String(required=True, metadata=describe("end, local time", example=EXAMPLE_LOCAL))
-
-
-class PointBucketSchema(BucketHead, AmountSchema):
-    """An amount in a calendar bucket."""
-
-    compared = ma.fields.Float(
-        allow_none=True, metadata=describe("what it was in the bucket that it is compared with; only with `compare`")
-    )
 
 
 class PointHead(ma.Schema):
@@ -148,7 +145,8 @@ def amount_row(amount: Amount) -> Document:
         "undecided": amount.undecided,
         "final": amount.final,
         "estimated": amount.estimated,
-        "corrections": [str(name) for name in amount.corrections],
+        "corrections": [str(name) for name in amount.corrections] if amount.corrections else [],
+        "adjustment": amount.adjustment / UNIT if amount.closed else None,
     }
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import marshmallow as ma
 from flask import Response
 
+from greenpower.api.energy.closed_answer import FiguresHead, book_amounts, closed_field, closed_rows
 from greenpower.api.energy.point_answer import (
     AmountSchema,
+    BucketHead,
     CalendarHead,
     ComparisonSchema,
     CorrectionsSchema,
-    PointBucketSchema,
     PointHead,
     amount_row,
     bucket_rows,
@@ -23,21 +23,38 @@ from greenpower.api.energy.point_answer import (
     corrections_of,
     point_head,
 )
-from greenpower.api.energy.point_query import Asked, ComparedQuery, ask, read_points
+from greenpower.api.energy.point_query import Asked, FiguresQuery, ask, read_points
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.json import answer
-from greenpower.energy.amount import Amount, sum_next
+from greenpower.energy.amount import Amount
+from greenpower.energy.closed_month import BookedValues
 from greenpower.mongo.client import Document
 from greenpower.sql import RoleName
 
 DESCRIPTION = """What a meter point counted is the sum of what its counters did, each for its time. Every stretch has
-one answer, wherever the range begins, and buckets add up exactly."""
+one answer, wherever the range begins, and buckets add up exactly. Of closed months the closed figures are told: see
+`figures`; each value and its `adjustment` are what is known now."""
+
+
+class PointBucketSchema(BucketHead, AmountSchema):
+    """An amount in a calendar bucket."""
+
+    compared = ma.fields.Float(
+        allow_none=True, metadata=describe("what it was in the bucket that it is compared with; only with `compare`")
+    )
+    closed = closed_field()
+
+
+class PointTotalSchema(AmountSchema):
+    """An amount in the whole range."""
+
+    closed = closed_field()
 
 
 class PointEnergySchema(PointHead):
     """What a point counted."""
 
-    total = ma.fields.Nested(AmountSchema, required=True)
+    total = ma.fields.Nested(PointTotalSchema, required=True)
     compared_total = ma.fields.Float(
         allow_none=True, metadata=describe("what it was in the range that it is compared with; only with `compare`")
     )
@@ -47,7 +64,7 @@ class PointEnergySchema(PointHead):
     results = ma.fields.List(ma.fields.Nested(PointBucketSchema), required=True)
 
 
-class PointConsumptionSchema(CalendarHead, CorrectionsSchema):
+class PointConsumptionSchema(CalendarHead, FiguresHead, CorrectionsSchema):
     """What points counted."""
 
     compared_with = ma.fields.Nested(ComparisonSchema, required=True, allow_none=True)
@@ -61,26 +78,29 @@ def add_point_consumption(blueprint: Blueprint) -> None:
     @blueprint.guarded(RoleName.VIEWER)
     @blueprint.doc(summary="Energy of meter points by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
-    @blueprint.arguments(ComparedQuery)
+    @blueprint.arguments(FiguresQuery)
     @blueprint.response(200, PointConsumptionSchema)
     def point_consumption(query: dict[str, Any]) -> Response:
         return answer(find_point_consumption(query))
 
 
 def find_point_consumption(query: dict[str, Any]) -> Document:
-    """The answer to a loaded ComparedQuery. Aborts with 422. Raises PyMongoError, SQLAlchemyError."""
+    """The answer to a loaded FiguresQuery. Aborts with 422. Raises PyMongoError, SQLAlchemyError."""
     asked = ask(query)
-    found = read_points(asked, asked.points, asked.boundaries)
-    before = {}
-    if asked.before is not None and len(asked.before) > 1:
-        before = dict(read_points(asked, asked.points, asked.before).amounts)
+    found = read_points(asked, asked.points, asked.closed_cuts.cuts)
+    booked = book_amounts(asked.closed_cuts, asked.points, found.amounts)
+    before: dict[int, BookedValues[Amount]] = {}
+    if asked.compared_cuts is not None:
+        known = read_points(asked, asked.points, asked.compared_cuts.cuts)
+        before = book_amounts(asked.compared_cuts, asked.points, known.amounts)
     return {
         **calendar_head(asked),
+        "figures": asked.figures.value,
         "compared_with": comparison(asked),
         "points": [
             {
                 **point_head(point, asked.site),
-                **_rows(asked, found.amounts[point.number], before.get(point.number)),
+                **_rows(asked, booked[point.number], before.get(point.number)),
             }
             for point in asked.points
         ],
@@ -88,12 +108,16 @@ def find_point_consumption(query: dict[str, Any]) -> Document:
     }
 
 
-def _rows(asked: Asked, amounts: Sequence[Amount], before: Sequence[Amount] | None) -> Document:
-    total = sum_next(amounts)
-    values = None if asked.before is None else [amount.value for amount in before or ()]
-    rows: Document = {"total": amount_row(total)}
+def _rows(asked: Asked, booked: BookedValues[Amount], before: BookedValues[Amount] | None) -> Document:
+    closed, closed_buckets = closed_rows(asked, booked, lambda found: found.energy)
+    rows: Document = {"total": {**amount_row(booked.total), "closed": closed}}
+    values = None
     if asked.before is not None:
-        known = sum_next(before or ())
-        rows["compared_total"] = known.value
-        rows["change"] = change(total.value, known.value)
-    return {**rows, "results": bucket_rows(asked, map(amount_row, amounts), values)}
+        known = None if before is None else before.total.value
+        rows |= {"compared_total": known, "change": change(booked.total.value, known)}
+        values = [amount.value for amount in before.buckets] if before is not None else []
+    pairs = zip(booked.buckets, closed_buckets, strict=True)
+    return {
+        **rows,
+        "results": bucket_rows(asked, ({**amount_row(amount), "closed": of} for amount, of in pairs), values),
+    }

@@ -34,6 +34,7 @@ from greenpower.api.http.known import ZoneNumber
 from greenpower.api.http.turns import turn
 from greenpower.datatype.carrier import Carrier, PointRole
 from greenpower.energy.calendar import DEFAULT_RANGES, SHORTEST_LENGTHS, Unit, boundaries, label, local_text
+from greenpower.energy.closed_month import ClosedCuts, ClosedMonth, ShownFigures, read_closed_months
 from greenpower.energy.compare import Comparison, compared
 from greenpower.energy.point import Point
 from greenpower.energy.point_reader import PointEnergy, PointReader
@@ -75,10 +76,24 @@ class ComparedQuery(PointQuery):
     )
 
 
+class FiguresQuery(ComparedQuery):
+    """Which meter points, in which buckets, and which figures of closed months."""
+
+    figures = ma.fields.Enum(
+        ShownFigures,
+        by_value=True,
+        load_default=ShownFigures.CLOSED,
+        metadata=describe(
+            "of closed months: the figures that they were closed with, in buckets and totals that consist of months,"
+            " and how what is known now differs as `adjustment` (`closed`); or only what is known now (`current`)"
+        ),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """A question that can be answered. boundaries: of the buckets. before: those that they are compared with, None for
-    none; the last one is cut where the range has come to."""
+    none; the last one is cut where the range has come to. closed: the closed months in either."""
 
     site: EnergySite
     points: Sequence[Point]
@@ -88,6 +103,18 @@ class Asked:
     now: datetime
     compare: Comparison | None
     before: Sequence[datetime] | None
+    figures: ShownFigures = ShownFigures.CURRENT
+    closed: Sequence[ClosedMonth] = ()
+
+    @cached_property
+    def closed_cuts(self) -> ClosedCuts:
+        """The closed months among the buckets."""
+        return ClosedCuts.of(self.closed, self.boundaries, self.figures)
+
+    @cached_property
+    def compared_cuts(self) -> ClosedCuts | None:
+        """Those among the buckets that they are compared with; None where there is no such bucket."""
+        return ClosedCuts.of(self.closed, self.compared, self.figures) if self.compared else None
 
     @cached_property
     def names(self) -> list[dict[str, str]]:
@@ -118,10 +145,25 @@ def ask(query: dict[str, Any]) -> Asked:
     except OverflowError:
         abort_query("start_time", "The calendar ends there: give times between the years 1 and 9999.")
     site = read_site(db.session)
+    closed: Sequence[ClosedMonth] = ()
+    if "figures" in query:
+        ranges = [asked] if before is None or len(before) < 2 else [asked, before]
+        closed = read_closed_months(db.session, [(times[0], times[-1]) for times in ranges])
     db.session.rollback()
     points = choose(site, query)
     check_rows(len(asked) - 1, len(points))
-    return Asked(site=site, points=points, boundaries=asked, unit=unit, zone=zone, now=now, compare=how, before=before)
+    return Asked(
+        site=site,
+        points=points,
+        boundaries=asked,
+        unit=unit,
+        zone=zone,
+        now=now,
+        compare=how,
+        before=before,
+        figures=query.get("figures", ShownFigures.CURRENT),
+        closed=closed,
+    )
 
 
 def choose(site: EnergySite, query: dict[str, Any]) -> list[Point]:
