@@ -25,6 +25,7 @@ LONGEST_FIRST = (
     "tests/rollups/test_holds.py",
     "tests/ingest/sources/test_backpressure.py",
     "tests/ingest/test_promise.py",
+    "tests/ingest/test_sessions.py",
     "tests/ingest/test_stored_batch.py",
     "tests/api/energy/test_differential.py",
     "tests/rollups/test_backfill.py",

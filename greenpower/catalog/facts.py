@@ -20,6 +20,7 @@ RESERVED_COLLECTIONS = frozenset(
     {
         "telemetry_events",
         "device_clocks",
+        "device_sessions",
         "reading_parts",
         "message_times",
         "devices_seen",

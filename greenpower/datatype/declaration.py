@@ -28,16 +28,17 @@ class DataType:
     """A type of device data: which frames it claims, how they are read, what they measure, how readings are stored.
 
     name: lower-case identifier; title: for people. collection: MongoDB base collection. endpoint: last part of
-    `/api/telemetry/<endpoint>/`; None for no endpoint. match: claims on frames. fields: the declared
-    values. parse: pure; returns readings and `Noted`, or raises FrameError; if it has `for_fields(fields)`, what that
-    gives is used. tiers: rollup collections, finest first. stale_after:
-    seconds without a message after which a device is offline. anchors: a frame with one of these fields, in which every
-    number is 0, is a zero frame and is rejected. open: whether numbers under undeclared keys are kept. id_in_one_part:
-    whether only one of several messages with the same stamp and topic has the device id. wire: how devices send a
-    reading, the inverse of parse, for simulated devices; None derives it if parse reads flat JSON. commands: the
-    commands to a device. simulated_response: how simulated devices answer commands; None if they do not. by_default:
-    whether it is in force where neither GREENPOWER_PLUGINS nor the site file names it. metered: which counters stand
-    for a meter point of a device each; none: the first counter, as a load. Raises DeclarationError.
+    `/api/telemetry/<endpoint>/`; None for no endpoint. match: claims on frames. fields: the declared values. parse:
+    pure; returns readings and `Noted`, or raises FrameError; if it has `for_fields(fields)`, what that gives is used.
+    tiers: rollup collections, finest first. stale_after: seconds without a message after which a device is offline.
+    anchors: a frame with one of these fields, in which every number is 0, is a zero frame and is rejected. open:
+    whether numbers under undeclared keys are kept. id_in_one_part: whether only one of several messages with the same
+    stamp and topic has the device id. sessions: whether births say what later frames of a device mean (`Noted(…,
+    session=…)`, `frame.session`); its topics name the device. wire: how devices send a reading, the inverse of parse,
+    for simulated devices; None derives it if parse reads flat JSON. commands: the commands to a device.
+    simulated_response: how simulated devices answer commands; None if they do not. by_default: whether it is in force
+    where neither GREENPOWER_PLUGINS nor the site file names it. metered: which counters stand for a meter point of a
+    device each; none: the first counter, as a load. Raises DeclarationError.
     """
 
     name: str
@@ -52,6 +53,7 @@ class DataType:
     anchors: tuple[str, ...] = ()
     open: bool = True
     id_in_one_part: bool = False
+    sessions: bool = False
     wire: Wire | None = None
     commands: tuple[Command, ...] = ()
     simulated_response: SimulatedResponse | None = None
@@ -97,6 +99,8 @@ class DataType:
         check_metered(self.metered, self.fields)
         check_tiers(self.tiers)
         self._check_gathering()
+        if self.sessions and (nameless := [claim.topic for claim in self.topics if not claim.names_device]):
+            raise DeclarationError(f"sessions are kept by device, and the topic {nameless[0]!r} names none")
 
     def _check_gathering(self) -> None:
         if not self.gathers:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from greenpower.datatype.session import Birth, Session, session_at
+
 
 @dataclass(slots=True, kw_only=True)
 class Frame:
@@ -14,7 +16,7 @@ class Frame:
 
     topic: MQTT topic, `tcp/<type>/<gateway>`, or `http/<claim>`. payload: the bytes. device: the id from the claim,
     the gateway's registration or the key of a push, for frames without an id. received_at: time of arrival, UTC.
-    levels: the named levels of the topic, {name: text}.
+    levels: the named levels of the topic, {name: text}. births: of its device, as the core knows them.
     """
 
     topic: str
@@ -22,6 +24,16 @@ class Frame:
     device: str | None = None
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     levels: Mapping[str, str] = field(default_factory=dict)
+    births: tuple[Birth, ...] = ()
+
+    @property
+    def session(self) -> Session | None:
+        """What the device's newest birth said, read-only; None if none is known."""
+        return session_at(self.births, self.received_at) if self.births else None
+
+    def session_at(self, sent: datetime | None) -> Session | None:
+        """The session at a time of the device's clock, aware: that of the frame, in whatever order frames arrive."""
+        return session_at(self.births, self.received_at, sent) if self.births else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,15 +60,31 @@ class Noted(Reading):
 
     It is a reading without values, so that a parser returns one kind of tuple. reason: why, for people; at most 200
     characters are kept. device_id: whose frame it is, if that is known. Readings beside it are stored as always.
+    session: what later frames of the device mean by it, a mapping of plain JSON; the type then has `sessions=True`.
+    since: when that session began, by the device's clock, aware; else when the frame arrived. alive: False if
+    the frame says that the device is gone: it is no sign of life.
     """
 
-    __slots__ = ("reason",)
+    __slots__ = ("alive", "reason", "session", "since")
 
     reason: str
+    session: Session | None
+    since: datetime | None
+    alive: bool
 
-    def __init__(self, reason: str, *, device_id: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        device_id: str | None = None,
+        session: Session | None = None,
+        since: datetime | None = None,
+        alive: bool = True,
+    ) -> None:
         super().__init__(device_id=device_id, values={})
         self.reason = reason[:200].encode("utf-8", "backslashreplace").decode()
+        self.session, self.since, self.alive = session, since, alive
 
     def __repr__(self) -> str:
-        return f"Noted({self.reason!r}, device_id={self.device_id!r})"
+        session = "" if self.session is None else f", session={dict(self.session)!r}, since={self.since!r}"
+        return f"Noted({self.reason!r}, device_id={self.device_id!r}{session})"

@@ -64,9 +64,9 @@ class Arrival:
     claim. packet: the MQTT packet id. spooled: the file of the spool that has it, and its number there. times: of its
     readings, where a process that ended had decided them. raw: what its event keeps. fragments: what it gives to
     readings, once they are stored.
-    rejected, noted, duplicate: the reason where the frame added nothing for that reason. left_out: {field: why}.
-    clock, offset: as of `FrameReading`. outcome, reason: what became of it, set when its batch is stored. event_id: of
-    its event, where it was needed before that is made.
+    rejected, noted, duplicate: the reason where the frame added nothing for that reason. left_out: {field: why}. alive:
+    whether it is a sign of life. clock, offset: as of `FrameReading`. outcome, reason: what became of it, set when its
+    batch is stored. event_id: of its event, where it was needed before that is made.
     """
 
     topic: str
@@ -89,6 +89,7 @@ class Arrival:
     noted: str = ""
     duplicate: str = ""
     detail: str = ""
+    alive: bool = True
     left_out: dict[str, str] | None = None
     outcome: str = ""
     reason: str = ""

@@ -38,6 +38,7 @@ from greenpower.ingest.steps.presence import Presence
 from greenpower.ingest.steps.problem_log import ProblemLog, fields
 from greenpower.ingest.steps.reader import Reader
 from greenpower.ingest.steps.redelivery import Redelivery
+from greenpower.ingest.steps.sessions import Sessions
 from greenpower.ingest.steps.storing import Storing, stored_batch
 from greenpower.ingest.steps.timekeeper import Timekeeper
 from greenpower.mongo.client import Document
@@ -53,6 +54,7 @@ from greenpower.mongo.schema.layout import (
     MESSAGES,
     PARTS,
     SEEN,
+    SESSIONS,
 )
 
 log = logging.getLogger(__name__)
@@ -84,6 +86,13 @@ class Pipeline:
         self.reader = Reader(registry, settings.max_frame_bytes)
         self.devices = KnownDevices(db[DEVICE_SETTINGS])
         self.policy = DevicePolicy(self.devices, settings, metrics)
+        self.sessions = Sessions(
+            db[SESSIONS],
+            self.reader,
+            takes=self.policy.takes,
+            on_retry=self._on_retry,
+            begun=metrics.sessions_begun,
+        )
         self.pairing = Pairing(db[PARTS], self._on_retry)
         self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry, self.devices)
         self.message_ids = MessageIds(db[MESSAGES], self._on_retry)
@@ -168,7 +177,7 @@ class Pipeline:
 
     async def _store(self, arrivals: list[Arrival]) -> None:
         began = perf_counter()
-        readings = [item for arrival in arrivals for item in self.reader.read(arrival)]
+        readings = await self.sessions.read(arrivals)
         self.metrics.count_received(arrivals)
         if self._gathers:
             readings = await _walk(self.gathering.settle, readings, _reject)

@@ -17,6 +17,7 @@ from greenpower.mongo.devices.document import (
     ListeningDocument,
     PushKeyDocument,
     SeenDocument,
+    SessionsDocument,
 )
 from greenpower.mongo.energy.document import IntervalDocument, MonthDocument
 from greenpower.mongo.events.document import EventDocument
@@ -48,6 +49,7 @@ View = Any  # a TypedDict
 VIEWS: dict[str, tuple[View, ...]] = {
     layout.EVENTS: (EventDocument,),
     layout.CLOCKS: (ClockDocument,),
+    layout.SESSIONS: (SessionsDocument,),
     layout.PARTS: (FragmentDocument, SampleDeviceDocument),
     layout.MESSAGES: (MessageDocument,),
     layout.SEEN: (SeenDocument,),

@@ -20,6 +20,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, WriteConcernError
 
 import greenpower
 from greenpower.config import Settings
+from greenpower.datatype.session import make_birth
 from greenpower.measure.counter.counted import CounterEvent
 from greenpower.measure.counter.rules import Incident
 from greenpower.measure.slot import Slot
@@ -27,6 +28,7 @@ from greenpower.mongo.bulk import insert_each, read_bulk_error, read_duplicates
 from greenpower.mongo.client import Document, async_client, sync_client
 from greenpower.mongo.devices.clocks import save_lags
 from greenpower.mongo.devices.seen import Sighting, save_seen
+from greenpower.mongo.devices.sessions import NO_BIRTHS, NewBirth, SessionKey, add_births
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
 from greenpower.mongo.energy.ledger import close_days, write_slots
 from greenpower.mongo.energy.ledger_part import LedgerPart
@@ -47,6 +49,7 @@ from greenpower.mongo.schema.layout import (
     INCIDENTS,
     INVALIDATIONS,
     SEEN,
+    SESSIONS,
     ensure_indexes,
 )
 from greenpower.stack import Mongod
@@ -166,6 +169,7 @@ COUNTED = LedgerPart(
     slots=[Slot(start=NOON, energy=5, n=1, last=5, last_at=NOON)],
 )
 PLACE = Place.of("meter", "today_", "M1", NOON)
+BIRTH = NewBirth(make_birth({"1": "power"}, NOON, NOON), False)
 BLOCKING: dict[str, Callable[[Database[Document]], object]] = {
     "incidents": incident,
     "device settings": lambda db: write_settings(db[DEVICE_SETTINGS], settings_of("M1", "M2")),
@@ -186,6 +190,7 @@ ASYNC: dict[str, Callable[[Any], Any]] = {
     "replay": replaced,
     "seen": lambda db: save_seen(db[SEEN], {("meter", "M1"): Sighting(NOON, NOON)}),
     "clocks": lambda db: save_lags(db[CLOCKS], {"M1": 1.0}),
+    "sessions": lambda db: add_births(db[SESSIONS], SessionKey("meter", "M1"), [BIRTH], NO_BIRTHS),
     "marks": lambda db: invalidate_async(db[INVALIDATIONS], [PLACE]),
 }
 

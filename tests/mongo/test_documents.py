@@ -16,6 +16,7 @@ from pymongo.database import Database
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Answer
+from greenpower.datatype.session import make_birth
 from greenpower.ingest.arrival import Arrival
 from greenpower.ingest.metrics import IngestMetrics
 from greenpower.ingest.pipeline import Pipeline
@@ -33,6 +34,7 @@ from greenpower.mongo.devices.answers import answer_document, keep_answers, take
 from greenpower.mongo.devices.clocks import agree_offset, begin_choosing, save_lags, set_offset, set_stuck
 from greenpower.mongo.devices.listening import Listening
 from greenpower.mongo.devices.push_keys import new_push_key, note_push_key_use, revoke_push_key
+from greenpower.mongo.devices.sessions import NO_BIRTHS, NewBirth, SessionKey, add_births
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
 from greenpower.mongo.energy.ledger import close_days, write_slots
 from greenpower.mongo.energy.ledger_part import LedgerPart
@@ -62,6 +64,7 @@ from greenpower.mongo.schema.layout import (
     MESSAGES,
     PUSH_KEYS,
     SEEN,
+    SESSIONS,
     WATERMARKS,
     ensure_indexes,
     layout,
@@ -156,6 +159,9 @@ def ingest(settings: Settings) -> None:
             await set_stuck(db[CLOCKS], "rt", "D1", T0)
             await save_lags(db[CLOCKS], {"D1": 1.25})
             await begin_choosing(db[CLOCKS], "D1", ObjectId())
+            for names in ({"1": "ua"}, {"1": "ub"}):
+                births = [NewBirth(make_birth(names, T0, T0), False)]
+                await add_births(db[SESSIONS], SessionKey("rt", "D1"), births, NO_BIRTHS)
             key = MessageKey("rt", "D1", "1", {"ua": 230.0})
             await agree_times(db[MESSAGES], {key.text: T0}, T0)
             answer = Answer(device_id="D1", operation="op", ok=True, values={"a": "1"}, detail="")

@@ -25,6 +25,7 @@ from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.datatype.claim import PUSHED
 from greenpower.ingest.arrival import FrameReading
+from greenpower.ingest.replay.births import ReplayBirths
 from greenpower.ingest.replay.clock import NO_EVENT, RecordedArrival, ReplayClock, event_of
 from greenpower.ingest.steps.clock import ClockRule
 from greenpower.ingest.steps.pairing import Pairing
@@ -40,7 +41,7 @@ from greenpower.mongo.readings.gathered import separate_conflicts
 from greenpower.mongo.readings.replace import Changes, replace_span
 from greenpower.mongo.readings.store import merge_fragments, store_readings
 from greenpower.mongo.rollups.invalidations import Place, invalidate_async
-from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS, PUSH_KEYS
+from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS, PUSH_KEYS, SESSIONS
 
 EVENTS_PER_BATCH = 1_000
 # Events that were settled without the parser: nothing to read again.
@@ -143,18 +144,19 @@ class Replay:
         repeated = RepeatedHours(self.db, self.rule.tolerance, collection_of=lambda _: beside, alone=True)
         clock = ReplayClock(self.rule, devices, repeated)
         pairing = Pairing(parts, lambda _: None)
+        births = ReplayBirths(self.db[SESSIONS], self._registry, self.datatype)
         async for events in self._batches():
             readings: list[FrameReading] = []
             await self._learn_keys(events)
-            for event in events:
-                arrival = self._arrival(event)
-                if arrival is None:
-                    continue
-                found = self._reader.read(arrival)
+            arrivals = [arrival for event in events if (arrival := self._arrival(event)) is not None]
+            book = await births.book(arrivals)
+            for arrival in arrivals:
+                found = self._reader.read(arrival, book)
                 if arrival.datatype is self.datatype:
                     readings.extend(found)
                     if arrival.rejected:
                         summary.rejected[arrival.rejected] = summary.rejected.get(arrival.rejected, 0) + 1
+            births.keep(book)
             paired = await pairing.pair(readings)
             admitted = _admitted(paired, self._is_taken(devices))
             clock.joined = await self._joined(admitted)

@@ -96,7 +96,7 @@ class Presence:
             if gather:
                 self._note_fields(name, fragment)
         for frame in batch.frames:
-            if frame.fragments or frame.reason in REFUSED:
+            if frame.fragments or frame.reason in REFUSED or not frame.alive:
                 continue
             if frame.type_name is not None and frame.device_id is not None:
                 self.heard(frame.type_name, frame.device_id, frame.received_at)

@@ -9,7 +9,9 @@ from greenpower.catalog.registry import Registry
 from greenpower.datatype import DataType, Frame, FrameError, Noted, Reading
 from greenpower.datatype.check import Checker
 from greenpower.ingest.arrival import Arrival, FrameReading
+from greenpower.ingest.steps.birth_book import BirthBook, read_births
 from greenpower.ingest.steps.problem_log import fields
+from greenpower.mongo.devices.sessions import SessionKey
 from greenpower.mongo.events.store import raw_document
 
 #: why a frame is rejected that names a device for which its sender has no key
@@ -39,8 +41,11 @@ class Reader:
             arrival.raw = raw_document(arrival.payload, self.max_frame_bytes)
             arrival.payload = b""
 
-    def read(self, arrival: Arrival) -> list[FrameReading]:
-        """The readings in a frame, times not yet settled. A frame that has none is marked with the reason."""
+    def read(self, arrival: Arrival, book: BirthBook | None = None) -> list[FrameReading]:
+        """The readings in a frame, times not yet settled. A frame that has none is marked with the reason.
+
+        book: the births of its device, and where those that it has go.
+        """
         if arrival.noted:
             return []
         noted, levels = "", NO_LEVELS
@@ -54,7 +59,7 @@ class Reader:
         if arrival.rejected:
             return []
         try:
-            return self._parse(arrival, arrival.datatype, noted, levels)
+            return self._parse(arrival, arrival.datatype, noted, levels, book)
         except FrameError as error:
             arrival.rejected, arrival.detail = error.reason, error.detail
         except Exception as error:  # a parser is foreign code: its fault costs this frame, not the others
@@ -70,17 +75,31 @@ class Reader:
             arrival.rejected, arrival.detail = CLAIMED_TWICE, stopped.why[:MAX_DETAIL_CHARACTERS]
         arrival.rejected = arrival.rejected or UNCLAIMED
 
-    def _parse(self, arrival: Arrival, datatype: DataType, noted: str, levels: Mapping[str, str]) -> list[FrameReading]:
+    def _parse(
+        self, arrival: Arrival, datatype: DataType, noted: str, levels: Mapping[str, str], book: BirthBook | None
+    ) -> list[FrameReading]:
         frame = Frame(
             topic=arrival.topic, payload=arrival.payload, device=arrival.device, received_at=arrival.received_at,
             levels=levels,
         )  # fmt: skip
+        key = None
+        if book is not None and datatype.sessions and arrival.device is not None:
+            key = SessionKey(datatype.name, arrival.device)
+            frame.births = book.of(key)
         readings = datatype.parse(frame)
         if arrival.allowed is not None:
             _check_devices(arrival, arrival.allowed, readings)
+        notes: list[str] = []
+        begins_session = False
         if readings:
             notes = [reading.reason for reading in readings if isinstance(reading, Noted)]
             if notes:
+                births = read_births(arrival, arrival.device, readings)
+                begins_session = bool(births)
+                if book is not None and key is not None:
+                    for birth in births:
+                        book.add(key, birth)
+                arrival.alive = all(reading.alive for reading in readings if isinstance(reading, Noted))
                 arrival.device = readings[0].device_id or arrival.device
                 readings = tuple(reading for reading in readings if not isinstance(reading, Noted))
                 noted = noted or ("" if readings else notes[0])
@@ -114,6 +133,9 @@ class Reader:
             item.message_id = reading.message_id
             found.append(item)
         if failed is not None:
+            if not found and begins_session:
+                arrival.noted, arrival.detail = notes[0], f"{failed.reason}: {failed.detail}"[:MAX_DETAIL_CHARACTERS]
+                return []
             if not found:
                 raise failed
             arrival.detail = f"{len(readings) - len(found)} of {len(readings)} readings left out: {failed.reason}"

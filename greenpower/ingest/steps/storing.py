@@ -169,6 +169,7 @@ def _stored_frame(arrival: Arrival, limit: int) -> StoredFrame:
         arrival.offset,
         arrival.raw or raw_document(arrival.payload, limit),
         arrival.key,
+        arrival.alive,
     )
 
 

@@ -1,5 +1,5 @@
-"""The shapes of what is kept of devices: clocks, signs of life, listening spans, settings, answers to commands,
-keys for pushing.
+"""The shapes of what is kept of devices: clocks, signs of life, sessions, listening spans, settings, answers to
+commands, keys for pushing.
 
 What belongs here: every key, its unit and its writer. What does not: reading and writing them, in the modules beside
 this one.
@@ -60,6 +60,31 @@ class SeenDocument(TypedDict):
     status_since: NotRequired[datetime]
     status_by: NotRequired[str]
     fields: NotRequired[dict[str, datetime]]
+
+
+class BirthDocument(TypedDict):
+    """A birth in `device_sessions`, as in `greenpower.datatype.session.Birth`. text: the place of its session."""
+
+    born: datetime
+    arrived: datetime
+    by_arrival: bool
+    text: int
+
+
+class SessionsDocument(TypedDict):
+    """What later frames of a device mean, in `device_sessions`. _id: `type|device`. Written by ingest.
+
+    births: in the order of the device's clock, MAX_BIRTHS_PER_DEVICE at most. texts: what they say, as JSON, each once,
+    MAX_SESSIONS_PER_DEVICE at most. revision: counts the writes.
+    """
+
+    _id: str
+    type: str
+    device_id: str
+    revision: int
+    births: list[BirthDocument]
+    texts: list[str]
+    updated_at: datetime
 
 
 class ListeningDocument(TypedDict):

@@ -20,7 +20,7 @@ from pymongo.database import Database
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices.document import SeenDocument
 from greenpower.mongo.query import QUERY_SECONDS
-from greenpower.mongo.schema.layout import CLOCKS, SEEN
+from greenpower.mongo.schema.layout import CLOCKS, SEEN, SESSIONS
 
 MAX_DEVICES_PER_WRITE = 1_000
 
@@ -123,12 +123,13 @@ def forget_seen(collection: Collection[Document], device_id: str, types: Iterabl
 
 
 def forget_devices(db: Database[Document], device_ids: Iterable[str], types: Iterable[str]) -> None:
-    """Forget devices that are strangers: when they were heard with any of these types, and their clocks. Their readings
-    stay. Raises PyMongoError; safe to repeat."""
+    """Forget devices that are strangers: when they were heard with any of these types, their clocks and their
+    sessions. Their readings stay. Raises PyMongoError; safe to repeat."""
     devices, names = list(device_ids), list(types)
     for first in range(0, len(devices), MAX_DEVICES_PER_WRITE):
         chunk = devices[first : first + MAX_DEVICES_PER_WRITE]
-        db[SEEN].delete_many({"_id": {"$in": [_key(name, device) for device in chunk for name in names]}})
+        for collection in (SEEN, SESSIONS):
+            db[collection].delete_many({"_id": {"$in": [_key(name, device) for device in chunk for name in names]}})
         db[CLOCKS].delete_many({"_id": {"$in": chunk}})
 
 

@@ -23,7 +23,7 @@ class StoredFrame(NamedTuple):
 
     fragments: what it gave to readings. device_id: of the first of these, else the one it names. raw: what its event
     keeps of it. clock, offset: where its stamp was not taken as it is, `offset` or `stuck`, and what was added.
-    key: with which it was pushed over HTTP.
+    key: with which it was pushed over HTTP. alive: whether it is a sign of life.
     """
 
     event_id: ObjectId
@@ -40,6 +40,7 @@ class StoredFrame(NamedTuple):
     offset: timedelta | None
     raw: Document
     key: ObjectId | None = None
+    alive: bool = True
 
     @property
     def conflicts(self) -> Sequence[str]:

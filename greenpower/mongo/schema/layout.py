@@ -24,6 +24,7 @@ EVENTS = "telemetry_events"
 CLOCKS = "device_clocks"
 PARTS = "reading_parts"
 MESSAGES = "message_times"
+SESSIONS = "device_sessions"
 SEEN = "devices_seen"
 LISTENING = "ingest_watch"
 DEVICE_SETTINGS = "device_settings"
@@ -125,6 +126,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
             yield tier.prefix + datatype.collection, reading_indexes(tier_retention(tier, settings))
     yield EVENTS, event_indexes(settings.mongo_events_ttl_seconds)
     yield CLOCKS, ()
+    yield SESSIONS, ()
     yield SEEN, (Index(keys=("type", "last_reading")),)
     yield LISTENING, (Index(keys=("until",), ttl=LISTENING_TTL),)
     yield DEVICE_SETTINGS, (Index(keys=("written_at",)),)

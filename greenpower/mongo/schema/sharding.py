@@ -23,6 +23,7 @@ from greenpower.mongo.schema.layout import (
     INVALIDATIONS,
     PARTS,
     SEEN,
+    SESSIONS,
 )
 
 # Frames of no device are together; `received_at` splits them.
@@ -57,7 +58,7 @@ def shards(datatypes: Iterable[DataType]) -> Iterator[Shard]:
         for collection in datatype.collections:
             yield Shard(collection=collection, key=BY_READING, unique=True)
     yield Shard(collection=EVENTS, key=BY_ARRIVAL)
-    for collection in (SEEN, CLOCKS, DEVICE_SETTINGS):
+    for collection in (SEEN, CLOCKS, DEVICE_SETTINGS, SESSIONS):
         yield Shard(collection=collection, key=BY_ID)
     for collection in (INVALIDATIONS, PARTS):
         yield Shard(collection=collection, key=BY_HASH)
