@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
@@ -24,10 +25,11 @@ from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.rollups.source import first_time, keys
 from greenpower.mongo.rollups.tier_documents import delete_documents, final_among, write_documents
 from greenpower.mongo.rollups.watermarks import EPOCH, take_as_of
-from greenpower.rollups.documents import Made, Task, make_documents
+from greenpower.rollups.documents import Made, Task, fetch_readings, make_documents
 from greenpower.rollups.ends import changed_ends, read_ends
 from greenpower.rollups.ledger import invalidate_days, store_parts, write_ledger
 from greenpower.rollups.parts import StepPart, cut
+from greenpower.rollups.read_ahead import read_ahead
 from greenpower.rollups.tier_run import MayContinue, TierRun, always
 
 SECONDS_PER_DAY = 86_400
@@ -74,7 +76,8 @@ def compute(
         for _, since, until in older:
             _write_ledger(run, since, until, devices, as_of, fresh=fresh)
         for source, since, until in stretches:
-            for part in cut(run, source, since, until, devices, fresh=fresh and run.is_new(since, until)):
+            parts = cut(run, source, since, until, devices, fresh=fresh and run.is_new(since, until))
+            for part, readings in read_ahead(parts, partial(fetch_readings, run, source)):
                 task = Task(
                     source=source,
                     begin=part.begin,
@@ -82,6 +85,7 @@ def compute(
                     devices=part.devices,
                     as_of=as_of,
                     ledger_end=run.ledger_end(part.begin, part.end) if ledger and source.window is None else None,
+                    readings=readings,
                 )
                 with _without_collector():
                     made = _compute_part(run, task, fresh=fresh, chain=chain)

@@ -9,13 +9,16 @@ from datetime import datetime, timedelta
 from greenpower.measure.bucket import Bucket, by_window, merge_buckets
 from greenpower.measure.counter.counted import CounterEvent
 from greenpower.mongo.client import Document
+from greenpower.mongo.corrections.samples import corrected_by_device
 from greenpower.mongo.energy.around import roll_devices
-from greenpower.mongo.energy.before import look_before, read_inside
+from greenpower.mongo.energy.before import look_before
 from greenpower.mongo.energy.ledger_part import LedgerPart
 from greenpower.mongo.rollups.incidents import save_incidents
 from greenpower.mongo.rollups.source import MERGED, READING, by_device
+from greenpower.mongo.rollups.stretch_readings import StretchReadings
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.rollups.ledger import ledger_parts
+from greenpower.rollups.parts import StepPart
 from greenpower.rollups.plan import TierSource
 from greenpower.rollups.tier_run import TierRun
 
@@ -25,7 +28,7 @@ class Task:
     """What is to be made: the documents of `[begin, end)`, of some devices or (None) of all.
 
     as_of: taken before anything was read. ledger_end: where that part of it ends that is written into the ledger; None
-    where there is none.
+    where there is none. readings: those of the stretch, where they are fetched already.
     """
 
     source: TierSource
@@ -34,6 +37,7 @@ class Task:
     devices: Sequence[str] | None
     as_of: datetime
     ledger_end: datetime | None = None
+    readings: StretchReadings | None = None
 
 
 @dataclass(slots=True)
@@ -49,6 +53,14 @@ class Made:
     parts: list[LedgerPart] = field(default_factory=list)
     changed: set[tuple[str, str]] = field(default_factory=set)
     over: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+
+
+def fetch_readings(run: TierRun, source: TierSource, part: StepPart) -> StretchReadings | None:
+    """The readings of a part that is rolled up from readings, to be decoded later; None for another. Raises
+    PyMongoError."""
+    if run.plan.window is None or source.window is not None:
+        return None
+    return StretchReadings.find(run.db[source.collection], part.begin, part.end, part.devices, READING).fetched()
 
 
 def make_documents(run: TierRun, task: Task) -> Made:
@@ -80,7 +92,8 @@ def _merge(run: TierRun, task: Task, window: int) -> Made:
 
 def _roll(run: TierRun, task: Task, window: int) -> Made:
     source, context = run.db[task.source.collection], run.context
-    found = read_inside(context, source, task.begin, task.end, task.devices, READING)
+    readings = task.readings or StretchReadings.find(source, task.begin, task.end, task.devices, READING)
+    found = corrected_by_device(readings, run.corrections)
     before = look_before(context, source, list(found), task.begin, held=True)
     made = Made()
     incidents: list[tuple[str, CounterEvent]] = []

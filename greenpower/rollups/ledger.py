@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from greenpower.measure.roll import Rolled
@@ -18,17 +19,20 @@ from greenpower.measure.slot import OPEN, QuarterSlots, Slot
 from greenpower.measure.windows import HOUR, starts
 from greenpower.mongo.adjustments.store import mark_stale
 from greenpower.mongo.client import Document
+from greenpower.mongo.corrections.samples import corrected_by_device
 from greenpower.mongo.energy.around import roll_devices
-from greenpower.mongo.energy.before import look_before, read_inside
+from greenpower.mongo.energy.before import look_before
 from greenpower.mongo.energy.ledger import close_days, write_slots
 from greenpower.mongo.energy.ledger_part import DAY, QUARTER, LedgerPart, day_of
 from greenpower.mongo.rollups.incidents import ended_falls
 from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.rollups.source import oldest_documents
+from greenpower.mongo.rollups.stretch_readings import StretchReadings
 from greenpower.mongo.rollups.watermarks import EPOCH, move_ranges, move_watermark
 from greenpower.mongo.schema.layout import ADJUSTMENTS, INCIDENTS, INTERVALS
 from greenpower.rollups.parts import StepPart, cut
 from greenpower.rollups.plan import TierSource, make_plans
+from greenpower.rollups.read_ahead import read_ahead
 from greenpower.rollups.tier_run import TierRun
 
 DeviceField = tuple[str, str]
@@ -58,16 +62,29 @@ def write_ledger(
 ) -> None:
     """Write the quarter-hours of `[begin, end)` from the readings of the counters. Raises PyMongoError."""
     for source, since, until in run.by_source(begin, end, of_readings=True):
-        for part in cut(run, source, since, until, devices, fresh=fresh):
-            store_parts(run, part, roll_part(run, source, part), as_of, fresh=fresh)
+        parts = cut(run, source, since, until, devices, fresh=fresh)
+        for part, rolled in roll_parts(run, source, parts):
+            store_parts(run, part, rolled, as_of, fresh=fresh)
 
 
-def roll_part(run: TierRun, source: TierSource, part: StepPart) -> list[LedgerPart]:
-    """The quarter-hours of a part of a stretch."""
-    readings, context = run.db[source.collection], run.context
+def roll_parts(
+    run: TierRun, source: TierSource, parts: Iterator[StepPart]
+) -> Iterator[tuple[StepPart, list[LedgerPart]]]:
+    """Each part of a stretch with the quarter-hours that its readings give. Raises PyMongoError."""
+    for part, readings in read_ahead(parts, partial(_fetch, run, source)):
+        yield part, _roll(run, source, part, readings)
+
+
+def _fetch(run: TierRun, source: TierSource, part: StepPart) -> StretchReadings:
+    """The readings of a part, with the fields that are counters."""
     shown: Document = {"_id": 0, "device_id": 1, "timestamp": 1, "clock": 1}
     shown |= {f"payload.{field}": 1 for field in sorted(run.spec.counters)}
-    found = read_inside(context, readings, part.begin, part.end, part.devices, shown)
+    return StretchReadings.find(run.db[source.collection], part.begin, part.end, part.devices, shown).fetched()
+
+
+def _roll(run: TierRun, source: TierSource, part: StepPart, fetched: StretchReadings) -> list[LedgerPart]:
+    readings, context = run.db[source.collection], run.context
+    found = corrected_by_device(fetched, run.corrections)
     before = look_before(context, readings, list(found), part.begin)
     length = run.plan.unit
     parts: list[LedgerPart] = []

@@ -29,7 +29,7 @@ from greenpower.mongo.rollups.source import STATES, by_device, count_within, dev
 from greenpower.mongo.rollups.tier_view import TierView, read_tier_views
 from greenpower.mongo.rollups.watermarks import EPOCH, read_progress
 from greenpower.rollups.compute import attempt
-from greenpower.rollups.ledger import invalidate_days, move_ledger, roll_part, store_parts
+from greenpower.rollups.ledger import invalidate_days, move_ledger, roll_parts, store_parts
 from greenpower.rollups.parts import MAX_READINGS_PER_STEP, StepPart, cut
 from greenpower.rollups.plan import TierSource
 from greenpower.rollups.tier_run import MayContinue, TierRun, always
@@ -99,9 +99,13 @@ def _write(
     run: TierRun, view: TierView, begin: datetime, end: datetime, devices: Sequence[str] | None, as_of: datetime
 ) -> None:
     source = TierSource(prefix="", collection=view.collection, window=view.window, ttl=0)
-    for part in cut(run, source, begin, end, devices, fresh=True):
-        parts = roll_part(run, source, part) if view.window is None else _estimate(run, view, part)
-        store_parts(run, part, parts, as_of, fresh=True)
+    parts = cut(run, source, begin, end, devices, fresh=True)
+    if view.window is None:
+        made = roll_parts(run, source, parts)
+    else:
+        made = ((part, _estimate(run, view, part)) for part in parts)
+    for part, found in made:
+        store_parts(run, part, found, as_of, fresh=True)
 
 
 def _write_apart(

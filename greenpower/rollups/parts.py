@@ -25,7 +25,8 @@ MAX_BUCKETS_PER_PART = 8_000
 MAX_DEVICES_PER_PART = 500
 # A day with more readings than this is cut into shorter steps: a step is not stopped within.
 MAX_READINGS_PER_STEP = 2_000_000
-DAY = timedelta(days=1)
+SECONDS_PER_DAY = 86_400
+DAY = timedelta(seconds=SECONDS_PER_DAY)
 
 
 class StepPart(NamedTuple):
@@ -49,19 +50,24 @@ def end_of_step(run: TierRun, begin: datetime, end: datetime) -> datetime:
     share = DEVICE_RANGES // len(run.ranges)
     most = _max_documents(source) * share
     most_of_day = MAX_READINGS_PER_STEP * share
-    longest = end
+    longest, midnight = end, floor(begin, SECONDS_PER_DAY) + DAY
+    of_days = source.window is None or run.ledger is not None
+    whole_day = of_days and midnight <= min(longest, run.target)
+    if whole_day:
+        count = _count(run, source, begin, midnight, most_of_day)
+        if count > most:
+            end = midnight
+            while count == most_of_day and end - begin > run.unit:
+                end = begin + max(1, (end - begin) // run.unit // 2) * run.unit
+                count = _count(run, source, begin, end, most_of_day)
+            return end
     while end - begin > run.unit and _count(run, source, begin, end, most + 1) > most:
         end = begin + max(1, (end - begin) // run.unit // 2) * run.unit
-    if source.window is not None and run.ledger is None:
+    if end == longest or not of_days:
         return end
-    midnight = floor(begin, int(DAY.total_seconds())) + DAY
     if end >= midnight:
-        return end if end == longest else floor(end, int(DAY.total_seconds()))
-    if midnight <= min(longest, run.target):
-        end = midnight
-        while end - begin > run.unit and _count(run, source, begin, end, most_of_day) == most_of_day:
-            end = begin + max(1, (end - begin) // run.unit // 2) * run.unit
-    return end
+        return floor(end, SECONDS_PER_DAY)
+    return midnight if whole_day else end
 
 
 def cut(

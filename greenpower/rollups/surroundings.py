@@ -27,6 +27,7 @@ from greenpower.mongo.corrections.samples import corrected_by_device, corrected_
 from greenpower.mongo.energy.device_rolling import STAGES_BEFORE
 from greenpower.mongo.rollups.incidents import turning_near
 from greenpower.mongo.rollups.source import READING, fields_within
+from greenpower.mongo.rollups.stretch_readings import StretchReadings
 from greenpower.mongo.schema.layout import INCIDENTS
 from greenpower.rollups.plan import TierSource
 from greenpower.rollups.tier_run import TierRun
@@ -82,7 +83,8 @@ def held_after(
 
 def _affected(run: TierRun, source: TierSource, device: str, begin: datetime, end: datetime) -> set[datetime]:
     readings = run.db[source.collection]
-    inside = corrected_by_device(readings, begin, end, [device], READING, run.corrections).get(device, [])
+    found_inside = StretchReadings.find(readings, begin, end, [device], READING)
+    inside = corrected_by_device(found_inside, run.corrections).get(device, [])
     counters = run.spec.counters
     present = {name for reading in inside for name in reading["payload"]} & counters
     times: set[datetime] = set()

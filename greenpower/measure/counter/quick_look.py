@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import compress
 from operator import sub
 
 from greenpower.measure.counter.changes import (
@@ -248,7 +249,8 @@ def are_seldom_slow(steps: Sequence[Number], largest: Number) -> bool:
     A look at the whole series is cheaper than one at each of its chunks: most registers rise steadily.
     """
     needed = largest * EVEN_GAPS / LEARNED_FACTOR
-    slow = [place for place, step in enumerate(steps) if step < needed]
+    # A series of a day has many steps: half of what a comprehension costs.
+    slow = list(compress(range(len(steps)), map(needed.__gt__, steps)))
     if not all(steps):
         # The change after a flat took longer than its last step.
         slow = sorted({*slow, *(place + 1 for place in slow if not steps[place])})

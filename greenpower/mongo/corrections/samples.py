@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection as AnyOf
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -18,7 +17,8 @@ from greenpower.measure.correction import SampleCorrection, SampleCorrections, S
 from greenpower.mongo.client import Document
 from greenpower.mongo.corrections.document import OF_SAMPLES, CorrectionKind
 from greenpower.mongo.corrections.store import read_active
-from greenpower.mongo.rollups.source import neighbours, readings_by_device
+from greenpower.mongo.rollups.source import neighbours
+from greenpower.mongo.rollups.stretch_readings import StretchReadings
 from greenpower.mongo.schema.layout import CORRECTIONS
 
 
@@ -40,16 +40,9 @@ def corrected(readings: Sequence[Document], device: str, corrections: SampleCorr
     return readings if not mine else correct(readings, mine)
 
 
-def corrected_by_device(
-    collection: Collection[Document],
-    begin: datetime,
-    end: datetime,
-    devices: Sequence[str] | None,
-    projection: dict[str, Any],
-    corrections: SampleCorrections,
-) -> dict[str, Sequence[Document]]:
-    """As `readings_by_device`, as they are corrected."""
-    found = readings_by_device(collection, begin, end, devices, projection)
+def corrected_by_device(readings: StretchReadings, corrections: SampleCorrections) -> dict[str, Sequence[Document]]:
+    """Readings of a stretch by device, as they are corrected."""
+    found = readings.by_device()
     for device in corrections.keys() & found.keys():
         found[device] = correct(found[device], corrections[device])
     return found

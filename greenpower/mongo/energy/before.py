@@ -26,6 +26,7 @@ from greenpower.mongo.energy.carries import registers_before
 from greenpower.mongo.energy.leads import Leads, leads_of_buckets
 from greenpower.mongo.rollups.incidents import OperatorDecisions
 from greenpower.mongo.rollups.source import any_before, newest_before
+from greenpower.mongo.rollups.stretch_readings import StretchReadings
 
 NO_NAMES: frozenset[str] = frozenset()
 READINGS_BEFORE = 4
@@ -85,7 +86,8 @@ def read_inside(
 ) -> dict[str, Sequence[Document]]:
     """The readings of `[begin, end)` by device, in order of time, as they are corrected. devices: None for all. Raises
     PyMongoError."""
-    return corrected_by_device(source, begin, end, devices, projection, context.corrections)
+    readings = StretchReadings.find(source, begin, end, devices, projection)
+    return corrected_by_device(readings, context.corrections)
 
 
 def look_before(

@@ -6,14 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection as AnyOf
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, CursorType
 from pymongo.collection import Collection
 
 from greenpower.mongo.client import Document
 from greenpower.mongo.readings.federated import FederatedReadings, devices_held, held_by_mongo
-from greenpower.mongo.rollups.reading_layout import split_readings
 
 DEVICES_PER_QUERY = 500
 DOCUMENTS_PER_BATCH = 2_000
@@ -28,7 +27,8 @@ OF_DEVICE: Document = {"$match": {"$expr": {"$eq": ["$device_id", "$$device"]}}}
 Key = tuple[str, datetime]
 
 
-def _within(begin: datetime, end: datetime, devices: Sequence[str] | None) -> Document:
+def query_of(begin: datetime, end: datetime, devices: Sequence[str] | None) -> Document:
+    """What matches the documents of `[begin, end)`. devices: None for all."""
     query: Document = {"timestamp": {"$gte": begin, "$lt": end}}
     if devices is not None:
         query["device_id"] = devices[0] if len(devices) == 1 else {"$in": list(devices)}
@@ -44,54 +44,34 @@ def by_device(
 ) -> dict[str, list[Document]]:
     """The documents of `[begin, end)` by device, in order of time. devices: None for all."""
     found: defaultdict[str, list[Document]] = defaultdict(list)
-    order, kind = _order(devices), _cursor_type(collection)
-    within = _within(begin, end, devices)
-    cursor = collection.find(within, projection, sort=order, batch_size=DOCUMENTS_PER_BATCH, cursor_type=kind)
+    order, kind = sort_order(devices), cursor_type(collection)
+    query = query_of(begin, end, devices)
+    cursor = collection.find(query, projection, sort=order, batch_size=DOCUMENTS_PER_BATCH, cursor_type=kind)
     # Batch by batch: a third of what going through the cursor costs.
     for document in cursor.to_list():
         found[document["device_id"]].append(document)
     return dict(found)
 
 
-def readings_by_device(
-    collection: Collection[Document],
-    begin: datetime,
-    end: datetime,
-    devices: Sequence[str] | None,
-    projection: dict[str, Any],
-) -> dict[str, Sequence[Document]]:
-    """As `by_device`, of readings: of most devices a `ReadingTable`. projection: gives device_id, timestamp, payload
-    and clock, or some of it."""
-    within = _within(begin, end, devices)
-    if isinstance(collection, FederatedReadings) and collection.reaches_archive(within):
-        # What is archived is no BSON.
-        return dict(by_device(collection, begin, end, devices, projection))
-    collection = held_by_mongo(collection)
-    order, kind = _order(devices), _cursor_type(collection)
-    cursor = collection.find_raw_batches(
-        within, projection, sort=order, batch_size=DOCUMENTS_PER_BATCH, cursor_type=kind
-    )
-    return split_readings(cast(Iterator[bytes], cursor), collection.codec_options)
-
-
-def _order(devices: Sequence[str] | None) -> list[tuple[str, int]]:
+def sort_order(devices: Sequence[str] | None) -> list[tuple[str, int]]:
+    """By device and time, as an index has them; of all devices by time alone."""
     return [("timestamp", ASCENDING)] if devices is None else [("device_id", ASCENDING), ("timestamp", ASCENDING)]
 
 
-def _cursor_type(collection: Collection[Document]) -> int:
+def cursor_type(collection: Collection[Document]) -> int:
     """Streaming, the server reads on while a batch is decoded here; a router does not know how."""
     return CursorType.NON_TAILABLE if collection.database.client.is_mongos else CursorType.EXHAUST
 
 
 def fields_within(collection: Collection[Document], device: str, begin: datetime, end: datetime) -> set[str]:
     """The fields that a device's readings of `[begin, end)` have."""
-    within = _within(begin, end, [device])
+    query = query_of(begin, end, [device])
     if isinstance(collection, FederatedReadings):
-        if collection.reaches_archive(within):
-            return {name for document in collection.find(within, {"payload": 1}) for name in document["payload"]}
+        if collection.reaches_archive(query):
+            return {name for document in collection.find(query, {"payload": 1}) for name in document["payload"]}
         collection = collection.held
     stages: list[Document] = [
-        {"$match": within},
+        {"$match": query},
         {"$group": {"_id": None, "payload": {"$mergeObjects": "$payload"}}},
     ]
     return {name for row in collection.aggregate(stages) for name in row["payload"]}
@@ -99,7 +79,7 @@ def fields_within(collection: Collection[Document], device: str, begin: datetime
 
 def keys(collection: Collection[Document], begin: datetime, end: datetime, devices: Sequence[str] | None) -> set[Key]:
     """Which documents there are in `[begin, end)`."""
-    cursor = collection.find(_within(begin, end, devices), {"_id": 0, "device_id": 1, "timestamp": 1})
+    cursor = collection.find(query_of(begin, end, devices), {"_id": 0, "device_id": 1, "timestamp": 1})
     return {(document["device_id"], document["timestamp"]) for document in cursor}
 
 
@@ -113,12 +93,12 @@ def devices_of(collection: Collection[Document]) -> list[str]:
 
 def devices_within(collection: Collection[Document], begin: datetime, end: datetime) -> list[str]:
     """The devices that have documents in `[begin, end)`. The cost is that of the documents."""
-    within = _within(begin, end, None)
+    query = query_of(begin, end, None)
     if isinstance(collection, FederatedReadings):
-        if collection.reaches_archive(within):
-            return sorted(collection.list_devices(within))
+        if collection.reaches_archive(query):
+            return sorted(collection.list_devices(query))
         collection = collection.held
-    stages: list[Document] = [{"$match": within}, {"$group": {"_id": "$device_id"}}]
+    stages: list[Document] = [{"$match": query}, {"$group": {"_id": "$device_id"}}]
     return sorted(row["_id"] for row in collection.aggregate(stages))
 
 
@@ -134,7 +114,7 @@ def count_within(
     options: dict[str, Any] = {} if limit is None else {"limit": limit}
     if devices is None:
         options["hint"] = [("timestamp", ASCENDING)]
-    return collection.count_documents(_within(begin, end, devices), **options)
+    return collection.count_documents(query_of(begin, end, devices), **options)
 
 
 def first_time(collection: Collection[Document], since: datetime | None = None) -> datetime | None:
