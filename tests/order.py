@@ -12,6 +12,7 @@ import pytest
 
 LONGEST_FIRST = (
     "tests/ingest/sources/test_shared.py",
+    "tests/ingest/test_catalogue_wire.py",
     "tests/rollups/test_run.py",
     "tests/importing/test_rollups.py",
     "tests/stack/test_jobs.py",

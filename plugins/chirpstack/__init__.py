@@ -7,7 +7,7 @@ keys here are those that most codecs use, and a site file adds others.
 from functools import partial
 from typing import Any
 
-from greenpower.datatype import DataType, Field, Kind, Mqtt, json_parser
+from greenpower.datatype import DataType, Field, Http, Kind, Mqtt, json_parser
 
 #: kW (m³ per hour for water); a site file can set another
 GREATEST_POWER, GREATEST_FLOW = 1_000, 1_000
@@ -52,7 +52,7 @@ DATATYPE = DataType(
     title="LoRaWAN devices behind ChirpStack",
     endpoint="chirpstack-data",
     collection="chirpstack_data",
-    match=(Mqtt(f"{TOPIC}/up"), Mqtt(f"{TOPIC}/status")),
+    match=(Mqtt(f"{TOPIC}/up"), Mqtt(f"{TOPIC}/status"), Http("chirpstack")),
     fields=FIELDS,
     parse=json_parser(
         device="deviceInfo.devEui",

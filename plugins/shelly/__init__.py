@@ -8,7 +8,7 @@ changed; registers of energy come once a minute. `rpc_ntf` must be on, as it is 
 from collections.abc import Iterator
 from functools import partial
 
-from greenpower.datatype import ON_OFF, DataType, Field, Kind, Metered, Mqtt, json_parser
+from greenpower.datatype import ON_OFF, DataType, Field, Http, Kind, Metered, Mqtt, json_parser
 
 #: kW: three phases of 120 A; a site file can set another
 GREATEST_POWER = 90
@@ -109,7 +109,7 @@ DATATYPE = DataType(
     title="Shelly devices",
     endpoint="shelly-data",
     collection="shelly_data",
-    match=(Mqtt("{device}/events/rpc"),),
+    match=(Mqtt("{device}/events/rpc"), Http("shelly")),
     fields=FIELDS,
     parse=json_parser(
         device="src",

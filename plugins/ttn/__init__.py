@@ -7,7 +7,7 @@ is in `normalized_payload`, in fixed units, or in `decoded_payload` under the ke
 from functools import partial
 from typing import Any
 
-from greenpower.datatype import DataType, Field, Kind, Mqtt, json_parser
+from greenpower.datatype import DataType, Field, Http, Kind, Mqtt, json_parser
 
 #: kW (m³ per hour for water); a site file can set another
 GREATEST_POWER, GREATEST_FLOW = 1_000, 1_000
@@ -49,7 +49,7 @@ DATATYPE = DataType(
     title="LoRaWAN devices on The Things Stack",
     endpoint="ttn-data",
     collection="ttn_data",
-    match=(Mqtt("v3/{application}/devices/{device}/up"),),
+    match=(Mqtt("v3/{application}/devices/{device}/up"), Http("ttn")),
     fields=FIELDS,
     parse=json_parser(
         device="end_device_ids.device_id",
