@@ -22,7 +22,7 @@ from greenpower.ingest.arrival import FrameReading
 from greenpower.ingest.steps.clock import ClockRule
 from greenpower.kit.contract import RULES, problems
 from greenpower.kit.outcome import outcomes
-from greenpower.kit.plugin import Plugin, find_plugin, plugins_of, read_frame
+from greenpower.kit.plugin import Plugin, RecordedSample, find_plugin, plugins_of, read_frame
 from greenpower.kit.problem import PluginError, shown
 from greenpower.kit.rules.imports import python_lines
 from greenpower.kit.rules.rate import parse_rate
@@ -120,8 +120,21 @@ def _checked(plugin: Plugin) -> bool:
 @click.option("--received", type=TimeOption(), help="Time of arrival, ISO 8601. Default: now.")
 @click.option("--keep", metavar="CASE", help="Save the frames and their result as a sample of this name.")
 @click.option("--odd", metavar="WHY", default="", help="With --keep: why values in these frames are left out.")
+@click.option(
+    "--before",
+    metavar="TOPIC FRAME",
+    multiple=True,
+    type=(str, click.Path(exists=True, dir_okay=False, path_type=Path)),
+    help="A frame that the device sent before, such as a birth. Can be repeated.",
+)
 def try_frame(
-    name: str, frames: tuple[Path, ...], topic: str | None, received: datetime | None, keep: str | None, odd: str
+    name: str,
+    frames: tuple[Path, ...],
+    topic: str | None,
+    received: datetime | None,
+    keep: str | None,
+    odd: str,
+    before: tuple[tuple[str, Path], ...],
 ) -> None:
     """Show the readings that a plugin gets from frames.
 
@@ -136,10 +149,11 @@ def try_frame(
         chosen = topic or default_topic(next((d for d in plugin.datatypes if d.name == name), plugin.datatypes[0]))
         payloads = [read_frame(path) for path in frames]
         at = received or datetime.now(UTC)
-        tried = try_frames(plugin, chosen, payloads, ClockRule.of(settings), at, settings.max_frame_bytes)
+        earlier = [(given, read_frame(path)) for given, path in before]
+        tried = try_frames(plugin, chosen, payloads, ClockRule.of(settings), at, settings.max_frame_bytes, earlier)
         _show(tried, frames)
         if keep:
-            _save_sample(plugin, tried, frames, keep, odd)
+            _save_sample(plugin, tried, frames, keep, odd, before)
     except PluginError as error:
         raise click.ClickException(str(error)) from None
     if any(arrival.rejected for arrival in tried.arrivals):
@@ -182,24 +196,40 @@ def _time_text(item: FrameReading) -> str:
     return f"{time} (time of arrival; no timestamp)" if item.undated else f"{time} (timestamp {item.stamp})"
 
 
-def _save_sample(plugin: Plugin, tried: FrameTrial, paths: tuple[Path, ...], case: str, odd: str) -> None:
-    """Save frames and their readings as a sample."""
+def _save_sample(
+    plugin: Plugin,
+    tried: FrameTrial,
+    paths: tuple[Path, ...],
+    case: str,
+    odd: str,
+    before: tuple[tuple[str, Path], ...],
+) -> None:
+    """Save frames and their readings as a sample, with the frames before them."""
     folder = plugin.folder / "samples" / case
     topic = tried.arrivals[0].topic
     device = dict(plugin.claimed(topic)).get(tried.datatype)
-    payloads = [read_frame(path) for path in paths]
-    readings = [item for payload in payloads for item in outcomes(tried.datatype, topic, device, payload)]
-    expected = (
-        json.dumps(
-            {"topic": topic, **({"odd": odd} if odd else {}), "readings": readings}, indent=2, ensure_ascii=False
-        )
-        + "\n"
-    )
+    payloads = tuple(read_frame(path) for path in paths)
+    names = {
+        f"before{path.suffix}" if len(before) == 1 else f"before_{number:02}{path.suffix}": (given, path)
+        for number, (given, path) in enumerate(before, 1)
+    }
+    sample = RecordedSample(
+        case=case, folder=folder, topic=topic, frames=payloads, expected=[],
+        before=tuple((given, read_frame(path)) for given, path in before),
+    )  # fmt: skip
+    births = plugin.births_before(tried.datatype, sample)
+    readings = [item for payload in payloads for item in outcomes(tried.datatype, topic, device, payload, births)]
+    content: dict[str, object] = {"topic": topic, **({"odd": odd} if odd else {})}
+    if names:
+        content["before"] = {name: given for name, (given, _) in names.items()}
+    expected = json.dumps({**content, "readings": readings}, indent=2, ensure_ascii=False) + "\n"
     if folder.exists():
         raise PluginError(f"{shown(folder)} already exists: choose another name or delete it")
     folder.mkdir(parents=True)
     for number, path in enumerate(paths, 1):
         name = f"frame{path.suffix}" if len(paths) == 1 else f"frame_{number:02}{path.suffix}"
+        (folder / name).write_bytes(path.read_bytes())
+    for name, (_, path) in names.items():
         (folder / name).write_bytes(path.read_bytes())
     (folder / "expected.json").write_text(expected, "utf-8")
     click.echo(f"\nsaved as {shown(folder)}")

@@ -21,8 +21,8 @@ import orjson
 from greenpower.datatype.error import FrameError
 
 Session = Mapping[str, Any]
-#: of a session as JSON: as much as the longest frame that ingest takes
-MAX_SESSION_BYTES = 256 * 1024
+#: of a session as JSON: names of thousands of values, each twice
+MAX_SESSION_BYTES = 512 * 1024
 #: of each device, so many births are known, and so many different sessions
 MAX_BIRTHS_PER_DEVICE, MAX_SESSIONS_PER_DEVICE = 64, 16
 #: a device's time is believed from so long before the arrival of a frame to so long after it

@@ -24,6 +24,7 @@ from greenpower.kit.rules import (
     safety,
     samples,
     schema,
+    sessions,
     state,
     streams,
 )
@@ -43,6 +44,7 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "sampled fields": coverage.check_coverage,
         "contradictions": coverage.check_contradictions,
         "state": state.check_state,
+        "sessions": sessions.check_sessions,
         "any bytes": safety.check_safety,
         "garbage": garbage.check_garbage,
         "split and duplicated": streams.check_streams,

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from greenpower.datatype import DataType, Frame
 from greenpower.datatype.json import MAX_KEYS
+from greenpower.datatype.session import Birth
 from greenpower.kit.limited import Begin, Overrun, run_limited
 from greenpower.kit.outcome import frame_of
 from greenpower.kit.problem import Problem, short, shown
@@ -42,13 +44,16 @@ class FirstRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """A frame to read. made: how it was made from the sample; empty for the sample itself."""
+    """A frame to read. made: how it was made from the sample; empty for the sample itself. topic: of a frame before it;
+    empty for that of the sample."""
 
+    plugin: Plugin
     datatype: DataType
     device: str | None
     sample: RecordedSample
     payload: bytes
     made: str = ""
+    topic: str = ""
 
 
 def run_first(plugin: Plugin) -> FirstRun:
@@ -68,7 +73,7 @@ def run_first(plugin: Plugin) -> FirstRun:
                 fix="make every loop move on, also in a frame that is wrong; go through a frame once, without cutting "
                 "or searching the rest of it for each part; wait for nothing",
                 sample=step.sample.case,
-                topic=step.sample.topic,
+                topic=step.topic or step.sample.topic,
             )
         )
     return FirstRun(opened=tuple(_opened(steps[number], what) for number, what in json.loads(result)))
@@ -78,13 +83,20 @@ def _steps(plugin: Plugin, datatype: DataType) -> Iterator[_Step]:
     samples = tuple(plugin.samples_of(datatype))
     for sample in samples:
         device = dict(plugin.claimed(sample.topic)).get(datatype)
+        step = partial(_Step, plugin=plugin, datatype=datatype, device=device, sample=sample)
+        for topic, payload in sample.before:
+            yield step(payload=payload, topic=topic)
+            for made, long in grown(payload, LONG_FRAME_BYTES):
+                yield step(payload=long, topic=topic, made=made)
         for payload in sample.frames:
-            yield _Step(datatype=datatype, device=device, sample=sample, payload=payload)
+            yield step(payload=payload)
     longest = sorted((sample for sample in samples if sample.frames), key=lambda sample: -len(sample.frames[0]))
     for sample in longest[:GROWN_SAMPLES]:
         device = dict(plugin.claimed(sample.topic)).get(datatype)
         for made, payload in grown(sample.frames[0], LONG_FRAME_BYTES):
-            yield _Step(datatype=datatype, device=device, sample=sample, payload=payload, made=made)
+            yield _Step(
+                plugin=plugin, datatype=datatype, device=device, sample=sample, payload=payload, made=made
+            )  # fmt: skip
 
 
 def _read(steps: list[_Step], begin: Begin) -> str:
@@ -100,7 +112,11 @@ def _read(steps: list[_Step], begin: Begin) -> str:
     sys.addaudithook(hear)  # this process is a copy, and ends soon
     for number, step in enumerate(steps):
         begin(number)
-        frame = frame_of(step.datatype, step.sample.topic, step.device, step.payload)
+        births: tuple[Birth, ...] = ()
+        if not step.topic:
+            with suppress(Exception):  # the rules find what it raises
+                births = step.plugin.births_before(step.datatype, step.sample)
+        frame = frame_of(step.datatype, step.topic or step.sample.topic, step.device, step.payload, births)
         _parse(step.datatype, frame)
         if not step.made:
             watched.append(number)  # the first time may load modules and zones of the standard library

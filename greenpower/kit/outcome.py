@@ -8,22 +8,27 @@ from typing import Any
 
 from greenpower.datatype import DataType, Frame, FrameError, Noted, Reading
 from greenpower.datatype.check import Checker, Number
+from greenpower.datatype.session import Birth
 
 #: (device, stamp) -> payload
 Merged = dict[tuple[str | None, datetime | None], dict[str, Number]]
 
 
-def frame_of(datatype: DataType, topic: str, device: str | None, payload: bytes) -> Frame:
-    """A frame as the parser gets it: with the named levels of its topic."""
+def frame_of(
+    datatype: DataType, topic: str, device: str | None, payload: bytes, births: tuple[Birth, ...] = ()
+) -> Frame:
+    """A frame as the parser gets it: with the named levels of its topic, and the births of its device."""
     claim = next((claim for claim in datatype.topics if claim.matches(topic)), None)
     levels = {} if claim is None else claim.levels(topic)
-    return Frame(topic=topic, payload=payload, device=device, levels=levels)
+    return Frame(topic=topic, payload=payload, device=device, levels=levels, births=births)
 
 
-def outcomes(datatype: DataType, topic: str, device: str | None, payload: bytes) -> list[dict[str, Any]]:
+def outcomes(
+    datatype: DataType, topic: str, device: str | None, payload: bytes, births: tuple[Birth, ...] = ()
+) -> list[dict[str, Any]]:
     """The readings and notes (`{"noted": reason}`) in a frame, or one `{"rejected": reason}`."""
     try:
-        readings = datatype.parse(frame_of(datatype, topic, device, payload))
+        readings = datatype.parse(frame_of(datatype, topic, device, payload, births))
     except FrameError as error:
         return [{"rejected": error.reason}]
     checker = Checker(datatype)
@@ -45,14 +50,16 @@ def _outcome(reading: Reading, checker: Checker) -> dict[str, Any]:
     return {**found, "left_out": left_out} if left_out else found
 
 
-def merged(datatype: DataType, device: str | None, frames: Iterable[bytes], topic: str) -> Merged:
+def merged(
+    datatype: DataType, device: str | None, frames: Iterable[bytes], topic: str, births: tuple[Birth, ...] = ()
+) -> Merged:
     """The payloads of frames: messages of one reading merged, first value of a key kept, rejected frames ignored."""
     checker = Checker(datatype)
     found: Merged = {}
     named: dict[datetime | None, str] = {}
     for payload in frames:
         try:
-            for reading in datatype.parse(frame_of(datatype, topic, device, payload)):
+            for reading in datatype.parse(frame_of(datatype, topic, device, payload, births)):
                 if isinstance(reading, Noted):
                     continue
                 if reading.device_id is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from importlib import import_module
 from itertools import groupby
@@ -12,19 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from greenpower.catalog.registry import Registry
-from greenpower.datatype import DataType, Dialled
+from greenpower.datatype import DataType, Dialled, Noted
 from greenpower.datatype.claim import PUSHED
+from greenpower.datatype.session import Birth, make_birth, with_birth
 from greenpower.kit.first_run import FirstRun, run_first
+from greenpower.kit.outcome import frame_of
 from greenpower.kit.problem import PluginError, Problem, shown
 
 DIALLED_TOPICS = ("modbus", "telegrams")
+#: when a birth before a sample arrived: before its frames, whatever their stamps are
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedSample:
     """A case in `samples/`: frames in the order sent, and the expected result.
 
-    odd: why values in it are left out, if it is a case of such values.
+    odd: why values in it are left out, if it is a case of such values. before: frames that the device sent before, each
+    with its topic, where the meaning of the others depends on them.
     """
 
     case: str
@@ -33,6 +39,7 @@ class RecordedSample:
     frames: tuple[bytes, ...]
     expected: list[dict[str, Any]]
     odd: str = ""
+    before: tuple[tuple[str, bytes], ...] = ()
 
     def __str__(self) -> str:
         return self.case
@@ -79,6 +86,20 @@ class Plugin:
     def samples_of(self, datatype: DataType) -> Iterator[RecordedSample]:
         """The samples whose topic this data type claims. Raises SampleError."""
         return (sample for sample in self.samples if datatype in [item for item, _ in self.claimed(sample.topic)])
+
+    def births_before(self, datatype: DataType, sample: RecordedSample) -> tuple[Birth, ...]:
+        """What a sample's device said before it, as the core would know it. Raises what the parser raises."""
+        births: tuple[Birth, ...] = ()
+        if not sample.before:
+            return births
+        device = dict(self.claimed(sample.topic)).get(datatype)
+        for topic, payload in sample.before:
+            if dict(self.claimed(topic)).get(datatype) != device:
+                continue  # it is of another device
+            for note in datatype.parse(frame_of(datatype, topic, device, payload, births)):
+                if isinstance(note, Noted) and note.session is not None:
+                    births = with_birth(births, make_birth(note.session, None, LONG_AGO))
+        return births
 
     def claimed(self, topic: str) -> list[tuple[DataType, str | None]]:
         """The data types that claim a topic, each with the device id that its claim gives: of topics one at most.
@@ -163,7 +184,8 @@ def read_sample(folder: Path) -> RecordedSample:
         expected = json.loads(path.read_bytes())
         topic, readings, odd = expected["topic"], expected["readings"], expected.get("odd", "")
         frames = tuple(read_frame(item) for item in sorted(folder.glob("frame*")))
-    except (OSError, ValueError, KeyError, TypeError, PluginError) as error:
+        before = tuple((given, read_frame(folder / name)) for name, given in expected.get("before", {}).items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, PluginError) as error:
         raise SampleError(
             Problem(
                 place=shown(path),
@@ -172,4 +194,6 @@ def read_sample(folder: Path) -> RecordedSample:
                 fix="write it with greenpower plugins try NAME FRAME --keep CASE",
             )
         ) from None
-    return RecordedSample(case=folder.name, folder=folder, topic=topic, frames=frames, expected=readings, odd=odd)
+    return RecordedSample(
+        case=folder.name, folder=folder, topic=topic, frames=frames, expected=readings, odd=odd, before=before
+    )  # fmt: skip

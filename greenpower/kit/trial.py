@@ -14,6 +14,7 @@ from typing import Any
 from greenpower.api.telemetry.row import presenter, statistics
 from greenpower.datatype import DataType, Dialled
 from greenpower.ingest.arrival import Arrival, FrameReading
+from greenpower.ingest.steps.birth_book import BirthBook
 from greenpower.ingest.steps.clock import ClockRule, arrival_time
 from greenpower.ingest.steps.reader import Reader
 from greenpower.ingest.steps.slots import slot_begin
@@ -73,9 +74,18 @@ def default_topic(datatype: DataType) -> str:
 
 
 def try_frames(
-    plugin: Plugin, topic: str, payloads: Iterable[bytes], rule: ClockRule, at: datetime, max_frame_bytes: int
+    plugin: Plugin,
+    topic: str,
+    payloads: Iterable[bytes],
+    rule: ClockRule,
+    at: datetime,
+    max_frame_bytes: int,
+    before: Iterable[tuple[str, bytes]] = (),
 ) -> FrameTrial:
-    """Read frames that arrive on a topic at `at` (aware). Raises PluginError if no data type claims the topic."""
+    """Read frames that arrive on a topic at `at` (aware). before: frames that came before, each with its topic.
+
+    Raises PluginError if no data type claims the topic.
+    """
     claimed = plugin.claimed(topic)
     if not claimed:
         raise PluginError(f"no data type claims the topic {topic!r}")
@@ -84,6 +94,9 @@ def try_frames(
     source = _source_of(datatype, topic)
     known = None if source == "mqtt" else datatype
     arrivals, found = [], []
+    book = BirthBook()
+    for given, payload in before:
+        reader.read(Arrival(topic=given, payload=payload, received_at=at, source="mqtt"), book)
     for payload in payloads:
         arrival = Arrival(
             topic=topic, payload=payload, received_at=at, source=source,
@@ -91,7 +104,7 @@ def try_frames(
         )  # fmt: skip
         reader.shorten(arrival)
         arrivals.append(arrival)
-        found += reader.read(arrival)
+        found += reader.read(arrival, book)
     named = {item.stamp: item.device_id for item in found if item.device_id is not None}
     for item in found:
         item.device_id = item.device_id or named.get(item.stamp)

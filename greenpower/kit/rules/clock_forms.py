@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from greenpower.datatype import DataType, Noted
+from greenpower.datatype.session import Birth
 from greenpower.kit.outcome import frame_of
 from greenpower.kit.plugin import Plugin, RecordedSample
 from greenpower.kit.problem import Problem, short, shown
@@ -24,7 +25,7 @@ def check_clock_forms(plugin: Plugin) -> Iterator[Problem]:
     for datatype in plugin.datatypes:
         for sample in plugin.samples_of(datatype):
             device = next(device for item, device in plugin.claimed(sample.topic) if item is datatype)
-            if found := _sample_problem(datatype, sample, device):
+            if found := _sample_problem(datatype, sample, device, plugin.births_before(datatype, sample)):
                 text, what, means = found
                 yield Problem(
                     place=shown(sample.folder),
@@ -38,16 +39,18 @@ def check_clock_forms(plugin: Plugin) -> Iterator[Problem]:
                 break
 
 
-def _sample_problem(datatype: DataType, sample: RecordedSample, device: str | None) -> tuple[str, str, datetime] | None:
+def _sample_problem(
+    datatype: DataType, sample: RecordedSample, device: str | None, births: tuple[Birth, ...]
+) -> tuple[str, str, datetime] | None:
     """The first stamp that is misread: (as written, what happens to it, what it means)."""
     for payload in sample.frames[:MAX_FRAMES_PER_SAMPLE]:
-        before = _stamps(datatype, sample.topic, device, payload)
+        before = _stamps(datatype, sample.topic, device, payload, births)
         if before is None:
             continue
         for stamp in list(stamp_texts(payload))[:MAX_STAMPS_PER_FRAME]:
             is_time, rejected = False, None
             for written in _instead_of(stamp):
-                after = _stamps(datatype, sample.topic, device, stamp.put(payload, written.text))
+                after = _stamps(datatype, sample.topic, device, stamp.put(payload, written.text), births)
                 for read in _changed(before, after):
                     is_time = True
                     if what := _misread(read, written, stamp):
@@ -80,10 +83,12 @@ def _instead_of(stamp: StampText) -> Iterator[WrittenTime]:
             )
 
 
-def _stamps(datatype: DataType, topic: str, device: str | None, payload: bytes) -> Stamps | None:
+def _stamps(
+    datatype: DataType, topic: str, device: str | None, payload: bytes, births: tuple[Birth, ...]
+) -> Stamps | None:
     """The stamps of the readings in a frame; None if it is rejected, or if the parser fails, which other rules find."""
     try:
-        readings = datatype.parse(frame_of(datatype, topic, device, payload))
+        readings = datatype.parse(frame_of(datatype, topic, device, payload, births))
     except Exception:
         return None
     return [reading.stamp for reading in readings if not isinstance(reading, Noted)]

@@ -76,6 +76,7 @@ def _results(plugin: Plugin, datatype: DataType) -> Iterator[tuple[RecordedSampl
     """What is read in the samples: (sample, number of the frame, reading)."""
     for sample in plugin.samples_of(datatype):
         device = next(device for item, device in plugin.claimed(sample.topic) if item is datatype)
+        births = plugin.births_before(datatype, sample)
         for number, frame in enumerate(sample.frames, 1):
-            for item in outcomes(datatype, sample.topic, device, frame):
+            for item in outcomes(datatype, sample.topic, device, frame, births):
                 yield sample, number, item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from greenpower.datatype import DataType, FrameError, Kind
+from greenpower.datatype import DataType, Frame, FrameError, Kind
 from greenpower.datatype.check import Checker
 from greenpower.kit.outcome import frame_of
 from greenpower.kit.plugin import Plugin
@@ -19,7 +19,9 @@ def check_deltas(plugin: Plugin) -> Iterator[Problem]:
             continue
         for sample in plugin.samples_of(datatype):
             device = next(device for item, device in plugin.claimed(sample.topic) if item is datatype)
-            if found := _nameless(datatype, sample.topic, device, sample.frames, deltas):
+            births = plugin.births_before(datatype, sample)
+            frames = [frame_of(datatype, sample.topic, device, payload, births) for payload in sample.frames]
+            if found := _nameless(datatype, frames, deltas):
                 yield Problem(
                     place=shown(sample.folder),
                     found=f"{found} is a delta, and its message has neither a stamp nor an id",
@@ -33,12 +35,12 @@ def check_deltas(plugin: Plugin) -> Iterator[Problem]:
                 break
 
 
-def _nameless(datatype: DataType, topic: str, device: str | None, frames: tuple[bytes, ...], deltas: set[str]) -> str:
+def _nameless(datatype: DataType, frames: list[Frame], deltas: set[str]) -> str:
     """The deltas of the first reading that cannot be told from another; empty if there is none."""
     checker = Checker(datatype)
-    for payload in frames:
+    for frame in frames:
         try:
-            readings = datatype.parse(frame_of(datatype, topic, device, payload))
+            readings = datatype.parse(frame)
             for reading in readings:
                 if reading.values and reading.stamp is None and reading.message_id is None:
                     payload_of, _ = checker.check(reading.values)

@@ -9,6 +9,7 @@ from random import Random
 
 from greenpower.datatype import DataType, FrameError
 from greenpower.datatype.check import Checker
+from greenpower.datatype.session import Birth
 from greenpower.kit.limited import Begin, Overrun, run_limited
 from greenpower.kit.outcome import frame_of
 from greenpower.kit.plugin import Plugin
@@ -30,13 +31,15 @@ MAX_RANDOM_READINGS = 2
 def check_garbage(plugin: Plugin) -> Iterator[Problem]:
     """Known garbage is no reading, and neither are random bytes, but for chance. The input is the same in every run."""
     for datatype in plugin.datatypes:
-        topics = [sample.topic for sample in plugin.samples_of(datatype)]
-        for topic in dict.fromkeys(topics or [default_topic(datatype)]):
+        topics: dict[str, tuple[Birth, ...]] = {}
+        for sample in plugin.samples_of(datatype):
+            topics[sample.topic] = topics.get(sample.topic) or plugin.births_before(datatype, sample)
+        for topic, births in (topics or {default_topic(datatype): ()}).items():
             random = Random(datatype.name)
             lengths = [random.randint(MIN_RANDOM_BYTES, MAX_RANDOM_BYTES) for _ in range(RANDOM_FRAMES)]
             payloads = [*GARBAGE_FRAMES, *(random.randbytes(length) for length in lengths)]
             device = dict(plugin.claimed(topic)).get(datatype)
-            if found := _mistake(run_limited(partial(_readings, datatype, topic, device, payloads))):
+            if found := _mistake(run_limited(partial(_readings, datatype, topic, device, births, payloads))):
                 number, what, field = found
                 yield Problem(
                     place=f"{shown(plugin.folder)}: {datatype.name}",
@@ -64,14 +67,21 @@ def _mistake(result: str | Overrun) -> tuple[int, str, str] | None:
     return None
 
 
-def _readings(datatype: DataType, topic: str, device: str | None, payloads: Sequence[bytes], begin: Begin) -> str:
+def _readings(
+    datatype: DataType,
+    topic: str,
+    device: str | None,
+    births: tuple[Birth, ...],
+    payloads: Sequence[bytes],
+    begin: Begin,
+) -> str:
     """The frames that are read as readings, as JSON: {number: fields}."""
     checker = Checker(datatype)
     found: dict[int, list[str]] = {}
     for number, payload in enumerate(payloads):
         begin(number)
         try:
-            for reading in datatype.parse(frame_of(datatype, topic, device or "DEVICE", payload)):
+            for reading in datatype.parse(frame_of(datatype, topic, device or "DEVICE", payload, births)):
                 if reading.values:
                     found[number] = [*checker.check(reading.values)[0]]
         except FrameError:

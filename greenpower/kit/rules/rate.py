@@ -33,7 +33,7 @@ def check_rate(plugin: Plugin) -> Iterator[Problem]:
 def parse_rate(plugin: Plugin, datatype: DataType) -> float | None:
     """Frames parsed per second of processor time, from the samples that are readings; None if there are none."""
     frames = [
-        frame_of(datatype, sample.topic, "DEVICE", payload)
+        frame_of(datatype, sample.topic, "DEVICE", payload, plugin.births_before(datatype, sample))
         for sample in plugin.samples_of(datatype)
         if all("payload" in item for item in sample.expected)
         for payload in sample.frames

@@ -16,6 +16,7 @@ import bson
 
 from greenpower.datatype import DataType, FrameError, Noted, is_device_id
 from greenpower.datatype.check import Checker
+from greenpower.datatype.session import Birth
 from greenpower.kit.limited import Begin, Overrun, run_limited
 from greenpower.kit.outcome import frame_of
 from greenpower.kit.plugin import Plugin, RecordedSample
@@ -23,6 +24,8 @@ from greenpower.kit.problem import Problem, short, shown
 from greenpower.kit.trial import default_topic
 
 MUTATED_FRAMES = 400
+#: a topic, and what was said before
+Place = tuple[str, tuple[Birth, ...]]
 REASON = re.compile(r"[a-z][a-z0-9-]{1,30}")
 BAD_FRAGMENTS = (b"", b"NaN", b"1e400", b"9" * 30, b"null", b'""', b"[[[[[[[[[[", b"-", b"\0", b"\xff\xfe")
 
@@ -32,7 +35,7 @@ def check_safety(plugin: Plugin) -> Iterator[Problem]:
     for datatype in plugin.datatypes:
         known = [(frame, sample) for sample in plugin.samples_of(datatype) for frame in sample.frames]
         payloads = [*bad_payloads(datatype).values(), *_mutated(known, Random(datatype.name))]
-        found = run_limited(partial(_first_problem, datatype, payloads))
+        found = run_limited(partial(_first_problem, datatype, payloads, _places(plugin, datatype)))
         if isinstance(found, Overrun):
             payload, what = payloads[found.step], f"the parser {found.what}"
         elif found:
@@ -51,21 +54,34 @@ def check_safety(plugin: Plugin) -> Iterator[Problem]:
         return  # the first is enough: the others mostly have the same cause
 
 
-def _first_problem(datatype: DataType, payloads: Sequence[bytes], begin: Begin) -> str:
+def _first_problem(datatype: DataType, payloads: Sequence[bytes], places: Sequence[Place], begin: Begin) -> str:
     """The first payload that makes a problem, as its number and the problem; empty if none does."""
     for number, payload in enumerate(payloads):
         begin(number)
-        for device in (None, "DEVICE"):
-            if problem := parse_problem(datatype, payload, device):
-                return f"{number} {problem}"
+        for topic, births in places:
+            for device in (None, "DEVICE"):
+                if problem := parse_problem(datatype, payload, device, topic, births):
+                    return f"{number} {problem}"
     return ""
 
 
-def parse_problem(datatype: DataType, payload: bytes, device: str | None) -> str:
+def _places(plugin: Plugin, datatype: DataType) -> list[Place]:
+    """Where frames come: on the first topic; where frames depend on births, on those of samples, with these births."""
+    places: dict[str, Place] = {"": ("", ())}
+    if datatype.sessions:
+        for sample in plugin.samples_of(datatype):
+            if sample.topic not in places or sample.before:
+                places[sample.topic] = (sample.topic, plugin.births_before(datatype, sample))
+    return [*places.values()]
+
+
+def parse_problem(
+    datatype: DataType, payload: bytes, device: str | None, topic: str = "", births: tuple[Birth, ...] = ()
+) -> str:
     """What is wrong with the parser's result for a frame; empty if nothing is."""
     checker = Checker(datatype)
     try:
-        readings = datatype.parse(frame_of(datatype, default_topic(datatype), device, payload))
+        readings = datatype.parse(frame_of(datatype, topic or default_topic(datatype), device, payload, births))
     except FrameError as error:
         return _reason_problem(error)
     except Exception as error:  # a parser is foreign code: this is what the rule looks for

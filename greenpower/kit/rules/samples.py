@@ -35,7 +35,7 @@ def check_samples(plugin: Plugin) -> Iterator[Problem]:
             )
             continue
         ((datatype, device),) = claimed
-        yield from _result_problems(sample, datatype, device)
+        yield from _result_problems(plugin, sample, datatype, device)
         if any("payload" in item for item in sample.expected):
             read.add(datatype.name)
     for datatype in plugin.datatypes:
@@ -56,9 +56,12 @@ def _claims(plugin: Plugin) -> Iterator[str]:
         yield from (claim.topic for claim in datatype.pushes)
 
 
-def _result_problems(sample: RecordedSample, datatype: DataType, device: str | None) -> Iterator[Problem]:
+def _result_problems(
+    plugin: Plugin, sample: RecordedSample, datatype: DataType, device: str | None
+) -> Iterator[Problem]:
     try:
-        found = [item for frame in sample.frames for item in outcomes(datatype, sample.topic, device, frame)]
+        births = plugin.births_before(datatype, sample)
+        found = [item for frame in sample.frames for item in outcomes(datatype, sample.topic, device, frame, births)]
     except Exception as error:  # a parser is foreign code
         yield _raised(sample, error)
         return
@@ -109,8 +112,9 @@ def check_keys(plugin: Plugin) -> Iterator[Problem]:
                 continue
             device = next(device for item, device in plugin.claimed(sample.topic) if item is datatype)
             found: dict[str, str] = {}
+            births = plugin.births_before(datatype, sample)
             for frame in sample.frames:
-                for item in outcomes(datatype, sample.topic, device, frame):
+                for item in outcomes(datatype, sample.topic, device, frame, births):
                     if names:  # else the site file names them
                         found |= {name: "undeclared" for name in item.get("payload", {}) if name not in names}
                     found |= item.get("left_out", {})

@@ -66,9 +66,14 @@ def _cases(plugin: Plugin, datatype: DataType) -> list[_Case]:
     for sample in plugin.samples_of(datatype):
         device = next(device for item, device in plugin.claimed(sample.topic) if item is datatype)
         frames = sample.frames[:MAX_FRAMES_PER_SAMPLE]
+        births = plugin.births_before(datatype, sample)
         named = [(payload, device) for payload in frames] + [(payload, OTHER_DEVICE) for payload in frames[:1]]
         cases += [
-            _Case(sample=sample, frame=frame_of(datatype, sample.topic, name, payload)) for payload, name in named
+            _Case(sample=sample, frame=frame_of(datatype, sample.topic, name, payload, births))
+            for payload, name in named
+        ]
+        cases += [
+            _Case(sample=sample, frame=frame_of(datatype, topic, device, payload)) for topic, payload in sample.before
         ]
     return cases
 

@@ -29,13 +29,14 @@ def check_streams(plugin: Plugin) -> Iterator[Problem]:
     for datatype in plugin.datatypes:
         for sample in plugin.samples_of(datatype):
             device = next(device for item, device in plugin.claimed(sample.topic) if item is datatype)
-            once = merged(datatype, device, sample.frames, sample.topic)
+            births = plugin.births_before(datatype, sample)
+            once = merged(datatype, device, sample.frames, sample.topic, births)
             for what, frames in (
                 ("each frame twice", [frame for frame in sample.frames for _ in range(2)]),
                 ("all frames twice", [*sample.frames, *sample.frames]),
                 ("last frame first", sample.frames[::-1]),
             ):
-                again = merged(datatype, device, frames, sample.topic)
+                again = merged(datatype, device, frames, sample.topic, births)
                 if again != once:
                     yield Problem(
                         place=shown(sample.folder),
@@ -137,7 +138,7 @@ def _recorded_problems(plugin: Plugin, datatype: DataType) -> Iterator[Problem]:
     for sample in plugin.samples_of(datatype):
         device = next(device for item, device in plugin.claimed(sample.topic) if item is datatype)
         for payload in sample.frames:
-            frame = frame_of(datatype, sample.topic, device, payload)
+            frame = frame_of(datatype, sample.topic, device, payload, plugin.births_before(datatype, sample))
             texts = time_texts(datatype, frame)
             if not texts:  # arrival is its time, or a checksum covers it
                 continue
