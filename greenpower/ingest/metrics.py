@@ -34,6 +34,7 @@ class IngestMetrics:
         self.left_out = counter("values_left_out", "values left out of readings, by reason", "type", "reason")
         self.conflicts = counter("value_conflicts", "values that differ from the one stored first", "type")
         self.sessions_begun = counter("sessions_begun", "births that say what later frames of a device mean", "type")
+        self.sessions_late = counter("sessions_late", "births that came after frames of theirs had been read", "type")
         self.retries = counter("write_retries", "writes that MongoDB did not take at once")
         self.pending = gauge("frames_pending", "frames held, not yet stored")
         self.pending_bytes = gauge("frames_pending_bytes", "bytes of the frames held")

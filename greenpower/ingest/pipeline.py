@@ -92,6 +92,7 @@ class Pipeline:
             takes=self.policy.takes,
             on_retry=self._on_retry,
             begun=metrics.sessions_begun,
+            late=metrics.sessions_late,
         )
         self.pairing = Pairing(db[PARTS], self._on_retry)
         self.clock = Timekeeper(db[CLOCKS], ClockRule.of(settings), self._on_retry, self.devices)

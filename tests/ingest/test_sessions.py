@@ -128,6 +128,37 @@ def test_processes_that_share_the_frames(settings: Settings, db: Database[Docume
     assert {outcome for outcome, _ in outcomes(db)} == {"stored", "noted"}
 
 
+def test_a_process_tells_when_it_has_read_frames_before_their_birth(settings: Settings, db: Database[Document]) -> None:
+    async def go() -> list[float]:
+        async with async_client(settings) as client:
+            database = client[settings.mongo_db_name]
+            first, second = IngestMetrics(), IngestMetrics()
+            one, two = (
+                Pipeline(registry=REGISTRY, settings=settings, db=database, metrics=metrics)
+                for metrics in (first, second)
+            )
+            late = []
+            for pipeline, arrival in (
+                (one, birth(ONE, 0, sent=0)),
+                (two, data({"1": 1}, 1, sent=1)),
+                (one, birth(ONE, 1.5, sent=1.5)),  # says the same
+                (two, data({"1": 3}, 3, sent=3)),
+                (one, birth(OTHER, 4, sent=2)),
+                (two, data({"1": 5}, 5, sent=5)),
+                (two, data({"1": 6}, 6, sent=6)),
+            ):
+                await pipeline.submit(arrival)
+                counted = second.registry.get_sample_value("greenpower_sessions_late_total", {"type": "numbered"})
+                late.append(counted or 0.0)
+            assert first.registry.get_sample_value("greenpower_sessions_late_total", {"type": "numbered"}) is None
+            return late
+
+    assert asyncio.run(go()) == [0, 0, 0, 0, 0, 1, 1]
+    assert readings(db)[3] == {"power": 3}
+    run_replay(settings, REGISTRY, name="numbered", span=SPAN)
+    assert readings(db)[3] == {"energy": 3}
+
+
 def test_whatever_the_order_each_value_that_is_stored_has_its_name(settings: Settings, db: Database[Document]) -> None:
     """Of five frames that three processes get in any order; what came before all births is stored by a replay."""
 

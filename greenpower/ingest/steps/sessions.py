@@ -13,11 +13,13 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import partial
 
 from prometheus_client import Counter
 from pymongo.asynchronous.collection import AsyncCollection
 
+from greenpower.datatype.session import session_at
 from greenpower.ingest.arrival import Arrival, FrameReading
 from greenpower.ingest.steps.birth_book import BirthBook
 from greenpower.ingest.steps.reader import Reader
@@ -45,6 +47,7 @@ class SessionCache:
     def __init__(self, most: int = MAX_CACHED_SESSIONS, most_bytes: int = MAX_CACHED_SESSION_BYTES) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._known: OrderedDict[SessionKey, KnownSessions] = OrderedDict()
+        self._read_until: dict[SessionKey, datetime] = {}
         self.size = 0
 
     def __len__(self) -> int:
@@ -59,21 +62,38 @@ class SessionCache:
 
     def put(self, key: SessionKey, known: KnownSessions) -> None:
         """Keep what is known of a device, as far as there is room."""
+        read_until = self._read_until.get(key)
         self.drop(key)
         self._known[key] = known
         self.size += _size(known)
+        if read_until is not None:
+            self._read_until[key] = read_until
         while len(self._known) > self._most or self.size > self._most_bytes:
             self.drop(next(iter(self._known)))
 
+    def note_read(self, key: SessionKey, arrival: datetime) -> None:
+        """A frame that arrived then was read by what is known of a device."""
+        if key in self._known:
+            self._read_until[key] = max(arrival, self._read_until.get(key, arrival))
+
+    def is_late(self, key: SessionKey, found: KnownSessions) -> bool:
+        """Whether the newest frame that was read would be of another session, by what is found now."""
+        if (arrival := self._read_until.get(key)) is None:
+            return False
+        before, now = (session_at(one.births, arrival, arrival) for one in (self.get(key), found))
+        return before != now
+
     def drop(self, key: SessionKey) -> None:
         """Forget a device."""
+        self._read_until.pop(key, None)
         if (known := self._known.pop(key, None)) is not None:
             self.size -= _size(known)
 
 
 class Sessions:
     """Reads batches with their sessions. One per ingest process. takes: whether anything is kept of a device. begun:
-    counts births that begin a session, by type."""
+    counts births that begin a session, by type; late: those of other processes that came when later frames had been
+    read by the birth before."""
 
     def __init__(
         self,
@@ -83,6 +103,7 @@ class Sessions:
         takes: Callable[[str], bool],
         on_retry: Callable[[Exception], None],
         begun: Counter,
+        late: Counter,
     ) -> None:
         self.collection = collection
         self.cache = SessionCache()
@@ -90,6 +111,7 @@ class Sessions:
         self._takes = takes
         self._on_retry = on_retry
         self._begun = begun
+        self._late = late
         self._turn = asyncio.Lock()
         self._any = any(datatype.sessions for datatype in reader.registry)
 
@@ -107,6 +129,8 @@ class Sessions:
                 _reject(keys, error)
             found = [item for arrival in arrivals for item in self._reader.read(arrival, book)]
             failed = await self._keep(book)
+            for arrival, key in keys.items():
+                self.cache.note_read(key, arrival.received_at)
         if failed:
             for arrival, key in keys.items():
                 if key in failed:
@@ -134,6 +158,9 @@ class Sessions:
             known[key] = NO_BIRTHS
         if changed:
             for key, found in (await read_sessions(self.collection, changed)).items():
+                if self.cache.is_late(key, found):
+                    self._late.labels(key.type_name).inc()
+                    log.warning("frames of %a were read before another process stored their birth", key.device_id)
                 self.cache.put(key, found)
                 known[key] = found
         return known
