@@ -21,6 +21,8 @@ LONGEST_FIRST = (
     "tests/ingest/test_repeated_hour.py",
     "tests/ingest/steps/test_repeated_hour_backlog.py",
     "tests/importing/test_run.py",
+    "tests/importing/test_killed.py",
+    "tests/api/telemetry/test_uploads.py",
     "tests/api/energy/test_closed_answers.py",
     "tests/api/energy/test_turns.py",
     "tests/rollups/test_holds.py",

@@ -43,6 +43,7 @@ RESERVED_COLLECTIONS = frozenset(
         "processes",
         "push_keys",
         "restores",
+        "import_uploads",
     }
 )
 

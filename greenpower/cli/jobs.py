@@ -17,11 +17,12 @@ from greenpower.bus.job_queue import drop_pickled_from_queue
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings, load_settings
 from greenpower.homeassistant.publish import is_announced
-from greenpower.jobs import archive, commands, device_sync, homeassistant, presence, rollup
+from greenpower.jobs import archive, commands, device_sync, homeassistant, imports, presence, rollup
 from greenpower.jobs.archive import archive_entry, archives
 from greenpower.jobs.commands import commands_entry
 from greenpower.jobs.device_sync import devices_entry
 from greenpower.jobs.homeassistant import homeassistant_entry
+from greenpower.jobs.imports import imports_entry
 from greenpower.jobs.presence import presence_entry
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entry
 from greenpower.jobs.worker import BACKOFF, STALLED_SECONDS, JobWorker
@@ -45,7 +46,9 @@ def worker() -> None:
     connection = _connect()
     check_at_start(load_settings())
     get_registry()  # jobs are forked from here: what is imported once need not be imported in each of them
-    known = (rollup.roll, device_sync.sync, presence.check, commands.work, homeassistant.work, archive.move)
+    known = (
+        rollup.roll, device_sync.sync, presence.check, commands.work, homeassistant.work, archive.move, imports.work,
+    )  # fmt: skip
     log.debug("jobs: %s", [function.__module__ for function in known])
 
     failed_before, looked_for_older = False, False
@@ -93,7 +96,7 @@ def job_entries(registry: Registry, settings: Settings, connection: redis.Redis)
     # Switched off, it runs once more to remove what it has announced.
     announced = [homeassistant_entry()] if settings.homeassistant_discovery or is_announced(connection) else []
     old = [archive_entry(datatype) for datatype in registry] if archives(settings) else []
-    return [*tiers, devices_entry(), presence_entry(), commands_entry(), *old, *announced]
+    return [*tiers, devices_entry(), presence_entry(), commands_entry(), imports_entry(), *old, *announced]
 
 
 def _name() -> str:

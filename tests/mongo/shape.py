@@ -21,6 +21,7 @@ from greenpower.mongo.devices.document import (
 )
 from greenpower.mongo.energy.document import IntervalDocument, MonthDocument
 from greenpower.mongo.events.document import EventDocument
+from greenpower.mongo.imports.document import UploadDocument
 from greenpower.mongo.processes.document import ProcessDocument, RestoreDocument
 from greenpower.mongo.readings.document import (
     FragmentDocument,
@@ -72,6 +73,7 @@ VIEWS: dict[str, tuple[View, ...]] = {
     layout.SCHEMA: (SchemaDocument,),
     layout.PROCESSES: (ProcessDocument,),
     layout.RESTORES: (RestoreDocument,),
+    layout.UPLOADS: (UploadDocument,),
 }
 #: those of the data types' collections
 OF_TYPES: tuple[View, ...] = (ReadingDocument, CopyDocument, BucketDocument)

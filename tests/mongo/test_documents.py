@@ -38,6 +38,7 @@ from greenpower.mongo.devices.sessions import NO_BIRTHS, NewBirth, SessionKey, a
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
 from greenpower.mongo.energy.ledger import close_days, write_slots
 from greenpower.mongo.energy.ledger_part import LedgerPart
+from greenpower.mongo.imports.uploads import add_upload, claim_upload, finish_upload, note_progress
 from greenpower.mongo.processes.heartbeat import ProcessHeartbeat
 from greenpower.mongo.processes.mark import begin_mark
 from greenpower.mongo.readings.clock_mark import ARRIVAL
@@ -65,6 +66,7 @@ from greenpower.mongo.schema.layout import (
     PUSH_KEYS,
     SEEN,
     SESSIONS,
+    UPLOADS,
     WATERMARKS,
     ensure_indexes,
     layout,
@@ -314,6 +316,13 @@ def write_all(db: Database[Document], settings: Settings) -> None:
         take(db[ANSWERS], answer)
     ProcessHeartbeat(settings, "test").beat(db)
     begin_mark(db, "fingerprint", T0)
+    for _ in range(3):
+        query = {"type": "rt", "new_devices": False, "dry_run": False}
+        add_upload(db[UPLOADS], type_name="rt", query=query, by={"kind": "user", "name": "ada"}, data=b"x", now=T0)
+    for error in ("", "no header"):
+        upload = claim_upload(db[UPLOADS], T0)
+        assert upload is not None and note_progress(db[UPLOADS], upload, {"rows": 1}, T0)
+        assert finish_upload(db[UPLOADS], upload, T0, {"rows": 1}, error)
 
 
 def test_every_collection_of_the_layout_has_its_views(settings: Settings) -> None:

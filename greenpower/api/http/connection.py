@@ -21,13 +21,15 @@ from greenpower.api.http.request_buffer import RequestBuffer
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
     """How long a client may take, in seconds. A client that takes fewer than `answer_rate` bytes per second of its
-    answer, over `answer_seconds`, is given up. max_body: bytes of a request's body that are waited for."""
+    answer, over `answer_seconds`, is given up. max_body: bytes of a request's body that are waited for; allowance: says
+    it by the head of a request."""
 
     head_seconds: float
     body_seconds: float
     answer_seconds: float
     answer_rate: float
     max_body: int
+    allowance: Callable[[bytes], int] | None = None
 
 
 class Stage(Enum):
@@ -63,7 +65,7 @@ class HttpConnection(TConn):  # type: ignore[misc]
         self.limits = limits
         client, server = ends
         super().__init__(cfg, ClientSocket(raw, lambda: wake(self)), client, server)
-        self.request = RequestBuffer(limits.max_body)
+        self.request = RequestBuffer(limits.max_body, limits.allowance)
         self.stage = Stage.HEAD
         self.deadline = 0.0
         self.watched = 0
@@ -84,7 +86,7 @@ class HttpConnection(TConn):  # type: ignore[misc]
 
     def next_request(self) -> None:
         """Begin the next request, with what a client has sent of it already."""
-        self.request = RequestBuffer(self.limits.max_body)
+        self.request = RequestBuffer(self.limits.max_body, self.limits.allowance)
         if rest := self.parser.unreader.take_buffered():
             self.request.feed(rest)
 

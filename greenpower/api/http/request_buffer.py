@@ -7,6 +7,7 @@ counts as whole: gunicorn's parser reads the same bytes and refuses them.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 HEAD_END = b"\r\n\r\n"
 # Of the request line and all headers. A line that is longer than gunicorn's limit is given to it at once.
@@ -24,12 +25,14 @@ METHOD_START = re.compile(rb"[\r\nA-Za-z]")
 class RequestBuffer:
     """One request, as it comes. A pipelined one behind it is kept with it.
 
-    max_body: a body of more bytes is not waited for. `whole`: nothing is missing, or what is missing is not waited for
-    (then `cut`). `in_body`: the headers are there. `expects`: the client waits to be told to send the body.
+    max_body: a body of more bytes is not waited for; allowance: says how many by the head. `whole`: nothing is missing,
+    or what is missing is not waited for (then `cut`). `in_body`: the headers are there. `expects`: the client waits to
+    be told to send the body.
     `head_too_long`: the headers are too many. `malformed`: the body's chunks are no chunks.
     """
 
     __slots__ = (
+        "_allowance",
         "_at",
         "_body_bytes",
         "_body_end",
@@ -44,8 +47,9 @@ class RequestBuffer:
         "whole",
     )
 
-    def __init__(self, max_body: int) -> None:
+    def __init__(self, max_body: int, allowance: Callable[[bytes], int] | None = None) -> None:
         self._data = bytearray()
+        self._allowance = allowance
         self._max_body = max_body
         self._at = 0  # headers: where to look for their end; chunks: where the next one begins
         self._body_end = 0
@@ -91,6 +95,8 @@ class RequestBuffer:
         head = bytes(self._data[: end + 2])
         self._at = self._body_end = end + len(HEAD_END)
         self._chunked = CHUNKED.search(head) is not None
+        if self._allowance is not None:
+            self._max_body = self._allowance(head)
         if not self._chunked and (length := LENGTH.search(head)) is not None:
             size = int(length[1])
             self._body_end += size

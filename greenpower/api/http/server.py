@@ -13,6 +13,7 @@ from gunicorn.glogging import Logger
 
 from greenpower.api.http.auth import CALLER_KEY
 from greenpower.api.http.connection import ConnectionLimits
+from greenpower.api.http.large_body import BodyAllowance
 from greenpower.api.http.request_buffer import MAX_LINE_BYTES
 from greenpower.api.http.request_metrics import request_counts
 from greenpower.api.http.server_errors import use_error_shape
@@ -79,6 +80,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             answer_seconds=settings.api_answer_seconds,
             answer_rate=settings.api_answer_rate,
             max_body=app.config["MAX_CONTENT_LENGTH"],
+            allowance=BodyAllowance(app.config["MAX_CONTENT_LENGTH"], settings.jwt_signing_key.get_secret_value()),
         )
         super().__init__()
 

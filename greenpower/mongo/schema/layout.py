@@ -45,8 +45,10 @@ ARCHIVE_MANIFEST = "archive_manifest"
 SCHEMA = "schema"
 PROCESSES = "processes"
 RESTORES = "restores"
-# Of the processes that run, not of what is stored: no backup has them, and no restore replaces them.
-NOT_DATA = (PROCESSES, RESTORES)
+UPLOADS = "import_uploads"
+# Of the processes that run and of work under way, not of what is stored: no backup has them, and no restore replaces
+# them.
+NOT_DATA = (PROCESSES, RESTORES, UPLOADS)
 # What a restore loads beside the data has this before its name.
 STAGED = "restoring_"
 
@@ -58,6 +60,7 @@ MESSAGES_TTL = 7 * 86_400
 PROCESSES_TTL = 86_400
 # Times at which ingest listened: kept longer than any device may be silent.
 LISTENING_TTL = 90 * 86_400
+UPLOADS_TTL = 30 * 86_400
 # Commands and their results are in SQL; only answers to commands of others stay here.
 ANSWERS_TTL = 30 * 86_400
 # Late results of a job that was frozen for longer are missed only if it was killed right after writing them.
@@ -143,6 +146,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield SCHEMA, ()
     yield PROCESSES, (Index(keys=("seen_at",), ttl=PROCESSES_TTL),)
     yield RESTORES, ()
+    yield UPLOADS, (Index(keys=("state", "created_at")), Index(keys=("created_at",), ttl=UPLOADS_TTL))
     yield ATTEMPTS, (Index(keys=("type", "prefix")), Index(keys=("at",), ttl=ATTEMPTS_TTL))
     yield (
         INCIDENTS,

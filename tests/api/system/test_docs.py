@@ -127,6 +127,7 @@ def test_the_schema_names_every_resource(schema: dict[str, Any]) -> None:
         "/api/ingest/{claim}/",
         "/api/telemetry/events/",
         "/api/telemetry/import/",
+        "/api/telemetry/import/{upload_id}/",
         *(
             PATH + view
             for view in (
