@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from greenpower.datatype import DataType
+from greenpower.datatype.value import ValueParser
 from greenpower.simulator.device import CannotSimulate, SimulatedDevice, make_devices
 from greenpower.simulator.gateway import SimulatedGateway, make_gateways
+from greenpower.simulator.single_values import make_value_devices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ def make_fleet(datatypes: Iterable[DataType], count: int, seed: int, zone: tzinf
     for datatype in datatypes:
         if datatype.gateways:
             gateways += make_gateways(datatype, count, seed, zone)
+        elif datatype.wire is None and isinstance(datatype.parse, ValueParser):
+            devices += make_value_devices(datatype, count, seed, zone)
         else:
             devices += make_devices(datatype, count, seed, zone)
     return Fleet(devices=tuple(devices), gateways=tuple(gateways))
