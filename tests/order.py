@@ -24,6 +24,7 @@ LONGEST_FIRST = (
     "tests/importing/test_killed.py",
     "tests/api/telemetry/test_uploads.py",
     "tests/api/energy/test_closed_answers.py",
+    "tests/api/energy/test_points_behind.py",
     "tests/api/energy/test_turns.py",
     "tests/rollups/test_holds.py",
     "tests/ingest/sources/test_backpressure.py",

@@ -80,13 +80,14 @@ def _counter(counter: PointCounter, begin: datetime, end: datetime, now: datetim
     for correction in reader.correction_reader().read(counter.devices):
         if correction["kind"] == CorrectionKind.EXCLUSION:
             left_out.setdefault(correction["device_id"], []).append((correction["begin"], correction["end"]))
+    unknown = [] if reader.unknown_from is None else [(reader.unknown_from, until)]
     found: dict[str, tuple[Quarters, int]] = {}
     part = slice((begin - since) // QUARTER, (end - since) // QUARTER)
     for device in counter.devices:
         own = samples[device]
         sampled = Sampled(begin=since, samples=own.counted, open=own.open, before=device in begun)
         spans = [(since, until)] if pending.all else [(hour, hour + HOUR) for hour in pending.of(device)]
-        gaps = Gaps(known_from=reader.known_from, left_out=left_out.get(device, ()), pending=spans)
+        gaps = Gaps(known_from=reader.known_from, left_out=left_out.get(device, ()), pending=[*spans, *unknown])
         rest = max(0, waiting(sampled) - (until - end) // QUARTER)
         found[device] = reasons(sampled, gaps)[part], rest
     return found

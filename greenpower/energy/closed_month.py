@@ -125,6 +125,8 @@ class ClosedCuts:
         a figure stands for, given what is known now of its month, and how that differs; None where it cannot stand in
         the answer, as in another currency."""
         months = self._of_point(point)
+        if not months and len(pieces) == len(self.boundaries) - 1:
+            return BookedValues(buckets=pieces, total=add(pieces), adjustments={})
         places = {cut: place for place, cut in enumerate(self.cuts)}
         spans = [slice(places[begin], places[end]) for begin, end in pairwise(self.boundaries)]
         kept: dict[int, tuple[slice, Value]] = {}

@@ -21,7 +21,7 @@ from fractions import Fraction
 
 from greenpower.energy.amount import UNIT, Amount
 from greenpower.energy.demand import PeakDemand
-from greenpower.energy.money import EXACT, share_of_month
+from greenpower.energy.money import EXACT, share_of_month, total
 from greenpower.energy.rate_calendar import RateSpan
 from greenpower.energy.tariff import ChargePeriod, Direction, TariffVersion
 from greenpower.measure.local_time import start_of
@@ -37,7 +37,7 @@ class CostKind(StrEnum):
     DEMAND = "demand"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class CostLine:
     """A line of a bill. version, name: of the part of the tariff. quantity: energy in the carrier's unit, days, or kW.
     amount: exact."""
@@ -67,29 +67,32 @@ class Cost:
     @property
     def ordered_lines(self) -> list[CostLine]:
         """Its lines in an order that does not depend on what came first."""
-        order = list(CostKind)
-        return sorted(self.lines.values(), key=lambda line: (order.index(line.kind), line.version, line.name))
+        if len(self.lines) < 2:
+            return list(self.lines.values())
+        return sorted(self.lines.values(), key=_order)
 
     @property
     def amount(self) -> Decimal:
         """The exact sum of the lines."""
-        found = Decimal(0)
-        for line in self.lines.values():
-            found = EXACT.add(found, line.amount)
-        return found
+        return total([line.amount for line in self.lines.values()])
 
     def add(self, kind: CostKind, version: int, name: str, price: Decimal, quantity: Decimal, amount: Decimal) -> None:
         """Add to a line."""
         key = (kind, version, name)
         line = self.lines.get(key)
         if line is None:
-            line = self.lines[key] = CostLine(kind=kind, version=version, name=name, price=price)
-        line.add(quantity, amount)
+            self.lines[key] = CostLine(kind, version, name, price, quantity, amount)
+        else:
+            line.add(quantity, amount)
 
     def add_cost(self, other: Cost) -> None:
         """Add that of another bucket or point."""
-        for (kind, version, name), line in other.lines.items():
-            self.add(kind, version, name, line.price, line.quantity, line.amount)
+        for key, line in other.lines.items():
+            known = self.lines.get(key)
+            if known is None:
+                self.lines[key] = CostLine(line.kind, line.version, line.name, line.price, line.quantity, line.amount)
+            else:
+                known.add(line.quantity, line.amount)
         self.unpriced += other.unpriced
         if other.adjustment is not None:
             self.adjustment = EXACT.add(self.adjustment or Decimal(0), other.adjustment)
@@ -166,10 +169,11 @@ class CostBook:
         if span.rate is None or span.version is None:
             cost.unpriced += amount.energy
             return
-        paid = EXACT.multiply(amount.exact, span.rate.price)
+        energy = amount.exact
+        paid = EXACT.multiply(energy, span.rate.price)
         if self.direction is Direction.EXPORT:
             paid = -paid
-        cost.add(CostKind.ENERGY, span.version.number, span.rate.name, span.rate.price, amount.exact, paid)
+        cost.add(CostKind.ENERGY, span.version.number, span.rate.name, span.rate.price, energy, paid)
 
     def _add_standing(self, costs: Sequence[Cost]) -> None:
         zone = self.versions[0].zone
@@ -197,6 +201,13 @@ class CostBook:
         power = max(Decimal(0), EXACT.subtract(_billionths(demand.power), charge.free))
         cost = costs[self._bucket(demand.begin)]
         cost.add(CostKind.DEMAND, version.number, charge.name, charge.price, power, EXACT.multiply(power, charge.price))
+
+
+KIND_ORDER = {kind: place for place, kind in enumerate(CostKind)}
+
+
+def _order(line: CostLine) -> tuple[int, int, str]:
+    return KIND_ORDER[line.kind], line.version, line.name
 
 
 def valid_version(versions: Iterable[TariffVersion], day: date) -> TariffVersion | None:

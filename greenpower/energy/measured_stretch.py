@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 from greenpower.measure.slot import OPEN, UNSETTLED
 from greenpower.measure.windows import done_before
@@ -17,8 +19,7 @@ from greenpower.mongo.energy.pending import HOUR, PendingHours
 from greenpower.mongo.energy.stretch import DeviceEnergy, RegisterReading, Stretch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredStretch:
+class MeasuredStretch(NamedTuple):
     """A stretch and how good it is.
 
     before, after: the registers at its ends; None where none is known. coverage: 0 to 1, the part of it, as far as it
@@ -34,34 +35,53 @@ class MeasuredStretch:
     final: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StretchMeasure:
     """What tells how good stretches are. boundaries: one more than there are stretches. pending: hours that will be
-    computed again."""
+    computed again. unknown_from: from when on nothing is computed yet; None where all that there is is known."""
 
     boundaries: Sequence[datetime]
     pending: PendingHours
     now: datetime
+    unknown_from: datetime | None = None
 
     def measure(self, device: str, energy: DeviceEnergy, fall: datetime | None) -> list[MeasuredStretch]:
         """The stretches of a device. fall: the time of one of which nobody knows yet what it means."""
         measured = []
         before = energy.before
-        for number, (stretch, final) in enumerate(zip(energy.stretches, self._finals(device, energy), strict=True)):
-            start, end = self.boundaries[number], self.boundaries[number + 1]
+        finals = self._finals(device, energy)
+        for stretch, final, passed, (start, end) in zip(
+            energy.stretches, finals, self._passed, self._ends, strict=True
+        ):
             after = _register_after(before, stretch)
             measured.append(
                 MeasuredStretch(
                     stretch=stretch,
                     before=before,
                     after=after,
-                    coverage=_coverage(before is not None, stretch, start, min(end, self.now)),
+                    coverage=_coverage(before is not None, stretch, start, passed),
                     undecided=bool(stretch.flags & OPEN) or (fall is not None and start < self.now and fall < end),
                     final=final and not stretch.uncertain,
                 )
             )
             before = after
         return measured
+
+    # The same for each device.
+
+    @cached_property
+    def _ends(self) -> list[tuple[datetime, datetime]]:
+        return list(pairwise(self.boundaries))
+
+    @cached_property
+    def _passed(self) -> list[datetime]:
+        """Up to where each stretch has passed."""
+        return [min(end, self.now) for end in self.boundaries[1:]]
+
+    @cached_property
+    def _over(self) -> list[bool]:
+        known_until = self.unknown_from
+        return [self.is_over(end) and (known_until is None or end <= known_until) for end in self.boundaries[1:]]
 
     def is_over(self, end: datetime) -> bool:
         """Whether a stretch with this end is over, as far as messages on their way can tell."""
@@ -75,15 +95,17 @@ class StretchMeasure:
         """
         known_at = None if energy.before is None else energy.before.at
         hours = [hour for hour in self.pending.of(device) if known_at is None or hour + HOUR > known_at][::-1]
+        if not hours and not self.pending.all:
+            return [over and not one.flags & UNSETTLED for over, one in zip(self._over, energy.stretches, strict=True)]
         finals = []
         open_until: datetime | None = None
-        for stretch, (_, end) in zip(energy.stretches, pairwise(self.boundaries), strict=True):
+        for stretch, over, (_, end) in zip(energy.stretches, self._over, self._ends, strict=True):
             while hours and hours[-1] < end:
                 open_until = hours.pop() + HOUR
             touched = self.pending.all or open_until is not None
             if open_until is not None and stretch.last_at is not None and stretch.last_at >= open_until:
                 open_until = None
-            finals.append(self.is_over(end) and not touched and not stretch.flags & UNSETTLED)
+            finals.append(over and not touched and not stretch.flags & UNSETTLED)
         return finals
 
 

@@ -1,7 +1,7 @@
 """What meter points counted, without how good it is: in groups of stretches, and the highest average power of months.
 
-What belongs here: adding up the parts of points. What does not: reading a counter
-(`greenpower.mongo.energy.ledger_sums`), which stretches make a group (`cost`).
+What belongs here: adding up the parts of points. What does not: reading a counter (`greenpower.mongo.energy`), which
+stretches make a group (`cost`).
 """
 
 from __future__ import annotations
@@ -16,34 +16,41 @@ from greenpower.energy.amount import UNIT, Amount, per_count
 from greenpower.energy.demand import SECONDS_PER_HOUR, PeakDemand
 from greenpower.energy.month import Month
 from greenpower.energy.point import PointPart
-from greenpower.energy.point_reader import PointReader
+from greenpower.energy.point_reader import PointEnergy, PointReader
 from greenpower.measure.slot import QUARTER_SECONDS
-from greenpower.mongo.energy.ledger_sums import EnergyGroups, QuarterEnergy, read_groups, read_quarters
+from greenpower.mongo.energy.energy_groups import EnergyGroups, GroupedCuts
+from greenpower.mongo.energy.ledger_sums import QuarterEnergy, read_quarters
 
 QUARTER = timedelta(seconds=QUARTER_SECONDS)
 
 
 def read_point_groups(
     reader: PointReader, cuts: Sequence[datetime], groups: Sequence[int], count: int
-) -> dict[int, list[Amount]]:
-    """By point its energy in each group of the stretches between cuts, which reach as far as the reader's boundaries.
-    groups: of each stretch, below `count`. Raises PyMongoError."""
-    found = {point.number: [Amount() for _ in range(count)] for point in reader.points}
-    for counter, parts in reader.parts_by_counter():
+) -> tuple[PointEnergy, dict[int, list[Amount]]]:
+    """What points counted, and by point its energy in each group of the stretches between cuts, which reach as far as
+    the reader's boundaries. groups: of each stretch, below `count`. Raises PyMongoError."""
+    grouped: dict[tuple[str, str], GroupedCuts] = {}
+    pieces: dict[tuple[str, str], list[datetime]] = {}
+    for counter, _ in reader.parts_by_counter():
         # Where parts begin and end, a group is cut in pieces.
         inside = sorted(set(counter.cuts) - set(reader.boundaries))
         fine = sorted({*cuts, *inside})
-        pieces = [reader.boundaries[0], *inside]
+        of_counter = pieces[counter.key] = [reader.boundaries[0], *inside]
         numbers = [
-            groups[bisect_right(cuts, begin) - 1] * len(pieces) + bisect_right(pieces, begin) - 1 for begin in fine[:-1]
+            groups[bisect_right(cuts, begin) - 1] * len(of_counter) + bisect_right(of_counter, begin) - 1
+            for begin in fine[:-1]
         ]
-        sums = read_groups(counter.reader, counter.devices, fine, numbers, count * len(pieces))
+        grouped[counter.key] = GroupedCuts(cuts=fine, numbers=numbers, count=count * len(of_counter))
+    energy = reader.read(grouped)
+    found = {point.number: [Amount() for _ in range(count)] for point in reader.points}
+    for counter, parts in reader.parts_by_counter():
+        begins = pieces[counter.key]
         for point, part in parts:
             factor = per_count(counter.unit, point.carrier.unit)
             if factor is not None:
-                places = [place for place, begin in enumerate(pieces) if part.covers(begin)]
-                _add(found[point.number], sums[part.device_id], places, len(pieces), part.sign * factor)
-    return found
+                places = [place for place, begin in enumerate(begins) if part.covers(begin)]
+                _add(found[point.number], energy.sums[part.counter], places, len(begins), part.sign * factor)
+    return energy, found
 
 
 def _add(amounts: Sequence[Amount], sums: EnergyGroups, pieces: Sequence[int], of: int, factor: int) -> None:

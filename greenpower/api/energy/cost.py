@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import marshmallow as ma
@@ -226,7 +228,7 @@ def _cost_row(found: BookedCost, currency: str, closed: Sequence[Document]) -> D
                 "kind": line.kind.value,
                 "name": line.name,
                 "version_id": line.version,
-                "price": decimal_text(line.price),
+                "price": price_text(line.price),
                 "quantity": decimal_text(line.quantity),
                 "amount": decimal_text(line.amount),
             }
@@ -236,6 +238,12 @@ def _cost_row(found: BookedCost, currency: str, closed: Sequence[Document]) -> D
         "energy": amount_row(found.amount),
         "closed": closed,
     }
+
+
+@lru_cache(maxsize=1_000)
+def price_text(price: Decimal) -> str:
+    """A price without zeros at its end. There are few."""
+    return decimal_text(price)
 
 
 def _totals(asked: Asked, bills: _Bills, before: Mapping[int, BookedValues[BookedCost]]) -> list[Document]:

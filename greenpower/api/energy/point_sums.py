@@ -34,9 +34,8 @@ def read_grouped(
     cuts = [nearest_quarter(cut) for cut in groups.cuts]
     reader, cost = open_reader(asked, points, buckets, cuts)
     with turn(current_app, cost), pymongo.timeout(POINTS_SECONDS):
-        found = reader.read()
-        sums = read_point_groups(reader, cuts, groups.numbers, len(groups.rates))
-    # Read later, so the ledger may have come further: what is paid is what is shown.
+        found, sums = read_point_groups(reader, cuts, groups.numbers, len(groups.rates))
+    # What is paid is what is shown, also where corrections spread energy over stretches.
     for number, amounts in found.amounts.items():
         for amount in amounts:
             amount.energy = 0

@@ -7,9 +7,10 @@ not: reading either (`ledger_read`, `recent`), what it costs (`cost`).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -22,6 +23,8 @@ from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.mongo.adjustments.apply import CorrectionReader
 from greenpower.mongo.client import Document
+from greenpower.mongo.corrections.document import CorrectionDocument
+from greenpower.mongo.energy.energy_groups import EnergyGroups, GroupedCuts
 from greenpower.mongo.energy.ledger_plan import documents_needed
 from greenpower.mongo.energy.ledger_read import ledger_register_before, read_stretches
 from greenpower.mongo.energy.open_falls import read_open_falls
@@ -55,6 +58,8 @@ class EnergyReader:
     watermark: datetime | None
     known_from: datetime
     zone: ZoneInfo
+    # Leaves out what the ledger does not have yet, where too many readings would have to be rolled.
+    ledger_only: bool = False
     # What was rolled already: an answer that asks twice gets the same.
     _recent: dict[tuple[object, ...], dict[str, RecentSlots]] = dataclass_field(default_factory=dict, repr=False)
 
@@ -77,6 +82,15 @@ class EnergyReader:
             known_from=readings.whole_from if watermark is None else ledger.get("complete_from", EPOCH),
             zone=ZoneInfo(settings.device_timezone),
         )
+
+    def without_recent(self) -> EnergyReader:
+        """The same for what the ledger has alone; itself for a type that never has one."""
+        return replace(self, ledger_only=True) if ledger_tier(self.datatype) else self
+
+    @property
+    def unknown_from(self) -> datetime | None:
+        """From when on nothing is told, though there may be readings; None where all of them are."""
+        return (self.watermark or EPOCH) if self.ledger_only else None
 
     def find_devices(self, begin: datetime, end: datetime, limit: int) -> list[str]:
         """The devices of the type, in order, `limit` at most: those of which there are readings or buckets of the
@@ -101,7 +115,7 @@ class EnergyReader:
     def count_readings(self, devices: Sequence[str], boundaries: Sequence[datetime], limit: int) -> int:
         """How many readings have to be rolled, counted up to a limit."""
         begin, end = self.made_until(boundaries), boundaries[-1]
-        if begin >= end or not devices:
+        if begin >= end or not devices or self.ledger_only:
             return 0
         query = {"device_id": {"$in": list(devices)}, "timestamp": {"$gte": begin, "$lt": end}}
         return count(self.db[self.readings], query, limit)
@@ -118,15 +132,35 @@ class EnergyReader:
         """By device the time of a fall before `end` of which nobody knows yet what it means."""
         return read_open_falls(self.db[INCIDENTS], self.datatype.name, self.field, devices, end)
 
-    def read(self, devices: Sequence[str], boundaries: Sequence[datetime]) -> dict[str, DeviceEnergy]:
-        """What devices counted between boundaries, which lie on quarter-hours, as corrections have it."""
+    def read(
+        self, devices: Sequence[str], boundaries: Sequence[datetime], grouped: GroupedCuts | None = None
+    ) -> dict[str, DeviceEnergy]:
+        """What devices counted between boundaries, which lie on quarter-hours, as corrections have it. grouped: groups
+        of other stretches with the same ends, for `DeviceEnergy.groups`."""
         reader = self.correction_reader()
         # First, so that one which is made meanwhile is not applied to half of what it changes.
         corrections = reader.read(devices)
-        found = self._read_base(devices, boundaries)
+        found = self._read_base(devices, boundaries, grouped)
         if corrections:
             reader.apply(found, boundaries, corrections)
+            if grouped is not None:
+                self._correct_groups(found, reader, corrections, grouped)
         return found
+
+    def _correct_groups(
+        self,
+        found: Mapping[str, DeviceEnergy],
+        reader: CorrectionReader,
+        corrections: Sequence[CorrectionDocument],
+        grouped: GroupedCuts,
+    ) -> None:
+        """The groups of devices that have corrections, from stretches: what those do depends on the stretch."""
+        fine = self._read_base(sorted({item["device_id"] for item in corrections}), grouped.cuts)
+        reader.apply(fine, grouped.cuts, corrections)
+        for device, energy in fine.items():
+            sums = found[device].groups = EnergyGroups.empty(grouped.count)
+            for group, stretch in zip(grouped.numbers, energy.stretches, strict=True):
+                sums.add(group, stretch.energy, stretch.counted)
 
     def correction_reader(self) -> CorrectionReader:
         """A reader of the corrections of the counter."""
@@ -140,19 +174,29 @@ class EnergyReader:
             zone=self.zone,
         )
 
-    def _read_base(self, devices: Sequence[str], boundaries: Sequence[datetime]) -> dict[str, DeviceEnergy]:
+    def _read_base(
+        self, devices: Sequence[str], boundaries: Sequence[datetime], grouped: GroupedCuts | None = None
+    ) -> dict[str, DeviceEnergy]:
         """What the ledger and the readings after it say."""
         made_until = self.made_until(boundaries)
         recent = self.read_recent(devices, boundaries)
         found = {device: DeviceEnergy(stretches=[Stretch() for _ in pairwise(boundaries)]) for device in devices}
+        if grouped is not None:
+            for energy in found.values():
+                energy.groups = EnergyGroups.empty(grouped.count)
         if self.watermark is not None and boundaries[0] <= self.watermark:
-            self._add_ledger(found, boundaries, made_until, recent)
+            self._add_ledger(found, boundaries, made_until, recent, grouped)
         for device, later in recent.items():
             energy = found[device]
             if later.before is not None:
                 energy.before = later.before
             for stretch, more in zip(energy.stretches, cut_slots(later.slots, boundaries), strict=True):
                 stretch.add(more)
+            if grouped is not None and energy.groups is not None:
+                for slot in later.slots:
+                    if boundaries[0] <= slot.start < boundaries[-1]:
+                        group = grouped.numbers[bisect_right(grouped.cuts, slot.start) - 1]
+                        energy.groups.add(group, slot.energy, bool(slot.n or slot.energy))
         return found
 
     def _add_ledger(
@@ -161,6 +205,7 @@ class EnergyReader:
         boundaries: Sequence[datetime],
         made_until: datetime,
         recent: Mapping[str, RecentSlots],
+        grouped: GroupedCuts | None,
     ) -> None:
         """Add what the ledger has, of each device up to where its recent quarter-hours begin."""
         name = self.datatype.name
@@ -174,14 +219,15 @@ class EnergyReader:
             if until == boundaries[0]:
                 continue
             times = [boundary for boundary in boundaries if boundary < until]
-            stretches = read_stretches(self.db, name, self.field, devices, [*times, until])
+            sums = {device: sums for device in devices if (sums := found[device].groups) is not None}
+            stretches = read_stretches(self.db, name, self.field, devices, [*times, until], grouped, sums)
             for device, parts in stretches.items():
                 found[device].stretches[: len(parts)] = parts
 
     def read_recent(self, devices: Sequence[str], boundaries: Sequence[datetime]) -> dict[str, RecentSlots]:
         """The quarter-hours that the ledger does not have yet, of each device from where they begin."""
         begin, end = self.made_until(boundaries), boundaries[-1]
-        if begin >= end or not devices:
+        if begin >= end or not devices or self.ledger_only:
             return {}
         key = (begin, boundaries[0], end, *devices)
         if (known := self._recent.get(key)) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,7 +47,7 @@ class DayTotal:
         """Whether another total says the same. Deltas have no register: theirs is NaN, which is equal to nothing."""
         if other is None or self.resolution != other.resolution:
             return False
-        mine, theirs = (replace(total.slots, last=0.0) for total in (self, other))
+        mine, theirs = (total.slots._replace(last=0.0) for total in (self, other))
         return mine == theirs and register_of(self.slots) == register_of(other.slots)
 
 

@@ -6,7 +6,7 @@ What belongs here: the queries, and adding up what they find. What does not: whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pymongo
@@ -17,15 +17,16 @@ from pymongo.database import Database
 from greenpower.measure.counter.hold import Carry, Hold
 from greenpower.measure.slot import ESTIMATED, QUARTER_SECONDS
 from greenpower.mongo.client import Document
+from greenpower.mongo.energy.energy_groups import EnergyGroups, GroupedCuts, GroupPlan
 from greenpower.mongo.energy.ledger_part import DAY, QUARTER, day_of
 from greenpower.mongo.energy.ledger_plan import SlotRange, plan_documents
 from greenpower.mongo.energy.slot_columns import (
     NO_REGISTER,
     SLOTS_PER_DAY,
-    SlotColumns,
     SlotSum,
     register_of,
     sum_packed,
+    sum_ranges,
 )
 from greenpower.mongo.energy.stretch import Stretch
 from greenpower.mongo.query import QUERY_SECONDS
@@ -36,24 +37,43 @@ DOCUMENTS_PER_QUERY = 5_000
 DEVICES_PER_LOOKUP = 500
 DOCUMENTS_PER_READ_BATCH = 2_500
 LEDGER_KEYS = ("slots", "resolution", "first_quarters")
+GROUP_KEYS = ("slots.energy", "slots.n")
 
 
 def read_stretches(
-    db: Database[Document], type_name: str, field: str, devices: Sequence[str], boundaries: Sequence[datetime]
+    db: Database[Document],
+    type_name: str,
+    field: str,
+    devices: Sequence[str],
+    boundaries: Sequence[datetime],
+    grouped: GroupedCuts | None = None,
+    sums: Mapping[str, EnergyGroups] | None = None,
 ) -> dict[str, list[Stretch]]:
     """What a counter of each device counted between boundaries: one stretch less than there are boundaries.
 
-    boundaries: aware, ascending, on quarter-hours, none after the ledger's watermark. Devices without anything are
-    absent. Raises ValueError for other boundaries, PyMongoError.
+    boundaries: aware, ascending, on quarter-hours, none after the ledger's watermark. grouped: groups of other
+    stretches with the same ends, which are added to `sums`, by device; a document that both need is read once. Devices
+    without anything are absent. Raises ValueError for other boundaries, PyMongoError.
     """
     plan = plan_documents(boundaries)
+    groups = GroupPlan({}, {}) if grouped is None else grouped.plan(boundaries[-1])
+    into = {} if sums is None else sums
     found: dict[str, list[Stretch]] = {}
-    for collection, time, wanted in ((INTERVALS, "day", plan.days), (ENERGY_DAYS, "month", plan.months)):
+    for collection, time, wanted, others in (
+        (INTERVALS, "day", plan.days, groups.days),
+        (ENERGY_DAYS, "month", plan.months, groups.months),
+    ):
         for document in ledger_documents(db[collection], type_name, field, devices, time, list(wanted), LEDGER_KEYS):
-            stretches = found.get(document["device_id"])
+            device, at = document["device_id"], document[time]
+            stretches = found.get(device)
             if stretches is None:
-                stretches = found[document["device_id"]] = [Stretch() for _ in range(len(boundaries) - 1)]
-            _add_document(stretches, document, document[time], wanted[document[time]])
+                stretches = found[device] = [Stretch() for _ in range(len(boundaries) - 1)]
+            _add_document(stretches, document, at, wanted[at])
+            if at in others:
+                into[device].add_slots(document["slots"], others[at])
+        rest = [at for at in others if at not in wanted]
+        for document in ledger_documents(db[collection], type_name, field, devices, time, rest, GROUP_KEYS):
+            into[document["device_id"]].add_slots(document["slots"], others[document[time]])
     return found
 
 
@@ -95,12 +115,9 @@ def _one_of(times: Sequence[datetime]) -> Document:
 def _add_document(
     stretches: Sequence[Stretch], document: Document, start: datetime, ranges: Sequence[SlotRange]
 ) -> None:
-    packed, resolution = document["slots"], document["resolution"]
-    quarters = document.get("first_quarters")
-    # Several sums of one document are made faster from its columns; a month has fewer slots than a day.
-    columns = SlotColumns.unpack(packed, SLOTS_PER_DAY) if len(ranges) > 2 else None
-    for part in ranges:
-        found = sum_packed(packed, part.begin, part.end) if columns is None else columns.sum(part.begin, part.end)
+    resolution, quarters = document["resolution"], document.get("first_quarters")
+    sums = sum_ranges(document["slots"], [(part.begin, part.end) for part in ranges])
+    for part, found in zip(ranges, sums, strict=True):
         _add(stretches[part.stretch], found, start, quarters, resolution)
 
 

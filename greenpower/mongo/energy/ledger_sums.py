@@ -1,14 +1,11 @@
-"""Sums of the interval ledger and the readings after it, for what needs energy alone: by groups of stretches, and the
-quarter-hours of a range.
+"""Quarter-hours of the interval ledger and the readings after it, for what needs energy or samples alone.
 
-A year at two rates has seven hundred stretches and two groups in each bucket. How good a sum is, `EnergyReader.read`
-tells of the whole bucket. What belongs here: adding up, the same numbers as those of stretches. What does not: which
-stretches make a group (`greenpower.energy.cost`).
+What belongs here: the same numbers as those of stretches of a quarter-hour, in a fraction of the time. What does not:
+how good they are (`EnergyReader.read`), groups of stretches (`energy_groups`).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,36 +14,13 @@ from datetime import datetime
 from greenpower.measure.slot import OPEN, Slot
 from greenpower.mongo.energy.consumption import EnergyReader
 from greenpower.mongo.energy.ledger_part import DAY, QUARTER, day_of
-from greenpower.mongo.energy.ledger_plan import SlotRange, plan_documents
-from greenpower.mongo.energy.ledger_read import ledger_documents
+from greenpower.mongo.energy.ledger_read import GROUP_KEYS, ledger_documents
 from greenpower.mongo.energy.recent import RecentSlots
-from greenpower.mongo.energy.slot_columns import COUNT_BYTES, ENERGY_BYTES, NOTHING, counts_of, integers_of
-from greenpower.mongo.schema.layout import ENERGY_DAYS, INTERVALS
+from greenpower.mongo.energy.slot_columns import COUNT_BYTES, NOTHING, counts_of, integers_of
+from greenpower.mongo.schema.layout import INTERVALS
 
-GROUP_KEYS = ("slots.energy", "slots.n")
 QUARTER_KEYS = (*GROUP_KEYS, "slots.silence")
 SAMPLE_KEYS = ("slots.n", "slots.flags")
-
-Range = tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class EnergyGroups:
-    """What a counter counted in each group of stretches. energy: counts. counted: whether anything is known of it."""
-
-    energy: list[int]
-    counted: list[bool]
-
-    @classmethod
-    def empty(cls, count: int) -> EnergyGroups:
-        """So many groups without anything."""
-        return cls([0] * count, [False] * count)
-
-    def add(self, group: int, energy: int, counted: bool) -> None:
-        """Add a stretch."""
-        self.energy[group] += energy
-        if counted:
-            self.counted[group] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +49,6 @@ class QuarterSamples:
     def empty(cls, count: int) -> QuarterSamples:
         """So many quarter-hours without anything."""
         return cls([False] * count, [False] * count)
-
-
-def read_groups(
-    reader: EnergyReader, devices: Sequence[str], boundaries: Sequence[datetime], groups: Sequence[int], count: int
-) -> dict[str, EnergyGroups]:
-    """What devices counted in groups of the stretches between boundaries, which lie on quarter-hours. groups: of each
-    stretch, below `count`. Raises PyMongoError."""
-    found = {device: EnergyGroups.empty(count) for device in devices}
-    corrected = _corrected(reader, devices)
-    for device, energy in (reader.read(corrected, boundaries) if corrected else {}).items():
-        for group, stretch in zip(groups, energy.stretches, strict=True):
-            found[device].add(group, stretch.energy, stretch.counted)
-    plain = {device: sums for device, sums in found.items() if device not in corrected}
-    recent = reader.read_recent(devices, boundaries)
-    for until, several in _by_end(reader, plain, boundaries, {name: slots.begin for name, slots in recent.items()}):
-        times = [boundary for boundary in boundaries if boundary < until]
-        plan = plan_documents([*times, until])
-        for collection, time, wanted in ((INTERVALS, "day", plan.days), (ENERGY_DAYS, "month", plan.months)):
-            ranges = {at: _merged(parts, groups) for at, parts in wanted.items()}
-            name, field, stored = reader.datatype.name, reader.field, reader.db[collection]
-            for document in ledger_documents(stored, name, field, several, time, list(wanted), GROUP_KEYS):
-                _add_ranges(plain[document["device_id"]], document["slots"], ranges[document[time]])
-    for device in plain.keys() & recent.keys():
-        for slot in recent[device].slots:
-            if boundaries[0] <= slot.start < boundaries[-1]:
-                plain[device].add(groups[bisect_right(boundaries, slot.start) - 1], slot.energy, _is_counted(slot))
-    return found
 
 
 def read_quarters(
@@ -195,29 +142,6 @@ def _by_end(
     for device in devices:
         ends[begins.get(device, made_until)].append(device)
     return [(until, several) for until, several in ends.items() if until > boundaries[0]]
-
-
-def _merged(parts: Sequence[SlotRange], groups: Sequence[int]) -> list[Range]:
-    """The ranges of a document as (group, begin, end); neighbours of one group are one."""
-    found: list[Range] = []
-    for part in parts:
-        group = groups[part.stretch]
-        if found and found[-1][0] == group and found[-1][2] == part.begin:
-            found[-1] = (group, found[-1][1], part.end)
-        else:
-            found.append((group, part.begin, part.end))
-    return found
-
-
-def _add_ranges(sums: EnergyGroups, packed: Mapping[str, bytes], ranges: Sequence[Range]) -> None:
-    stored = packed["energy"]
-    energies = integers_of(len(stored) // ENERGY_BYTES).unpack(stored)
-    for group, begin, end in ranges:
-        energy = sum(energies[begin:end])
-        sums.energy[group] += energy
-        if not sums.counted[group]:
-            samples = packed["n"][begin * COUNT_BYTES : end * COUNT_BYTES]
-            sums.counted[group] = bool(energy or samples.strip(NOTHING))
 
 
 def _put_day(of: QuarterEnergy, packed: Mapping[str, bytes], start: int, until: int) -> None:

@@ -18,12 +18,12 @@ belongs here: the packing. What does not: which slot a time has, documents.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, reduce
 from operator import or_
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 from greenpower.measure.slot import OPEN
 from greenpower.mongo.energy.document import SlotsDocument
@@ -36,12 +36,12 @@ ENERGY_BYTES, COUNT_BYTES, FLAG_BYTES, REGISTER_BYTES = 8, 4, 1, 8
 LARGEST_ENERGY = 2**56
 LARGEST_COUNT = 2**32 - 1
 NOTHING = b"\0"
+ONE_REAL = Struct("<d")
 # What stands in the column of registers where samples are no registers.
 NO_REGISTER = math.nan
 
 
-@dataclass(frozen=True, slots=True)
-class SlotSum:
+class SlotSum(NamedTuple):
     """What slots hold together.
 
     energy: counts. n: samples. silence: seconds. flags: any. first_slot, last_slot: the first and the last one with a
@@ -186,6 +186,43 @@ def sum_packed(packed: SlotsDocument | Mapping[str, Any], begin: int, end: int) 
         register,
         last_ms,
     )
+
+
+def sum_ranges(packed: SlotsDocument | Mapping[str, Any], ranges: Iterable[tuple[int, int]]) -> Iterator[SlotSum]:
+    """As `sum_packed` of each range `[begin, end)`, in less time than one after the other."""
+    flags = packed["flags"]
+    count = len(flags)
+    integers, counts = integers_of(count), counts_of(count)
+    energies, n, last_at = integers.unpack(packed["energy"]), counts.unpack(packed["n"]), None
+    silence = counts.unpack(packed["silence"]) if packed["silence"].strip(NOTHING) else None
+    flagged = bool(flags.strip(NOTHING))
+    for begin, end in ranges:
+        end = min(end, count)
+        begin = min(begin, end)
+        inside = n[begin:end]
+        samples = sum(inside)
+        first = slot = -1
+        last, last_ms = 0.0, 0
+        if samples:
+            first, slot = begin, end - 1
+            while not n[first]:
+                first += 1
+            while not n[slot]:
+                slot -= 1
+            if last_at is None:
+                last_at = counts.unpack(packed["last_at"])
+            last_ms = last_at[slot]
+            [last] = ONE_REAL.unpack_from(packed["last"], slot * REGISTER_BYTES)
+        yield SlotSum(
+            sum(energies[begin:end]),
+            samples,
+            sum(silence[begin:end]) if silence else 0,
+            reduce(or_, flags[begin:end], 0) if flagged else 0,
+            first,
+            slot,
+            last,
+            last_ms,
+        )
 
 
 def register_of(found: SlotSum) -> float | None:

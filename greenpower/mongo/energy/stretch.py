@@ -10,12 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import NamedTuple
 
 from bson import ObjectId
 
 from greenpower.measure.slot import Slot
 from greenpower.measure.state import Number
 from greenpower.mongo.corrections.document import CorrectionDocument
+from greenpower.mongo.energy.energy_groups import EnergyGroups
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,8 +74,7 @@ class Stretch:
             self.last, self.last_at = slot.last, slot.last_at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterReading:
+class RegisterReading(NamedTuple):
     """A register: its value in the field's unit, and the time of the accepted sample that showed it. value: None for a
     delta, of which only the time of the last message is known."""
 
@@ -85,12 +86,14 @@ class RegisterReading:
 class DeviceEnergy:
     """What a device counted. before: its register before the first boundary. stretches: one between each two.
 
-    corrections: those in force that any of the stretches has to do with.
+    corrections: those in force that any of the stretches has to do with. groups: where groups of other stretches were
+    asked for.
     """
 
     stretches: list[Stretch]
     before: RegisterReading | None = None
     corrections: Sequence[CorrectionDocument] = ()
+    groups: EnergyGroups | None = None
 
 
 def cut_slots(slots: Iterable[Slot], boundaries: Sequence[datetime]) -> list[Stretch]:

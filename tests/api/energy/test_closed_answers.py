@@ -172,6 +172,35 @@ def test_a_correction_is_an_adjustment_and_named(site: Site) -> None:
         site.good("DELETE", f"/api/devices/hall/corrections/{made['id']}/")
 
 
+def test_energy_at_two_rates_is_that_of_its_hours_with_a_correction_in_it(site: Site) -> None:
+    """What a correction gives is spread over rates as it is over hours."""
+    body = {
+        "kind": "fixed", "type": "meter", "field": "energy", "reason": "it was off", "energy": 7.7,
+        "begin": "2026-03-10T19:00:00Z", "end": "2026-03-11T08:15:00Z",
+    }  # fmt: skip
+    made = site.good("POST", "/api/devices/hall/corrections/", body, code=201)
+    versions = f"/api/energy/tariffs/{site.tariff}/versions/"
+    night = {"name": "night", "price": "0.2", "begin": "22:00", "end": "06:00"}
+    two = {"valid_from": "2026-01-01", "rates": [night, *RATE["rates"]]}
+    site.good("POST", versions, two, code=201)
+    try:
+        days = by_name(ask(site, "cost", "day", "2026-03-09", "2026-03-12"))
+        hours = by_name(ask(site, "consumption", "hour", "2026-03-09", "2026-03-12"))
+        for name, point in days.items():
+            for row in point["results"]:
+                expected = {"night": Decimal(0), "always": Decimal(0)}
+                for hour in hours[name]["results"]:
+                    if hour["start"][:10] == row["bucket"]:
+                        rate = "night" if hour["start"][11:13] >= "22" or hour["start"][11:13] < "06" else "always"
+                        expected[rate] += value_of("consumption", hour)
+                assert {line["name"]: Decimal(line["quantity"]) for line in row["lines"]} == expected
+                assert value_of("consumption", row["energy"]) == sum(expected.values())
+                assert Decimal(row["amount"]) == expected["night"] * Decimal("0.2") + expected["always"] * PRICE
+    finally:
+        site.good("POST", versions, {"valid_from": "2026-01-01", **RATE}, code=201)
+        site.good("DELETE", f"/api/devices/hall/corrections/{made['id']}/")
+
+
 def test_a_zone_keeps_its_figures_and_so_does_the_site_that_is_closed_later(site: Site) -> None:
     """And points that were made later have no closed figure."""
     zone = site.good("POST", "/api/service-zones/", {"name": "Shops"}, code=201)["id"]

@@ -456,8 +456,10 @@ def test_sums_by_groups_and_peaks_are_those_of_stretches(site: Site, seed: int) 
         cuts = [begin, *inside, end]
         groups = [rng.randrange(4) for _ in cuts[1:]]
         fine = PointReader(*place, cuts, site.now).read().amounts
-        sums = read_point_groups(PointReader(*place, [begin, end], site.now), cuts, groups, 4)
+        whole, sums = read_point_groups(PointReader(*place, [begin, end], site.now), cuts, groups, 4)
+        alone = PointReader(*place, [begin, end], site.now).read()
         for point in points:
+            assert whole.amounts[point.number] == alone.amounts[point.number]
             for group in range(4):
                 own = [amount for amount, of in zip(fine[point.number], groups, strict=True) if of == group]
                 found = sums[point.number][group]

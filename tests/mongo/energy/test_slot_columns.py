@@ -16,6 +16,7 @@ from greenpower.mongo.energy.slot_columns import (
     SLOTS_PER_MONTH,
     SlotColumns,
     sum_packed,
+    sum_ranges,
 )
 
 Filled = dict[int, tuple[int, int, int, int, float, int]]
@@ -71,6 +72,7 @@ def test_sums_of_ranges_are_plain_sums(made: tuple[SlotColumns, Filled], data: s
     last = max(sampled, default=-1)
     found = columns.sum(begin, end)
     assert found == sum_packed(columns.pack(), begin, end)
+    assert [found, found] == list(sum_ranges(columns.pack(), [(begin, end)] * 2))
     assert (found.energy, found.n, found.silence) == tuple(sum(row[i] for row in inside.values()) for i in range(3))
     assert (found.flags, found.first_slot, found.last_slot) == (flags, min(sampled, default=-1), last)
     assert (found.last, found.last_ms) == (inside[last][4:] if last >= 0 else (0.0, 0))
