@@ -76,8 +76,8 @@ class ComparedQuery(PointQuery):
     )
 
 
-class FiguresQuery(ComparedQuery):
-    """Which meter points, in which buckets, and which figures of closed months."""
+class FiguresChoice(ma.Schema):
+    """Which figures of closed months."""
 
     figures = ma.fields.Enum(
         ShownFigures,
@@ -88,6 +88,10 @@ class FiguresQuery(ComparedQuery):
             " and how what is known now differs as `adjustment` (`closed`); or only what is known now (`current`)"
         ),
     )
+
+
+class FiguresQuery(ComparedQuery, FiguresChoice):
+    """Which meter points, in which buckets, with what they are compared, and which figures of closed months."""
 
 
 @dataclass(frozen=True, kw_only=True)

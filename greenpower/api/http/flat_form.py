@@ -139,9 +139,14 @@ def refuse_too_many(names: Sequence[str], *, instead: str) -> None:
     )
 
 
-def flat_answer(query: dict[str, Any], values: Iterable[FlatValue], following: str | None = None) -> Response:
-    """The answer: JSON, or CSV with the link to further values in its header."""
-    columns = (*FLAT_COLUMNS, *query["columns"])
+def flat_answer(
+    query: dict[str, Any],
+    values: Iterable[FlatValue],
+    following: str | None = None,
+    leading: Sequence[str] = FLAT_COLUMNS,
+) -> Response:
+    """The answer: JSON, or CSV with the link to further values in its header. leading: columns of every answer."""
+    columns = (*leading, *query["columns"])
     rows = ([value[name] for name in columns] for value in values)
     if wants_csv(query):
         response = Response(csv_lines([columns, *rows]), mimetype=CSV_TYPE)
