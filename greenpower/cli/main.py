@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -72,6 +73,8 @@ def group() -> None:
 
 def main() -> None:
     """Run a command. What the operator has to repair is a line per problem on stderr and exit code 2, no traceback."""
+    # The title of a process shall not be written over its environment: by that, what a killed run left is found.
+    os.environ.setdefault("SPT_NOENV", "1")
     try:
         group(prog_name="greenpower")
     except (ConfigError, RegistryError) as error:

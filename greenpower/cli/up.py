@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import click
 
 from greenpower.broken_file import clear_place
+from greenpower.cli.preloaded import COMMAND as PRELOADED
 from greenpower.config import ConfigError, Settings, load_settings, run_file, setting_warnings
 from greenpower.private_files import close_to_others, private_files, sqlite_files
 from greenpower.stack.broker_save import sessions_saved
 from greenpower.stack.child import Child, part_child
+from greenpower.stack.fork_server import IS_SUPPORTED, ForkServer
 from greenpower.stack.home import env_text, generated_keys, locked, write_private
 from greenpower.stack.ingest_pool import (
     NO_SESSION,
@@ -100,7 +104,11 @@ async def _run(settings: Settings, output: Output, extras: tuple[Service, ...], 
     """Start the stack and keep it running until a signal; a second signal kills what has not ended yet."""
     home = settings.greenpower_home
     stop = asyncio.Event()
-    async with Supervisor(output.say, lambda pids: note_children(home, pids)) as supervisor:
+    fork_server = ForkServer(PRELOADED) if IS_SUPPORTED else None
+    async with (
+        _stopped_at_end(fork_server),
+        Supervisor(output.say, lambda pids: note_children(home, pids)) as supervisor,
+    ):
 
         def on_signal() -> None:
             if stop.is_set():
@@ -109,7 +117,7 @@ async def _run(settings: Settings, output: Output, extras: tuple[Service, ...], 
 
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
-        starting = asyncio.create_task(_start(supervisor, settings, output, extras, pool))
+        starting = asyncio.create_task(_start(supervisor, fork_server, settings, output, extras, pool))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
@@ -120,8 +128,22 @@ async def _run(settings: Settings, output: Output, extras: tuple[Service, ...], 
         output.say(ME, "stopping")
 
 
+@asynccontextmanager
+async def _stopped_at_end(fork_server: ForkServer | None) -> AsyncIterator[None]:
+    """Start it at once, so that it imports what services need while the servers start."""
+    if fork_server is None:
+        yield
+        return
+    fork_server.start()
+    try:
+        yield
+    finally:
+        fork_server.stop()
+
+
 async def _start(
     supervisor: Supervisor,
+    fork_server: ForkServer | None,
     settings: Settings,
     output: Output,
     extras: tuple[Service, ...],
@@ -140,25 +162,28 @@ async def _start(
     settings = settings.model_copy(update=_typed(settings, environment))
 
     await supervisor.start(*(part_child(part) for part in parts))
-    await _init(service_child(INIT, settings, environment), output)
+    await _init(service_child(INIT, settings, environment, fork_server), output)
     write_private(run_file(home), env_text(environment))
     retired = noted_ids(home, warn) - {member.client_id for member in pool}
     note_ids(home, retired | {member.client_id for member in pool})
     await supervisor.start(
-        *(pool_child(member, settings, environment, shared=len(pool) > 1) for member in pool),
-        *(service_child(service, settings, environment) for service in SERVICES if service is not INGEST),
+        *(pool_child(member, settings, environment, fork_server, shared=len(pool) > 1) for member in pool),
+        *(service_child(service, settings, environment, fork_server) for service in SERVICES if service is not INGEST),
     )
     for part in parts:
         if isinstance(part, Mosquitto):
             of_broker = partial(_pid, supervisor, part.name)
             await sessions_saved(part, of_broker, {member.client_id for member in pool})
     if SIMULATOR in extras:
-        await supervisor.start(service_child(SIMULATOR, settings, environment))
+        await supervisor.start(service_child(SIMULATOR, settings, environment, fork_server))
     for line in _ready_lines(settings, generated="ADMIN_PASSWORD" in keys):
         output.plain(line)
     await _drain(retired, settings, environment, output)
     if DEMO in extras:
-        await run_once(service_child(DEMO, settings, environment), output.say)  # says what went wrong
+        await run_once(service_child(DEMO, settings, environment, fork_server), output.say)  # says what went wrong
+    # What is started again later imports what it needs by itself; until then this would only take memory.
+    if fork_server is not None:
+        fork_server.stop()
 
 
 async def _drain(retired: set[str], settings: Settings, environment: dict[str, str], output: Output) -> None:

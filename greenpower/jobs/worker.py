@@ -19,6 +19,7 @@ from rq import Queue, Worker
 from rq.exceptions import DequeueTimeout, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from setproctitle import setproctitle
 
 from greenpower.bus.job_counts import JobOutcome
 from greenpower.bus.job_queue import JsonJob, JsonQueue, is_pickled
@@ -83,6 +84,10 @@ class JobWorker(Worker):
         self._loop = loop
         self._failed_before = failed_before
         self._cut = False
+
+    def procline(self, message: str) -> None:
+        """The title of the process, as `ps` shows it."""
+        setproctitle(f"greenpower worker: {message}")
 
     # Rounds. RQ sends a heartbeat before a look into the queue and after it, and after a lost connection too. So the
     # look itself tells whether a round was good.

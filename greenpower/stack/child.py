@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from greenpower.stack.fork_server import ForkServer
 from greenpower.stack.part import Part
 
 PART_STOP_SECONDS = 60.0  # a part writes its data when it stops: a broker with a long queue on a slow disk
@@ -36,7 +37,7 @@ class Child:
     output into the line that the operator sees, empty to hide it. `before` runs in a thread before each start and
     returns lines for the operator; ConfigError from it, or a text of `hopeless` (which gets the exit code of a process
     that ended before it answered) means that another start is no use. `stop_seconds` is the time it has to end before
-    it is killed.
+    it is killed. `fork_server`: what it is forked from with `arguments`, instead of running `command`.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Child:
     before: Callable[[], list[str]] = _nothing_before
     hopeless: Callable[[int], str] = _never_hopeless
     stop_seconds: float = 10.0
+    fork_server: ForkServer | None = None
+    arguments: tuple[str, ...] = ()
 
 
 def part_child(part: Part) -> Child:

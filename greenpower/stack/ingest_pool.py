@@ -14,6 +14,7 @@ from pathlib import Path
 from greenpower.broken_file import set_aside
 from greenpower.config import Settings
 from greenpower.stack.child import Child
+from greenpower.stack.fork_server import ForkServer
 from greenpower.stack.home import Warn, ignore, read_note, write_private
 from greenpower.stack.port import bind_trouble, free_port
 from greenpower.stack.probe import http_trouble, ingest_silent, reach
@@ -59,7 +60,14 @@ def addresses(settings: Settings, pool: Iterable[PoolMember]) -> str:
     return ",".join(f"{reach(settings.ingest_http_host)}:{member.port}" for member in pool)
 
 
-def pool_child(member: PoolMember, settings: Settings, environment: dict[str, str], *, shared: bool) -> Child:
+def pool_child(
+    member: PoolMember,
+    settings: Settings,
+    environment: dict[str, str],
+    fork_server: ForkServer | None = None,
+    *,
+    shared: bool,
+) -> Child:
     """A member as a child of the supervisor."""
     service = Service(
         name=member.name,
@@ -70,7 +78,7 @@ def pool_child(member: PoolMember, settings: Settings, environment: dict[str, st
     own = {"INGEST_HTTP_PORT": str(member.port), "MQTT_CLIENT_ID": member.client_id}
     if shared:
         own["MQTT_SHARED"] = "true"
-    return service_child(service, settings, {**environment, **own})
+    return service_child(service, settings, {**environment, **own}, fork_server)
 
 
 def drain_child(client_id: str, settings: Settings, environment: dict[str, str]) -> Child:

@@ -10,6 +10,7 @@ from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Callable
 
 from greenpower.stack.child import Child
+from greenpower.stack.forked_process import ForkedProcess
 from greenpower.stack.spawn import die_with_parent
 
 Say = Callable[[str, str], None]  # (who, line)
@@ -17,7 +18,10 @@ Say = Callable[[str, str], None]  # (who, line)
 MAX_LINE_BYTES = 8192
 
 
-async def start_process(child: Child, say: Say) -> tuple[Process, asyncio.Task[None]]:
+AnyProcess = Process | ForkedProcess
+
+
+async def start_process(child: Child, say: Say) -> tuple[AnyProcess, asyncio.Task[None]]:
     """Start it in a session of its own; the process, and the task that relays its output until that ends.
 
     Raises OSError. Call from the main thread (see `die_with_parent`).
@@ -26,21 +30,28 @@ async def start_process(child: Child, say: Say) -> tuple[Process, asyncio.Task[N
     # forked may hold it open.
     reading, writing = os.pipe()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *child.command,
-            env={**os.environ, **child.environment},
-            stdin=DEVNULL,
-            stdout=writing,
-            stderr=STDOUT,
-            start_new_session=True,
-            preexec_fn=die_with_parent(),
-        )
+        process = await _start(child, writing)
     except BaseException:
         os.close(reading)
         raise
     finally:
         os.close(writing)
     return process, asyncio.create_task(_relay(child, reading, say))
+
+
+async def _start(child: Child, output: int) -> AnyProcess:
+    environment = {**os.environ, **child.environment}
+    if child.fork_server is not None and child.fork_server.is_running:
+        return ForkedProcess(await asyncio.to_thread(child.fork_server.fork, child.arguments, environment, output))
+    return await asyncio.create_subprocess_exec(
+        *child.command,
+        env=environment,
+        stdin=DEVNULL,
+        stdout=output,
+        stderr=STDOUT,
+        start_new_session=True,
+        preexec_fn=die_with_parent(),
+    )
 
 
 async def _relay(child: Child, reading: int, say: Say) -> None:

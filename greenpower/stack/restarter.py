@@ -7,7 +7,6 @@ import contextlib
 import math
 import signal
 import time
-from asyncio.subprocess import Process
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,8 +14,8 @@ from typing import Any
 from greenpower.config import ConfigError
 from greenpower.loops import TaskLoop
 from greenpower.stack.child import Child
-from greenpower.stack.process import Say, how_it_ended, start_process
-from greenpower.stack.session import kill_session
+from greenpower.stack.process import AnyProcess, Say, how_it_ended, start_process
+from greenpower.stack.session import kill_session, reap_session
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0  # seconds before a restart
 STEADY_SECONDS = 30.0  # after a run of this length, the delay is the first one again
@@ -39,7 +38,7 @@ class Restarter:
         self._hopeless_runs = 0
         self._say = say
         self._changed = changed
-        self._process: Process | None = None
+        self._process: AnyProcess | None = None
         # Nothing but `stop` may end it: without it the child would be dead or hang for ever, and nobody would say so.
         self._loop = TaskLoop(f"keep {child.name}", self._keep, stalled_after=math.inf)
         self._task = asyncio.create_task(self._loop.run(), name=self._loop.name)
@@ -76,7 +75,7 @@ class Restarter:
         if self._process is not None and self._process.returncode is None:
             self._end(self._process)
 
-    def _end(self, process: Process) -> None:
+    def _end(self, process: AnyProcess) -> None:
         """kill -9 for a process and what it left: that would hold its port and its files. Never raises: a process that
         nobody ends would run on beside the next one."""
         try:
@@ -132,6 +131,7 @@ class Restarter:
             self._end(process)
             await watch.stop()
             await process.wait()
+            await asyncio.to_thread(reap_session, process.pid)
             await asyncio.wait({output}, timeout=OUTPUT_SECONDS)
             output.cancel()
             self._note_change()

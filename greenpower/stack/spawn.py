@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 @cache
@@ -30,8 +31,22 @@ def die_with_parent() -> Callable[[], None]:
 
     def in_child() -> None:
         if prctl is not None:
-            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it died between fork and prctl
-                os._exit(1)
+            die_with(parent)
 
     return in_child
+
+
+def die_with(parent: int) -> None:
+    """Get SIGTERM when the parent process dies; end now if it already has. Linux only."""
+    prctl = _prctl()
+    assert prctl is not None
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died between fork and prctl
+        os._exit(1)
+
+
+def become_subreaper() -> None:
+    """Become the parent of all descendants whose parent ends. Linux only."""
+    prctl = _prctl()
+    assert prctl is not None
+    prctl(PR_SET_CHILD_SUBREAPER, 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from greenpower.config import ConfigError, Settings
 from greenpower.stack.amqtt import best_broker
 from greenpower.stack.child import Child
+from greenpower.stack.fork_server import ForkServer
 from greenpower.stack.mongod import Mongod
 from greenpower.stack.part import Part
 from greenpower.stack.port import LOOPBACK, bind_trouble, free_port
@@ -29,12 +30,14 @@ def _no_trouble(settings: Settings, pid: int | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A command of greenpower with its checks, as in `Child`: `trouble` and `silent`."""
+    """A command of greenpower with its checks, as in `Child`: `trouble` and `silent`. is_forked: whether it can be
+    forked from a process that has imported the program."""
 
     name: str
     arguments: tuple[str, ...]
     trouble: Callable[[Settings, int | None], str] = _no_trouble
     silent: Callable[[Settings, int], bool] = lambda settings, pid: False
+    is_forked: bool = True
 
 
 # `greenpower up` can run several, each with its own port and client id (`greenpower.stack.ingest_pool`).
@@ -57,6 +60,7 @@ SERVICES = (
         arguments=("realtime",),
         trouble=lambda settings, pid: http_trouble(settings.api_host, settings.realtime_port, "/health"),
         silent=lambda settings, pid: http_silent(settings.api_host, settings.realtime_port, "/health"),
+        is_forked=False,  # eventlet changes modules before they are imported
     ),
     Service(
         name="worker",
@@ -137,12 +141,17 @@ def choose_parts(settings: Settings, warn: Callable[[str], None]) -> tuple[list[
     return parts, addresses
 
 
-def service_child(service: Service, settings: Settings, environment: dict[str, str]) -> Child:
-    """A service as a child of the supervisor. settings: those of the service, for its checks."""
+def service_child(
+    service: Service, settings: Settings, environment: dict[str, str], fork_server: ForkServer | None = None
+) -> Child:
+    """A service as a child of the supervisor. settings: those of the service, for its checks. fork_server: where it is
+    to be forked; else it imports what it needs by itself."""
     return Child(
         name=service.name,
         command=(sys.executable, "-m", "greenpower", *service.arguments),
         environment={**environment, "PYTHONUNBUFFERED": "1"},
         trouble=lambda pid: service.trouble(settings, pid),
         silent=lambda pid: service.silent(settings, pid),
+        fork_server=fork_server if service.is_forked else None,
+        arguments=service.arguments,
     )

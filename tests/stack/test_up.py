@@ -67,8 +67,9 @@ def frame(device: str) -> dict[str, Any]:
 
 
 def children_with(up: Up, word: str) -> list[psutil.Process]:
-    """The children that have a word among their arguments."""
-    return [child for child in psutil.Process(up.process.pid).children() if word in child.cmdline()]
+    """The children that have a word among their arguments, or in their titles."""
+    whole = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+    return [child for child in psutil.Process(up.process.pid).children() if whole.search(" ".join(child.cmdline()))]
 
 
 def children_with_text(up: Up, text: str) -> list[psutil.Process]:

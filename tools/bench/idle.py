@@ -165,6 +165,8 @@ def _name(process: psutil.Process) -> str:
         return "ended"
     if words[1:3] == ["-m", "greenpower"]:
         return words[3]
+    if words and words[0].startswith(("greenpower ", "gunicorn:")):
+        return "api" if words[0].startswith("gunicorn") else words[0].split()[1].strip(":")
     if words[1:2] == ["-m"]:
         return words[2].rpartition(".")[2]
     # Valkey puts its address after its name.
