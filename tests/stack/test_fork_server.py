@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -179,7 +180,15 @@ time.sleep(600)
         assert len(pids) == 2 and all(map(psutil.pid_exists, pids))
         supervisor.kill()
     for pid in pids:
-        wait_until(lambda pid=pid: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", WAIT_SECONDS)
+        wait_until(partial(has_ended, pid), WAIT_SECONDS)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether it has, reaped or not: who is its parent now may take its time."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_waiting_for_what_somebody_else_reaped_ends() -> None:
