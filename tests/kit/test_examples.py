@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.wait import wait_until
 
 EXAMPLES = ROOT / "docs" / "examples"
 TUTORIAL = ROOT / "docs" / "plugin-tutorial.md"
-NAMES = ("battery", "inverter", "plug", "station")
+NAMES = ("battery", "inverter", "plug", "pump", "station")
 WRITTEN = re.compile(r"^cat > (\S+) <<'END'\n(.*?)^END\n", re.MULTILINE | re.DOTALL)
 
 
@@ -47,7 +48,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_the_examples_equal_the_tutorial() -> None:
-    written = {path: text for block in commands(TUTORIAL) for path, text in WRITTEN.findall(block.text)}
+    # Of what is written twice, such as a frame to try, the first is meant.
+    blocks = reversed(commands(TUTORIAL))
+    written = {path: text for block in blocks for path, text in reversed(WRITTEN.findall(block.text))}
     assert written["plugins/battery/__init__.py"] == (package("battery") / "__init__.py").read_text()
     test = EXAMPLES / "greenpower-battery" / "tests" / "test_battery.py"
     assert written["tests/plugins/test_battery.py"] == test.read_text()
@@ -95,4 +98,33 @@ def test_frames_and_simulated_devices_of_the_examples_are_stored(
         wait_until(lambda: {"1", "2"} <= {d[-1] for d in db.inverter_data.distinct("device_id")}, 20)
         assert set(db.telemetry_events.distinct("outcome", {"type": "battery"})) == {"stored"}
         assert not db.telemetry_events.count_documents({"left_out": {"$exists": True}})
+        assert ingest.stop() == 0
+
+
+def test_a_dialogue_of_a_plugin_is_held_by_the_real_ingest(installed: str, settings: Settings, tmp_path: Path) -> None:
+    """A pump that answers byte by byte, says something unasked in between, and connects again."""
+    answers = {b"?P\r": b"P=1.52\r\n", b"?Q\r": b"hello\r\nQ=12.5\r\n", b"?E\r": b"E=8123.4\r\n"}
+    with (
+        Command(settings, "ingest", "--tcp", folder=tmp_path, env={"PYTHONPATH": installed}) as ingest,
+        MongoClient[dict[str, Any]](settings.mongo_db_uri.get_secret_value()) as client,
+    ):
+        ingest.wait_healthy().wait_listening(settings.tcp_port)
+        db = client[settings.mongo_db_name]
+        for number in (1, 2):
+            with socket.create_connection(("127.0.0.1", settings.tcp_port), timeout=60) as pump:
+                pump.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                pump.sendall(b"PUMP00")
+                pump.sendall(b"07")
+                for question in answers:
+                    asked = b""
+                    while not asked.endswith(b"\r"):
+                        asked += pump.recv(1)
+                    assert asked == question
+                    for byte in answers[asked]:
+                        pump.sendall(bytes([byte]))
+                wait_until(lambda n=number: db.pump_data.count_documents({}) >= n, 20)  # type: ignore[misc]
+        for stored in db.pump_data.find():
+            assert (stored["device_id"], stored["topic"]) == ("PUMP0007", "tcp/pump/PUMP0007")
+            assert stored["payload"] == {"power": 1.52, "flow": 12.5, "energy": 8123.4}
+        assert db.telemetry_events.count_documents({"reason": "unasked-answer"}) == 2
         assert ingest.stop() == 0

@@ -9,6 +9,7 @@ from math import isclose
 from typing import Any
 
 from greenpower.datatype import DataType, FrameError, Tcp
+from greenpower.datatype.value import ValueParser
 from greenpower.framing.poll import ModbusPoll
 from greenpower.kit.outcome import Merged, frame_of, merged
 from greenpower.kit.plugin import Plugin
@@ -98,6 +99,8 @@ def check_simulated(plugin: Plugin) -> Iterator[Problem]:
             continue
         place = f"{shown(plugin.folder)}: {datatype.name}"
         try:
+            if isinstance(datatype.parse, ValueParser):  # no frame of its devices holds all that they measure
+                raise CannotSimulate(datatype.name)
             fleet = make_fleet([datatype], SIMULATED_DEVICES, 0, UTC)
         except CannotSimulate:
             yield from _recorded_problems(plugin, datatype)
