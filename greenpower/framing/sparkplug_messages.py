@@ -17,7 +17,7 @@ from greenpower.datatype import Field, Frame, FrameError, Noted, Reading, normal
 from greenpower.datatype.session import NO_SESSION, Session
 from greenpower.framing.sparkplug import MetricValue, SparkplugMetric, decode_payload, typed_value
 
-BIRTHS, DEATHS = ("NBIRTH", "DBIRTH"), ("NDEATH", "DDEATH")
+BIRTHS, DATA, DEATHS = ("NBIRTH", "DBIRTH"), ("NDATA", "DDATA"), ("NDEATH", "DDEATH")
 NOTHING = "nothing that is measured"
 
 
@@ -32,9 +32,11 @@ class MetricParser:
         return MetricParser(frozenset(normalise(source) for field in fields for source in field.sources))
 
     def __call__(self, frame: Frame) -> tuple[Reading, ...]:
-        device, kind = frame.device, frame.topic.split("/")[2]
+        device, kind = frame.device, "".join(frame.topic.split("/")[2:3])
         if device is None:
             raise FrameError("no-id", "the names in the topic are no device id")
+        if kind not in (*BIRTHS, *DEATHS, *DATA):
+            raise FrameError("bad-topic", f"{kind!a} is no birth, death or data")
         payload = decode_payload(frame.payload)
         if kind in DEATHS:
             return (Noted("death", device_id=device, alive=False),)

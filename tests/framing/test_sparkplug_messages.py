@@ -124,3 +124,11 @@ def test_a_site_names_its_metrics(tmp_path: Path) -> None:
     body = payload(ms(0), metric(DOUBLE, 1500.0, name="Line 1/W"), metric(DOUBLE, 2.5, name="Hydraulics.Pressure"))
     (reading,) = datatype.parse(frame("DDATA", body))
     assert Checker(datatype).check(reading.values) == ({"active_power": 1.5, "pressure": 2.5}, {})
+
+
+def test_a_frame_on_another_topic_is_rejected() -> None:
+    body = payload(ms(0), metric(DOUBLE, 1.0, name="power"))
+    for topic in ("", "a/b", "spBv1.0/g/NCMD/e", "http/sparkplug"):
+        with pytest.raises(FrameError) as caught:
+            PARSER(Frame(topic=topic, payload=body, device="D"))
+        assert caught.value.reason == "bad-topic"

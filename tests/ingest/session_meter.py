@@ -27,6 +27,8 @@ BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=2)
 
 def parse(frame: Frame) -> tuple[Reading, ...]:
     """A birth, with values beside it, or data by the numbers of the session that was in force when it was sent."""
+    if frame.topic.endswith("/death"):
+        return (Noted("death", device_id=frame.device, alive=False),)
     body = decode_object(frame.payload)
     sent = parse_epoch(body["ts"]) if "ts" in body else None
     numbered = body.get("values", {})
@@ -50,7 +52,7 @@ DATATYPE = DataType(
     title="Meters with numbered values",
     endpoint="numbered-data",
     collection="numbered_data",
-    match=(Mqtt("numbered/{device}/birth"), Mqtt("numbered/{device}/data")),
+    match=tuple(Mqtt(f"numbered/{{device}}/{kind}") for kind in ("birth", "data", "death")),
     fields=(
         Field("power", unit="kW"),
         Field("energy", unit="kWh", kind=Kind.COUNTER, greatest_rate=100),
@@ -82,6 +84,11 @@ def birth(
 ) -> Arrival:  # fmt: skip
     """A birth that gives numbers to names. arrived, sent: seconds from the base."""
     return _arrival(f"numbered/{device}/birth", {"names": names, "values": values or {}}, arrived, sent, given)
+
+
+def death(arrived: float, *, device: str = "M1") -> Arrival:
+    """What a broker says when a device is gone."""
+    return _arrival(f"numbered/{device}/death", {}, arrived, None, {})
 
 
 def data(

@@ -23,7 +23,7 @@ from greenpower.mongo.devices.sessions import KnownSessions, NewBirth, SessionKe
 from greenpower.mongo.schema.layout import SESSIONS, ensure_indexes
 from tests.ingest.conftest import Document
 from tests.ingest.replay.test_replay import run_replay
-from tests.ingest.session_meter import BASE, REGISTRY, at, birth, data
+from tests.ingest.session_meter import BASE, REGISTRY, at, birth, data, death
 from tests.ingest.told import Fault, Told, UnforeseenError, go_through
 from tests.mongo.shape import VIEWS, check
 
@@ -74,6 +74,15 @@ def test_a_birth_without_values_is_noted(settings: Settings, db: Database[Docume
     through(settings, [birth({"1": "unknown"}, 2, sent=2, values={"1": 5}), data({"1": 1}, 3, sent=3)])
     assert outcomes(db)[2:] == [("noted", "birth"), ("rejected", "no-values")]
     assert told.metric("frames_noted_total", type="numbered", reason="birth") == 1
+
+
+def test_a_death_is_noted_and_is_no_sign_of_life(settings: Settings, db: Database[Document]) -> None:
+    through(settings, [birth(ONE, 0, sent=0), data({"1": 5}, 1, sent=1), death(9), death(9, device="M2")])
+    assert outcomes(db)[2:] == [("noted", "death")] * 2
+    assert [(seen["device_id"], seen["last_heard"]) for seen in db.devices_seen.find()] == [("M1", at(1))]
+    # What its birth said stays: data that comes late is read.
+    through(settings, [data({"1": 6}, 10, sent=2)])
+    assert readings(db) == {1: {"power": 5}, 2: {"power": 6}}
 
 
 def test_a_process_that_begins_between_a_birth_and_its_data(settings: Settings, db: Database[Document]) -> None:
