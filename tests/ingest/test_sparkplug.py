@@ -146,8 +146,10 @@ def test_births_and_data_by_alias_up_to_the_api(
     node.publisher.send("spBv1.0/works/NDEATH/hall-2", payload(None, metric(INT32, 1, name="bdSeq"), seq=None))
     node.data(12, 73.5, 5004, -8, True)
     wait_stored(db, node)
-    assert reasons(db) == {("stored", ""), ("rejected", "no-session"), ("noted", "death")}
-    assert readings(db, HALL) == {BASE + timedelta(minutes=minute): {"temperature": 3} for minute in (0, 3)}
+    # Events come after readings, and batches beside each other.
+    wait_until(lambda: reasons(db) == {("stored", ""), ("rejected", "no-session"), ("noted", "death")})
+    of_node = {BASE + timedelta(minutes=minute): {"temperature": 3} for minute in (0, 3)}
+    wait_until(lambda: readings(db, HALL) == of_node)
     assert births(db) == 2
 
     init_sql(using)
@@ -198,7 +200,9 @@ def test_two_processes_share_the_frames(start: Start, using: Settings, node: Nod
             )
         wait_stored(db, node)
     shares = [command.metric("greenpower_mqtt_acknowledged_total") for command in members]
-    assert all(shares) and reasons(db) == {("stored", "")}
+    assert all(shares)
+    wait_until(lambda: db.telemetry_events.count_documents({}) == 4 * 10)
+    assert reasons(db) == {("stored", "")}
 
 
 def test_killed_between_the_writes_and_the_acknowledgements(
