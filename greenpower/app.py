@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from flask import Flask
+from redis import RedisError
 from sqlalchemy.exc import ArgumentError
 
 from greenpower import __version__
 from greenpower.api.accounts import api_keys, login, me, push_keys, users
+from greenpower.api.accounts.restriction import init_visible
 from greenpower.api.accounts.revocation_cache import redis_client
 from greenpower.api.accounts.token import ACCESS_LIFETIME, REFRESH_LIFETIME
 from greenpower.api.devices import commands, devices, zones
@@ -41,11 +43,13 @@ from greenpower.api.http.version import init_versions
 from greenpower.api.system import audit, docs, health, metrics, rollups
 from greenpower.api.telemetry import data_types, events, imports, push, resource
 from greenpower.archive.database import open_database
+from greenpower.bus.visibility import write_visible
 from greenpower.catalog.registry import Registry, load_registry
 from greenpower.config import ConfigError, Settings
 from greenpower.dashboard import blueprint as dashboard
 from greenpower.mongo.handle import Mongo, check_address
 from greenpower.sql.extensions import db, engine_options, init_sql
+from greenpower.sql.restriction import devices_of_all, take_change
 from greenpower.sql.setup import newest_revision
 
 MAX_BODY_BYTES = 64 * 1024
@@ -133,9 +137,18 @@ def sql_context(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         try:
             yield app
+            _copy_visible(settings)
         finally:
             db.session.remove()
             db.engine.dispose()
+
+
+def _copy_visible(settings: Settings) -> None:
+    """Tell the realtime gateway who may see which devices, if a command changed it. The worker does it later."""
+    if not take_change(db.session) or not settings.redis_address:
+        return
+    with suppress(RedisError), redis_client(settings.redis_address) as client:
+        write_visible(client, devices_of_all(db.session))
 
 
 def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
@@ -158,6 +171,7 @@ def create_app(settings: Settings, registry: Registry | None = None) -> Flask:
     init_compression(app)
     init_headers(app, settings)
     init_auth(app)
+    init_visible(app)
 
     api = Api(app)
     app.url_map.converters["device"] = DeviceConverter

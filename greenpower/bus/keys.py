@@ -10,7 +10,8 @@
 | `greenpower:reading:<type>` | channel: `{"type", "readings": [reading message, …]}` |
 | `greenpower:status` | channel: a list of status messages |
 
-Logins that have ended are in `greenpower.bus.revocation`, counts of jobs in `greenpower.bus.job_counts`.
+Logins that have ended are in `greenpower.bus.revocation`, who may see which devices in `greenpower.bus.visibility`,
+counts of jobs in `greenpower.bus.job_counts`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ COMMANDS = {
     "init": "greenpower.cli.init:init",
     "migrate": "greenpower.cli.migrate:migrate_command",
     "users": "greenpower.cli.users:users",
+    "api-keys": "greenpower.cli.api_keys:api_keys",
     "push-keys": "greenpower.cli.push_keys:push_keys",
     "audit": "greenpower.cli.audit:audit",
     "api": "greenpower.cli.api:api",

@@ -13,6 +13,7 @@ from greenpower.bus import revocation
 from greenpower.cli.console import console_audit
 from greenpower.cli.sql import sql_database
 from greenpower.cli.table import shown_time
+from greenpower.cli.zone_roles import read_zone_roles, restrict_to, zone_option, zones_text
 from greenpower.config import ConfigError, Settings, load_settings
 from greenpower.sql import RoleName, User
 from greenpower.sql.account import change_user
@@ -27,7 +28,7 @@ REDIS_SECONDS = 1.0
 
 @click.group()
 def users() -> None:
-    """Create users, set passwords, list users."""
+    """Create users, set passwords, restrict users to service zones, list users."""
 
 
 @users.command()
@@ -54,23 +55,57 @@ def passwd(username: str, password_stdin: bool) -> None:
     """Set a new password for a user. Ends all sessions of the user."""
     settings = load_settings()
     with console_audit(settings):
-        user = find_user(username)
-        if user is None:
-            raise ConfigError(f"unknown user {username!r}")
+        user = _find(username)
         ended = change_user(user, password=_password(password_stdin)).families
         db.session.commit()
     _show_revoked(settings, ended)
     click.echo(f"{username} has a new password; sessions ended: {len(ended)}")
 
 
+@users.command()
+@click.argument("username")
+@zone_option
+def restrict(username: str, zones: tuple[str, ...]) -> None:
+    """Let a user see and do what is in some service zones, and nothing else. Takes the place of what was given before.
+
+    It holds at once; a user who was not restricted before has to log in again.
+    """
+    settings = load_settings()
+    with console_audit(settings):
+        user = _find(username)
+        ended = restrict_to(user, read_zone_roles(zones))
+        click.echo(f"{username} is restricted to {zones_text(user)}; sessions ended: {len(ended)}")
+    _show_revoked(settings, ended)
+
+
+@users.command()
+@click.argument("username")
+def unrestrict(username: str) -> None:
+    """Let a user see the whole site again, with the user's own role. Ends all sessions of the user."""
+    settings = load_settings()
+    with console_audit(settings):
+        user = _find(username)
+        ended = restrict_to(user, None)
+        click.echo(f"{username} is {user.role.name} of the whole site; sessions ended: {len(ended)}")
+    _show_revoked(settings, ended)
+
+
 @users.command("list")
 def list_() -> None:
-    """List users with role and last login."""
+    """List users with role, service zones and last login."""
     with sql_database(load_settings()):
         for user in db.session.scalars(select(User).order_by(User.username)):
             seen = shown_time(user.last_login_at) or "never"
             state = "" if user.active else ", disabled"
-            click.echo(f"{user.username}  {user.role.name}{state}  last login {seen}")
+            role = f"restricted to {zones_text(user)}" if user.restricted else user.role.name
+            click.echo(f"{user.username}  {role}{state}  last login {seen}")
+
+
+def _find(username: str) -> User:
+    user = find_user(username)
+    if user is None:
+        raise ConfigError(f"unknown user {username!r}")
+    return user
 
 
 def _password(from_stdin: bool) -> str:

@@ -111,6 +111,9 @@ class Board:
     def on_revoked(self, family: str) -> None:
         """There are no logins here."""
 
+    def on_visible(self, subject: str) -> None:
+        """Whoever is at the console sees everything."""
+
     def on_loaded(self) -> None:
         """All of it is shown with the next picture."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -25,6 +26,7 @@ from greenpower.sql.emission_factor import EmissionFactor
 from greenpower.sql.meter_point import MeterPoint
 from greenpower.sql.service_zone import ServiceZone
 from greenpower.sql.tariff import Tariff
+from greenpower.sql.visible_zones import seeing_everything, visible_zones
 
 # The roles whose points pay what the supplier asks: for others a tariff holds only where it is given to them.
 PAYING = frozenset({PointRole.GRID_IMPORT, PointRole.GRID_EXPORT, PointRole.LOAD})
@@ -54,12 +56,30 @@ class PointTariff:
 
 @dataclass(frozen=True, kw_only=True)
 class EnergySite:
-    """A site. zones: the zone that each zone lies in, by its id."""
+    """A site. zones: the zone that each zone lies in, by its id. whole: the site of which this is the visible part;
+    None where it is all of it."""
 
     points: Mapping[int, Point]
     zones: Mapping[int, int | None]
     zone_names: Mapping[int, str]
     tariffs: Mapping[int, SiteTariff]
+    whole: EnergySite | None = None
+
+    def part(self, zones: AbstractSet[int]) -> EnergySite:
+        """What of it lies in some zones, as if there were nothing else. A point lies below the next visible one.
+        Tariffs are those of the whole site."""
+        points: dict[int, Point] = {}
+        for point in self.points.values():
+            if point.zone in zones:
+                above = next((above.number for above in self.above(point) if above.zone in zones), None)
+                points[point.number] = replace(point, parent=above)
+        return EnergySite(
+            points=points,
+            zones={zone: outer if outer in zones else None for zone, outer in self.zones.items() if zone in zones},
+            zone_names={zone: name for zone, name in self.zone_names.items() if zone in zones},
+            tariffs=self.tariffs,
+            whole=self,
+        )
 
     @cached_property
     def below(self) -> Mapping[int, Sequence[Point]]:
@@ -101,6 +121,8 @@ class EnergySite:
     def tariff_of(self, point: Point) -> PointTariff | None:
         """The tariff of a point: its own, else that of the next point above that has one, else the default of its
         carrier."""
+        if self.whole is not None:
+            return self.whole.tariff_of(self.whole.points[point.number])
         direction = Direction.EXPORT if point.role is PointRole.GRID_EXPORT else Direction.IMPORT
         if (own := self.tariffs.get(point.tariff or 0)) is not None:
             return PointTariff(tariff=own, direction=direction, own=True)
@@ -117,7 +139,14 @@ class EnergySite:
 
 
 def read_site(session: Session | scoped_session[Any]) -> EnergySite:
-    """The site. Raises SQLAlchemyError."""
+    """The site, as far as it may be seen. Raises SQLAlchemyError."""
+    visible = visible_zones()
+    with seeing_everything():
+        site = _read_whole(session)
+    return site if visible is None else site.part(visible)
+
+
+def _read_whole(session: Session | scoped_session[Any]) -> EnergySite:
     zones = session.execute(select(ServiceZone.id, ServiceZone.parent_id, ServiceZone.name)).all()
     return EnergySite(
         points={row.id: point_of(row) for row in session.scalars(select(MeterPoint).order_by(MeterPoint.name))},

@@ -1,6 +1,7 @@
 """The device job: registers the devices that ingest has seen and deletes unconfirmed ones that are silent, writes the
 settings cache that ingest and the rollups read, invalidates what a changed greatest power or a correction touches,
-finishes meter exchanges that were cut short, writes missing entries of the audit, and marks revoked logins in Redis.
+finishes meter exchanges that were cut short, writes missing entries of the audit, and marks in Redis revoked logins and
+which devices restricted users and keys may see.
 
 Each step compares what should be with what is, and writes the difference. So it may be repeated, and several may run
 at once, beside the API.
@@ -21,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from greenpower.archive.database import open_database
 from greenpower.bus import revocation
+from greenpower.bus.visibility import write_visible
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings, load_settings
 from greenpower.jobs.device_registration import WITHOUT_LIMIT, RegistrationRules, confirm_lasting, expire, register
@@ -35,6 +37,7 @@ from greenpower.mongo.rollups.settings_change import invalidate_changed_settings
 from greenpower.mongo.schema.layout import DEVICE_SETTINGS, EXCHANGES
 from greenpower.sql import ApiKey, Device, TokenFamily
 from greenpower.sql.replacement import device_of, end_take_over, take_over
+from greenpower.sql.restriction import devices_of_all
 from greenpower.sql.session import sql_session
 from greenpower.sql.time import now
 
@@ -85,8 +88,9 @@ def sync() -> str:
         finish_exchanges(session, db, settings)
         try:
             mark_revocations(session, redis)
+            write_visible(redis, devices_of_all(session))
         except RedisError as error:
-            log.warning("revocations are not in Redis: %.200s", error)
+            log.warning("revocations, or who may see which devices, are not in Redis: %.200s", error)
     return (
         f"{done.registered} registered, {done.written} settings written, {done.confirmed} confirmed, "
         f"{done.expired} expired"

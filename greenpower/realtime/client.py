@@ -45,25 +45,44 @@ class Subscription:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Client:
-    """One connection. statuses: the newest ones that wait to be sent, by (type, device)."""
+    """One connection. statuses: the newest ones that wait to be sent, by (type, device). visible: the devices of the
+    service zones that it is restricted to; None: not restricted. asked: how often that was looked up."""
 
     sid: str
     eio_sid: str
     claims: SocketClaims
     subscriptions: dict[Key, Subscription] = field(default_factory=dict)
     statuses: dict[Key, Message] = field(default_factory=dict)
+    visible: frozenset[str] | None = None
+    asked: int = 0
+
+    def may_see(self, type_name: str, device: str | None = None) -> bool:
+        """Whether it may see a type, or a device of it, now."""
+        visible = device is None or self.visible is None or device in self.visible
+        return visible and self.claims.may_see(type_name, device)
+
+    def see(self, visible: frozenset[str] | None, cache: LatestCache) -> None:
+        """It may see other devices from now on. What it did not see before comes as if it were new."""
+        before, self.visible = self.visible, visible
+        for subscription in self.subscriptions.values():
+            known = cache.devices(subscription.type) if subscription.device == ALL else (subscription.device,)
+            for device in known:
+                if before is not None and device not in before and self.may_see(subscription.type, device):
+                    subscription.changed.add(device)
+                    if (status := cache.status(subscription.type, device)) is not None:
+                        self.note_status(status)
 
     def sees(self, type_name: str, device: str) -> bool:
         """Whether it subscribed to this device and may see it."""
         asked = (type_name, device) in self.subscriptions or (type_name, ALL) in self.subscriptions
-        return asked and self.claims.may_see(type_name, device)
+        return asked and self.may_see(type_name, device)
 
     def note(self, subscription: Subscription, devices: Iterable[str]) -> None:
         """Devices of a subscription have new readings."""
-        if self.claims.devices is None:
+        if self.claims.devices is None and self.visible is None:
             subscription.changed.update(devices)
         else:
-            subscription.changed.update(device for device in devices if device in self.claims.devices)
+            subscription.changed.update(device for device in devices if self.may_see(subscription.type, device))
 
     def note_status(self, status: Message) -> None:
         """A device's status has changed."""
@@ -83,8 +102,9 @@ class Client:
             if subscription.snapshot is not None:
                 return "snapshot", self._snapshot(subscription, cache)
         if self.statuses:
-            statuses, self.statuses = self.statuses, {}
-            return "device_status", list(statuses.values())
+            waiting, self.statuses = self.statuses, {}
+            if statuses := [status for key, status in waiting.items() if self.may_see(*key)]:
+                return "device_status", statuses
         readings = self._readings(cache, now)
         return ("reading", readings) if readings else None
 
@@ -101,7 +121,7 @@ class Client:
         else:
             subscription.snapshot = None
         for device in devices:
-            if not self.claims.may_see(subscription.type, device):
+            if not self.may_see(subscription.type, device):
                 continue
             subscription.changed.discard(device)
             if (reading := view(cache, subscription.type, device, subscription.fields)) is not None:
@@ -126,6 +146,8 @@ class Client:
             subscription.due = now + subscription.pause
             while subscription.changed and len(found) < MAX_READINGS_PER_MESSAGE:
                 key = (subscription.type, subscription.changed.pop())
+                if not self.may_see(*key):  # not any more
+                    continue
                 found[key] = _both(found[key], subscription.fields) if key in found else subscription.fields
         views = (view(cache, *key, fields) for key, fields in found.items())
         return [reading for reading in views if reading is not None]

@@ -15,6 +15,7 @@ from flask import request
 from flask_socketio import ConnectionRefusedError, SocketIO
 
 from greenpower.bus import revocation
+from greenpower.bus.visibility import read_visible
 from greenpower.realtime.client import Client
 from greenpower.realtime.hub import Hub
 from greenpower.realtime.metrics import RealtimeMetrics
@@ -58,16 +59,32 @@ class ClientEvents:
         sid = _sid()
         try:
             claims = self._claims(auth)
-            if not self._hub.connect(Client(sid=sid, eio_sid=eio_sid_of(sid), claims=claims)):
+            client = Client(sid=sid, eio_sid=eio_sid_of(sid), claims=claims, visible=frozenset())
+            if not self._hub.connect(client):
                 raise Refused("token-revoked")
+            self.look_up(client)
         except Refused as error:
             self._metrics.refused.labels(str(error)).inc()
             raise ConnectionRefusedError(str(error)) from None
         except redis.RedisError as error:
+            self._hub.disconnect(sid)
             log.warning("Redis: %.200s; a client was refused", error)
             self._metrics.refused.labels("unavailable").inc()
             raise ConnectionRefusedError("unavailable") from None
         self._limits[sid] = RequestLimit(time.monotonic())
+
+    def look_up(self, client: Client) -> None:
+        """Find out which devices a client may see now. Raises RedisError."""
+        while True:
+            client.asked += 1
+            mine = client.asked
+            found = read_visible(self._store, client.claims.subject)
+            if client.asked == mine:  # else it may have changed meanwhile
+                break
+        if found is None and client.claims.restricted:
+            found = frozenset()
+        if found != client.visible:
+            self._hub.see(client, found)
 
     def _claims(self, data: object) -> SocketClaims:
         """The claims of the token in `{"token": …}`. Raises Refused, RedisError."""
@@ -104,8 +121,8 @@ class ClientEvents:
         try:
             client = self._client()
             claims, old = self._claims(data), client.claims
-            if (old.subject, old.scopes, old.types, old.devices) != (
-                claims.subject, claims.scopes, claims.types, claims.devices
+            if (old.subject, old.scopes, old.types, old.devices, old.restricted) != (
+                claims.subject, claims.scopes, claims.types, claims.devices, claims.restricted
             ):  # fmt: skip
                 raise BadRequest("other-rights", "connect again with this token")
         except Refused as error:

@@ -18,6 +18,7 @@ from redis.retry import Retry
 from greenpower.bus.keys import STATUS_CHANNEL, latest_key, reading_channel, status_key
 from greenpower.bus.message import Message
 from greenpower.bus.revocation import REVOCATION_CHANNEL
+from greenpower.bus.visibility import VISIBLE_CHANNEL
 from greenpower.loops import Backoff, ThreadLoop
 from greenpower.realtime.value import (
     BadValue,
@@ -47,6 +48,7 @@ class FeedListener(Protocol):
     def on_readings(self, type_name: str, readings: list[Message]) -> None: ...
     def on_statuses(self, statuses: list[Message]) -> None: ...
     def on_revoked(self, family: str) -> None: ...
+    def on_visible(self, subject: str) -> None: ...
     def on_loaded(self) -> None: ...
 
 
@@ -95,7 +97,7 @@ class Feed:
         """Listen until the loop is stopped. `idle` is called several times a second. Raises RedisError, OSError."""
         with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
             # First subscribe, then read: a value in between comes twice, and the older one changes nothing.
-            pubsub.subscribe(*self._types, STATUS_CHANNEL, REVOCATION_CHANNEL)
+            pubsub.subscribe(*self._types, STATUS_CHANNEL, REVOCATION_CHANNEL, VISIBLE_CHANNEL)
             for name in self._types.values():
                 self._load(name)
             self._tell(self._listener.on_loaded)
@@ -142,6 +144,8 @@ class Feed:
         channel, data = message["channel"], message["data"]
         if channel == REVOCATION_CHANNEL.encode():
             self._tell(self._listener.on_revoked, data.decode("utf-8", "replace"))
+        elif channel == VISIBLE_CHANNEL.encode():
+            self._tell(self._listener.on_visible, data.decode("utf-8", "replace"))
         elif channel == STATUS_CHANNEL.encode():
             statuses = self._checked("status-channel", data, lambda found: found, check_status)
             if statuses:

@@ -68,7 +68,9 @@ class RealtimeGateway:
             max_http_buffer_size=MAX_REQUEST_BYTES,
         )
         key = settings.need("JWT_SIGNING_KEY")
-        events = ClientEvents(key=key, types=types, store=self._redis, hub=self.hub, metrics=self.metrics)
+        self._events = events = ClientEvents(
+            key=key, types=types, store=self._redis, hub=self.hub, metrics=self.metrics
+        )
         events.register(self.socketio)
         self.app.add_url_rule("/health", "health", self._health)
         self.app.add_url_rule("/metrics", "metrics", self._metrics)
@@ -90,11 +92,18 @@ class RealtimeGateway:
         for client in self.hub.revoke(family):
             self._end(client, "token-revoked")
 
+    def on_visible(self, subject: str) -> None:
+        """Somebody may see other devices now. Raises RedisError."""
+        for client in [client for client in self.hub.clients.values() if client.claims.subject == subject]:
+            self._events.look_up(client)
+
     def on_loaded(self) -> None:
-        """Logins may have been revoked while Redis was away. Raises RedisError."""
+        """Logins may have been revoked, and restrictions changed, while Redis was away. Raises RedisError."""
         for family in {client.claims.family for client in self.hub.clients.values()}:
             if revocation.is_revoked(self._redis, family):
                 self.on_revoked(family)
+        for subject in {client.claims.subject for client in self.hub.clients.values()}:
+            self.on_visible(subject)
 
     # What is sent.
 

@@ -103,6 +103,11 @@ class Hub:
             self._revoked.popitem(last=False)
         return [client for client in self.clients.values() if client.claims.family == family]
 
+    def see(self, client: Client, visible: frozenset[str] | None) -> None:
+        """A client may see other devices from now on."""
+        client.see(visible, self.cache)
+        self.waiting[client] = None
+
     def expired(self, now: float) -> list[Client]:
         """The clients whose token has expired. now: Unix time."""
         return [client for client in self.clients.values() if client.claims.expires <= now]

@@ -51,7 +51,7 @@ def read_subscribe(data: object, client: Client, types: Collection[str]) -> Subs
     if asked.type not in types:
         raise BadRequest("unknown-type", f"types are {', '.join(sorted(types))}")
     device = None if asked.device_id == ALL else asked.device_id
-    if not client.claims.may_see(asked.type, device):
+    if not client.may_see(asked.type, device):
         raise BadRequest("forbidden")
     key = (asked.type, asked.device_id)
     if key not in client.subscriptions and len(client.subscriptions) >= MAX_SUBSCRIPTIONS:

@@ -7,6 +7,8 @@ from typing import Any
 
 import jwt
 
+from greenpower.bus.visibility import ZONES_CLAIM
+
 ISSUER = "greenpower"
 MAX_TOKEN_LENGTH = 8192
 # Scopes that a key needs; users may read everything.
@@ -21,7 +23,8 @@ class Refused(Exception):
 class SocketClaims:
     """The claims of a token. expires: Unix time. family: the login or key that it came from.
 
-    scopes: of a key; None for a user. types, devices: what it is limited to; None for no limit.
+    scopes: of a key; None for a user. types, devices: what it is limited to; None for no limit. restricted: to service
+    zones; which devices these have is in Redis.
     """
 
     subject: str
@@ -30,6 +33,7 @@ class SocketClaims:
     scopes: frozenset[str] | None = None
     types: frozenset[str] | None = None
     devices: frozenset[str] | None = None
+    restricted: bool = False
 
     def may_have(self, scope: str) -> bool:
         """Whether it has a scope."""
@@ -69,6 +73,7 @@ def check_token(token: object, key: str) -> SocketClaims:
         scopes=_texts(found, "scopes"),
         types=_texts(found, "types"),
         devices=_texts(found, "devices"),
+        restricted=ZONES_CLAIM in found,
     )
     if not claims.may_have(READ_TELEMETRY):
         raise Refused("forbidden")

@@ -5,7 +5,7 @@ Telemetry is in `greenpower.mongo`.
 Importing this package makes every model known to the metadata that migrations are compared with.
 """
 
-from greenpower.sql import audit_listener  # noqa: F401 - it listens from now on
+from greenpower.sql import audit_listener, restriction, visible_zones  # noqa: F401 - they listen from now on
 from greenpower.sql.api_key import ApiKey, Scope
 from greenpower.sql.audit_entry import AuditAction, AuditEntry, AuditObject
 from greenpower.sql.closed_period import ClosedPeriod
@@ -19,6 +19,7 @@ from greenpower.sql.service_zone import ServiceZone
 from greenpower.sql.tariff import StoredTariffVersion, Tariff
 from greenpower.sql.token_family import TokenFamily
 from greenpower.sql.user import User
+from greenpower.sql.zone_role import ZoneRole
 
 __all__ = [
     "ApiKey",
@@ -43,4 +44,5 @@ __all__ = [
     "Tariff",
     "TokenFamily",
     "User",
+    "ZoneRole",
 ]

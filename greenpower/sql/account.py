@@ -37,8 +37,8 @@ def change_user(
     The caller commits, then mirrors the families that this returns. Raises LastAdministrator.
     """
     demoted = role is not None and role != user.role.name
-    if (demoted or active is False) and user.active and user.role.name == RoleName.ADMIN:
-        _another_administrator(user)
+    if demoted or active is False:
+        keep_administrator(user)
     if password is not None:
         user.password_hash = hash_password(password)
     if role is not None and demoted:
@@ -56,8 +56,7 @@ def change_user(
 def delete_user(user: User) -> Ended:
     """Delete a user, and revoke the API keys that the user created. The caller commits, then mirrors the families that
     this returns. Raises LastAdministrator."""
-    if user.active and user.role.name == RoleName.ADMIN:
-        _another_administrator(user)
+    keep_administrator(user)
     ended = _end(user)
     db.session.delete(user)
     db.session.flush()
@@ -75,9 +74,13 @@ def _end(user: User) -> Ended:
     return Ended(families=families + [key.family for key in keys], keys=keys)
 
 
-def _another_administrator(user: User) -> None:
+def keep_administrator(user: User) -> None:
+    """Make sure that there is another administrator, if a user is one. Raises LastAdministrator."""
+    if not user.active or user.restricted or user.role.name != RoleName.ADMIN:
+        return
     # Locked, so that two administrators cannot remove one another at the same time.
     role = db.session.scalars(select(Role).where(Role.name == RoleName.ADMIN).with_for_update()).one()
-    others = select(User.id).where(User.role_id == role.id, User.active.is_(True), User.id != user.id).limit(1)
-    if db.session.scalar(others) is None:
+    can_manage = (User.role_id == role.id, User.active.is_(True), User.restricted.is_(False))
+    others = select(User.id).where(*can_manage, User.id != user.id)
+    if db.session.scalar(others.limit(1)) is None:
         raise LastAdministrator(f"{user.username} is the last administrator.")

@@ -14,7 +14,7 @@ from hmac import compare_digest
 from secrets import token_hex
 from typing import ClassVar
 
-from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy import JSON, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from greenpower.sql.audit_entry import AuditObject
@@ -23,6 +23,7 @@ from greenpower.sql.extensions import Base
 from greenpower.sql.role import RoleName
 from greenpower.sql.time import UtcDateTime, now
 from greenpower.sql.user import User
+from greenpower.sql.zone_role import ZoneRole, role_texts
 
 KEY_PREFIX = "gp_"
 KEY = re.compile(r"gp_([0-9a-f]{12})_([0-9a-f]{64})")
@@ -42,7 +43,8 @@ class Scope(StrEnum):
 
 
 class ApiKey(Base):
-    """A key. public_id: the part of it that is not secret."""
+    """A key. public_id: the part of it that is not secret. restricted: to `zone_roles`; its scopes count there, too.
+    restricted_at: when that was last said."""
 
     __tablename__ = "api_key"
 
@@ -56,13 +58,19 @@ class ApiKey(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    restricted: Mapped[bool] = mapped_column(default=False, server_default=false())
+    restricted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     maker: Mapped[User | None] = relationship()
+    zone_roles: Mapped[list[ZoneRole]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="ZoneRole.zone_id"
+    )
 
     audited: ClassVar = Audited(
         object_type=AuditObject.API_KEY,
         name="name",
-        columns=("name", "public_id", "scopes", "expires_at", "revoked_at"),
+        columns=("name", "public_id", "scopes", "expires_at", "revoked_at", "restricted"),
+        lists={"zones": lambda id: role_texts(ZoneRole.key_id == id)},
     )
 
     @property

@@ -58,14 +58,17 @@ def make_roles() -> list[str]:
     return made
 
 
-def make_user(username: str, password: str, role: RoleName) -> bool:
-    """Make a user unless the name is taken; an existing user is not changed. Raises ConfigError for a bad name."""
+def make_user(username: str, password: str, role: RoleName, *, restricted: bool = False) -> bool:
+    """Make a user unless the name is taken; an existing user is not changed. restricted: one that sees nothing until
+    it gets service zones. Raises ConfigError for a bad name."""
     if not USERNAME.fullmatch(username):
         raise ConfigError(f"a user cannot be called {username!r}: 1 to 150 letters, digits and . @ + - _")
     if find_user(username) is not None:
         return False
     role_id = db.session.scalars(select(Role.id).where(Role.name == role)).one()
-    db.session.add(User(username=username, password_hash=hash_password(password), role_id=role_id))
+    db.session.add(
+        User(username=username, password_hash=hash_password(password), role_id=role_id, restricted=restricted)
+    )
     return _commit()
 
 

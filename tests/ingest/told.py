@@ -117,6 +117,9 @@ class _Snapshot:
     def on_revoked(self, family: str) -> None:
         """There are no logins here."""
 
+    def on_visible(self, subject: str) -> None:
+        pass
+
     def on_loaded(self) -> None:
         self._loop.request_stop()
 

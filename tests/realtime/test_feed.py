@@ -95,8 +95,8 @@ served, ended = [], []
 gateway.hub._send = lambda client, event, data: fails() if client.sid == "bad" else served.append((client.sid, event))
 gateway.hub._queued = lambda client: 0
 gateway.socketio.server.eio.sockets["eio-bad"] = SimpleNamespace(close=lambda **_: ended.append("eio-bad"))
-claims = SimpleNamespace(devices=None, family="f", expires=time.time() + 600, may_see=lambda *_: True,
-                         may_have=lambda _: True)
+claims = SimpleNamespace(devices=None, family="f", subject="1", restricted=False, expires=time.time() + 600,
+                         may_see=lambda *_: True, may_have=lambda _: True)
 for sid in ("bad", "good"):
     client = Client(sid=sid, eio_sid="eio-" + sid, claims=claims)
     assert gateway.hub.connect(client)
@@ -152,6 +152,9 @@ class Fragile:
 
     def on_revoked(self, family: str) -> None:
         self._take("revoked", family)
+
+    def on_visible(self, subject: str) -> None:
+        self._take("visible", subject)
 
     def on_loaded(self) -> None:
         self._take("loaded", None)

@@ -36,6 +36,7 @@ NOT_AUDITED = {
     "device_type",  # of a device, audited with it
     "device_status_change",  # what devices do
     "device_command_step",  # what follows a command; a history itself
+    "zone_role",  # of a user or key, audited with it
     "audit_entry",
 }
 
@@ -78,7 +79,14 @@ def test_a_user_from_making_to_deleting_without_a_password() -> None:
         delete_user(bob)
         db.session.commit()
     found = entries()
-    whole = {"username": "bob", "active": True, "password": HIDDEN, "role": "operator"}
+    whole = {
+        "username": "bob",
+        "active": True,
+        "password": HIDDEN,
+        "role": "operator",
+        "restricted": False,
+        "zones": [],
+    }
     assert [shown(entry) for entry in found] == [
         ("user", "create", "bob", None, {**whole, "role": "viewer"}),
         ("user", "change", "bob", {"role": "viewer"}, {"role": "operator"}),

@@ -8,10 +8,11 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, abort
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, selectinload
 
 from greenpower.api.accounts import token
 from greenpower.api.accounts.client_credentials import add_client_credentials
+from greenpower.api.accounts.restriction import present_zones, set_zones, shown_zones_field, zones_field
 from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint, describe
@@ -38,6 +39,7 @@ EXAMPLE_KEY = {
     "public_id": "0123456789ab",
     "scopes": ["telemetry:read"],
     "role": "viewer",
+    "zones": None,
     "created_by": "admin",
     "created_at": EXAMPLE_TIME,
     "expires_at": "2027-11-23T15:04:05.000Z",
@@ -54,6 +56,7 @@ class KeySchema(ma.Schema):
     public_id = ma.fields.String(required=True, metadata=describe("the part of the key that is not secret"))
     scopes = ma.fields.List(ma.fields.String(), required=True, metadata=describe("what the key may do"))
     role = ma.fields.String(required=True, metadata=describe("the role that corresponds to its scopes"))
+    zones = shown_zones_field()
     created_by = ma.fields.String(
         required=True, allow_none=True, metadata=describe("user who created it; null: deleted since, or none")
     )
@@ -92,6 +95,13 @@ class NewKey(ma.Schema):
         validate=ma.validate.Range(1, MAX_LIFETIME_DAYS),
         metadata=describe("days until it expires"),
     )
+    zones = zones_field(load_default=None)
+
+
+class KeyChange(ma.Schema):
+    """Changes to a key."""
+
+    zones = zones_field(required=True)
 
 
 class KeyExchange(ma.Schema):
@@ -125,7 +135,9 @@ def make_blueprint() -> Blueprint:
 
         Newest first, including expired and revoked ones.
         """
-        wanted = select(ApiKey).options(joinedload(ApiKey.maker)).order_by(ApiKey.id.desc())
+        wanted = (
+            select(ApiKey).options(joinedload(ApiKey.maker), selectinload(ApiKey.zone_roles)).order_by(ApiKey.id.desc())
+        )
         return sql_page_answer(query, wanted, lambda keys: [*map(present, keys)], ApiKey.id, descending=True)
 
     @blueprint.route("/", methods=["POST"])
@@ -140,7 +152,10 @@ def make_blueprint() -> Blueprint:
         """
         expires_at = now() + timedelta(days=body["days"])
         key, secret = new_key(body["name"], sorted({*body["scopes"]}), expires_at, current_caller().id)
+        key.restricted = body["zones"] is not None
         db.session.add(key)
+        if key.restricted:
+            set_zones(key, body["zones"])
         db.session.commit()
         return private(answer({**present(key), "key": secret}, 201))
 
@@ -170,6 +185,23 @@ def make_blueprint() -> Blueprint:
         """Show an API key"""
         return with_etag(answer(present(_find(key_id))))
 
+    @blueprint.route(ITEM_PATH, methods=["PATCH"])
+    @blueprint.guarded(RoleName.ADMIN)
+    @blueprint.errors(400, 404, 413, 415, 422, 503)
+    @blueprint.arguments(KeyChange, location="json")
+    @blueprint.response(200, KeySchema, example=EXAMPLE_KEY)
+    def restrict_key(body: dict[str, Any], key_id: int) -> Response:
+        """Restrict an API key to service zones
+
+        It holds at once. A token that the key got before its restriction was lifted sees no values of the realtime
+        gateway: get another one.
+        """
+        key = _find(key_id)
+        set_zones(key, body["zones"])
+        shown = present(key)
+        db.session.commit()
+        return answer(shown)
+
     @blueprint.route(ITEM_PATH, methods=["DELETE"])
     @blueprint.guarded(RoleName.ADMIN)
     @blueprint.errors(404, 503)
@@ -192,7 +224,8 @@ def make_blueprint() -> Blueprint:
 def present(key: ApiKey) -> dict[str, Any]:
     """A key as the API shows it."""
     maker = None if key.maker is None else key.maker.username
-    return {name: maker if name == "created_by" else getattr(key, name) for name in EXAMPLE_KEY}
+    others = {"created_by": maker, "zones": present_zones(key)}
+    return {name: others[name] if name in others else getattr(key, name) for name in EXAMPLE_KEY}
 
 
 def _find(key_id: int) -> ApiKey:

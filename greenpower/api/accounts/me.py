@@ -50,15 +50,18 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("me", __name__, url_prefix="/api/users/me", description="Your account")
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(503)
     @blueprint.response(200, UserSchema, example=EXAMPLE_USER)
     def show_me() -> Response:
-        """Show your account"""
-        return with_etag(answer(present(_me())))
+        """Show your account
+
+        Of somebody who is restricted to service zones, `role` is the highest in any of them.
+        """
+        return with_etag(answer({**present(_me()), "role": current_caller().role}))
 
     @blueprint.route("/password/", methods=["POST"])
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @login_limits
     @blueprint.errors(400, 409, 413, 415, 422, 429, 503)
     @blueprint.arguments(PasswordChange, location="json")
@@ -85,7 +88,7 @@ def make_role_blueprint() -> Blueprint:
     blueprint = Blueprint("roles", __name__, url_prefix="/api/roles", description="Roles")
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.response(200, RoleList)
     def list_roles() -> Response:
         """List the roles

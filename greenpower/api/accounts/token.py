@@ -13,6 +13,7 @@ from sqlalchemy import CursorResult, delete, select, update
 
 from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.bus.revocation import ACCESS_SECONDS
+from greenpower.bus.visibility import ZONES_CLAIM
 from greenpower.sql import ApiKey, TokenFamily, User
 from greenpower.sql.extensions import db
 from greenpower.sql.time import now
@@ -34,9 +35,14 @@ def start_family(user: User) -> dict[str, str]:
 
 def key_token(key: ApiKey) -> str:
     """An access token for an API key. It ends with the key."""
-    claims = {"fam": key.family, "role": key.role.value, "scopes": key.scopes}
+    claims = {"fam": key.family, "role": key.role.value, "scopes": key.scopes, **_restriction(key)}
     token: str = create_access_token(key.family, expires_delta=ACCESS_LIFETIME, additional_claims=claims)
     return token
+
+
+def _restriction(owner: User | ApiKey) -> dict[str, bool]:
+    """What a token says of a restriction; which devices may be seen then is in Redis."""
+    return {ZONES_CLAIM: True} if owner.restricted else {}
 
 
 def renew(refresh: str) -> dict[str, str]:
@@ -88,7 +94,9 @@ def _tokens(user: User, family: str, generation: int) -> dict[str, str]:
     identity = str(user.id)
     return {
         "access": create_access_token(
-            identity, expires_delta=ACCESS_LIFETIME, additional_claims={"fam": family, "role": user.role.name}
+            identity,
+            expires_delta=ACCESS_LIFETIME,
+            additional_claims={"fam": family, "role": user.role.name, **_restriction(user)},
         ),
         "refresh": create_refresh_token(
             identity, expires_delta=REFRESH_LIFETIME, additional_claims={"fam": family, "gen": generation}

@@ -7,7 +7,9 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, abort
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
+from greenpower.api.accounts.restriction import present_zones, set_zones, shown_zones_field, zones_field
 from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import with_etag
@@ -28,6 +30,7 @@ EXAMPLE_USER = {
     "username": "ada",
     "role": "operator",
     "active": True,
+    "zones": None,
     "created_at": EXAMPLE_TIME,
     "last_login_at": EXAMPLE_TIME,
 }
@@ -46,6 +49,7 @@ class UserSchema(ma.Schema):
     username = ma.fields.String(required=True, metadata=describe("name to log in with"))
     role = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("the user's role"))
     active = ma.fields.Boolean(required=True, metadata=describe("whether the user may log in"))
+    zones = shown_zones_field()
     created_at = time_field("when the user was created, UTC")
     last_login_at = time_field("when the user last logged in, UTC; null: never", null=True)
 
@@ -93,6 +97,7 @@ class NewUser(ma.Schema):
     )
     password = password_field("first password", required=True)
     role = ma.fields.String(required=True, validate=ma.validate.OneOf(ROLES), metadata=describe("the user's role"))
+    zones = zones_field(load_default=None)
 
 
 class UserChange(ma.Schema):
@@ -100,6 +105,7 @@ class UserChange(ma.Schema):
 
     password = password_field("new password; ends the user's logins")
     role = ma.fields.String(validate=ma.validate.OneOf(ROLES), metadata=describe("new role; ends the user's logins"))
+    zones = zones_field()
     active = ma.fields.Boolean(
         metadata=describe(
             "false ends the user's logins at once, blocks new ones and revokes the API keys that the user created"
@@ -122,7 +128,10 @@ def make_blueprint() -> Blueprint:
         Ordered by name.
         """
         return sql_page_answer(
-            query, select(User).order_by(User.username), lambda users: [*map(present, users)], User.username
+            query,
+            select(User).options(selectinload(User.zone_roles)).order_by(User.username),
+            lambda users: [*map(present, users)],
+            User.username,
         )
 
     @blueprint.route("/", methods=["POST"])
@@ -136,10 +145,14 @@ def make_blueprint() -> Blueprint:
         409 if the name is already used.
         """
         name = body["username"].rstrip("\n")
-        if not make_user(name, body["password"], RoleName(body["role"])):
+        restricted = body["zones"] is not None
+        if not make_user(name, body["password"], RoleName(body["role"]), restricted=restricted):
             abort(409, f"There is already a user {name!r}.")
         user = find_user(name)
         assert user is not None
+        if restricted:
+            set_zones(user, body["zones"])
+            db.session.commit()
         return answer(present(user), 201)
 
     @blueprint.route(ITEM_PATH)
@@ -158,19 +171,21 @@ def make_blueprint() -> Blueprint:
     def alter_user(body: dict[str, Any], user_id: int) -> Response:
         """Change a user
 
-        A new password, a new role and `active: false` end all of the user's logins at once. `active: false` also
-        revokes the API keys that the user created; the answer lists them. 409 for the last administrator.
+        A new password, a new role and `active: false` end all of the user's logins at once; so does the first
+        restriction to service zones, and the end of it. `active: false` also revokes the API keys that the user
+        created; the answer lists them. 409 for the last administrator.
         """
         user = _find(user_id)
         role = RoleName(body["role"]) if "role" in body else None
         try:
+            families = set_zones(user, body["zones"]) if "zones" in body else []
             ended = change_user(user, password=body.get("password"), role=role, active=body.get("active"))
         except LastAdministrator as error:
             db.session.rollback()
             abort(409, str(error))
         shown = {**present(user), **_revoked(ended)}
         db.session.commit()
-        cache_revoked(ended.families)
+        cache_revoked([*families, *ended.families])
         return answer(shown)
 
     @blueprint.route(ITEM_PATH, methods=["DELETE"])
@@ -203,6 +218,7 @@ def present(user: User) -> dict[str, Any]:
         "username": user.username,
         "role": user.role.name,
         "active": user.active,
+        "zones": present_zones(user),
         "created_at": user.created_at,
         "last_login_at": user.last_login_at,
     }

@@ -39,7 +39,7 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("commands", __name__, url_prefix="/api/devices", description="Commands to devices")
 
     @blueprint.route("/commands/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(422, 503)
     @blueprint.arguments(AuditQuery)
     @blueprint.response(200, CommandPage, example=example_page(EXAMPLE_COMMAND))
@@ -60,7 +60,7 @@ def make_blueprint() -> Blueprint:
         return sql_page_answer(query, statement, _present_all, DeviceCommand.id, descending=True, ranged=True)
 
     @blueprint.route(f"{DEVICE_PATH}commands/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(CommandQuery)
     @blueprint.response(200, CommandPage, example=example_page(EXAMPLE_COMMAND))
@@ -73,7 +73,7 @@ def make_blueprint() -> Blueprint:
         return sql_page_answer(query, statement, _present_all, DeviceCommand.id, descending=True, ranged=True)
 
     @blueprint.route(f"{DEVICE_PATH}commands/", methods=["POST"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(NewCommand, location="json")
     @blueprint.response(201, CommandSchema, example={**EXAMPLE_COMMAND, "state": "queued"})
@@ -118,7 +118,7 @@ def make_blueprint() -> Blueprint:
         return answer(_present(row), 201)
 
     @blueprint.route(f"{DEVICE_PATH}commands/<int(min=1, max={LARGEST_ID}):command_id>/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 503)
     @blueprint.response(200, CommandSchema, example=EXAMPLE_COMMAND)
     def show_command(id: DeviceKey, command_id: int) -> Response:

@@ -13,6 +13,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 from greenpower.api.http.context import database, get_context
 from greenpower.api.http.errors import abort_body
 from greenpower.api.http.fields import time_zone_problem
+from greenpower.api.http.visible_devices import shown_device
 from greenpower.datatype.claim import is_device_id
 from greenpower.mongo.devices.document import SeenDocument
 from greenpower.mongo.devices.seen import sightings
@@ -20,6 +21,7 @@ from greenpower.mongo.schema.layout import SEEN
 from greenpower.sql import Device, DeviceType, ServiceZone
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
+from greenpower.sql.visible_zones import visible_zones
 
 DEVICE_PATH = "/<device:id>/"
 # What a path names a device by: its number in the registry, or the id that it sends.
@@ -77,6 +79,8 @@ def set_values(device: Device, body: dict[str, Any]) -> None:
         errors["timezone"] = [problem]
     if zone_id is not None and db.session.get(ServiceZone, zone_id) is None:
         errors["zone_id"] = [f"There is no service zone {zone_id}."]
+    if "zone_id" in values and zone_id is None and visible_zones() is not None:
+        errors["zone_id"] = ["You may move a device to another of your service zones, not out of them."]
     types = sorted({*values.pop("types", ())})
     if unknown := sorted({*types} - {*data_type_names()}):
         known = ", ".join(data_type_names())
@@ -123,8 +127,8 @@ def _row(device: Device, seen: list[SeenDocument]) -> dict[str, Any]:
         "first_seen": min((document["first_seen"] for document in seen if "first_seen" in document), default=None),
         "last_heard": max((document["last_heard"] for document in seen if "last_heard" in document), default=None),
         "last_reading": max((item["last_reading"] for item in seen if "last_reading" in item), default=None),
-        "replaces": device.replaces,
-        "replaced_by": device.replaced_by,
+        "replaces": shown_device(device.replaces),
+        "replaced_by": shown_device(device.replaced_by),
         "confirmed_at": device.confirmed_at,
         "confirmed_by": device.confirmed_by,
         "created_at": device.created_at,

@@ -39,7 +39,7 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("devices", __name__, url_prefix="/api/devices", description="Devices")
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(422, 503)
     @blueprint.arguments(DeviceQuery)
     @blueprint.response(200, DevicePage, example=example_page(EXAMPLE_DEVICE))
@@ -84,7 +84,7 @@ def make_blueprint() -> Blueprint:
         return answer(present_device(device), 201)
 
     @blueprint.route(DEVICE_PATH)
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 503)
     @blueprint.response(200, DeviceSchema, example=EXAMPLE_DEVICE)
     def show_device(id: DeviceKey) -> Response:
@@ -92,7 +92,7 @@ def make_blueprint() -> Blueprint:
         return with_etag(answer(present_device(find_device(id))))
 
     @blueprint.route(DEVICE_PATH, methods=["PATCH"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(DeviceChange, location="json")
     @blueprint.response(200, DeviceSchema, example=EXAMPLE_DEVICE)

@@ -40,7 +40,7 @@ def add_history(blueprint: Blueprint) -> None:
     """Add the history of a device's status."""
 
     @blueprint.route(f"{DEVICE_PATH}status-history/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(HistoryQuery)
     @blueprint.response(200, HistoryPage)

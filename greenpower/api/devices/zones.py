@@ -16,6 +16,7 @@ from greenpower.api.http.errors import abort_body
 from greenpower.api.http.fields import EXAMPLE_TIME, WholeNumber, text_field, time_field
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import PageQuery, PageSchema, example_page, sql_page_answer
+from greenpower.api.http.visible_devices import shown_zone
 from greenpower.sql import Device, RoleName, ServiceZone
 from greenpower.sql.extensions import db
 from greenpower.sql.service_zone import zone_and_below
@@ -39,7 +40,9 @@ class ZoneSchema(ma.Schema):
     id = ma.fields.Integer(required=True, metadata=describe("id of the zone"))
     name = ma.fields.String(required=True, metadata=describe("name of the zone"))
     description = ma.fields.String(required=True, metadata=describe("description of the zone"))
-    parent_id = ma.fields.Integer(required=True, allow_none=True, metadata=describe("the zone that it lies in"))
+    parent_id = ma.fields.Integer(
+        required=True, allow_none=True, metadata=describe("the zone that it lies in; null: none that you may see")
+    )
     devices = ma.fields.Integer(required=True, metadata=describe("number of devices in it, not in zones within it"))
     created_at = time_field("when it was created, UTC")
     updated_at = time_field("when it was last changed, UTC")
@@ -81,7 +84,7 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("zones", __name__, url_prefix="/api/service-zones", description="Service zones")
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(422, 503)
     @blueprint.arguments(PageQuery)
     @blueprint.response(200, ZonePage, example=example_page(EXAMPLE_ZONE))
@@ -109,7 +112,7 @@ def make_blueprint() -> Blueprint:
         return answer(_present(zone), 201)
 
     @blueprint.route(ITEM_PATH)
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 503)
     @blueprint.response(200, ZoneSchema, example=EXAMPLE_ZONE)
     def show_zone(zone_id: int) -> Response:
@@ -170,7 +173,8 @@ def _present_all(zones: list[ServiceZone]) -> list[dict[str, Any]]:
     query = select(Device.zone_id, func.count()).where(Device.zone_id.in_(ids)).group_by(Device.zone_id)
     counts = {zone_id: count for zone_id, count in db.session.execute(query)}
     return [
-        {name: getattr(zone, name) for name in EXAMPLE_ZONE if name != "devices"} | {"devices": counts.get(zone.id, 0)}
+        {name: getattr(zone, name) for name in EXAMPLE_ZONE if name != "devices"}
+        | {"parent_id": shown_zone(zone.parent_id), "devices": counts.get(zone.id, 0)}
         for zone in zones
     ]
 

@@ -19,6 +19,7 @@ from greenpower.api.http.fields import EXAMPLE_DEVICE_ID, EXAMPLE_TYPE
 from greenpower.api.http.flat_form import CSV_FORMAT, CSV_TYPE, JSON_FORMAT, wants_csv
 from greenpower.api.http.json import answer
 from greenpower.api.http.turns import turn
+from greenpower.api.http.visible_devices import shown_device
 from greenpower.energy.availability import Availability, MissingReason
 from greenpower.energy.availability_reader import PointAvailability, read_availability, reader_range, total
 from greenpower.energy.calendar import Unit
@@ -70,7 +71,11 @@ class PartAvailabilitySchema(AvailabilitySchema):
     """The availability of a counter, for the time for which it is a part of the point."""
 
     type = ma.fields.String(required=True, metadata=describe("data type", example=EXAMPLE_TYPE))
-    device_id = ma.fields.String(required=True, metadata=describe("the device", example=EXAMPLE_DEVICE_ID))
+    device_id = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata=describe("the device; null: one that you may not see", example=EXAMPLE_DEVICE_ID),
+    )
     field = ma.fields.String(required=True, metadata=describe("its counter", example="energy"))
     results = ma.fields.List(ma.fields.Nested(AvailabilityBucket), required=True)
 
@@ -104,7 +109,7 @@ def add_availability(blueprint: Blueprint) -> None:
     """Add the route."""
 
     @blueprint.route("/availability/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="Data availability of meter points", description=DESCRIPTION, responses=RESPONSES)
     @blueprint.errors(422, 503)
     @blueprint.arguments(AvailabilityQuery)
@@ -138,7 +143,7 @@ def _point(asked: Asked, found: PointAvailability) -> Document:
         **point_head(found.point, asked.site),
         **_rows(asked, found.buckets),
         "parts": [
-            {"type": part.type, "device_id": part.device_id, "field": part.field}
+            {"type": part.type, "device_id": shown_device(part.device_id), "field": part.field}
             | _row(total(buckets))
             | {"results": _rows(asked, buckets)["results"]}
             for part, buckets in found.parts

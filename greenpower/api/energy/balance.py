@@ -100,7 +100,7 @@ def add_balance(blueprint: Blueprint) -> None:
     """Add the route."""
 
     @blueprint.route("/balance/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="Where energy comes from and goes, by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(FiguresQuery)

@@ -58,7 +58,7 @@ def add_consumption(blueprint: Blueprint, datatype: DataType) -> None:
     query_of_type = type("ConsumptionQuery", (ConsumptionQuery,), {"field": field})
 
     @blueprint.route("/consumption/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary=f"Energy by calendar buckets: {datatype.title}", description=CONSUMPTION_DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(query_of_type)

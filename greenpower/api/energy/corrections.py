@@ -20,6 +20,7 @@ from greenpower.api.http.known import DeviceName, FieldName, TypeName
 from greenpower.api.http.paging import MAX_PAGE_SIZE, PageSchema, link
 from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.http.timed_list import TimedPageQuery, timed_page_answer
+from greenpower.api.http.visible_devices import shown_device
 from greenpower.measure.slot import COUNTS_PER_UNIT
 from greenpower.mongo.client import Document
 from greenpower.mongo.corrections.document import CorrectionDocument, CorrectionKind
@@ -156,7 +157,7 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("corrections", __name__, url_prefix="/api/corrections", description="Corrections by people")
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(422, 503)
     @blueprint.arguments(CorrectionQuery)
     @blueprint.response(200, CorrectionPage)
@@ -168,7 +169,7 @@ def make_blueprint() -> Blueprint:
         return correction_page(query, {name: query[name] for name in ("device_id",) if name in query})
 
     @blueprint.route("/changes/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="Changes: corrections", description=CHANGES_DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(CorrectionChangeQuery)
@@ -220,6 +221,7 @@ def present_correction(document: Mapping[str, Any]) -> Document:
         **{name: document.get(name) for name in OPTIONAL_KEYS},
         "energy": None if energy is None else energy / COUNTS_PER_UNIT,
         **{name: None if document.get(name) is None else str(document[name]) for name in ("incident_id", "group")},
+        "other_device": shown_device(document.get("other_device")),
         "status": ACTIVE if document["revoked_at"] is None else REVOKED,
         "pending": "changed" in document,
     }

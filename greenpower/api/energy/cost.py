@@ -129,7 +129,7 @@ def add_cost(blueprint: Blueprint) -> None:
     """Add the route."""
 
     @blueprint.route("/cost/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="Cost of meter points by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(FiguresQuery)

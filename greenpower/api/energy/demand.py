@@ -125,7 +125,7 @@ def add_demand(blueprint: Blueprint) -> None:
     """Add the route."""
 
     @blueprint.route("/demand/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="Highest average power of meter points", description=DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(DemandQuery)

@@ -64,7 +64,7 @@ def make_blueprint() -> Blueprint:
     )
 
     @blueprint.route(f"{DEVICE_PATH}corrections/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(CorrectionFilter)
     @blueprint.response(200, CorrectionPage)
@@ -76,7 +76,7 @@ def make_blueprint() -> Blueprint:
         return correction_page(query, {"device_id": _device_id(id)})
 
     @blueprint.route(f"{DEVICE_PATH}corrections/", methods=["POST"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(NewCorrectionBody, location="json")
     @blueprint.response(201, CorrectionSchema)
@@ -116,7 +116,7 @@ def make_blueprint() -> Blueprint:
         return answer(present_correction(_touched(made["_id"])), 201)
 
     @blueprint.route(CORRECTION_PATH)
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 503)
     @blueprint.response(200, CorrectionSchema)
     def get_correction(id: DeviceKey, correction: str) -> Response:
@@ -124,7 +124,7 @@ def make_blueprint() -> Blueprint:
         return answer(present_correction(_find(id, correction)))
 
     @blueprint.route(CORRECTION_PATH, methods=["PATCH"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(CorrectionEnd, location="json")
     @blueprint.response(200, CorrectionSchema)
@@ -147,7 +147,7 @@ def make_blueprint() -> Blueprint:
         return answer(present_correction(_touched(found["_id"])))
 
     @blueprint.route(CORRECTION_PATH, methods=["DELETE"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(404, 409, 422, 503)
     @blueprint.arguments(WithdrawalQuery)
     @blueprint.response(200, CorrectionSchema)

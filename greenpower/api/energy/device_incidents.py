@@ -54,7 +54,7 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("counters", __name__, url_prefix="/api/devices", description="Counters of devices")
 
     @blueprint.route(f"{DEVICE_PATH}incidents/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(IncidentFilter)
     @blueprint.response(200, IncidentPage)
@@ -66,7 +66,7 @@ def make_blueprint() -> Blueprint:
         return incident_page(query, {"device_id": _device_id(id)})
 
     @blueprint.route(f"{DEVICE_PATH}incidents/<string(length=24):incident>/", methods=["PATCH"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(Decision, location="json")
     @blueprint.response(200, IncidentSchema)

@@ -81,7 +81,7 @@ def make_blueprint() -> Blueprint:
     )
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(422, 503)
     @blueprint.arguments(PageQuery)
     @blueprint.response(200, FactorPage, example=example_page(EXAMPLE_FACTOR))

@@ -100,7 +100,7 @@ def add_emissions(blueprint: Blueprint) -> None:
     """Add the route."""
 
     @blueprint.route("/emissions/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="CO2 of meter points by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(FiguresQuery)

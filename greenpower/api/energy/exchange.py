@@ -15,6 +15,7 @@ from typing import Any
 from greenpower.api.devices.settings_cache import cache_settings
 from greenpower.api.http.audited_change import finish_change, unaudited
 from greenpower.api.http.context import database, get_context
+from greenpower.api.http.visible_devices import is_visible
 from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.catalog.facts import registers
 from greenpower.datatype import DataType, Kind
@@ -251,6 +252,8 @@ def _check_whole(exchange: Document) -> None:
 
 
 def _other(device: Device, new_id: str | None) -> str | None:
+    if new_id is not None and not is_visible(new_id):
+        raise ExchangeError(errors={"new_device_id": [f"unknown device: {new_id!r}"]})
     return None if new_id == device.device_id else new_id
 
 

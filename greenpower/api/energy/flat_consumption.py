@@ -48,7 +48,7 @@ def add_flat_consumption(blueprint: Blueprint, datatype: DataType) -> None:
     )
 
     @blueprint.route("/consumption/flat/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(
         summary=f"Energy by calendar buckets, one per row: {datatype.title}",
         description=FLAT_CONSUMPTION_DESCRIPTION,

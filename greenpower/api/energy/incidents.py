@@ -90,7 +90,7 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("incidents", __name__, url_prefix="/api/incidents", description="Incidents of counters")
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(422, 503)
     @blueprint.arguments(IncidentQuery)
     @blueprint.response(200, IncidentPage)

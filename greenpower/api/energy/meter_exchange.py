@@ -52,7 +52,7 @@ def add_meter_exchange(blueprint: Blueprint, device_id_of: Callable[[DeviceKey],
     """Add the resources. device_id_of: gives the id that a registered device sends, or aborts with 404."""
 
     @blueprint.route(PATH)
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(ExchangeQuery, location="query")
     @blueprint.response(200, ExchangeProposal)
@@ -66,7 +66,7 @@ def add_meter_exchange(blueprint: Blueprint, device_id_of: Callable[[DeviceKey],
             return answer(propose(find_device(id), query["at"], query["new_device_id"]))
 
     @blueprint.route(PATH, methods=["POST"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(NewExchange, location="json")
     @blueprint.response(201, ExchangeSchema, example=EXAMPLE_EXCHANGE)
@@ -82,7 +82,7 @@ def add_meter_exchange(blueprint: Blueprint, device_id_of: Callable[[DeviceKey],
             return answer(present_exchange(record(find_device(id), body, _caller())), 201)
 
     @blueprint.route(LIST_PATH)
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 422, 503)
     @blueprint.arguments(TimedPageQuery)
     @blueprint.response(200, ExchangePage, example=example_page(EXAMPLE_EXCHANGE))
@@ -95,7 +95,7 @@ def add_meter_exchange(blueprint: Blueprint, device_id_of: Callable[[DeviceKey],
         return timed_page_answer(query, database()[EXCHANGES], wanted, present_exchange, by="at", ranged=False)
 
     @blueprint.route(ONE_PATH)
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 503)
     @blueprint.response(200, ExchangeSchema, example=EXAMPLE_EXCHANGE)
     def show_exchange(id: DeviceKey, exchange: str) -> Response:
@@ -103,7 +103,7 @@ def add_meter_exchange(blueprint: Blueprint, device_id_of: Callable[[DeviceKey],
         return answer(present_exchange(_find(device_id_of(id), exchange)))
 
     @blueprint.route(ONE_PATH, methods=["PATCH"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(ExchangeMove, location="json")
     @blueprint.response(200, ExchangeSchema, example=EXAMPLE_EXCHANGE)
@@ -118,7 +118,7 @@ def add_meter_exchange(blueprint: Blueprint, device_id_of: Callable[[DeviceKey],
             return answer(present_exchange(move(found, at, _caller(), body["reason"])))
 
     @blueprint.route(ONE_PATH, methods=["DELETE"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(404, 409, 422, 503)
     @blueprint.arguments(Revocation, location="query")
     @blueprint.response(200, ExchangeSchema, example=EXAMPLE_EXCHANGE)

@@ -100,7 +100,7 @@ def add_meter_swaps(blueprint: Blueprint, device_id_of: Callable[[DeviceKey], st
     """Add the resource. device_id_of: gives the id that a registered device sends, or aborts with 404."""
 
     @blueprint.route(f"{DEVICE_PATH}meter-swaps/", methods=["POST"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(400, 404, 413, 415, 422, 503)
     @blueprint.arguments(MeterSwap, location="json")
     @blueprint.response(201, SwapAnswer)
@@ -123,7 +123,7 @@ def add_meter_swaps(blueprint: Blueprint, device_id_of: Callable[[DeviceKey], st
         return _done(change, documents, 201)
 
     @blueprint.route(SWAP_PATH, methods=["PATCH"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(400, 404, 409, 413, 415, 422, 503)
     @blueprint.arguments(SwapMove, location="json")
     @blueprint.response(200, SwapAnswer)
@@ -146,7 +146,7 @@ def add_meter_swaps(blueprint: Blueprint, device_id_of: Callable[[DeviceKey], st
         return _done(change, moved)
 
     @blueprint.route(SWAP_PATH, methods=["DELETE"])
-    @blueprint.guarded(RoleName.OPERATOR)
+    @blueprint.guarded(RoleName.OPERATOR, in_zones=True)
     @blueprint.errors(404, 409, 422, 503)
     @blueprint.arguments(SwapWithdrawal)
     @blueprint.response(200, SwapAnswer)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bson import ObjectId
 from flask import Response
 from sqlalchemy import select
 
@@ -24,16 +26,19 @@ from greenpower.api.energy.periods_schema import (
     present_period,
 )
 from greenpower.api.http.blueprint import Blueprint
+from greenpower.api.http.context import database
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import example_page, sql_page_answer
 from greenpower.energy.closing import Figure, FigureAdjustment, adjustment
 from greenpower.energy.money import decimal_text
 from greenpower.energy.month import month_from
 from greenpower.mongo.client import Document
+from greenpower.mongo.schema.layout import CORRECTIONS
 from greenpower.sql import MeterPoint, RoleName
 from greenpower.sql.closed_period import ClosedPeriod
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
+from greenpower.sql.visible_zones import visible_zones
 
 ITEM_PATH = f"/<int(min=1, max={LARGEST_ID}):period_id>/"
 
@@ -43,7 +48,7 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("periods", __name__, url_prefix="/api/energy/periods", description="Closed months")
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(422, 503)
     @blueprint.arguments(PeriodListQuery)
     @blueprint.response(200, PeriodPage, example=example_page(EXAMPLE_PERIOD))
@@ -70,7 +75,7 @@ def make_blueprint() -> Blueprint:
         return answer(present_period(close_month(body)), 201)
 
     @blueprint.route(ITEM_PATH)
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 422, 503)
     @blueprint.response(200, PeriodFigures)
     def show_period(period_id: int) -> Response:
@@ -81,6 +86,8 @@ def make_blueprint() -> Blueprint:
         period = find_period(period_id)
         shown = present_period(period)
         kept = [Figure(**figure) for figure in period.figures]
+        if visible_zones() is not None:
+            kept = [figure for figure in kept if figure.point_id in _points()]
         month, zone = period.month, ZoneInfo(period.timezone)
         db.session.rollback()
         return answer(
@@ -122,6 +129,15 @@ def _points() -> set[int]:
     return found
 
 
+def _shown_corrections(ids: Sequence[str]) -> list[str]:
+    """Those of some corrections that the caller may see."""
+    if visible_zones() is None or not ids:
+        return list(ids)
+    wanted = {"_id": {"$in": [ObjectId(name) for name in ids]}}
+    shown = {str(document["_id"]) for document in database()[CORRECTIONS].find(wanted, {"_id": 1})}
+    return [name for name in ids if name in shown]
+
+
 def _present_all(periods: list[ClosedPeriod]) -> list[dict[str, Any]]:
     return list(map(present_period, periods))
 
@@ -140,6 +156,6 @@ def _adjustment(found: FigureAdjustment) -> Document:
         "amount": None if other_currency else decimal_text(found.amount or zero),
         "kg": decimal_text(found.kg or zero),
         "reasons": [reason.value for reason in found.reasons],
-        "corrections": list(found.corrections),
+        "corrections": _shown_corrections(found.corrections),
         "versions": list(found.versions),
     }

@@ -75,7 +75,7 @@ def add_point_consumption(blueprint: Blueprint) -> None:
     """Add the route."""
 
     @blueprint.route("/consumption/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="Energy of meter points by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(FiguresQuery)

@@ -7,7 +7,7 @@ What belongs here: parameters, limits of cost, and amounts by bucket. What does 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
@@ -28,10 +28,11 @@ from greenpower.api.energy.consumption_cost import (
 from greenpower.api.energy.consumption_schema import CalendarQuery
 from greenpower.api.energy.moved_boundaries import nearest_quarter
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.context import database, get_context
+from greenpower.api.http.context import get_context, whole_database
 from greenpower.api.http.errors import abort_query
 from greenpower.api.http.known import ZoneNumber
 from greenpower.api.http.turns import turn
+from greenpower.api.http.visible_devices import is_visible
 from greenpower.datatype.carrier import Carrier, PointRole
 from greenpower.energy.calendar import DEFAULT_RANGES, SHORTEST_LENGTHS, Unit, boundaries, label, local_text
 from greenpower.energy.closed_month import ClosedCuts, ClosedMonth, ShownFigures, read_closed_months
@@ -211,7 +212,19 @@ def read_points(asked: Asked, points: Iterable[Point], cuts: Sequence[datetime])
     """
     reader, cost = open_reader(asked, points, cuts)
     with turn(current_app, cost), pymongo.timeout(POINTS_SECONDS):
-        return reader.read()
+        return read_shown(reader)
+
+
+def read_shown(reader: PointReader) -> PointEnergy:
+    """What a reader reads, without naming corrections of devices that the caller may not see. Raises PyMongoError."""
+    found = reader.read()
+    hidden = {item["_id"] for item in found.corrections if not is_visible(item["device_id"])}
+    if not hidden:
+        return found
+    for amounts in found.amounts.values():
+        for amount in amounts:
+            amount.corrections = {name: None for name in amount.corrections if name not in hidden}
+    return replace(found, corrections=[item for item in found.corrections if item["_id"] not in hidden])
 
 
 def open_reader(
@@ -221,8 +234,10 @@ def open_reader(
     quarter-hours between which it is read, too. Aborts with 422 for what costs too much. Raises PyMongoError."""
     context = get_context()
     with pymongo.timeout(POINTS_SECONDS):
+        # The points are those that the caller may see; what they counted is theirs, whichever devices measured it.
+        found = whole_database()
         reader = PointReader(
-            database(), context.registry, context.settings, points, [nearest_quarter(cut) for cut in cuts], asked.now
+            found, context.registry, context.settings, points, [nearest_quarter(cut) for cut in cuts], asked.now
         )
         documents = max(reader.count_documents(), reader.count_documents(fine) if fine else 0)
         check_documents(documents, max(1, len(reader.points)))

@@ -17,6 +17,7 @@ from greenpower.api.energy.points_schema import (
     PointPage,
     PointSchema,
     present_point,
+    present_points,
 )
 from greenpower.api.energy.proposal import add_proposal
 from greenpower.api.http.blueprint import Blueprint
@@ -42,7 +43,7 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("points", __name__, url_prefix="/api/energy/points", description="Meter points")
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="List meter points", description=LIST_DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(PointListQuery)
@@ -54,7 +55,7 @@ def make_blueprint() -> Blueprint:
         for name in ("carrier", "role"):
             if name in query:
                 statement = statement.where(getattr(MeterPoint, name) == query[name].value)
-        return sql_page_answer(query, statement, _present_all, MeterPoint.name)
+        return sql_page_answer(query, statement, present_points, MeterPoint.name)
 
     @blueprint.route("/", methods=["POST"])
     @blueprint.guarded(RoleName.OPERATOR)
@@ -73,7 +74,7 @@ def make_blueprint() -> Blueprint:
         return answer(present_point(point), 201)
 
     @blueprint.route(ITEM_PATH)
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 503)
     @blueprint.response(200, PointSchema, example=EXAMPLE_POINT)
     def show_point(point_id: int) -> Response:
@@ -113,10 +114,6 @@ def make_blueprint() -> Blueprint:
     add_proposal(blueprint)
     add_table(blueprint)
     return blueprint
-
-
-def _present_all(points: list[MeterPoint]) -> list[dict[str, Any]]:
-    return [present_point(point) for point in points]
 
 
 def _find(point_id: int) -> MeterPoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from greenpower.api.http.fields import (
 )
 from greenpower.api.http.known import ZoneNumber
 from greenpower.api.http.paging import PageQuery, PageSchema
+from greenpower.api.http.visible_devices import shown_device, shown_points
 from greenpower.datatype.carrier import Carrier, PointRole
 from greenpower.energy.point import MAX_PARTS, PointPart
 from greenpower.sql.meter_point import MeterPoint
@@ -79,7 +81,11 @@ class PointPartSchema(ma.Schema):
     """A counter of a device as a part of a point."""
 
     type = ma.fields.String(required=True, metadata=describe("data type", example=EXAMPLE_TYPE))
-    device_id = ma.fields.String(required=True, metadata=describe("the device", example=EXAMPLE_DEVICE_ID))
+    device_id = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata=describe("the device; null: one that you may not see", example=EXAMPLE_DEVICE_ID),
+    )
     field = ma.fields.String(required=True, metadata=describe("its counter", example="energy"))
     sign = ma.fields.Integer(required=True, metadata=describe("1: it is added; -1: it is subtracted"))
     begins_at = time_field("from when it counts, UTC; null: always did", null=True)
@@ -163,16 +169,27 @@ class NewPoint(PointChange):
 
 def present_point(point: MeterPoint) -> dict[str, Any]:
     """A point as the API shows it."""
-    return {
-        **{name: getattr(point, name) for name in EXAMPLE_POINT if name not in ("unit", "parts")},
-        "unit": Carrier(point.carrier).unit,
-        "parts": list(map(present_part, point.parts)),
-    }
+    return present_points([point])[0]
+
+
+def present_points(points: Sequence[MeterPoint]) -> list[dict[str, Any]]:
+    """Points as the API shows them."""
+    parents = shown_points(point.parent_id for point in points)
+    return [
+        {
+            **{name: getattr(point, name) for name in EXAMPLE_POINT if name not in ("unit", "parts")},
+            "parent_id": point.parent_id if point.parent_id in parents else None,
+            "unit": Carrier(point.carrier).unit,
+            "parts": list(map(present_part, point.parts)),
+        }
+        for point in points
+    ]
 
 
 def present_part(part: dict[str, Any]) -> dict[str, Any]:
     """A stored part as the API shows it."""
-    return {**part, "begins_at": _present_time(part["begins_at"]), "ends_at": _present_time(part["ends_at"])}
+    times = {name: _present_time(part[name]) for name in ("begins_at", "ends_at")}
+    return {**part, "device_id": shown_device(part["device_id"]), **times}
 
 
 def _present_time(text: str | None) -> datetime | None:

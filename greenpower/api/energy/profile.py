@@ -77,7 +77,7 @@ def add_profile(blueprint: Blueprint) -> None:
     """Add the route."""
 
     @blueprint.route("/profile/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="The mean day of meter points", description=DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(ProfileQuery)

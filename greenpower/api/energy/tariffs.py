@@ -46,7 +46,7 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("tariffs", __name__, url_prefix="/api/energy/tariffs", description="Tariffs")
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(422, 503)
     @blueprint.arguments(TariffListQuery)
     @blueprint.response(200, TariffPage, example=example_page(EXAMPLE_TARIFF))
@@ -88,7 +88,7 @@ def make_blueprint() -> Blueprint:
         return answer(_present(tariff), 201)
 
     @blueprint.route(ITEM_PATH)
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(404, 503)
     @blueprint.response(200, TariffSchema, example=EXAMPLE_TARIFF)
     def show_tariff(tariff_id: int) -> Response:

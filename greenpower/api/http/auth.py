@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -17,9 +18,11 @@ from sqlalchemy import bindparam, select
 
 from greenpower.api.http.errors import problem
 from greenpower.api.http.key_auth import BEARER, READING_METHODS, find_key, key_of_request
+from greenpower.api.http.visible_devices import see_zones
 from greenpower.sql import ApiKey, Role, RoleName, Scope, TokenFamily, User
 from greenpower.sql.actor import Actor, ActorKind, set_actor
 from greenpower.sql.extensions import db, jwt
+from greenpower.sql.zone_role import read_roles
 
 # User ids, up to the largest that every database has.
 SUBJECT = re.compile(r"[1-9][0-9]{0,8}")
@@ -32,7 +35,7 @@ MAX_REMEMBERED_TOKENS = 1_000
 SCOPES = frozenset(scope.value for scope in Scope)
 # Runs with every request, so it is built once.
 CALLER_QUERY = (
-    select(User.id, User.username, Role.name)
+    select(User.id, User.username, Role.name, User.restricted)
     .join(Role, Role.id == User.role_id)
     .join(TokenFamily, TokenFamily.user_id == User.id)
     .where(
@@ -47,12 +50,17 @@ CALLER_QUERY = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """The user or API key of a request, as the database has it now. scopes: None for users, who have no limit but the
-    role."""
+    role. zones: the role in each service zone, of a restricted one; None: not restricted. role: the highest of them."""
 
     id: int
     username: str
     role: RoleName
     scopes: frozenset[str] | None = None
+    zones: Mapping[int, RoleName] | None = None
+
+    def zones_with(self, role: RoleName) -> frozenset[int] | None:
+        """The service zones in which it has at least a role; None: everywhere."""
+        return None if self.zones is None else frozenset(zone for zone, had in self.zones.items() if had.includes(role))
 
 
 class Claims:
@@ -90,11 +98,13 @@ def init_auth(app: Flask) -> None:
     app.teardown_request(_forget_actor)
 
 
-def check_caller(role: RoleName, scope: str = "") -> Caller:
-    """The caller, if the token is valid and allows this role or, for an API key, this scope too.
+def check_caller(role: RoleName, scope: str = "", *, in_zones: bool = False) -> Caller:
+    """The caller, if the token is valid and allows this role or, for an API key, this scope too. in_zones: also those
+    who have the role in some service zones only; they see these, and nothing else, from now on.
 
     Aborts with 401 or 403.
     """
+    see_zones(None)
     caller = g.caller = _authenticate()
     request.environ[CALLER_KEY] = caller.username
     kind = ActorKind.USER if caller.scopes is None else ActorKind.KEY
@@ -103,11 +113,16 @@ def check_caller(role: RoleName, scope: str = "") -> Caller:
         abort(403, f"This needs the role {role}; {caller.username} has the role {caller.role}.")
     if caller.scopes is not None and scope not in caller.scopes:
         abort(403, f"This needs the scope {scope}." if scope in SCOPES else "This is for users, not for API keys.")
+    if caller.zones is not None:
+        if not in_zones:
+            abort(403, f"This is for the whole site; {caller.username} is restricted to service zones.")
+        see_zones(caller.zones_with(role))
     return caller
 
 
 def _forget_actor(_error: BaseException | None = None) -> None:
     set_actor(None)
+    see_zones(None)
 
 
 def current_caller() -> Caller:
@@ -161,6 +176,8 @@ def _find_caller(_header: dict[str, Any], claims: dict[str, Any]) -> Caller | No
         row = connection.execute(
             CALLER_QUERY, {"family": str(claims.get("fam")), "user": int(claims["sub"])}
         ).one_or_none()
+        if row is not None and row.restricted:
+            return _in_zones(row.id, row.username, None, read_roles(connection, user_id=row.id))
     return None if row is None else Caller(id=row.id, username=row.username, role=RoleName(row.name))
 
 
@@ -174,7 +191,20 @@ def _find_key(public_id: str) -> Caller | None:
 
 
 def _caller_of(key: ApiKey) -> Caller:
-    return Caller(id=key.id, username=key.family, role=key.role, scopes=frozenset(key.scopes))
+    scopes = frozenset(key.scopes)
+    if not key.restricted:
+        return Caller(id=key.id, username=key.family, role=key.role, scopes=scopes)
+    with db.engine.connect() as connection:
+        roles = read_roles(connection, key_id=key.id)
+    # What its scopes allow, and no more.
+    own = {zone: role if key.role.includes(role) else key.role for zone, role in roles.items()}
+    return _in_zones(key.id, key.family, scopes, own)
+
+
+def _in_zones(number: int, name: str, scopes: frozenset[str] | None, zones: Mapping[int, RoleName]) -> Caller:
+    """A restricted caller. One without any zone is a viewer who sees nothing."""
+    highest = max(zones.values(), key=tuple(RoleName).index, default=RoleName.VIEWER)
+    return Caller(id=number, username=name, role=highest, scopes=scopes, zones=zones)
 
 
 def _gone(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:

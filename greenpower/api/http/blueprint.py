@@ -95,8 +95,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         )
         return decorator
 
-    def guarded(self, role: RoleName) -> Callable[[View], View]:
-        """Accept callers with at least this role; API keys also need the scope of the area.
+    def guarded(self, role: RoleName, *, in_zones: bool = False) -> Callable[[View], View]:
+        """Accept callers with at least this role; API keys also need the scope of the area. in_zones: also callers who
+        have it in some service zones only, who see nothing else: `docs/security.md` says what that takes. Others get
+        403.
 
         Put it right below `route`, so that it runs first.
         """
@@ -105,10 +107,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def decorate(view: View) -> View:
             @wraps(view)
             def guard(*args: Any, **kwargs: Any) -> Any:
-                check_caller(role, scope_of(area, flask.request.method))
+                check_caller(role, scope_of(area, flask.request.method), in_zones=in_zones)
                 return view(*args, **kwargs)
 
-            documented = self.doc(security=SECURITY, **{"x-role": role.value})(guard)
+            documented = self.doc(security=SECURITY, **{"x-role": role.value, "x-in-zones": in_zones})(guard)
             return self.errors(401, 403)(cast(View, documented))
 
         return decorate

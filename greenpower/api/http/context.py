@@ -8,10 +8,12 @@ from flask import Flask, current_app
 from pymongo.database import Database
 from redis import Redis
 
+from greenpower.api.http.visible_devices import visible_devices
 from greenpower.catalog.registry import Registry
 from greenpower.config import Settings
 from greenpower.mongo.client import Document
 from greenpower.mongo.handle import Mongo
+from greenpower.mongo.visible import VisibleDatabase
 
 CONTEXT_KEY = "greenpower.context"
 
@@ -39,5 +41,12 @@ def get_context() -> Context:
 
 
 def database() -> Database[Document]:
-    """The telemetry database."""
+    """The telemetry database, as the caller may see it."""
+    held, devices = whole_database(), visible_devices()
+    return held if devices is None else VisibleDatabase(held, devices)
+
+
+def whole_database() -> Database[Document]:
+    """The telemetry database, with what the caller may not see. Only for what is chosen by other means:
+    `tests/api/test_zones.py` names the modules that may use it."""
     return get_context().mongo.database

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from greenpower.api.http.blueprint import describe
 from greenpower.api.http.context import database, get_context
 from greenpower.api.http.fields import MAX_DEVICES, MAX_ITEM_LENGTH, ItemList
+from greenpower.api.http.visible_devices import visible_devices
 from greenpower.datatype.claim import is_device_id
 from greenpower.mongo.devices.known import known_devices
 from greenpower.mongo.schema.layout import CORRECTIONS, EVENTS, INCIDENTS
@@ -61,6 +62,8 @@ def unknown_devices(devices: Sequence[str], collections: Sequence[str] = ()) -> 
 
     Raises PyMongoError, SQLAlchemyError.
     """
+    if (visible := visible_devices()) is not None:
+        return [device for device in devices if device not in visible]
     lately = _known_lately()
     left = [device for device in devices if not lately.has(device)]
     if not left:

@@ -28,6 +28,9 @@ SECURITY_SCHEMES: dict[str, Any] = {
 
 Schema = dict[str, Any]
 
+IN_ZONES = "Those who are restricted to service zones see nothing else."
+WHOLE_SITE = "Not for those who are restricted to service zones."
+
 
 def operations(schema: Schema) -> Iterator[tuple[str, str, Schema]]:
     """Path, method and operation object of each operation."""
@@ -51,6 +54,7 @@ def complete(schema: Schema) -> Schema:
                     operation["security"] = [{"bearer": []}, {"api_key": []}]
             else:
                 who = f"Needs the role `{role}`; not for API keys."
+            who += " " + (IN_ZONES if operation.get("x-in-zones") else WHOLE_SITE)
         elif operation.get("security"):
             who = ""  # it has keys of its own, and says so
         else:

@@ -58,7 +58,7 @@ def add_changes(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> N
     query_of_type = type("ChangeQuery", (ChangeQuery,), {"resolution": resolution_field(datatype, RAW)})
 
     @blueprint.route("/changes/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary=f"Changes: {datatype.title}", description=CHANGES_DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(query_of_type)

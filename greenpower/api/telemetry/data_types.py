@@ -85,7 +85,7 @@ def make_blueprint() -> Blueprint:
     blueprint = Blueprint("data-types", __name__, url_prefix="/api/data-types", description="Data types")
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.response(200, DataTypeList)
     def list_types() -> Response:
         """List data types

@@ -113,7 +113,7 @@ def make_blueprint() -> Blueprint:
     )
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.errors(422, 503)
     @blueprint.arguments(EventQuery)
     @blueprint.response(200, EventPage, example=_example())

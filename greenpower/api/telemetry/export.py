@@ -136,7 +136,7 @@ def add_export(blueprint: Blueprint, datatype: DataType) -> None:
     own = {"resolution": resolution_field(datatype, RAW), "only": fields_field(datatype)}
 
     @blueprint.route("/export/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary=f"Export: {datatype.title}", description=EXPORT_DESCRIPTION, responses=FILE_RESPONSES)
     @blueprint.errors(422, 429, 503)
     @blueprint.arguments(type("ExportQuery", (ExportQuery,), own))

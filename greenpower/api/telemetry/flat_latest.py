@@ -46,7 +46,7 @@ def add_flat_latest(blueprint: Blueprint, datatype: DataType) -> None:
     query_of_type = type("FlatLatestQuery", (FlatLatestQuery,), {"only": fields_field(datatype)})
 
     @blueprint.route("/latest/flat/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(
         summary=f"Newest values, one per row: {datatype.title}",
         description=FLAT_LATEST_DESCRIPTION,

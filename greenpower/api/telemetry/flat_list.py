@@ -53,7 +53,7 @@ def add_flat_list(blueprint: Blueprint, datatype: DataType) -> None:
     own = {"resolution": resolution_field(datatype), "only": fields_field(datatype)}
 
     @blueprint.route("/flat/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(
         summary=f"Values, one per row: {datatype.title}", description=FLAT_LIST_DESCRIPTION, responses=FLAT_RESPONSES
     )

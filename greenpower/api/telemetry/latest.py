@@ -87,7 +87,7 @@ def add_latest(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> No
     latest_query = type("LatestQuery", (LatestQuery,), {"only": fields_field(datatype)})
 
     @blueprint.route("/latest/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(
         summary=f"Newest reading of each device: {datatype.title}",
         description="Newest by timestamp, regardless of when it arrived. Ordered by device id.",
@@ -107,7 +107,7 @@ def add_latest(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> No
         return _page(rows, size, present)
 
     @blueprint.route("/devices/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(
         summary=f"Devices that have reported: {datatype.title}",
         description="When each device first and last reported, and how many readings of it are stored.",

@@ -112,7 +112,7 @@ def add_list(blueprint: Blueprint, datatype: DataType, schemas: Schemas) -> None
     """Add the list of rows."""
 
     @blueprint.route("/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary=f"List readings: {datatype.title}", description=LIST_DESCRIPTION)
     @blueprint.errors(422, 503)
     @blueprint.arguments(list_query(datatype))

@@ -172,6 +172,7 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
     "POST /api/api-keys/": (
         "api_key", lambda s: ("/api/api-keys/", {"name": s.name("k"), "scopes": ["telemetry:read"]}),
     ),
+    "PATCH /api/api-keys/{}/": ("api_key", lambda s: (f"/api/api-keys/{s.key()['id']}/", {"zones": []})),
     "DELETE /api/api-keys/{}/": ("api_key", lambda s: (f"/api/api-keys/{s.key()['id']}/", None)),
     "POST /api/push-keys/": ("push_key", lambda s: ("/api/push-keys/", {"name": s.name("k")})),
     "DELETE /api/push-keys/{}/": (
@@ -240,7 +241,7 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
 
 
 @contextmanager
-def serving_site(home: Path, mongod: Mongod, name: str) -> Iterator[Site]:
+def serving_site(home: Path, mongod: Mongod, name: str, kind: type[Site] = Site) -> Iterator[Site]:
     """The API with databases of its own."""
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
@@ -256,7 +257,7 @@ def serving_site(home: Path, mongod: Mongod, name: str) -> Iterator[Site]:
     init_sql(settings)
     registry = Registry.of(replace(POWER, endpoint="power-data"), *load_registry(None))
     app = create_app(settings, registry)
-    site = Site(app, settings)
+    site = kind(app, settings)
     ensure_indexes(site.database, list(registry), settings)
     yield site
     site.database.client.drop_database(site.database.name)
