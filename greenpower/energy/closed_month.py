@@ -38,12 +38,19 @@ class ShownFigures(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClosedMonth:
-    """A month that is closed. period: its id. zone: by whose clock. figures: by the number of the meter point."""
+    """A month that is closed. period: its id. zone: by whose clock. figures: by the number of the meter point.
+    is_shown: whether it may be named to whoever asks."""
 
     period: int
     month: Month
     zone: ZoneInfo
     figures: Mapping[int, Figure]
+    is_shown: bool = True
+
+    @property
+    def shown_id(self) -> int | None:
+        """Its id as answers have it."""
+        return self.period if self.is_shown else None
 
     @property
     def name(self) -> str:

@@ -60,11 +60,13 @@ def _leave_out(state: ORMExecuteState) -> None:
 def _criteria(zones: frozenset[int]) -> list[Any]:
     wanted = sorted(zones)
     devices = select(Device.id).where(Device.zone_id.in_(wanted))
+    # Months that were closed for the site; its scope tells one whose zone was deleted since.
+    of_site = ClosedPeriod.zone_id.is_(None) & (ClosedPeriod.scope == "")
     conditions: dict[type[Any], ColumnElement[bool]] = {
         ServiceZone: ServiceZone.id.in_(wanted),
         Device: Device.zone_id.in_(wanted),
         MeterPoint: MeterPoint.zone_id.in_(wanted),
-        ClosedPeriod: ClosedPeriod.zone_id.in_(wanted),
+        ClosedPeriod: ClosedPeriod.zone_id.in_(wanted) | of_site,
         DeviceCommand: DeviceCommand.device_id.in_(devices),
         DeviceStatusChange: DeviceStatusChange.device_id.in_(devices),
     }

@@ -15,6 +15,7 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.energy.point_query import Asked
+from greenpower.api.energy.shown_corrections import shown_corrections
 from greenpower.api.http.blueprint import describe
 from greenpower.energy.amount import Amount, sum_next
 from greenpower.energy.booked import Bookkeeper
@@ -38,7 +39,11 @@ class FiguresHead(ma.Schema):
 class ClosedMonthSchema(ma.Schema):
     """A closed month that a value is of."""
 
-    period_id = ma.fields.Integer(required=True, metadata=describe("id of the closed month"))
+    period_id = ma.fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata=describe("id of the closed month; null: it was closed for a zone that you may not see"),
+    )
     month = ma.fields.String(required=True, metadata=describe("the month", example="2026-03"))
     kept = ma.fields.Boolean(
         required=True,
@@ -138,19 +143,19 @@ def _part(month: ClosedMonth, booked: BookedValues[Any], difference: Difference)
     if found is None:
         return {**_unkept(month), "kept": True, "adjustment": "0"}
     return {
-        "period_id": month.period,
+        "period_id": month.shown_id,
         "month": month.name,
         "kept": True,
         "adjustment": decimal_text(difference(found) or Decimal(0)),
         "reasons": [reason.value for reason in found.reasons],
-        "corrections": list(found.corrections),
+        "corrections": shown_corrections(found.corrections),
         "versions": list(found.versions),
     }
 
 
 def _unkept(month: ClosedMonth) -> Document:
     return {
-        "period_id": month.period,
+        "period_id": month.shown_id,
         "month": month.name,
         "kept": False,
         "adjustment": None,
@@ -162,11 +167,11 @@ def _unkept(month: ClosedMonth) -> Document:
 
 def _merged(several: Iterable[Sequence[Document]]) -> list[Document]:
     """The rows of several points as one per closed month."""
-    found: dict[int, Document] = {}
+    found: dict[tuple[int | None, str], Document] = {}
     for rows in several:
         for row in rows:
             whole = found.setdefault(
-                row["period_id"], {"period_id": row["period_id"], "month": row["month"], "kept": False}
+                (row["period_id"], row["month"]), {"period_id": row["period_id"], "month": row["month"], "kept": False}
             )
             whole["kept"] |= row["kept"]
             for name in ("reasons", "corrections"):

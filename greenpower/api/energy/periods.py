@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bson import ObjectId
 from flask import Response
 from sqlalchemy import select
 
@@ -25,15 +23,14 @@ from greenpower.api.energy.periods_schema import (
     Reopening,
     present_period,
 )
+from greenpower.api.energy.shown_corrections import shown_corrections
 from greenpower.api.http.blueprint import Blueprint
-from greenpower.api.http.context import database
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import example_page, sql_page_answer
 from greenpower.energy.closing import Figure, FigureAdjustment, adjustment
 from greenpower.energy.money import decimal_text
 from greenpower.energy.month import month_from
 from greenpower.mongo.client import Document
-from greenpower.mongo.schema.layout import CORRECTIONS
 from greenpower.sql import MeterPoint, RoleName
 from greenpower.sql.closed_period import ClosedPeriod
 from greenpower.sql.extensions import db
@@ -129,15 +126,6 @@ def _points() -> set[int]:
     return found
 
 
-def _shown_corrections(ids: Sequence[str]) -> list[str]:
-    """Those of some corrections that the caller may see."""
-    if visible_zones() is None or not ids:
-        return list(ids)
-    wanted = {"_id": {"$in": [ObjectId(name) for name in ids]}}
-    shown = {str(document["_id"]) for document in database()[CORRECTIONS].find(wanted, {"_id": 1})}
-    return [name for name in ids if name in shown]
-
-
 def _present_all(periods: list[ClosedPeriod]) -> list[dict[str, Any]]:
     return list(map(present_period, periods))
 
@@ -156,6 +144,6 @@ def _adjustment(found: FigureAdjustment) -> Document:
         "amount": None if other_currency else decimal_text(found.amount or zero),
         "kg": decimal_text(found.kg or zero),
         "reasons": [reason.value for reason in found.reasons],
-        "corrections": _shown_corrections(found.corrections),
+        "corrections": shown_corrections(found.corrections),
         "versions": list(found.versions),
     }

@@ -11,7 +11,9 @@ import marshmallow as ma
 from greenpower.api.energy.consumption_report import named_correction
 from greenpower.api.energy.consumption_schema import NamedCorrectionSchema
 from greenpower.api.energy.point_query import Asked
+from greenpower.api.energy.shown_corrections import shown_corrections
 from greenpower.api.http.blueprint import describe
+from greenpower.api.http.visible_devices import is_visible
 from greenpower.datatype.carrier import Carrier, PointRole
 from greenpower.energy.amount import UNIT, Amount
 from greenpower.energy.calendar import local_text
@@ -145,7 +147,7 @@ def amount_row(amount: Amount) -> Document:
         "undecided": amount.undecided,
         "final": amount.final,
         "estimated": amount.estimated,
-        "corrections": [str(name) for name in amount.corrections] if amount.corrections else [],
+        "corrections": shown_corrections(amount.corrections) if amount.corrections else [],
         "adjustment": amount.adjustment / UNIT if amount.closed else None,
     }
 
@@ -179,4 +181,4 @@ def change_field(of: str = "") -> ma.fields.Float:
 
 def corrections_of(several: Iterable[CorrectionDocument]) -> list[Document]:
     """The corrections of an answer."""
-    return [named_correction(item) for item in several]
+    return [named_correction(item) for item in several if is_visible(item["device_id"])]

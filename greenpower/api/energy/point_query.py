@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import marshmallow as ma
 import pymongo
 from flask import current_app
+from sqlalchemy import select
 
 from greenpower.api.energy.consumption_cost import (
     MAX_RECENT_READINGS,
@@ -32,7 +33,6 @@ from greenpower.api.http.context import get_context, whole_database
 from greenpower.api.http.errors import abort_query
 from greenpower.api.http.known import ZoneNumber
 from greenpower.api.http.turns import turn
-from greenpower.api.http.visible_devices import is_visible
 from greenpower.datatype.carrier import Carrier, PointRole
 from greenpower.energy.calendar import DEFAULT_RANGES, SHORTEST_LENGTHS, Unit, boundaries, label, local_text
 from greenpower.energy.closed_month import ClosedCuts, ClosedMonth, ShownFigures, read_closed_months
@@ -41,8 +41,10 @@ from greenpower.energy.point import Point
 from greenpower.energy.point_reader import PointEnergy, PointReader
 from greenpower.energy.site import EnergySite, read_site
 from greenpower.mongo.query import QUERY_SECONDS
+from greenpower.sql import ClosedPeriod
 from greenpower.sql.extensions import db
 from greenpower.sql.user import LARGEST_ID
+from greenpower.sql.visible_zones import seeing_everything, visible_zones
 
 MAX_POINTS = 500
 # From when its turn has come.
@@ -153,7 +155,12 @@ def ask(query: dict[str, Any]) -> Asked:
     closed: Sequence[ClosedMonth] = ()
     if "figures" in query:
         ranges = [asked] if before is None or len(before) < 2 else [asked, before]
-        closed = read_closed_months(db.session, [(times[0], times[-1]) for times in ranges])
+        # Figures of a point are the same for all who see it, whatever they were closed for.
+        with seeing_everything():
+            closed = read_closed_months(db.session, [(times[0], times[-1]) for times in ranges])
+        shown = set(db.session.scalars(select(ClosedPeriod.id))) if closed and visible_zones() is not None else None
+        if shown is not None:
+            closed = [month if month.period in shown else replace(month, is_shown=False) for month in closed]
     db.session.rollback()
     points = choose(site, query)
     check_rows(len(asked) - 1, len(points))
@@ -212,19 +219,7 @@ def read_points(asked: Asked, points: Iterable[Point], cuts: Sequence[datetime])
     """
     reader, cost = open_reader(asked, points, cuts)
     with turn(current_app, cost), pymongo.timeout(POINTS_SECONDS):
-        return read_shown(reader)
-
-
-def read_shown(reader: PointReader) -> PointEnergy:
-    """What a reader reads, without naming corrections of devices that the caller may not see. Raises PyMongoError."""
-    found = reader.read()
-    hidden = {item["_id"] for item in found.corrections if not is_visible(item["device_id"])}
-    if not hidden:
-        return found
-    for amounts in found.amounts.values():
-        for amount in amounts:
-            amount.corrections = {name: None for name in amount.corrections if name not in hidden}
-    return replace(found, corrections=[item for item in found.corrections if item["_id"] not in hidden])
+        return reader.read()
 
 
 def open_reader(
