@@ -18,7 +18,7 @@ API_KEY_HEADINGS = ("id", "name", "scopes", "service zones", "expires", "last us
 
 @click.group("api-keys")
 def api_keys() -> None:
-    """List API keys, restrict them to service zones."""
+    """List API keys and restrict them."""
 
 
 @api_keys.command("list")
@@ -33,9 +33,9 @@ def list_() -> None:
 @click.argument("key_id", type=click.IntRange(1))
 @zone_option
 def restrict(key_id: int, zones: tuple[str, ...]) -> None:
-    """Let a key see and do what is in some service zones, and nothing else. Takes the place of what was given before.
+    """Restrict a key to service zones.
 
-    The key has no more than its scopes allow.
+    It sees what is in them, and nothing else; it has no more than its scopes allow. What was given before ends.
     """
     with console_audit(load_settings()):
         key = _find(key_id)

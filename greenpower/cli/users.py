@@ -28,7 +28,7 @@ REDIS_SECONDS = 1.0
 
 @click.group()
 def users() -> None:
-    """Create users, set passwords, restrict users to service zones, list users."""
+    """Create, restrict and list users."""
 
 
 @users.command()
@@ -66,9 +66,10 @@ def passwd(username: str, password_stdin: bool) -> None:
 @click.argument("username")
 @zone_option
 def restrict(username: str, zones: tuple[str, ...]) -> None:
-    """Let a user see and do what is in some service zones, and nothing else. Takes the place of what was given before.
+    """Restrict a user to service zones.
 
-    It holds at once; a user who was not restricted before has to log in again.
+    The user sees what is in them, and nothing else. What was given before ends. It holds at once; a user who was not
+    restricted before has to log in again.
     """
     settings = load_settings()
     with console_audit(settings):
@@ -81,7 +82,10 @@ def restrict(username: str, zones: tuple[str, ...]) -> None:
 @users.command()
 @click.argument("username")
 def unrestrict(username: str) -> None:
-    """Let a user see the whole site again, with the user's own role. Ends all sessions of the user."""
+    """Let a user see the whole site again.
+
+    With the user's own role. Ends all sessions of the user.
+    """
     settings = load_settings()
     with console_audit(settings):
         user = _find(username)
@@ -92,7 +96,7 @@ def unrestrict(username: str) -> None:
 
 @users.command("list")
 def list_() -> None:
-    """List users with role, service zones and last login."""
+    """List users with role and last login."""
     with sql_database(load_settings()):
         for user in db.session.scalars(select(User).order_by(User.username)):
             seen = shown_time(user.last_login_at) or "never"

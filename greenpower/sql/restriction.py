@@ -48,11 +48,7 @@ def restrict(owner: User | ApiKey, roles: Mapping[int, RoleName] | None) -> list
     """
     before = owner.restricted
     wanted = dict(roles or {})
-    known = set(db.session.scalars(select(ServiceZone.id).where(ServiceZone.id.in_(wanted))))
-    if unknown := sorted(wanted.keys() - known):
-        raise RestrictionError(f"There is no service zone {', '.join(map(str, unknown))}.")
-    if any(role not in ROLES_IN_ZONES for role in wanted.values()):
-        raise RestrictionError("A role in a zone is viewer or operator: administrators are for the whole site.")
+    check_roles(wanted)
     if isinstance(owner, User) and roles is not None and not before:
         keep_administrator(owner)
     there = {row.zone_id: row for row in owner.zone_roles}
@@ -69,6 +65,15 @@ def restrict(owner: User | ApiKey, roles: Mapping[int, RoleName] | None) -> list
     if isinstance(owner, User) and before != owner.restricted:
         return revoke_families(TokenFamily.user_id == owner.id)
     return []
+
+
+def check_roles(roles: Mapping[int, RoleName]) -> None:
+    """Check roles in zones. Raises RestrictionError."""
+    known = set(db.session.scalars(select(ServiceZone.id).where(ServiceZone.id.in_(roles))))
+    if unknown := sorted(roles.keys() - known):
+        raise RestrictionError(f"There is no service zone {', '.join(map(str, unknown))}.")
+    if any(role not in ROLES_IN_ZONES for role in roles.values()):
+        raise RestrictionError("A role in a zone is viewer or operator: administrators are for the whole site.")
 
 
 def devices_of_all(session: AnySession) -> dict[str, list[str]]:

@@ -66,6 +66,10 @@ class Exclusion:
 
 
 REFERRING = {
+    ("POST", "/api/users/"),
+    ("PATCH", "/api/users/{user_id}/"),
+    ("POST", "/api/api-keys/"),
+    ("PATCH", "/api/api-keys/{key_id}/"),
     ("POST", "/api/energy/periods/"),
     ("POST", "/api/energy/points/"),
     ("POST", "/api/energy/points/table/"),

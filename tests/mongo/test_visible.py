@@ -90,12 +90,13 @@ def test_devices_are_looked_up_in_the_way_of_the_rollups_only(held: Database[Doc
     documents = {"$documents": [{"device_id": {"$literal": name}} for name in ("A1", "B1")]}
     rows = seen.aggregate([documents, {"$lookup": lookup}]).to_list()
     assert names(rows) == ["B1"] and len(rows[0]["found"]) == 1
-    for bad in (
+    pipelines: tuple[list[Document], ...] = (
         [{"$match": {}}],
         [documents, {"$lookup": {**lookup, "pipeline": [{"$match": {}}]}}],
         [documents, {"$lookup": {**lookup, "pipeline": [match, {"$unionWith": INCIDENTS}]}}],
         [documents, {"$unionWith": INCIDENTS}],
-    ):
+    )
+    for bad in pipelines:
         with pytest.raises(NotVisibleError):
             seen.aggregate(bad)
     stages: list[Document] = [{"$lookup": lookup}, {"$unionWith": INCIDENTS}, {"$facet": {}}]

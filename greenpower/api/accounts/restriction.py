@@ -21,7 +21,7 @@ from greenpower.api.http.fields import WholeNumber
 from greenpower.bus.visibility import write_visible
 from greenpower.sql import ApiKey, RoleName, User
 from greenpower.sql.extensions import db
-from greenpower.sql.restriction import RestrictionError, devices_of_all, restrict, take_change
+from greenpower.sql.restriction import RestrictionError, check_roles, devices_of_all, restrict, take_change
 from greenpower.sql.user import LARGEST_ID
 from greenpower.sql.visible_zones import seeing_everything
 from greenpower.sql.zone_role import ROLES_IN_ZONES
@@ -77,12 +77,20 @@ def present_zones(owner: User | ApiKey) -> list[dict[str, Any]] | None:
 def set_zones(owner: User | ApiKey, zones: Sequence[dict[str, Any]] | None) -> list[str]:
     """Restrict a user or key as a body says. Returns the families to be mirrored as revoked; the caller commits. Aborts
     with 422. Raises LastAdministrator."""
-    roles = None if zones is None else {item["zone_id"]: RoleName(item["role"]) for item in zones}
+    return restrict(owner, checked_roles(zones))
+
+
+def checked_roles(zones: Sequence[dict[str, Any]] | None) -> dict[int, RoleName] | None:
+    """The role in each zone that a body gives; None for the whole site. Aborts with 422."""
+    if zones is None:
+        return None
+    roles = {item["zone_id"]: RoleName(item["role"]) for item in zones}
     try:
-        return restrict(owner, roles)
+        check_roles(roles)
     except RestrictionError as error:
         db.session.rollback()
         abort_body({"zones": [str(error)]})
+    return roles
 
 
 def init_visible(app: Flask) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import CursorResult, delete, select, update
 from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.bus.revocation import ACCESS_SECONDS
 from greenpower.bus.visibility import ZONES_CLAIM
-from greenpower.sql import ApiKey, TokenFamily, User
+from greenpower.sql import ApiKey, RoleName, TokenFamily, User
 from greenpower.sql.extensions import db
 from greenpower.sql.time import now
 from greenpower.sql.token_family import revoke_families
@@ -43,6 +43,14 @@ def key_token(key: ApiKey) -> str:
 def _restriction(owner: User | ApiKey) -> dict[str, bool]:
     """What a token says of a restriction; which devices may be seen then is in Redis."""
     return {ZONES_CLAIM: True} if owner.restricted else {}
+
+
+def _role(user: User) -> str:
+    """The role as pages show it: of a restricted user the highest in any zone."""
+    if not user.restricted:
+        return user.role.name
+    roles = (RoleName(row.role) for row in user.zone_roles)
+    return max(roles, key=tuple(RoleName).index, default=RoleName.VIEWER).value
 
 
 def renew(refresh: str) -> dict[str, str]:
@@ -96,7 +104,7 @@ def _tokens(user: User, family: str, generation: int) -> dict[str, str]:
         "access": create_access_token(
             identity,
             expires_delta=ACCESS_LIFETIME,
-            additional_claims={"fam": family, "role": user.role.name, **_restriction(user)},
+            additional_claims={"fam": family, "role": _role(user), **_restriction(user)},
         ),
         "refresh": create_refresh_token(
             identity, expires_delta=REFRESH_LIFETIME, additional_claims={"fam": family, "gen": generation}

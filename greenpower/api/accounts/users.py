@@ -9,7 +9,7 @@ from flask import Response, abort
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from greenpower.api.accounts.restriction import present_zones, set_zones, shown_zones_field, zones_field
+from greenpower.api.accounts.restriction import checked_roles, present_zones, set_zones, shown_zones_field, zones_field
 from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import with_etag
@@ -145,7 +145,7 @@ def make_blueprint() -> Blueprint:
         409 if the name is already used.
         """
         name = body["username"].rstrip("\n")
-        restricted = body["zones"] is not None
+        restricted = checked_roles(body["zones"]) is not None
         if not make_user(name, body["password"], RoleName(body["role"]), restricted=restricted):
             abort(409, f"There is already a user {name!r}.")
         user = find_user(name)

@@ -12,6 +12,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 from sqlalchemy import event
+from werkzeug.test import TestResponse
 
 from greenpower.api.http.context import get_context
 from greenpower.app import create_app
@@ -245,6 +246,17 @@ def test_what_cannot_be(site: Site) -> None:
     path = f"/api/users/{site.number('plain')}/"
     for zones in ([{"zone_id": 999_999, "role": "viewer"}], [{"zone_id": site.zones["shop"], "role": "admin"}]):
         assert site.ask("PATCH", path, {"zones": zones}).status_code == 422
+    new = {
+        "username": "never",
+        "password": PASSWORD,
+        "role": "viewer",
+        "zones": [{"zone_id": 999_999, "role": "viewer"}],
+    }
+    assert refused_body(site.ask("POST", "/api/users/", new)) and "never" not in str(site.good("GET", "/api/users/"))
+    key = {"name": "never", "scopes": ["devices:read"], "zones": new["zones"]}
+    assert refused_body(site.ask("POST", "/api/api-keys/", key)) and "never" not in str(
+        site.good("GET", "/api/api-keys/")
+    )
     admin = site.number("admin")
     assert refused(site.ask("PATCH", f"/api/users/{admin}/", {"zones": []}), 409)
     # An administrator who is restricted is none.
@@ -277,6 +289,11 @@ def test_who_is_not_restricted_asks_the_databases_no_more(site: Site) -> None:
     assert len(of_all) == 1 and "user_account" in of_all[0]
     # Beside who it is: the roles, how zones lie in one another, the devices.
     assert len(of_one) == 4
+
+
+def refused_body(response: TestResponse) -> bool:
+    """Whether the zones of a body were refused."""
+    return response.status_code == 422 and list(response.get_json()["errors"]["json"]) == ["zones"]
 
 
 def visible(store: redis.Redis, subject: str) -> set[str] | None:
