@@ -29,6 +29,7 @@ from greenpower.mongo.schema.layout import (
     PUSH_KEYS,
     RESTORES,
     SCHEMA,
+    UPLOADS,
     WATERMARKS,
 )
 
@@ -39,7 +40,7 @@ NAMED_BY_DEVICE = frozenset({CLOCKS, DEVICE_SETTINGS})
 # What the rollups note for themselves: no answer shows it.
 NOTES = frozenset({WATERMARKS, FIELD_KINDS, INVALIDATIONS, INVALIDATION_READS, ADJUSTMENTS})
 # What belongs to the whole site.
-OF_SITE = frozenset({PUSH_KEYS, PROCESSES, RESTORES, SCHEMA})
+OF_SITE = frozenset({PUSH_KEYS, PROCESSES, RESTORES, SCHEMA, UPLOADS})
 
 
 class NotVisibleError(Exception):

@@ -15,7 +15,7 @@ from flask import Response, request
 
 from greenpower.api.http.auth import current_caller
 from greenpower.api.http.blueprint import Blueprint
-from greenpower.api.http.context import get_context
+from greenpower.api.http.context import database, get_context
 from greenpower.api.http.errors import abort_query, problem
 from greenpower.api.http.json import answer
 from greenpower.api.http.large_body import MAX_UPLOAD_BYTES
@@ -112,7 +112,7 @@ def make_blueprint() -> Blueprint:
 
 def _keep(datatype: DataType, body: bytes, query: dict[str, Any]) -> Response:
     """Keep a file for the worker, if its header can be used."""
-    uploads = get_context().mongo.database[UPLOADS]
+    uploads = database()[UPLOADS]
     try:
         open_upload(body, datatype, query, max_bytes=MAX_UPLOAD_UNPACKED_BYTES)
     except ImportFileError as error:
@@ -131,7 +131,7 @@ def _keep(datatype: DataType, body: bytes, query: dict[str, Any]) -> Response:
 
 def _shown(upload_id: str) -> dict[str, Any] | None:
     """An upload as the API shows it; None where there is none."""
-    found = find_upload(get_context().mongo.database[UPLOADS], upload_id)
+    found = find_upload(database()[UPLOADS], upload_id)
     if found is None:
         return None
     times = {name: found[name].isoformat() if name in found else None for name in TIMES}
