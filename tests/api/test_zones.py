@@ -71,7 +71,8 @@ OF_SITE = {
     "POST /api/energy/tariffs/", "PATCH /api/energy/tariffs/{tariff_id}/", "DELETE /api/energy/tariffs/{tariff_id}/",
     "POST /api/energy/tariffs/{tariff_id}/versions/", "DELETE /api/energy/tariffs/{tariff_id}/versions/{version_id}/",
     "POST /api/energy/emission-factors/", "DELETE /api/energy/emission-factors/{factor_id}/",
-    "POST /api/energy/periods/", "POST /api/energy/periods/{period_id}/reopen/", "POST /api/telemetry/import/", "GET /api/telemetry/import/{upload_id}/",
+    "POST /api/energy/periods/", "POST /api/energy/periods/{period_id}/reopen/", "POST /api/telemetry/import/",
+    "GET /api/telemetry/import/{upload_id}/",
     "GET /api/rollups/", "GET /api/audit/", "GET /api/audit/export/",
 }  # fmt: skip
 # Operations that are the same for all: they name no zone, and nothing in one.
