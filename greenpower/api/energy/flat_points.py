@@ -95,7 +95,7 @@ def add_flat_points(blueprint: Blueprint) -> None:
     """Add the routes."""
 
     @blueprint.route("/consumption/flat/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(
         summary="Energy of meter points, one bucket per row",
         description=f"{DESCRIPTION} The energies of `consumption/`.",
@@ -108,7 +108,7 @@ def add_flat_points(blueprint: Blueprint) -> None:
         return flat_answer(query, _energies(find_point_consumption(query)), leading=POINT_COLUMNS)
 
     @blueprint.route("/cost/flat/")
-    @blueprint.guarded(RoleName.VIEWER)
+    @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(
         summary="Cost of meter points, one bucket per row",
         description=f"{DESCRIPTION} The amounts of `cost/`, exact in `amount`. Points without a tariff have no row.",
