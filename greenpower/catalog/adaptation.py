@@ -15,6 +15,7 @@ from greenpower.catalog.dialled import with_dialled
 from greenpower.catalog.site import Site, SiteError, SiteField, SiteType
 from greenpower.datatype import UNITS, DataType, DeclarationError, Dialled, Field, Http, Kind, Mqtt, Tcp, UnitOfMeasure
 from greenpower.datatype.field import ROLLING_KINDS
+from greenpower.datatype.metered import Metered, check_metered
 from greenpower.datatype.unit import energy_per_hour, unit_of
 from greenpower.framing.poll import Block, ModbusPoll, RegisterPoint
 
@@ -78,8 +79,7 @@ class _Adaptation:
             changes["parse"] = poll
             fields = {name: field for name, field in fields.items() if name in poll.fields}
         changes["fields"] = tuple(fields.values())
-        counters = {field.name for field in fields.values() if field.kind.has_energy}
-        changes["metered"] = tuple(item for item in self.datatype.metered if counters.issuperset(item.fields))
+        changes["metered"] = self._metered(fields)
         if self.given.stale_after is not None:
             changes["stale_after"] = self.given.stale_after
         if len(self.problems) > known:
@@ -87,6 +87,19 @@ class _Adaptation:
         with self._place():
             return with_conversions(replace(self.datatype, **changes))
         return self.datatype
+
+    def _metered(self, fields: Mapping[str, Field]) -> tuple[Metered, ...]:
+        """The site's; else those of the plugin whose counters are left."""
+        if self.given.metered is not None:
+            found = tuple(
+                Metered(fields=item.fields, role=item.role, carrier=item.carrier) for item in self.given.metered
+            )
+            with self._place("metered"):
+                check_metered(found, fields.values())
+                return found
+            return ()
+        counters = {field.name for field in fields.values() if field.kind.has_energy}
+        return tuple(item for item in self.datatype.metered if counters.issuperset(item.fields))
 
     def _place(self, *parts: object) -> _Place:
         return _Place(self, parts)

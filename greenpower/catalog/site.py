@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from greenpower.datatype import Kind
+from greenpower.datatype.carrier import Carrier, PointRole
 from greenpower.framing.block import BIT, LAYOUTS, ORDERS
 from greenpower.framing.modbus import READS
 from greenpower.framing.poll import FRAMINGS
@@ -70,6 +71,14 @@ class SitePush(_SiteModel):
 
     name: str = Field(description="last part of `/api/ingest/<name>/`")
     device: str | None = Field(None, description="device id for frames that name none")
+
+
+class SiteMetered(_SiteModel):
+    """Counters that stand for a meter point of each device."""
+
+    fields: tuple[str, ...] = Field(min_length=1, description="their stored names; several are added up")
+    role: PointRole = Field(PointRole.LOAD, description="the part that such a point mostly plays")
+    carrier: Carrier = Field(Carrier.ELECTRICITY, description="what it measures")
 
 
 class SiteField(_SiteModel):
@@ -182,6 +191,9 @@ class SiteType(_SiteModel):
         None, gt=0, description="largest power in kW (kvar, kVA) that energy registers can show"
     )
     stale_after: int | None = Field(None, gt=0, description="seconds without data after which a device is offline")
+    metered: tuple[SiteMetered, ...] | None = Field(
+        None, min_length=1, description="counters that meter points are proposed for; replace the plugin's"
+    )
     fields: dict[str, SiteField] = Field({}, description="fields by stored name")
     points: dict[str, SitePoint] = Field({}, description="fields by the number that devices send")
     modbus: SiteModbus | None = Field(None, description="replaces the plugin's requests")

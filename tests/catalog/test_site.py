@@ -15,7 +15,9 @@ from greenpower.catalog.registry import Registry, RegistryError, discover, get_r
 from greenpower.cli.main import group
 from greenpower.config import ConfigError
 from greenpower.datatype import DataType, Field, Frame, Kind, Mqtt, Tcp
+from greenpower.datatype.carrier import PointRole
 from greenpower.datatype.check import Checker
+from greenpower.datatype.metered import Metered
 from greenpower.framing.poll import ModbusPoll
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "site.toml"
@@ -82,6 +84,19 @@ def test_fields_are_changed_and_added(tmp_path: Path) -> None:
     assert field(rt, "door") == Field("door", unit="1", kind=Kind.STATE, source=("DI1",), title="door")
     assert rt.stale_after == 700
     assert Checker(rt).check({"ua": 301, "ub": 301, "di1": 1}) == ({"ub": 301, "door": 1}, {"ua": "out-of-range"})
+
+
+def test_the_site_says_which_counters_are_metered(tmp_path: Path) -> None:
+    sold = '{ fields = ["fygsz"], role = "grid_export" }'
+    registry = load(tmp_path, f'[types.eny_now]\nmetered = [{{ fields = ["zygsz"] }}, {sold}]')
+    assert registry["eny_now"].metered == (
+        Metered(fields=("zygsz",), role=PointRole.LOAD),
+        Metered(fields=("fygsz",), role=PointRole.GRID_EXPORT),
+    )
+    for given in ('{ fields = ["dmpmax"] }', '{ fields = ["nothing"] }', f"{sold}, {sold}", '{ fields = [] }',
+                  '{ fields = ["zygsz"], role = "sink" }'):  # fmt: skip
+        with pytest.raises(RegistryError, match=r"types\.eny_now\.metered"):
+            load(tmp_path, f"[types.eny_now]\nmetered = [{given}]")
 
 
 def test_greatest_power_bounds_the_registers_of_energy_in_their_own_units(tmp_path: Path) -> None:
