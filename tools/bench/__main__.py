@@ -18,8 +18,10 @@ from greenpower.stack import Mongod, Mosquitto
 from tools.bench import (
     api,
     archive,
+    dialled,
     growth,
     idle,
+    imports,
     live,
     points,
     push,
@@ -46,7 +48,10 @@ GATEWAY_SECONDS = 5.0
 MIXED_GATEWAYS = 200
 MEMBERS = 2
 
-PARTS = ("ingest", "push", "topics", "growth", "size", "archive", "rollups", "api", "reads", "points", "live", "idle")
+PARTS = (
+    "ingest", "push", "topics", "dialled", "import", "growth", "size", "archive", "rollups", "api", "reads", "points",
+    "live", "idle",
+)  # fmt: skip
 ROLLUPS = (rollup_gauges, rollup_counters, rollup_cascade, rollup_shared)
 
 Rounds = dict[str, list[float]]
@@ -127,6 +132,8 @@ def main() -> None:
         "ingest": lambda: run_ingest(given.frames, given.rounds if quick else max(5, given.rounds)),
         "topics": lambda: topics.run(quick),
         "push": lambda: push.run(given.frames, given.rounds),
+        "dialled": lambda: dialled.run(quick),
+        "import": lambda: imports.run(quick),
         "growth": lambda: growth.run(quick),
         "size": lambda: size.run(quick),
         "archive": lambda: archive.run(quick),

@@ -30,6 +30,10 @@ def lines_of(report: Report) -> list[Line]:
     ):
         if part in report:
             found += make(part, report[part])
+    if "dialled" in report:
+        found += _rows("dialled", report["dialled"])
+    if "import" in report:
+        found += _imports("import", report["import"])
     if "archive" in report:
         found += _archive("archive", report["archive"])
     if "reads" in report:
@@ -79,6 +83,15 @@ def _rows(part: str, rows: list[Report]) -> Iterator[Line]:
                 yield Line(part=part, name=f"{name}, a bucket", value=row["bytes_per_bucket"], unit="bytes")
         else:
             yield Line(part=part, name=name, value=row["frames_per_s"], unit="frames/s")
+
+
+def _imports(part: str, rows: list[Report]) -> Iterator[Line]:
+    for row in rows:
+        if "ratio" in row:
+            floor = row["rows_per_s"] / row["ratio"]
+            yield at_least(part, row["name"], row["rows_per_s"], "rows/s", floor, row.get("goal"))
+        else:
+            yield Line(part=part, name=row["name"], value=row["rows_per_s"], unit="rows/s")
 
 
 def _size(part: str, rows: list[Report]) -> Iterator[Line]:
