@@ -141,7 +141,8 @@ def test_descendants_of_a_killed_child_are_ended_and_reaped(fork_server: ForkSer
     def forked_by(lines: list[str]) -> int:
         return max((int(line.split()[1]) for line in lines if line.startswith("family ")), default=0)
 
-    text = "import os, time; print('family', os.fork(), flush=True); time.sleep(600)"
+    # At once: both write into one pipe.
+    text = "import os, time; os.write(1, b'family %d\\n' % os.fork()); time.sleep(600)"
 
     async def go() -> tuple[int, int]:
         lines: list[str] = []
