@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from time import process_time
 
-from greenpower.datatype import DataType, FrameError
+from greenpower.datatype import DataType, Frame, FrameError
 from greenpower.datatype.check import Checker
 from greenpower.kit.outcome import frame_of
 from greenpower.kit.plugin import Plugin
 from greenpower.kit.problem import Problem, shown
 
 #: a slower parser uses a whole core for fewer devices than a site may have
-MIN_FRAMES_PER_SECOND = 2_000
+MIN_FRAMES_PER_SECOND = 1_000
 MEASURED_SECONDS = 0.05
+# The best of some measurements: other processes share the caches of the core.
+MEASUREMENTS = 3
 
 
 def check_rate(plugin: Plugin) -> Iterator[Problem]:
@@ -41,6 +43,10 @@ def parse_rate(plugin: Plugin, datatype: DataType) -> float | None:
     if not frames:
         return None
     checker = Checker(datatype)
+    return max(_measure(datatype, checker, frames) for _ in range(MEASUREMENTS))
+
+
+def _measure(datatype: DataType, checker: Checker, frames: Sequence[Frame]) -> float:
     done, began = 0, process_time()
     while (spent := process_time() - began) < MEASURED_SECONDS or not done:
         for frame in frames:
