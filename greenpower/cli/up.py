@@ -123,6 +123,8 @@ async def _run(settings: Settings, output: Output, extras: tuple[Service, ...], 
         if starting.done():
             starting.result()
         await stopping
+        if fork_server is not None:
+            fork_server.stop()  # what waits to be forked need not wait any longer
         if starting.cancel():
             await asyncio.wait({starting})
         output.say(ME, "stopping")
