@@ -86,12 +86,12 @@ def test_over_months_and_a_change_of_the_clocks(meters: Meters, zone: str, month
     place = ZoneInfo(zone)
     begin = (month - timedelta(days=3)).replace(tzinfo=place).astimezone(UTC)
     shown = register(begin, begin + timedelta(days=40))
-    send(meters, "I1", shown, place)
+    send(meters, "IM1", shown, place)
     for _ in range(2):
         meters.run_rollups()
     # Hours of a zone that turns by half an hour are cut where its labels are not.
     hours = ("hour",) if changes != "by half an hour" else ()
-    check(meters, "I1", shown, place, "month", "day", *hours)
+    check(meters, "IM1", shown, place, "month", "day", *hours)
 
 
 def test_where_imported_and_sent_readings_meet(meters: Meters) -> None:
@@ -100,16 +100,16 @@ def test_where_imported_and_sent_readings_meet(meters: Meters) -> None:
     now = meters.now.replace(minute=0, second=0, microsecond=0)
     shown = register(now - timedelta(days=40), now)
     since = now - timedelta(days=2)
-    meters.store("I2", [(time, {"energy": value / 1000}) for time, value in shown.items() if time >= since])
+    meters.store("IM2", [(time, {"energy": value / 1000}) for time, value in shown.items() if time >= since])
     meters.run_rollups()
     middle = now - timedelta(days=20)
-    send(meters, "I2", {time: value for time, value in shown.items() if middle <= time <= since + 3 * QUARTER}, place)
+    send(meters, "IM2", {time: value for time, value in shown.items() if middle <= time <= since + 3 * QUARTER}, place)
     meters.run_rollups()
-    send(meters, "I2", {time: value for time, value in shown.items() if time <= middle}, place)
+    send(meters, "IM2", {time: value for time, value in shown.items() if time <= middle}, place)
     for _ in range(2):
         meters.run_rollups()
-    check(meters, "I2", shown, place, "month", "day", "hour")
-    send(meters, "I2", {time: value for time, value in shown.items() if time <= middle}, place)
+    check(meters, "IM2", shown, place, "month", "day", "hour")
+    send(meters, "IM2", {time: value for time, value in shown.items() if time <= middle}, place)
     for _ in range(2):
         meters.run_rollups()
-    check(meters, "I2", shown, place, "day")
+    check(meters, "IM2", shown, place, "day")
