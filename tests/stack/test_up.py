@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from datetime import UTC, datetime
@@ -66,15 +67,24 @@ def frame(device: str) -> dict[str, Any]:
     return {"id": device, "ua": 229.097, "zyggl": 6.6905, "time": f"{stamp:%Y%m%d%H%M%S}", "isend": "1"}
 
 
+def command_lines(up: Up) -> dict[psutil.Process, str]:
+    """The arguments of the children that run, or their titles. One that has just ended is no child any more."""
+    found = {}
+    for child in psutil.Process(up.process.pid).children():
+        with contextlib.suppress(psutil.Error):
+            found[child] = " ".join(child.cmdline())
+    return found
+
+
 def children_with(up: Up, word: str) -> list[psutil.Process]:
     """The children that have a word among their arguments, or in their titles."""
     whole = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
-    return [child for child in psutil.Process(up.process.pid).children() if whole.search(" ".join(child.cmdline()))]
+    return [child for child, line in command_lines(up).items() if whole.search(line)]
 
 
 def children_with_text(up: Up, text: str) -> list[psutil.Process]:
     """The children that have a text somewhere in their command lines."""
-    return [child for child in psutil.Process(up.process.pid).children() if text in " ".join(child.cmdline())]
+    return [child for child, line in command_lines(up).items() if text in line]
 
 
 def open_to_others(home: Path) -> list[Path]:
