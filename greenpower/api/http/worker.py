@@ -11,7 +11,6 @@ What belongs here: what moves a connection from one stage to the next. What does
 from __future__ import annotations
 
 import errno
-import gc
 import resource
 import selectors
 import socket
@@ -56,12 +55,6 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         _raise_open_files(self.worker_connections + OTHER_OPEN_FILES)
         sys.setswitchinterval(SWITCH_SECONDS)
         super().init_process()
-
-    def load_wsgi(self) -> None:
-        super().load_wsgi()
-        # The application stays: a third of a large answer's time would be the collector going through it again.
-        gc.collect()
-        gc.freeze()
 
     # What gunicorn's loop calls.
 
