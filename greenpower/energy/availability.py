@@ -8,7 +8,7 @@ meter that is read each half-hour misses nothing. What belongs here: the reasons
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -35,6 +35,9 @@ class MissingReason(StrEnum):
     NOT_COMPUTED = "not_computed"
     UNDECIDED = "undecided"
     SILENCE = "silence"
+
+
+ORDER = {reason: place for place, reason in enumerate(MissingReason)}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,17 +123,30 @@ def _why(sampled: Sampled, place: int, reason: MissingReason, gaps: Gaps) -> Mis
 
 def worst(several: Iterable[MissingReason | None]) -> MissingReason | None:
     """Of a quarter-hour of several counters that are added up: the first reason there is."""
-    order: Mapping[MissingReason, int] = {reason: place for place, reason in enumerate(MissingReason)}
-    return min((reason for reason in several if reason is not None), key=lambda reason: order[reason], default=None)
+    return min((reason for reason in several if reason is not None), key=ORDER.__getitem__, default=None)
+
+
+def combined(
+    parts: Iterable[tuple[int, int, Sequence[MissingReason | None]]], count: int
+) -> list[MissingReason | None]:
+    """Why each of a point's quarter-hours has no data. parts: from which quarter-hour to which a counter is a part, and
+    why each of its quarter-hours has none, from the first of all on."""
+    # A quarter-hour of which no counter is a part has no meter.
+    found: list[MissingReason | None] = [MissingReason.NO_METER] * count
+    covered = bytearray(count)
+    for first, last, quarters in parts:
+        if not any(covered[first:last]):
+            found[first:last] = quarters[first:last]
+        else:
+            for place in range(first, last):
+                both = (found[place], quarters[place]) if covered[place] else (quarters[place],)
+                found[place] = worst(both)
+        covered[first:last] = b"\1" * (last - first)
+    return found
 
 
 def counted(quarters: Iterable[MissingReason | None]) -> Availability:
     """What quarter-hours that have passed come to."""
-    found = Availability()
-    for reason in quarters:
-        found.expected += 1
-        if reason is None:
-            found.available += 1
-        else:
-            found.missing[reason] += 1
-    return found
+    counts = Counter(quarters)
+    missing = Counter({reason: count for reason, count in counts.items() if reason is not None})
+    return Availability(expected=counts.total(), available=counts[None], missing=missing)

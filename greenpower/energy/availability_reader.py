@@ -18,10 +18,10 @@ from greenpower.energy.availability import (
     Gaps,
     MissingReason,
     Sampled,
+    combined,
     counted,
     reasons,
     waiting,
-    worst,
 )
 from greenpower.energy.point import Point, PointPart
 from greenpower.energy.point_reader import PointCounter, PointReader
@@ -97,7 +97,7 @@ def _point(
     point: Point, known: Mapping[tuple[str, str, str], tuple[Quarters, int]], begin: datetime, places: Sequence[int]
 ) -> PointAvailability:
     count = places[-1]
-    whole: list[list[MissingReason | None]] = [[] for _ in range(count)]
+    spans: list[tuple[int, int, Quarters]] = []
     rest = 0
     parts = []
     for part in point.parts:
@@ -106,13 +106,12 @@ def _point(
         last = count if part.ends_at is None else max(first, min(count, (part.ends_at - begin) // QUARTER))
         if last == count:
             rest = max(rest, waits)
-        for place in range(first, last):
-            whole[place].append(quarters[place])
+        spans.append((first, last, quarters))
         last = min(last, count - waits)
         parts.append((part, _buckets(quarters, first, last, places)))
-    # A quarter-hour of which no counter is a part has no meter.
-    point_quarters = [worst(several) if several else MissingReason.NO_METER for several in whole]
-    return PointAvailability(point=point, buckets=_buckets(point_quarters, 0, count - rest, places), parts=parts)
+    return PointAvailability(
+        point=point, buckets=_buckets(combined(spans, count), 0, count - rest, places), parts=parts
+    )
 
 
 def _buckets(quarters: Quarters, first: int, last: int, places: Sequence[int]) -> list[Availability]:

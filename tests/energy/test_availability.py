@@ -13,6 +13,7 @@ from greenpower.energy.availability import (
     Gaps,
     MissingReason,
     Sampled,
+    combined,
     counted,
     reasons,
     waiting,
@@ -71,3 +72,27 @@ def test_a_sum_is_as_good_as_its_worst_counter() -> None:
     assert worst([None, MissingReason.SILENCE, MissingReason.NOT_BEGUN]) is MissingReason.NOT_BEGUN
     assert worst([None, None]) is None
     assert counted([]).percent is None
+
+
+REASONS = st.sampled_from([None, *MissingReason])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12), st.lists(REASONS, min_size=12, max_size=12)), max_size=4)
+)
+def test_parts_of_a_point_are_combined_as_quarter_by_quarter(
+    drawn: list[tuple[int, int, list[MissingReason | None]]],
+) -> None:
+    parts = [(min(first, last), max(first, last), quarters) for first, last, quarters in drawn]
+    plain = []
+    for place in range(12):
+        several = [quarters[place] for first, last, quarters in parts if first <= place < last]
+        plain.append(worst(several) if several else MissingReason.NO_METER)
+    assert combined(parts, 12) == plain
+
+
+@given(st.lists(REASONS, max_size=40))
+def test_quarters_are_counted_one_by_one(quarters: list[MissingReason | None]) -> None:
+    found = counted(quarters)
+    assert (found.expected, found.available) == (len(quarters), quarters.count(None))
+    assert found.missing == {reason: quarters.count(reason) for reason in set(quarters) if reason is not None}
