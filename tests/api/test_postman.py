@@ -135,7 +135,7 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
     assert served.everything() == before
     assert all(execution["assertions"] for execution in executions)
     there = [item for folder in json.loads((ROOT / POSTMAN).read_text())["item"] for item in folder["item"]]
-    unknown = ("incident", "correction", "exchange", "command_id", "at", "claim")
+    unknown = ("incident", "correction", "exchange", "command_id", "upload_id", "at", "claim")
     wanted = {
         item["name"]
         for item in there
