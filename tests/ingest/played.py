@@ -26,6 +26,28 @@ PIECE_BYTES = 5
 ENERGY_AT = 24
 METER_IMPORT_AT = 46
 
+# A device of each family that is dialled, for the site file.
+DIALLED = """
+[[modbus]]
+host = "127.0.0.1"
+port = {sunspec}
+every = 1
+devices = [{{ type = "sunspec", device = "ROOF", unit = 1 }}]
+
+[[modbus]]
+host = "127.0.0.1"
+port = {sdm}
+framing = "rtu"
+every = 1
+devices = [{{ type = "sdm", device = "HALL-1", unit = 1 }}, {{ type = "sdm", device = "HALL-2", unit = 2 }}]
+
+[[telegrams]]
+host = "127.0.0.1"
+port = {p1}
+type = "dsmr"
+device = "METER"
+"""
+
 
 def in_pieces(connection: socket.socket, data: bytes, size: int = PIECE_BYTES) -> None:
     """Write data in pieces, each a packet of its own."""

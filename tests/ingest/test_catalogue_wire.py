@@ -33,32 +33,12 @@ from tests.api.conftest import Api, close_app
 from tests.framing.test_sunspec import INVERTER_VALUES
 from tests.ingest.catalogue import COUNTERS, FAMILIES, SITE, STORED, sent
 from tests.ingest.conftest import Document, Publisher
-from tests.ingest.played import P1_VALUES, SDM_VALUES, PlayedModbus, PlayedP1, sdm_registers, sunspec_registers
+from tests.ingest.played import DIALLED, P1_VALUES, SDM_VALUES, PlayedModbus, PlayedP1, sdm_registers, sunspec_registers
 from tests.ingest.sources.http.pusher import Pusher, make_key
 from tests.process import Command
 from tests.realtime.conftest import Browser
 from tests.wait import wait_until
 
-DIALLED = """
-[[modbus]]
-host = "127.0.0.1"
-port = {sunspec}
-every = 1
-devices = [{{ type = "sunspec", device = "ROOF", unit = 1 }}]
-
-[[modbus]]
-host = "127.0.0.1"
-port = {sdm}
-framing = "rtu"
-every = 1
-devices = [{{ type = "sdm", device = "HALL-1", unit = 1 }}, {{ type = "sdm", device = "HALL-2", unit = 2 }}]
-
-[[telegrams]]
-host = "127.0.0.1"
-port = {p1}
-type = "dsmr"
-device = "METER"
-"""
 #: of these each value has a topic of its own and no time, and is retained
 VALUE_PER_TOPIC = ("shelly_gen1", "opendtu", "victron", "homeassistant")
 TYPES = (*FAMILIES, "sunspec", "sdm", "dsmr")

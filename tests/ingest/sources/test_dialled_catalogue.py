@@ -16,6 +16,7 @@ from greenpower.stack.port import free_port
 from tests.framing.test_obis import FAILURES, GAS, HEAD
 from tests.framing.test_sunspec import COMMON, INVERTER, METER, Map
 from tests.ingest.conftest import Document
+from tests.ingest.played import DIALLED
 from tests.ingest.sources.gateway import Listen
 from tests.ingest.sources.modbus_server import ModbusServer
 from tests.ingest.sources.test_dialled import words
@@ -55,28 +56,6 @@ def p1_server() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-SITE = """
-[[modbus]]
-host = "127.0.0.1"
-port = {tcp}
-every = 1
-devices = [{{ type = "sunspec", device = "ROOF", unit = 1 }}]
-
-[[modbus]]
-host = "127.0.0.1"
-port = {rtu}
-framing = "rtu"
-every = 1
-devices = [{{ type = "sdm", device = "HALL-1", unit = 1 }}, {{ type = "sdm", device = "HALL-2", unit = 2 }}]
-
-[[telegrams]]
-host = "127.0.0.1"
-port = {p1}
-type = "dsmr"
-device = "HALL"
-"""
-
-
 def sdm(kilowatts: float, kilowatt_hours: float) -> dict[str, dict[int, int]]:
     found = dict.fromkeys(range(1, 81), 0)
     for number, value in ((1, 230.5), (13, 1000 * kilowatts), (53, 1000 * kilowatts), (71, 50), (73, kilowatt_hours)):
@@ -93,7 +72,7 @@ def test_sunspec_sdm_and_dsmr(listen: Listen, db: Database[Document], tmp_path: 
         ModbusServer(over_rtu, {1: sdm(1.5, 100.25), 2: sdm(-0.25, 7)}, "rtu"),
         p1_server() as p1,
     ):
-        (tmp_path / "site.toml").write_text(SITE.format(tcp=over_tcp, rtu=over_rtu, p1=p1))
+        (tmp_path / "site.toml").write_text(DIALLED.format(sunspec=over_tcp, sdm=over_rtu, p1=p1))
         listen(greenpower_site=tmp_path / "site.toml")
 
         def one(collection: str, name: str) -> Document:
@@ -107,12 +86,12 @@ def test_sunspec_sdm_and_dsmr(listen: Listen, db: Database[Document], tmp_path: 
         for name, kilowatts, energy in (("HALL-1", 1.5, 100.25), ("HALL-2", -0.25, 7)):
             found = one("sdm_data", name)
             assert (found["active_power"], found["active_energy_imported"]) == (kilowatts, energy)
-        electricity = one("dsmr_data", "HALL")
+        electricity = one("dsmr_data", "METER")
         assert (electricity["active_power_imported_a"], electricity["voltage_a"]) == (0.25, 231.5)
         assert one("dsmr_data", "G01") == {"volume": 4473.981}
-        wait_until(lambda: db.dsmr_data.count_documents({"device_id": "HALL"}) >= 6)
+        wait_until(lambda: db.dsmr_data.count_documents({"device_id": "METER"}) >= 6)
         stored = {
-            reading["payload"]["active_energy_imported_1"] for reading in db.dsmr_data.find({"device_id": "HALL"})
+            reading["payload"]["active_energy_imported_1"] for reading in db.dsmr_data.find({"device_id": "METER"})
         }
         assert stored <= {100.5, 101.5, 103.5, 104.5}, "none with a wrong checksum"
         wait_until(lambda: db.telemetry_events.find_one({"type": "dsmr", "reason": "wrong-crc"}))
