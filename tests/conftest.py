@@ -32,6 +32,12 @@ pytest_plugins = (
 )
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a case of bytes by its number. In packed bytes is the second of their making, and processes that share the
+    tests must find the same names."""
+    return argname if isinstance(val, bytes) and not (val.isascii() and len(val) <= 40) else None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where processes share the tests, begin with the longest modules; of the long tests, with those of most reach."""
