@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     mongo_db_name: str = Field("green_power", description="MongoDB database")
     mongo_raw_ttl_seconds: int = _retention(0, "raw readings")
     mongo_events_ttl_seconds: int = _retention(30 * DAY, "events")
+    mongo_notifications_ttl_seconds: int = _retention(90 * DAY, "notices that were sent or given up")
     mongo_today_ttl_seconds: int = _retention(DAY, "buckets of `today_`")
     mongo_last_7_days_ttl_seconds: int = _retention(7 * DAY, "buckets of `last_7_days_`")
     mongo_last_30_days_ttl_seconds: int = _retention(30 * DAY, "buckets of `last_30_days_`")

@@ -7,6 +7,7 @@
 | `greenpower:latest:rebuilding` | held by the process that fills them from MongoDB |
 | `greenpower:status:<type>` | hash, device id -> status message |
 | `greenpower:homeassistant` | hash, topic -> hash of the message that the broker retains there; and the mark |
+| `greenpower:notify:woken` | there from when the job that sends notices was woken until it looks |
 | `greenpower:reading:<type>` | channel: `{"type", "readings": [reading message, …]}` |
 | `greenpower:status` | channel: a list of status messages |
 
@@ -21,6 +22,7 @@ WHOLE = PREFIX + "latest:whole"
 REBUILDING = PREFIX + "latest:rebuilding"
 STATUS_CHANNEL = PREFIX + "status"
 HOMEASSISTANT = PREFIX + "homeassistant"
+NOTIFY_WOKEN = PREFIX + "notify:woken"
 
 
 def latest_key(type_name: str) -> str:

@@ -25,6 +25,7 @@ from greenpower.mongo.schema.layout import (
     FIELD_KINDS,
     INVALIDATION_READS,
     INVALIDATIONS,
+    NOTIFICATIONS,
     PROCESSES,
     PUSH_KEYS,
     RESTORES,
@@ -40,7 +41,7 @@ NAMED_BY_DEVICE = frozenset({CLOCKS, DEVICE_SETTINGS})
 # What the rollups note for themselves: no answer shows it.
 NOTES = frozenset({WATERMARKS, FIELD_KINDS, INVALIDATIONS, INVALIDATION_READS, ADJUSTMENTS})
 # What belongs to the whole site.
-OF_SITE = frozenset({PUSH_KEYS, PROCESSES, RESTORES, SCHEMA, UPLOADS})
+OF_SITE = frozenset({NOTIFICATIONS, PUSH_KEYS, PROCESSES, RESTORES, SCHEMA, UPLOADS})
 
 
 class NotVisibleError(Exception):

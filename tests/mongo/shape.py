@@ -22,6 +22,7 @@ from greenpower.mongo.devices.document import (
 from greenpower.mongo.energy.document import IntervalDocument, MonthDocument
 from greenpower.mongo.events.document import EventDocument
 from greenpower.mongo.imports.document import UploadDocument
+from greenpower.mongo.notifications.document import NoticeDocument
 from greenpower.mongo.processes.document import ProcessDocument, RestoreDocument
 from greenpower.mongo.readings.document import (
     FragmentDocument,
@@ -74,6 +75,7 @@ VIEWS: dict[str, tuple[View, ...]] = {
     layout.PROCESSES: (ProcessDocument,),
     layout.RESTORES: (RestoreDocument,),
     layout.UPLOADS: (UploadDocument,),
+    layout.NOTIFICATIONS: (NoticeDocument,),
 }
 #: those of the data types' collections
 OF_TYPES: tuple[View, ...] = (ReadingDocument, CopyDocument, BucketDocument)

@@ -39,6 +39,8 @@ from greenpower.mongo.devices.settings import DeviceSettings, write_settings
 from greenpower.mongo.energy.ledger import close_days, write_slots
 from greenpower.mongo.energy.ledger_part import LedgerPart
 from greenpower.mongo.imports.uploads import add_upload, claim_upload, finish_upload, note_progress
+from greenpower.mongo.notifications.document import NoticeState
+from greenpower.mongo.notifications.outbox import claim_notices, finish_notices
 from greenpower.mongo.processes.heartbeat import ProcessHeartbeat
 from greenpower.mongo.processes.mark import begin_mark
 from greenpower.mongo.readings.clock_mark import ARRIVAL
@@ -63,6 +65,7 @@ from greenpower.mongo.schema.layout import (
     INCIDENTS,
     LISTENING,
     MESSAGES,
+    NOTIFICATIONS,
     PUSH_KEYS,
     SEEN,
     SESSIONS,
@@ -72,6 +75,8 @@ from greenpower.mongo.schema.layout import (
     layout,
 )
 from greenpower.mongo.schema.migrate import Event, migrate
+from greenpower.notify.notice import Attachment, Notice
+from greenpower.notify.put import put
 from tests.ingest.gathered import EM, value
 from tests.mongo.energy.plain_ledger import estimated, make_hold, make_slot
 from tests.mongo.schema.migrating import make_steps
@@ -316,6 +321,11 @@ def write_all(db: Database[Document], settings: Settings) -> None:
         take(db[ANSWERS], answer)
     ProcessHeartbeat(settings, "test").beat(db)
     begin_mark(db, "fingerprint", T0)
+    report = Attachment(name="report.pdf", media_type="application/pdf", data=b"x")
+    notices = [Notice(key=key, channel_id=1, subject="s", text="t", attachments=(report,)) for key in ("a", "b")]
+    assert put(db, notices, now=T0, redis=None) == 2
+    claim_notices(db[NOTIFICATIONS], ["a/1"], "c", T0, T0 + timedelta(minutes=1))
+    finish_notices(db[NOTIFICATIONS], ["a/1"], "c", NoticeState.SENT, "250 OK", T0)
     for _ in range(3):
         query = {"type": "rt", "new_devices": False, "dry_run": False}
         add_upload(db[UPLOADS], type_name="rt", query=query, by={"kind": "user", "name": "ada"}, data=b"x", now=T0)

@@ -46,6 +46,7 @@ SCHEMA = "schema"
 PROCESSES = "processes"
 RESTORES = "restores"
 UPLOADS = "import_uploads"
+NOTIFICATIONS = "notifications"
 # Of the processes that run and of work under way, not of what is stored: no backup has them, and no restore replaces
 # them.
 NOT_DATA = (PROCESSES, RESTORES, UPLOADS)
@@ -147,6 +148,16 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield PROCESSES, (Index(keys=("seen_at",), ttl=PROCESSES_TTL),)
     yield RESTORES, ()
     yield UPLOADS, (Index(keys=("state", "created_at")), Index(keys=("created_at",), ttl=UPLOADS_TTL))
+    yield (
+        NOTIFICATIONS,
+        (
+            Index(keys=("state", "channel_id", "created_at")),
+            Index(keys=("channel_id", "created_at")),
+            Index(keys=("channel_id", "done_at")),
+            Index(keys=("created_at",)),
+            Index(keys=("done_at",), ttl=settings.mongo_notifications_ttl_seconds),
+        ),
+    )
     yield ATTEMPTS, (Index(keys=("type", "prefix")), Index(keys=("at",), ttl=ATTEMPTS_TTL))
     yield (
         INCIDENTS,
