@@ -16,7 +16,8 @@ from greenpower.config import Settings
 from greenpower.demo import site
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
-from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, layout
+from greenpower.mongo.rollups.unfinished import Work, remove_work
+from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, INVALIDATIONS, layout
 from greenpower.sql.device import Device
 from greenpower.sql.emission_factor import EmissionFactor
 from greenpower.sql.meter_point import MeterPoint
@@ -54,5 +55,7 @@ def remove_demo(
     )
     for collection, _ in layout(registry, settings):
         gone += db[collection].delete_many({"device_id": {"$in": devices}}).deleted_count
+    for datatype in registry:
+        remove_work(db[INVALIDATIONS], datatype.name, Work.DEMO)
     gone += db[CLOCKS].delete_many({"_id": {"$in": devices}}).deleted_count
     return gone

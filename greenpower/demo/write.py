@@ -6,7 +6,8 @@ what the site is (`site`), what its meters show (`year`), removing it (`remove`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -29,8 +30,9 @@ from greenpower.energy.proposal import metered
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
 from greenpower.mongo.readings.document import ReadingDocument
+from greenpower.mongo.rollups.unfinished import Renewal, Unfinished, Work, unfinished
 from greenpower.mongo.rollups.watermarks import read_progress
-from greenpower.mongo.schema.layout import DEVICE_SETTINGS, WATERMARKS
+from greenpower.mongo.schema.layout import DEVICE_SETTINGS, INVALIDATIONS, WATERMARKS
 from greenpower.rollups.backfill import backfill
 from greenpower.sql.audit_entry import AuditEntry, AuditObject
 from greenpower.sql.device import Device, DeviceType
@@ -118,6 +120,35 @@ def make_demo(
     say(f"made {len(site.device_ids())} devices in {len(site.ZONES)} zones, with meter points and a tariff")
     write_settings(db[DEVICE_SETTINGS], _device_settings(session))
     session.rollback()
+    with ExitStack() as notes:
+        # Before the first reading: of times that the rollups have passed no answer is final until it is computed.
+        renewals = [notes.enter_context(unfinished(db[INVALIDATIONS], _unfinished(name, span))) for name in types]
+        _store(db, registers, span, zone, types, renewals, say)
+        for datatype in types.values():
+            since = span.begin if _is_up_to_date(db, datatype, span) else None
+            backfill(db, datatype, settings, since=since, report=lambda *_: _renew(renewals))
+    say("computed the rollups")
+    return span
+
+
+def _unfinished(type_name: str, span: DemoSpan) -> Unfinished:
+    return Unfinished.of(type_name, Work.DEMO, span.begin, span.end + QUARTER, site.device_ids())
+
+
+def _renew(renewals: Iterable[Renewal]) -> None:
+    for renewal in renewals:
+        renewal()
+
+
+def _store(
+    db: Database[Document],
+    registers: DemoRegisters,
+    span: DemoSpan,
+    zone: str,
+    types: Mapping[str, DataType],
+    renewals: Sequence[Renewal],
+    say: Say,
+) -> None:
     count = 0
     documents = _documents(registers, readings(span, ZoneInfo(zone)))
     while some := list(islice(documents, READINGS_PER_WRITE)):
@@ -125,11 +156,8 @@ def make_demo(
             if own := [document for name, document in some if name == datatype.name]:
                 db[datatype.collection].insert_many(own, ordered=False)
                 count += len(own)
+        _renew(renewals)
     say(f"stored {count} readings from {span.begin:%Y-%m-%d} to {span.end:%Y-%m-%d %H:%M} UTC")
-    for datatype in types.values():
-        backfill(db, datatype, settings, since=span.begin if _is_up_to_date(db, datatype, span) else None)
-    say("computed the rollups")
-    return span
 
 
 def had_meter_points(session: Session | scoped_session[Any]) -> bool:

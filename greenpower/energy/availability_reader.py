@@ -30,7 +30,6 @@ from greenpower.measure.windows import floor
 from greenpower.mongo.corrections.document import CorrectionKind
 from greenpower.mongo.energy.ledger_read import ledger_register_before
 from greenpower.mongo.energy.ledger_sums import read_samples
-from greenpower.mongo.energy.pending import HOUR
 
 # So much before and after a range tells whether a gap at its ends is one.
 MARGIN = (MAX_GAP + 1) * QUARTER
@@ -86,7 +85,7 @@ def _counter(counter: PointCounter, begin: datetime, end: datetime, now: datetim
     for device in counter.devices:
         own = samples[device]
         sampled = Sampled(begin=since, samples=own.counted, open=own.open, before=device in begun)
-        spans = [(since, until)] if pending.all else [(hour, hour + HOUR) for hour in pending.of(device)]
+        spans = [(since, until)] if pending.all else pending.spans_of(device)
         gaps = Gaps(known_from=reader.known_from, left_out=left_out.get(device, ()), pending=[*spans, *unknown])
         rest = max(0, waiting(sampled) - (until - end) // QUARTER)
         found[device] = reasons(sampled, gaps)[part], rest

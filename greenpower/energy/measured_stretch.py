@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from greenpower.measure.slot import OPEN, UNSETTLED
 from greenpower.measure.windows import done_before
-from greenpower.mongo.energy.pending import HOUR, PendingHours
+from greenpower.mongo.energy.pending import PendingHours
 from greenpower.mongo.energy.stretch import DeviceEnergy, RegisterReading, Stretch
 
 
@@ -94,14 +94,14 @@ class StretchMeasure:
         stretches stay open until a sample has come after the hour.
         """
         known_at = None if energy.before is None else energy.before.at
-        hours = [hour for hour in self.pending.of(device) if known_at is None or hour + HOUR > known_at][::-1]
-        if not hours and not self.pending.all:
+        spans = [span for span in self.pending.spans_of(device) if known_at is None or span[1] > known_at][::-1]
+        if not spans and not self.pending.all:
             return [over and not one.flags & UNSETTLED for over, one in zip(self._over, energy.stretches, strict=True)]
         finals = []
         open_until: datetime | None = None
         for stretch, over, (_, end) in zip(energy.stretches, self._over, self._ends, strict=True):
-            while hours and hours[-1] < end:
-                open_until = hours.pop() + HOUR
+            while spans and spans[-1][0] < end:
+                open_until = spans.pop()[1]
             touched = self.pending.all or open_until is not None
             if open_until is not None and stretch.last_at is not None and stretch.last_at >= open_until:
                 open_until = None

@@ -4,7 +4,8 @@ What belongs here: the order of the writes, and what a dry run looks up instead.
 (`greenpower.mongo.readings.store`).
 
 Every place of a batch is invalidated after the batch is stored, whether its rows were new or not: a run that was killed
-may have stored them and not come so far. Run again, it finds duplicates and invalidates them.
+may have stored them and not come so far. Run again, it finds duplicates and invalidates them; until then, and where it
+is not run again, a note of unfinished work stands for them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.readings.late import patience
 from greenpower.mongo.readings.store import Fragment, Key, MergedReading, merge_fragments, store_readings
 from greenpower.mongo.rollups.invalidations import Place, invalidate_async
+from greenpower.mongo.rollups.unfinished import Unfinished, Work, note_async, remove_async
 from greenpower.mongo.rollups.watermarks import EPOCH, key
 from greenpower.mongo.schema.layout import ARCHIVE_MANIFEST, INVALIDATIONS, WATERMARKS
 
 KEYS_PER_QUERY = 500
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class RowStore:
@@ -52,8 +55,16 @@ class RowStore:
         readings = merge_fragments(list(fragments))
         if old := await self._old(readings):
             await asyncio.to_thread(self._archive.bring_back, self.datatype.name, old)
+        keys = [reading.key for reading in readings]
+        times = [time for _, time in keys]
+        # Killed between the two writes, and not run again, nobody would compute what was stored.
+        note = Unfinished.of(
+            self.datatype.name, Work.IMPORT, min(times), max(times) + MILLISECOND, {device for device, _ in keys}
+        )
+        await note_async(self.db[INVALIDATIONS], note)
         await store_readings(self.db[self.datatype.collection], readings, patience=self._patience)
-        await self._invalidate(reading.key for reading in readings)
+        await self._invalidate(keys)
+        await remove_async(self.db[INVALIDATIONS], note)
 
     async def look_up(self, fragments: Sequence[Fragment]) -> None:
         """Write into fragments what would become of them. Raises PyMongoError, ArchiveFileError."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 from pymongo.database import Database
 
+from greenpower.catalog.facts import ledger_tier
 from greenpower.config import Settings
 from greenpower.datatype import DataType
 from greenpower.measure.spec import Spec
 from greenpower.measure.windows import ceil, floor
 from greenpower.mongo.client import Document
+from greenpower.mongo.energy.ledger_part import DAY
+from greenpower.mongo.rollups.unfinished import Unfinished, Work, unfinished
 from greenpower.mongo.rollups.watermarks import EPOCH, move_watermark
+from greenpower.mongo.schema.layout import INVALIDATIONS
 from greenpower.rollups.adjustments import evaluate_adjustments
 from greenpower.rollups.compute import compute, first_reading
 from greenpower.rollups.ledger_catch_up import catch_up
@@ -45,6 +50,29 @@ def backfill(
     if prefix is not None:
         names = [plan.tier.prefix for plan in plans]
         plans = plans[names.index(prefix) :]
+    if ledger_tier(datatype) not in [plan.tier for plan in plans]:
+        return _compute_plans(db, datatype, settings, plans, (prefix, since, until), clock, report)
+    span = since or EPOCH, until or clock() + DAY
+    with unfinished(db[INVALIDATIONS], Unfinished.of(datatype.name, Work.BACKFILL, *span)) as renew:
+
+        def renewed(*told: Any) -> None:
+            renew()
+            report(*told)
+
+        return _compute_plans(db, datatype, settings, plans, (prefix, since, until), clock, renewed)
+
+
+def _compute_plans(
+    db: Database[Document],
+    datatype: DataType,
+    settings: Settings,
+    plans: Sequence[TierPlan],
+    asked: tuple[str | None, datetime | None, datetime | None],
+    clock: Clock,
+    report: Report,
+) -> dict[str, Counts]:
+    """asked: prefix, since and until."""
+    prefix, since, until = asked
     done = {}
     whole = prefix is None and since is None and until is None
     for plan in plans:

@@ -26,6 +26,7 @@ from greenpower.rollups.range_groups import alike, alone
 from greenpower.rollups.recompute import recompute
 from greenpower.rollups.recover_late import recover_late
 from greenpower.rollups.roll_forward import roll_forward
+from greenpower.rollups.take_over import take_over
 from greenpower.rollups.tier_run import (
     Clock,
     Counts,
@@ -106,6 +107,7 @@ def run_tier(
 def _run(run: TierRun, may_continue: MayContinue, round_id: str) -> Counts:
     """The steps of a run."""
     recover_late(run)
+    take_over(run, may_continue)
     roll_forward(run, may_continue)
     recompute(run, may_continue)
     catch_up(run, may_continue)

@@ -32,12 +32,29 @@ FED_IN_PRICES, PEAK_PRICES = ("0.08", "0.075"), ("11.50", "12.40")
 KG = {"grid_import": "0.38", "solar": "0.04", "generator": "0.80"}
 
 
+def days_ago(days: int) -> date:
+    return (datetime.now(UTC) - timedelta(days=days)).date()
+
+
 class DemoApi(Meters, SqlApi):
     """The API of the demonstration."""
 
     span: DemoSpan
     zone: ZoneInfo
     registry: Registry
+    #: what was answered while the year was stored and not computed, by what was asked
+    meanwhile: dict[str, Document]
+
+    def ask_meanwhile(self, line: str) -> None:
+        """At the line that says that all readings are stored."""
+        if line.startswith("stored"):
+            self.meanwhile = self.five_days_ago()
+
+    def five_days_ago(self) -> dict[str, Document]:
+        """Some days, by what is asked."""
+        stretch = {"start_time": f"{days_ago(5)}", "end_time": f"{days_ago(3)}"}
+        several = ("consumption", "cost", "balance", "emissions", "availability")
+        return {what: self.answer(what, bucket="day", **stretch) for what in several}
 
     def answer(self, what: str, **query: Any) -> Document:
         response = self.get(f"/api/energy/{what}/", tz=self.zone.key, **query)
@@ -54,17 +71,22 @@ def demo_api(home: Path, uri: str, zone: str, length: timedelta, *, beside: bool
     name = "demo_" + zone.replace("/", "_").lower()
     app, meters = make_meters(home, uri, name, tuple(registry), device_timezone=zone)
     found = DemoApi(app, meters.settings)
-    found.registry, found.zone = registry, ZoneInfo(zone)
+    found.types = tuple(registry)
+    found.registry, found.zone, found.meanwhile = registry, ZoneInfo(zone), {}
     try:
         found.clear()
         if beside:
-            at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=20)
+            times = [datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=20 * count) for count in (99, 1)]
             payload = {chosen.grid.field: 12.5}
-            other = {"device_id": OTHER, "timestamp": at, "received_at": at, "updated_at": at, "payload": payload}
-            found.database[chosen.grid.datatype.collection].insert_one(other)
-            found.run_rollups()
+            found.database[chosen.grid.datatype.collection].insert_many(
+                {"device_id": OTHER, "timestamp": at, "received_at": at, "updated_at": at, "payload": payload}
+                for at in times
+            )
+            for _ in range(2):
+                found.run_rollups()
         with app.app_context():
-            found.span = make_demo(found.settings, db.session, get_context().mongo.database, registry, length=length)
+            database = get_context().mongo.database
+            found.span = make_demo(found.settings, db.session, database, registry, found.ask_meanwhile, length)
         yield found
     finally:
         with app.app_context():

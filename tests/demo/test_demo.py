@@ -83,6 +83,27 @@ def test_energy_of_each_point(demo: DemoApi, plain: Plain, days: list[datetime])
     assert not found
 
 
+def test_nothing_was_final_before_it_was_computed(demo: DemoApi) -> None:
+    """Asked when all readings were stored, and the rollups of other devices had passed the year long ago."""
+    was, now = demo.meanwhile, demo.five_days_ago()
+    opened = set()
+    for what in ("consumption", "cost", "emissions"):
+        for point, known in zip(was[what]["points"], now[what]["points"], strict=True):
+            for row, truth in zip(
+                (*point["results"], point["total"]), (*known["results"], known["total"]), strict=True
+            ):
+                own = row["energy"] if isinstance(row["energy"], dict) else row
+                # Of a type that has no ledger yet all is made from readings: that is final, and right.
+                assert row == truth or not own["final"], what
+                if not own["final"]:
+                    opened.add(point["name"])
+    assert len(opened) >= len(site.CONSUMERS)
+    assert not any(row["consumption"]["final"] for row in was["balance"]["results"])
+    for point in was["availability"]["points"]:
+        assert point["name"] not in opened or set(point["total"]["missing"]) == {"not_computed"}, point
+    assert not demo.database.rollup_marks.count_documents({"work": {"$exists": True}})
+
+
 def test_the_balance_and_what_is_not_metered(demo: DemoApi, plain: Plain, days: list[datetime]) -> None:
     body = demo.answer("balance", **asked(days, "month"))
     assert body["results"]

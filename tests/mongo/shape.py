@@ -41,6 +41,7 @@ from greenpower.mongo.rollups.document import (
     IncidentDocument,
     InvalidationDocument,
     InvalidationReadDocument,
+    UnfinishedDocument,
     WatermarkDocument,
 )
 from greenpower.mongo.schema import layout
@@ -58,7 +59,7 @@ VIEWS: dict[str, tuple[View, ...]] = {
     layout.LISTENING: (ListeningDocument,),
     layout.PUSH_KEYS: (PushKeyDocument,),
     layout.DEVICE_SETTINGS: (DeviceSettingsDocument,),
-    layout.INVALIDATIONS: (InvalidationDocument,),
+    layout.INVALIDATIONS: (InvalidationDocument, UnfinishedDocument),
     layout.INVALIDATION_READS: (InvalidationReadDocument,),
     layout.WATERMARKS: (WatermarkDocument, AsOfDocument),
     layout.FIELD_KINDS: (FieldKindsDocument, DeviceFieldsDocument),

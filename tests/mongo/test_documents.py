@@ -51,6 +51,7 @@ from greenpower.mongo.rollups.exchanges import apply_exchange, keep_exchange, mo
 from greenpower.mongo.rollups.field_kinds import MAX_FIELDS_PER_DEVICE, FieldKinds
 from greenpower.mongo.rollups.incidents import CONFIRMED, save_incidents
 from greenpower.mongo.rollups.run_notes import begin_round, note_run
+from greenpower.mongo.rollups.unfinished import Unfinished, Work
 from greenpower.mongo.rollups.watermarks import move_watermark
 from greenpower.mongo.schema.layout import (
     ADJUSTMENTS,
@@ -63,6 +64,7 @@ from greenpower.mongo.schema.layout import (
     EXCHANGES,
     FIELD_KINDS,
     INCIDENTS,
+    INVALIDATIONS,
     LISTENING,
     MESSAGES,
     NOTIFICATIONS,
@@ -193,6 +195,9 @@ def roll_up(db: Database[Document], settings: Settings) -> None:
     db[ENERGY.collection].update_one({}, {"$set": {"clock": ARRIVAL}})
     world.run()
     world.store(POWER, "M1", [(T0 + timedelta(seconds=90), {"g": 7})])  # late: its mark stays
+    for devices in (("M1",), None):
+        note = Unfinished.of("power", Work.DEMO, T0, T0 + timedelta(hours=1), devices)
+        db[INVALIDATIONS].insert_one(note.document())
     names = [f"f{number}" for number in range(MAX_FIELDS_PER_DEVICE + 1)]
     FieldKinds(db[FIELD_KINDS], "power").accept("M2", names)  # one more than a device has room for
     note_run(db[WATERMARKS], "power", "today_", T0, error="TestError", left_alone=1)

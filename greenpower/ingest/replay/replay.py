@@ -41,6 +41,7 @@ from greenpower.mongo.readings.gathered import separate_conflicts
 from greenpower.mongo.readings.replace import Changes, replace_span
 from greenpower.mongo.readings.store import merge_fragments, store_readings
 from greenpower.mongo.rollups.invalidations import Place, invalidate_async
+from greenpower.mongo.rollups.unfinished import Unfinished, Work, note_async, remove_async
 from greenpower.mongo.schema.layout import CLOCKS, DEVICE_SETTINGS, EVENTS, INVALIDATIONS, PUSH_KEYS, SESSIONS
 
 EVENTS_PER_BATCH = 1_000
@@ -111,6 +112,10 @@ class Replay:
         await beside.create_index([("device_id", ASCENDING), ("timestamp", ASCENDING)], unique=True)
         try:
             summary, clock = await self._rebuild(beside, parts, progress)
+            note = Unfinished.of(self.datatype.name, Work.REPLAY, self.since, self.until)
+            if not dry_run:
+                # Killed right after a write, only its announcement is there, which may have been computed before it.
+                await note_async(self.db[INVALIDATIONS], note)
             summary.changes = await replace_span(
                 beside,
                 self.db[self.datatype.collection],
@@ -121,6 +126,7 @@ class Replay:
                 dry_run=dry_run,
             )
             if not dry_run:
+                await remove_async(self.db[INVALIDATIONS], note)
                 for device, offset in clock.agreed.items():
                     await clocks.set_offset(self.db[CLOCKS], device, offset)
             return summary

@@ -30,7 +30,7 @@ from greenpower.mongo.corrections.document import OF_ENERGY, CorrectionDocument
 from greenpower.mongo.corrections.store import read_active
 from greenpower.mongo.devices.zones import read_zones
 from greenpower.mongo.energy.ledger_part import DAY
-from greenpower.mongo.energy.pending import HOUR, ledger_prefixes, read_pending
+from greenpower.mongo.energy.pending import ledger_prefixes, read_pending
 from greenpower.mongo.energy.recent import MAX_REVISIT, RecentEnergy, RecentSlots
 from greenpower.mongo.energy.stretch import DeviceEnergy
 from greenpower.mongo.rollups.watermarks import EPOCH
@@ -132,11 +132,11 @@ class CorrectionReader:
         begin = max(EPOCH, min(since for _, since, _ in spans.values()))
         end = min(self.now + DAY, max(until for _, _, until in spans.values()))
         prefixes = ledger_prefixes(self.datatype)
-        hours = read_pending(self.db[INVALIDATIONS], self.datatype.name, prefixes, devices, begin, end)
+        pending = read_pending(self.db[INVALIDATIONS], self.datatype.name, prefixes, devices, begin, end)
         return {
             name
             for name, (device, since, until) in spans.items()
-            if hours.all or any(since < hour + HOUR and hour < until for hour in hours.of(device))
+            if pending.all or any(since < end and begin < until for begin, end in pending.spans_of(device))
         }
 
     def _evaluate(

@@ -135,6 +135,25 @@ class InvalidationDocument(TypedDict):
     updated_at: datetime
 
 
+class UnfinishedDocument(TypedDict):
+    """A span of a type with work under way, in `rollup_marks`. _id: `type//` and a key; prefix: empty. Written by who
+    does it; shortened and deleted by the worker, too, where that is gone.
+
+    devices: None for all. work: what it is, see `greenpower.mongo.rollups.unfinished`. token: changes each time.
+    """
+
+    _id: str
+    type: str
+    prefix: str
+    devices: list[str] | None
+    begin: datetime
+    end: datetime
+    work: str
+    token: ObjectId
+    since: datetime
+    updated_at: datetime
+
+
 class InvalidationReadDocument(TypedDict):
     """The last reading of a tier's marks, in `rollup_mark_reads`. _id: `type/prefix`. Written by the worker."""
 

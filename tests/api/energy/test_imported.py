@@ -12,7 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from pymongo.errors import PyMongoError
 
+from greenpower.importing import store_rows
+from greenpower.mongo.schema.layout import INVALIDATIONS
 from tests.api.energy.meter import PATH, Meters
 
 QUARTER = timedelta(minutes=15)
@@ -113,3 +116,37 @@ def test_where_imported_and_sent_readings_meet(meters: Meters) -> None:
     for _ in range(2):
         meters.run_rollups()
     check(meters, "IM2", shown, place, "day")
+
+
+def test_an_import_that_breaks_off_between_its_writes(meters: Meters, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The readings are stored, and nobody was told to compute them: nothing of their time is final, until it is."""
+    place = ZoneInfo("Europe/Berlin")
+    now = meters.now.replace(minute=0, second=0, microsecond=0)
+    shown = register(now - timedelta(days=20), now)
+    since = now - timedelta(days=2)
+    meters.store("IM3", [(time, {"energy": value / 1000}) for time, value in shown.items() if time >= since])
+    meters.run_rollups()
+
+    async def broken(*_: object) -> None:
+        raise PyMongoError("away")
+
+    def finals() -> set[bool]:
+        body = meters.body(
+            f"{PATH}consumption/", device_id="IM3", field="energy", bucket="day", tz=place.key,
+            start_time=(now - timedelta(days=15)).isoformat(), end_time=(now - timedelta(days=5)).isoformat(),
+        )  # fmt: skip
+        return {row["final"] for row in body["devices"][0]["results"]}
+
+    assert finals() == {True}
+    with monkeypatch.context() as patched:
+        patched.setattr(store_rows, "invalidate_async", broken)
+        with pytest.raises(AssertionError):
+            send(meters, "IM3", {time: value for time, value in shown.items() if time <= since}, place)
+    assert finals() == {False}
+    meters.run_rollups()
+    assert finals() == {False}
+    meters.database[INVALIDATIONS].update_many({}, {"$set": {"updated_at": now - timedelta(days=1)}})
+    for _ in range(2):
+        meters.run_rollups()
+    assert finals() == {True}
+    check(meters, "IM3", shown, place, "day")
