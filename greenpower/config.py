@@ -397,6 +397,10 @@ def _url_weakness(url: str) -> str:
     return f"has a password that {problem}" if problem else ""
 
 
+# What `keep_settings` has read: jobs are short, and reading the settings would be a third of one.
+_KEPT: list[Settings] = []
+
+
 def run_file(home: Path) -> Path:
     """The file in which a running `greenpower up` tells other commands of this home its addresses and keys."""
     return home / "run" / "settings.env"
@@ -410,6 +414,8 @@ def load_settings(*, of_run: bool = True, **overrides: Any) -> Settings:
     `overrides` are attribute names and win over everything else. A secret may be in a file that the environment names:
     `ADMIN_PASSWORD_FILE` for `ADMIN_PASSWORD`; beside the setting itself that is an error.
     """
+    if _KEPT and of_run and not overrides:
+        return _KEPT[-1]
     overrides = {**_from_files(), **overrides}
     home = overrides.get("greenpower_home") or os.environ.get("GREENPOWER_HOME")
     home = home or _env_file(Path(".env")).get("GREENPOWER_HOME") or "var"
@@ -424,6 +430,15 @@ def load_settings(*, of_run: bool = True, **overrides: Any) -> Settings:
         raise ConfigError(
             "\n".join(setting_problem(name.upper(), fields[name], item) for name, item in names)
         ) from None
+
+
+def keep_settings() -> Settings:
+    """Read the settings once for this process and for those forked from it: `load_settings` gives the same from now on.
+
+    Raises ConfigError.
+    """
+    _KEPT[:] = [load_settings()]
+    return _KEPT[-1]
 
 
 def setting_warnings() -> list[str]:

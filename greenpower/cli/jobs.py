@@ -12,10 +12,11 @@ from uuid import uuid4
 
 import click
 import redis
+from sqlalchemy.orm import configure_mappers
 
 from greenpower.bus.job_queue import drop_pickled_from_queue
 from greenpower.catalog.registry import Registry, get_registry
-from greenpower.config import Settings, load_settings
+from greenpower.config import Settings, keep_settings, load_settings
 from greenpower.homeassistant.publish import is_announced
 from greenpower.jobs import archive, commands, device_sync, homeassistant, imports, presence, rollup
 from greenpower.jobs.archive import archive_entry, archives
@@ -24,7 +25,7 @@ from greenpower.jobs.device_sync import devices_entry
 from greenpower.jobs.homeassistant import homeassistant_entry
 from greenpower.jobs.imports import imports_entry
 from greenpower.jobs.presence import presence_entry
-from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entry
+from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entries
 from greenpower.jobs.worker import BACKOFF, STALLED_SECONDS, JobWorker
 from greenpower.log import set_up_logging
 from greenpower.loops import ThreadLoop
@@ -44,8 +45,10 @@ def worker() -> None:
     After SIGTERM the current job is finished, or goes back into the queue if it takes too long.
     """
     connection = _connect()
-    check_at_start(load_settings())
-    get_registry()  # jobs are forked from here: what is imported once need not be imported in each of them
+    check_at_start(keep_settings())
+    # Jobs are forked from here: what is read, imported and set up once need not be in each of them.
+    get_registry()
+    configure_mappers()
     known = (
         rollup.roll, device_sync.sync, presence.check, commands.work, homeassistant.work, archive.move, imports.work,
     )  # fmt: skip
@@ -92,7 +95,7 @@ def scheduler() -> None:
 
 def job_entries(registry: Registry, settings: Settings, connection: redis.Redis) -> list[Entry]:
     """All periodic jobs, by the settings and by what earlier ones have left. Raises RedisError."""
-    tiers = (rollup_entry(plan) for plan in all_plans(registry, settings))
+    tiers = rollup_entries(all_plans(registry, settings))
     # Switched off, it runs once more to remove what it has announced.
     announced = [homeassistant_entry()] if settings.homeassistant_discovery or is_announced(connection) else []
     old = [archive_entry(datatype) for datatype in registry] if archives(settings) else []

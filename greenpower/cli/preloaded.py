@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from sqlalchemy.orm import configure_mappers
+
 from greenpower.cli.main import main
 from greenpower.stack.fork_server import serve
 
@@ -21,6 +23,7 @@ def run(fd: int) -> None:
     """Import, then run what is asked for in processes that are forked."""
     for name in MODULES:
         import_module(name)
+    configure_mappers()
     arguments = serve(fd)
     sys.argv = ["greenpower", *arguments]
     main()

@@ -1,5 +1,5 @@
-"""The command job: sends queued commands, reads answers, expires old commands. It runs when a command is given, and
-every few seconds.
+"""The command job: sends queued commands, reads answers, expires old commands. It runs when a command is given, every
+few seconds while one is open, and each minute.
 
 All its state is in SQL and MongoDB, and each step happens once even if several workers try it. So it may be killed at
 any point, and several may run at once.
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import closing
 
 from pymongo.collection import Collection
+from redis import Redis, RedisError
 from sqlalchemy.orm import Session
 
 from greenpower.catalog.registry import Registry, get_registry
@@ -18,7 +20,7 @@ from greenpower.config import Settings, load_settings
 from greenpower.control.answer import apply_answer
 from greenpower.control.clock_sync import sync_clocks
 from greenpower.control.send import expire, open_commands, send_all
-from greenpower.jobs.schedule import Entry
+from greenpower.jobs.schedule import Entry, set_next_run
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.devices.answers import read_answer, take, untaken
 from greenpower.mongo.schema.layout import ANSWERS
@@ -27,6 +29,8 @@ from greenpower.sql.session import sql_session
 log = logging.getLogger(__name__)
 
 COMMANDS_EVERY_SECONDS = 10
+# While no command is open: for one that was given while Redis was away.
+COMMANDS_IDLE_SECONDS = 60
 COMMANDS_JOB_SECONDS = 60
 # How long a run waits for answers: most come within a second, and other jobs wait meanwhile.
 WAIT_FOR_ANSWERS_SECONDS = 3.0
@@ -60,8 +64,21 @@ def work() -> str:
             sent += one_pass(session, db[ANSWERS], registry, settings)
             left = len(open_commands(session))
             if not left or time.monotonic() > end:
-                return f"{sent} sent, {left} open"
+                break
             time.sleep(BETWEEN_PASSES_SECONDS)
+    if not settings.downlink_time_sync:
+        set_pace(settings, is_idle=not left)
+    return f"{sent} sent, {left} open"
+
+
+def set_pace(settings: Settings, *, is_idle: bool) -> None:
+    """Set when the job runs next. Where Redis is away, it stays at every few seconds."""
+    seconds = COMMANDS_IDLE_SECONDS if is_idle else COMMANDS_EVERY_SECONDS
+    try:
+        with closing(Redis.from_url(settings.need("REDIS_URL"))) as redis:
+            set_next_run(redis, commands_entry(), seconds)
+    except RedisError as error:
+        log.warning("the next run of the command job was not set: %.200s", error)
 
 
 def one_pass(session: Session, answers: Collection[Document], registry: Registry, settings: Settings) -> int:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from redis import Redis, RedisError
@@ -52,6 +53,25 @@ def rollup_entry(plan: TierPlan) -> Entry:
         function="greenpower.jobs.rollup.roll",
         args=(plan.datatype.name, plan.tier.prefix),
         every=plan.every_minutes * 60,
+    )
+
+
+def rollup_entries(plans: Iterable[TierPlan]) -> list[Entry]:
+    """The jobs of types' tiers, finest first: one for neighbours that are due equally often."""
+    groups = groupby(plans, key=lambda plan: (plan.datatype.name, plan.every_minutes))
+    return [_entry_of_all(list(group)) for _, group in groups]
+
+
+def _entry_of_all(plans: list[TierPlan]) -> Entry:
+    first = rollup_entry(plans[0])
+    if len(plans) == 1:
+        return first
+    return replace(
+        first,
+        name=f"rollup-{plans[0].datatype.name}",
+        function="greenpower.jobs.rollup.roll_all",
+        args=(plans[0].datatype.name, *(plan.tier.prefix for plan in plans)),
+        timeout=JOB_TIMEOUT_SECONDS * len(plans),
     )
 
 
@@ -168,9 +188,16 @@ def is_queued(connection: Redis, job_id: str) -> bool:
 
 
 def push(connection: Redis, entry: Entry) -> None:
-    """Let a scheduled job run as soon as a worker is free, besides its usual times."""
-    if not is_queued(connection, entry.id) and JsonJob.exists(entry.id, connection=connection):
+    """Let a job run as soon as a worker is free, besides its usual times if it is scheduled. Raises RedisError."""
+    if connection.zscore(Scheduler.scheduled_jobs_key, entry.id) is None:
+        add_job(connection, entry)
+    elif not is_queued(connection, entry.id) and JsonJob.exists(entry.id, connection=connection):
         JsonQueue(QUEUE, connection=connection).push_job_id(entry.id)
+
+
+def set_next_run(connection: Redis, entry: Entry, seconds: float) -> None:
+    """Let a scheduled job run next after some seconds, instead of after its usual time. Raises RedisError."""
+    connection.zadd(Scheduler.scheduled_jobs_key, {entry.id: time.time() + seconds}, xx=True)
 
 
 def add_job(connection: Redis, entry: Entry) -> None:

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 PING_SECONDS, PONG_SECONDS = 15, 10
 MAX_REQUEST_BYTES = 64 * 1024
 TICK_SECONDS = 0.02
+# Without anyone who waits it only looks whether it is to stop.
+IDLE_TICK_SECONDS = 0.5
 SWEEP_SECONDS = 1.0
 STALLED_SECONDS = 10.0
 # A connection that has not said who it is by then is closed.
@@ -144,6 +146,7 @@ class RealtimeGateway:
             loop.advance()
             if loop.wait(TICK_SECONDS):
                 return
+            self.hub.some_wait.wait(IDLE_TICK_SECONDS)
 
     def _sweep(self, loop: ThreadLoop) -> None:
         """End what has expired."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,12 +25,14 @@ class Hub:
     """All clients of a process. send: hands a message to a client's transport. queued: how many wait there.
 
     failed: told of a client that could not be served; it is out of the hub then, and costs the others nothing.
+    `some_wait` is set while clients wait for `tick`.
     """
 
     def __init__(self, send: Send, queued: Queued, failed: Failed, clock: Callable[[], float] = time.monotonic) -> None:
         self.cache = LatestCache()
         self.clients: dict[str, Client] = {}
         self.waiting: dict[Client, None] = {}
+        self.some_wait = threading.Event()
         self._rooms: dict[Key, dict[Client, Subscription]] = {}
         self._send = send
         self._queued = queued
@@ -58,7 +61,7 @@ class Hub:
         subscription.snapshot = iter(list(devices))
         client.subscriptions[subscription.key] = subscription
         self._rooms.setdefault(subscription.key, {})[client] = subscription
-        self.waiting[client] = None
+        self._keep_waiting(client)
 
     def unsubscribe(self, client: Client, key: Key) -> bool:
         """Remove a subscription. Returns False if there is none."""
@@ -91,7 +94,7 @@ class Hub:
             for device in (ALL, status["device_id"]):
                 for client in self._rooms.get((status["type"], device), {}):
                     client.note_status(status)
-                    self.waiting[client] = None
+                    self._keep_waiting(client)
 
     def revoke(self, family: str) -> list[Client]:
         """A login was revoked. Returns its clients."""
@@ -106,7 +109,7 @@ class Hub:
     def see(self, client: Client, visible: frozenset[str] | None) -> None:
         """A client may see other devices from now on."""
         client.see(visible, self.cache)
-        self.waiting[client] = None
+        self._keep_waiting(client)
 
     def expired(self, now: float) -> list[Client]:
         """The clients whose token has expired. now: Unix time."""
@@ -124,11 +127,18 @@ class Hub:
             self.disconnect(client.sid)
             self._failed(client, error)
         if client.waits and client.sid in self.clients:
-            self.waiting[client] = None
+            self._keep_waiting(client)
         else:
             self.waiting.pop(client, None)
 
     def tick(self) -> None:
-        """Try again for the clients that wait. Call it several times within the shortest pause of a subscription."""
+        """Try again for the clients that wait. Call it several times within the shortest pause of a subscription while
+        `some_wait` is set."""
         for client in list(self.waiting):
             self.flush(client)
+        if not self.waiting:
+            self.some_wait.clear()
+
+    def _keep_waiting(self, client: Client) -> None:
+        self.waiting[client] = None
+        self.some_wait.set()

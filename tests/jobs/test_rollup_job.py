@@ -16,7 +16,7 @@ from pymongo.errors import AutoReconnect
 from greenpower.bus.job_queue import JsonQueue
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.jobs.rollup import roll
+from greenpower.jobs.rollup import roll, roll_all
 from greenpower.jobs.schedule import QUEUE, JobScheduler, rollup_entry
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import WATERMARKS
@@ -118,6 +118,35 @@ def test_a_run_whose_time_is_over_queues_the_next(
     roll(*TIER)
     # Itself, and the tier above, for which there are windows that are done.
     assert [tuple(job.args) for job in queue.jobs] == [TIER, ("rt", "last_7_days_")]
+
+
+def test_tiers_that_are_due_together_are_computed_in_one_job(connection: redis.Redis, settings: Settings) -> None:
+    store_readings(settings, count=20)
+    prefixes = [plan.tier.prefix for plan in all_plans([get_registry()["rt"]], settings)]
+    found = roll_all("rt", *prefixes, "gone_")
+    assert list(found) == [*prefixes, "gone_"]
+    assert {prefix: answer["outcome"] for prefix, answer in found.items()} == {
+        **dict.fromkeys(prefixes, "done"),
+        "gone_": "not_declared",
+    }
+    assert check_buckets(settings) > 5
+    assert not JsonQueue(QUEUE, connection=connection).jobs, "what the job has done itself is not queued"
+
+
+@pytest.mark.parametrize("failing_first", [1, 2])
+def test_a_tier_that_fails_does_not_hold_back_those_above(
+    connection: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, failing_first: int
+) -> None:
+    store_readings(settings)
+    plans = all_plans([get_registry()["rt"]], settings)
+    monkeypatch.setattr("greenpower.rollups.job_run.run_tier", failing(failing_first, ValueError("ours")))
+    with pytest.raises(ValueError, match="ours"):
+        roll_all("rt", *(plan.tier.prefix for plan in plans))
+    with MongoClient[Document](settings.mongo_db_uri.get_secret_value()) as mongo:
+        kept = mongo[settings.mongo_db_name][WATERMARKS].find({"ran_at": {"$exists": True}})
+        ran = {one["prefix"]: one.get("error", "") for one in kept}
+    assert len(ran) == len(plans)
+    assert sum("ours" in error for error in ran.values()) == failing_first
 
 
 @pytest.mark.parametrize("times", [1, MAX_RUN_ATTEMPTS - 1])

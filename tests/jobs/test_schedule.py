@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from greenpower.bus.job_queue import JsonJob, JsonQueue
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
-from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, push, rollup_entry
+from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, push, rollup_entries, set_next_run
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import ensure_indexes
 from greenpower.rollups.plan import all_plans, make_plans
@@ -31,7 +31,7 @@ def connection(redis_url: str) -> Iterator[redis.Redis]:
 
 
 def entries(settings: Settings) -> list[Entry]:
-    return [rollup_entry(plan) for plan in all_plans((POWER, ENERGY), settings)]
+    return rollup_entries(all_plans((POWER, ENERGY), settings))
 
 
 def scheduler(connection: redis.Redis, *declared: Entry) -> JobScheduler:
@@ -43,19 +43,16 @@ def make_due(connection: redis.Redis) -> None:
         connection.zadd(JobScheduler.scheduled_jobs_key, {str(key, "utf-8"): 0})
 
 
-def test_every_tier_has_its_job(settings: Settings) -> None:
-    every = {entry.name: entry.every // 60 for entry in entries(settings)}
+def test_every_tier_is_in_a_job(settings: Settings) -> None:
+    every = {(entry.name, *entry.args[1:]): entry.every // 60 for entry in entries(settings)}
     assert every == {
-        "rollup-power-today_": 1,
-        "rollup-power-last_7_days_": 1,
-        "rollup-power-last_30_days_": 1,
-        "rollup-power-last_6_months_": 6,
-        "rollup-power-this_year_": 15,
-        "rollup-energy-today_": 1,
-        "rollup-energy-last_7_days_": 1,
-        "rollup-energy-last_30_days_": 5,
-        "rollup-energy-last_6_months_": 6,
-        "rollup-energy-this_year_": 15,
+        ("rollup-power", "today_", "last_7_days_", "last_30_days_"): 1,
+        ("rollup-power-last_6_months_", "last_6_months_"): 6,
+        ("rollup-power-this_year_", "this_year_"): 15,
+        ("rollup-energy", "today_", "last_7_days_"): 1,
+        ("rollup-energy-last_30_days_", "last_30_days_"): 5,
+        ("rollup-energy-last_6_months_", "last_6_months_"): 6,
+        ("rollup-energy-this_year_", "this_year_"): 15,
     }
 
 
@@ -71,8 +68,21 @@ def test_a_job_waits_in_the_queue_once_however_long_workers_are_away(
     push(connection, declared[0])
     assert len(queue.job_ids) == len(declared)
     connection.delete(queue.key)
-    push(connection, Entry(name="never-scheduled", function="x", args=(), every=60))
-    assert queue.job_ids == []
+    not_scheduled = Entry(name="of-a-tier", function="x", args=(), every=60)
+    for _ in range(2):
+        push(connection, not_scheduled)
+        assert queue.job_ids == [not_scheduled.id]
+
+
+def test_a_job_with_nothing_to_do_runs_later(settings: Settings, connection: redis.Redis) -> None:
+    first, second, *_ = entries(settings)
+    scheduler(connection, first).enqueue_jobs()
+    for seconds in (600, 10):
+        set_next_run(connection, first, seconds)
+        due = connection.zscore(JobScheduler.scheduled_jobs_key, first.id)
+        assert due is not None and abs(due - datetime.now(UTC).timestamp() - seconds) < 5
+    set_next_run(connection, second, 10)  # not scheduled, and stays so
+    assert connection.zcard(JobScheduler.scheduled_jobs_key) == 1
 
 
 def test_the_schedule_follows_the_declarations(settings: Settings, connection: redis.Redis) -> None:
