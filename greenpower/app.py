@@ -40,6 +40,8 @@ from greenpower.api.http.openapi import SECURITY_SCHEMES
 from greenpower.api.http.rate_limit import init_limits
 from greenpower.api.http.request_metrics import init_request_metrics
 from greenpower.api.http.version import init_versions
+from greenpower.api.notifications import channels as notification_channels
+from greenpower.api.notifications import log as notification_log
 from greenpower.api.system import audit, docs, health, metrics, rollups
 from greenpower.api.telemetry import data_types, events, imports, push, resource
 from greenpower.archive.database import open_database
@@ -69,6 +71,8 @@ RESOURCES: tuple[Callable[[], Blueprint], ...] = (
     periods.make_blueprint,
     tariffs.make_blueprint,
     emission_factors.make_blueprint,
+    notification_channels.make_blueprint,
+    notification_log.make_blueprint,
     data_types.make_blueprint,
     incidents.make_blueprint,
     device_incidents.make_blueprint,

@@ -18,12 +18,13 @@ from greenpower.bus.job_queue import drop_pickled_from_queue
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings, keep_settings, load_settings
 from greenpower.homeassistant.publish import is_announced
-from greenpower.jobs import archive, commands, device_sync, homeassistant, imports, presence, rollup
+from greenpower.jobs import archive, commands, device_sync, homeassistant, imports, notify, presence, rollup
 from greenpower.jobs.archive import archive_entry, archives
 from greenpower.jobs.commands import commands_entry
 from greenpower.jobs.device_sync import devices_entry
 from greenpower.jobs.homeassistant import homeassistant_entry
 from greenpower.jobs.imports import imports_entry
+from greenpower.jobs.notify import notify_entry
 from greenpower.jobs.presence import presence_entry
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entries
 from greenpower.jobs.worker import BACKOFF, STALLED_SECONDS, JobWorker
@@ -51,6 +52,7 @@ def worker() -> None:
     configure_mappers()
     known = (
         rollup.roll, device_sync.sync, presence.check, commands.work, homeassistant.work, archive.move, imports.work,
+        notify.work,
     )  # fmt: skip
     log.debug("jobs: %s", [function.__module__ for function in known])
 
@@ -99,7 +101,16 @@ def job_entries(registry: Registry, settings: Settings, connection: redis.Redis)
     # Switched off, it runs once more to remove what it has announced.
     announced = [homeassistant_entry()] if settings.homeassistant_discovery or is_announced(connection) else []
     old = [archive_entry(datatype) for datatype in registry] if archives(settings) else []
-    return [*tiers, devices_entry(), presence_entry(), commands_entry(), imports_entry(), *old, *announced]
+    return [
+        *tiers,
+        devices_entry(),
+        presence_entry(),
+        commands_entry(),
+        imports_entry(),
+        notify_entry(),
+        *old,
+        *announced,
+    ]
 
 
 def _name() -> str:

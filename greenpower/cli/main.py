@@ -45,6 +45,7 @@ COMMANDS = {
     "devices": "greenpower.cli.devices:devices",
     "points": "greenpower.cli.points:points",
     "periods": "greenpower.cli.periods:periods",
+    "notify": "greenpower.cli.notify:notify",
     "incidents": "greenpower.cli.incidents:incidents",
     "ensure-indexes": "greenpower.cli.database:ensure_indexes",
     "shard": "greenpower.cli.database:shard",

@@ -206,3 +206,9 @@ def add_job(connection: Redis, entry: Entry) -> None:
         JsonQueue(QUEUE, connection=connection).enqueue_call(
             entry.function, args=entry.args, timeout=entry.timeout, job_id=entry.id, description=entry.name
         )
+
+
+def run_by(connection: Redis, entry: Entry, at: datetime) -> None:
+    """Let a scheduled job run at a time, unless its next turn is sooner. Raises RedisError."""
+    key = JobScheduler.scheduled_jobs_key
+    connection.zadd(key, {entry.id: at.timestamp()}, xx=True, lt=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
+
+from bson import ObjectId
 
 from greenpower.mongo.client import Document
 from greenpower.mongo.notifications.document import NoticeState
@@ -15,6 +18,7 @@ MAX_KEY_LENGTH = 200
 # Files lie in the notice's own document, which MongoDB limits to 16 MB; many mail servers refuse more than 10 MB.
 MAX_ATTACHED_BYTES = 8 * 1024 * 1024
 CUT_MARK = "…"
+ID_BYTES = 12
 
 
 class NoticeSeverity(StrEnum):
@@ -52,14 +56,14 @@ class Notice:
     severity: NoticeSeverity = NoticeSeverity.INFO
     attachments: tuple[Attachment, ...] = ()
 
-    def document(self, now: datetime) -> Document:
-        """It in the outbox. Raises NoticeError."""
+    def document(self, now: datetime, position: int = 0) -> Document:
+        """It in the outbox. position: among those that are put at once. Raises NoticeError."""
         if not 0 < len(self.key) <= MAX_KEY_LENGTH:
             raise NoticeError(f"a key has 1 to {MAX_KEY_LENGTH} characters: {self.key[:MAX_KEY_LENGTH]!r}")
         if (size := sum(len(item.data) for item in self.attachments)) > MAX_ATTACHED_BYTES:
             raise NoticeError(f"{size} bytes are attached; at most {MAX_ATTACHED_BYTES} are allowed")
         return {
-            "_id": f"{self.key}/{self.channel_id}",
+            "_id": notice_id(self.key, self.channel_id),
             "key": self.key,
             "channel_id": self.channel_id,
             "subject": cut(one_line(self.subject), MAX_SUBJECT_LENGTH),
@@ -70,11 +74,17 @@ class Notice:
                 for item in self.attachments
             ],
             "created_at": now,
+            "position": position,
             "state": NoticeState.WAITING.value,
             "attempts": 0,
             "next_try": now,
             "blocks": False,
         }
+
+
+def notice_id(key: str, channel_id: int) -> ObjectId:
+    """The id of a notice: the same for the same key and channel."""
+    return ObjectId(sha256(f"{channel_id}/{key}".encode()).digest()[:ID_BYTES])
 
 
 def cut(text: str, length: int) -> str:

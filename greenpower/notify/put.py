@@ -36,14 +36,14 @@ def put(db: Database[Document], notices: Iterable[Notice], *, now: datetime, red
     left as it is, so a caller that was killed just puts the same notices again, with the same keys, until it has noted
     that it did. Sent notices are known for as long as the log keeps them (`MONGO_NOTIFICATIONS_TTL_SECONDS`).
 
-    db: the whole site's database. now: the time, aware; notices of one channel are sent in order of it, then of their
-    keys. redis: None where there is none: the job's own turn, minutes later, finds the notices then. A channel that
-    does not exist, is disabled, or whose owner is gone: the notice is given up in its turn, and the log says so.
+    db: the whole site's database. now: the time, aware; notices of one channel are sent in order of it, and as
+    they are given. redis: None where there is none: the job's own turn, minutes later, finds the notices then. Where a
+    channel does not exist, is disabled, or its owner is gone, the notice is given up in its turn, and the log says so.
 
     Raises NoticeError for a notice that cannot be kept (nothing is kept then), PyMongoError where MongoDB is at fault.
     Redis being away is no error.
     """
-    added = add_notices(db[NOTIFICATIONS], [notice.document(now) for notice in notices])
+    added = add_notices(db[NOTIFICATIONS], [notice.document(now, position) for position, notice in enumerate(notices)])
     if added and redis is not None:
         wake_notify_worker(redis)
     return added

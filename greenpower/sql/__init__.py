@@ -1,4 +1,5 @@
-"""What is kept in SQL: users, roles, keys, devices, zones, commands, meter points, tariffs, the audit.
+"""What is kept in SQL: users, roles, keys, devices, zones, commands, meter points, tariffs, notification channels, the
+audit.
 
 Telemetry is in `greenpower.mongo`.
 
@@ -14,6 +15,7 @@ from greenpower.sql.device_command import CommandState, DeviceCommand, DeviceCom
 from greenpower.sql.device_status import DeviceStatusChange
 from greenpower.sql.emission_factor import EmissionFactor
 from greenpower.sql.meter_point import MeterPoint
+from greenpower.sql.notification_channel import NotificationChannel
 from greenpower.sql.role import Role, RoleName
 from greenpower.sql.service_zone import ServiceZone
 from greenpower.sql.tariff import StoredTariffVersion, Tariff
@@ -36,6 +38,7 @@ __all__ = [
     "DeviceType",
     "EmissionFactor",
     "MeterPoint",
+    "NotificationChannel",
     "Role",
     "RoleName",
     "Scope",

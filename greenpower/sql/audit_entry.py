@@ -49,6 +49,7 @@ class AuditObject(StrEnum):
     CLOSED_PERIOD = "closed_period"
     PUSH_KEY = "push_key"
     IMPORT = "import"
+    NOTIFICATION_CHANNEL = "notification_channel"
 
 
 class AuditEntry(Base):

@@ -114,6 +114,7 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
     part = {"type": "eny_now", "device_id": "33B1225950027", "field": "zygsz"}
     point = served.make("/api/energy/points/", name="Grid", role="grid_import", parts=[part])
     period = served.make("/api/energy/periods/", month="2026-03")
+    channel = served.make("/api/notifications/channels/", name="Team", url="json://127.0.0.1:9")
     user = served.http.get("/api/users/me/").json()
     before = served.everything()
     executions = newman(
@@ -131,6 +132,7 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
         tariff_id=str(tariff["id"]),
         point_id=str(point["id"]),
         period_id=str(period["id"]),
+        channel_id=str(channel["id"]),
     )
     assert served.everything() == before
     assert all(execution["assertions"] for execution in executions)

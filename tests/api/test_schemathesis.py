@@ -79,6 +79,8 @@ REFERRING = {
     ("POST", "/api/service-zones/"),
     ("PATCH", "/api/service-zones/{zone_id}/"),
     ("POST", "/api/push-keys/"),
+    ("POST", "/api/notifications/channels/"),
+    ("PATCH", "/api/notifications/channels/{channel_id}/"),
     ("POST", "/api/devices/"),
     ("PATCH", "/api/devices/{id}/"),
     ("POST", "/api/devices/{id}/meter-swaps/"),

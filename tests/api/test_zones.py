@@ -73,6 +73,9 @@ OF_SITE = {
     "POST /api/energy/emission-factors/", "DELETE /api/energy/emission-factors/{factor_id}/",
     "POST /api/energy/periods/", "POST /api/energy/periods/{period_id}/reopen/", "POST /api/telemetry/import/",
     "GET /api/telemetry/import/{upload_id}/",
+    "GET /api/notifications/channels/", "POST /api/notifications/channels/", "GET /api/notifications/log/",
+    "GET /api/notifications/channels/{channel_id}/", "PATCH /api/notifications/channels/{channel_id}/",
+    "DELETE /api/notifications/channels/{channel_id}/", "POST /api/notifications/channels/{channel_id}/test/",
     "GET /api/rollups/", "GET /api/audit/", "GET /api/audit/export/",
 }  # fmt: skip
 # Operations that are the same for all: they name no zone, and nothing in one.

@@ -47,11 +47,14 @@ def test_a_notice_is_there_once_for_each_key_and_channel(db: Database[Document])
     later = T0 + timedelta(hours=1)
     again = [notice(subject="other"), notice("alarm/1/2"), notice("alarm/1/2")]
     assert put(db, again, now=later, redis=None) == 1
-    kept = {row["_id"]: (row["subject"], row["created_at"], row["state"]) for row in db[NOTIFICATIONS].find()}
+    kept = {
+        (row["key"], row["channel_id"]): (row["subject"], row["created_at"], row["state"])
+        for row in db[NOTIFICATIONS].find()
+    }
     assert kept == {
-        "alarm/1/1/1": ("High power", T0, "waiting"),
-        "alarm/1/1/2": ("High power", T0, "waiting"),
-        "alarm/1/2/1": ("High power", later, "waiting"),
+        ("alarm/1/1", 1): ("High power", T0, "waiting"),
+        ("alarm/1/1", 2): ("High power", T0, "waiting"),
+        ("alarm/1/2", 1): ("High power", later, "waiting"),
     }
     assert put(db, [], now=T0, redis=None) == 0
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NotRequired, TypedDict
 
+from bson import ObjectId
+
 
 class NoticeState(StrEnum):
     """How far a notice is. given_up: it was tried for too long, or has nowhere to go."""
@@ -25,14 +27,15 @@ class StoredAttachment(TypedDict):
 
 
 class NoticeDocument(TypedDict):
-    """A notice in `notifications`, one for each channel. `_id` is its key and its channel, so that it is there once.
+    """A notice in `notifications`, one for each channel. _id: made of key and channel, so that it is there once.
+    position: among those that were put at once.
 
     next_try: when it is due; while a worker sends it, when another may. blocks: nothing else goes to the channel until
     then. claim: of the worker that tried last. message: of all that went out as one message. said: what became of the
     last try, as the library or the server put it. done_at: when it was sent or given up; it expires by it.
     """
 
-    _id: str
+    _id: ObjectId
     key: str
     channel_id: int
     subject: str
@@ -40,6 +43,7 @@ class NoticeDocument(TypedDict):
     severity: str
     attachments: list[StoredAttachment]
     created_at: datetime
+    position: int
     state: str
     attempts: int
     next_try: datetime

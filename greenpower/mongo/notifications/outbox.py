@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from bson import ObjectId
 from pymongo import ASCENDING
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
@@ -19,7 +20,7 @@ from greenpower.mongo.notifications.document import NoticeState
 
 # What people read; files stay where they are.
 WITHOUT_FILES = {"attachments.data": 0}
-OLDEST_FIRST = [("created_at", ASCENDING), ("_id", ASCENDING)]
+OLDEST_FIRST = [("created_at", ASCENDING), ("position", ASCENDING)]
 MAX_SAID_LENGTH = 500
 
 
@@ -55,7 +56,7 @@ def messages_since(outbox: Collection[Document], channel_id: int, since: datetim
 
 
 def claim_notices(
-    outbox: Collection[Document], ids: Sequence[str], claim: str, now: datetime, until: datetime
+    outbox: Collection[Document], ids: Sequence[ObjectId], claim: str, now: datetime, until: datetime
 ) -> list[Document]:
     """Make notices that are due the caller's until a time, and give those it got, with files, oldest first."""
     outbox.update_many(
@@ -65,17 +66,18 @@ def claim_notices(
             "$inc": {"attempts": 1},
         },
     )
-    return list(outbox.find({"_id": {"$in": list(ids)}, **_of(claim)}).sort(OLDEST_FIRST))
+    found = outbox.find({"_id": {"$in": list(ids)}, **_of(claim)})
+    return sorted(found, key=lambda notice: (notice["created_at"], notice["position"]))
 
 
-def let_go(outbox: Collection[Document], ids: Sequence[str], claim: str, now: datetime) -> None:
+def let_go(outbox: Collection[Document], ids: Sequence[ObjectId], claim: str, now: datetime) -> None:
     """Give claimed notices back: they were not tried."""
     changes = {"$set": {"next_try": now, "blocks": False}, "$inc": {"attempts": -1}}
     outbox.update_many({"_id": {"$in": list(ids)}, **_of(claim)}, changes)
 
 
 def finish_notices(
-    outbox: Collection[Document], ids: Sequence[str], claim: str, state: NoticeState, said: str, now: datetime
+    outbox: Collection[Document], ids: Sequence[ObjectId], claim: str, state: NoticeState, said: str, now: datetime
 ) -> None:
     """Note that claimed notices were sent as one message, or are given up. Their files are dropped."""
     values: dict[str, Any] = {"state": state, "said": said[:MAX_SAID_LENGTH], "done_at": now, "blocks": False}
@@ -86,7 +88,7 @@ def finish_notices(
 
 
 def postpone_notices(
-    outbox: Collection[Document], ids: Sequence[str], claim: str, said: str, next_try: datetime, *, blocks: bool
+    outbox: Collection[Document], ids: Sequence[ObjectId], claim: str, said: str, next_try: datetime, *, blocks: bool
 ) -> None:
     """Note that a try failed. blocks: whether nothing else goes to the channel before the next one."""
     values = {"said": said[:MAX_SAID_LENGTH], "next_try": next_try, "blocks": blocks}

@@ -151,7 +151,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
     yield (
         NOTIFICATIONS,
         (
-            Index(keys=("state", "channel_id", "created_at")),
+            Index(keys=("state", "channel_id", "created_at", "position")),
             Index(keys=("channel_id", "created_at")),
             Index(keys=("channel_id", "done_at")),
             Index(keys=("created_at",)),

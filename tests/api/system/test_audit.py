@@ -123,6 +123,11 @@ class Site(SqlApi):
         made = self.make("/api/energy/emission-factors/", **{**FACTOR, "valid_from": day})
         return f"/api/energy/emission-factors/{made['id']}/"
 
+    def channel(self) -> str:
+        """The path of a notification channel."""
+        made = self.make("/api/notifications/channels/", name=self.name("channel"), url="json://127.0.0.1:9/x")
+        return f"/api/notifications/channels/{made['id']}/"
+
     def period(self) -> str:
         zone = self.zone()["id"]
         made = self.make("/api/energy/periods/", month="2026-03", zone_id=zone)
@@ -219,6 +224,15 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
     "DELETE /api/energy/tariffs/{}/versions/{}/": ("tariff_version", lambda s: (s.second_version(), None)),
     "POST /api/energy/emission-factors/": ("emission_factor", lambda s: ("/api/energy/emission-factors/", FACTOR)),
     "DELETE /api/energy/emission-factors/{}/": ("emission_factor", lambda s: (s.factor(), None)),
+    "POST /api/notifications/channels/": (
+        "notification_channel",
+        lambda s: ("/api/notifications/channels/", {"name": s.name("c"), "url": "mailto://u:argon2@h?to=a@example.org"}),
+    ),
+    "PATCH /api/notifications/channels/{}/": (
+        "notification_channel", lambda s: (s.channel(), {"url": "mailto://u:argon2@h?to=a@example.org"}),
+    ),
+    "DELETE /api/notifications/channels/{}/": ("notification_channel", lambda s: (s.channel(), None)),
+    "POST /api/notifications/channels/{}/test/": ("notification_channel", lambda s: (f"{s.channel()}test/", None)),
     "POST /api/devices/{}/commands/": ("command", lambda s: s.of_device("commands", COMMAND, types=("rt",))),
     "PATCH /api/devices/{}/incidents/{}/": (
         "incident", lambda s: (s.incident(), {"status": "confirmed", "reason": "seen"}),
