@@ -29,6 +29,7 @@ from greenpower.energy.point import PointPart
 from greenpower.energy.proposal import metered
 from greenpower.mongo.client import Document
 from greenpower.mongo.devices.settings import DeviceSettings, write_settings
+from greenpower.mongo.energy.ledger_part import DAY
 from greenpower.mongo.readings.document import ReadingDocument
 from greenpower.mongo.rollups.unfinished import Renewal, Unfinished, Work, unfinished
 from greenpower.mongo.rollups.watermarks import read_progress
@@ -105,15 +106,16 @@ def make_demo(
     registry: Registry,
     say: Say = lambda line: None,
     length: timedelta = YEAR,
+    end: datetime | None = None,
 ) -> DemoSpan:
-    """Make the demonstration, which ends now. length: of it, a multiple of 48 hours.
+    """Make the demonstration. length: of it, a multiple of 48 hours. end: default now.
 
     Raises DemoError, SQLAlchemyError, PyMongoError. Interrupted, it can be removed, and made again.
     """
     if session.scalar(select(Device.id).where(Device.device_id == site.GRID)) is not None:
         raise DemoError("there is a demonstration already; `greenpower demo --remove` removes it")
     registers = DemoRegisters.choose(registry)
-    span = DemoSpan.until(now(), length)
+    span = DemoSpan.until(end or now(), length)
     zone = settings.device_timezone
     types = {one.datatype.name: one.datatype for one in (registers.grid, registers.solar)}
     _make_site(session, registers, span, zone)
@@ -126,7 +128,9 @@ def make_demo(
         _store(db, registers, span, zone, types, renewals, say)
         for datatype in types.values():
             since = span.begin if _is_up_to_date(db, datatype, span) else None
-            backfill(db, datatype, settings, since=since, report=lambda *_: _renew(renewals))
+            # Until what rollups do by themselves.
+            until = None if end is None or since is None else span.end + DAY
+            backfill(db, datatype, settings, since=since, until=until, report=lambda *_: _renew(renewals))
     say("computed the rollups")
     return span
 

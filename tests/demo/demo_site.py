@@ -19,6 +19,7 @@ from greenpower.catalog.registry import Registry, get_registry
 from greenpower.demo import site
 from greenpower.demo.write import DemoRegisters, make_demo
 from greenpower.demo.year import QUARTER, DemoSpan, MeterReading, readings
+from greenpower.energy.calendar import Unit, boundaries
 from greenpower.sql.extensions import db
 from tests.api.conftest import close_app
 from tests.api.energy.meter import Meters, make_meters
@@ -29,11 +30,12 @@ Document = dict[str, Any]
 OTHER = "33B1225950027"
 DAY_PRICES, NIGHT_PRICES = ("0.29", "0.32"), ("0.19", "0.21")
 FED_IN_PRICES, PEAK_PRICES = ("0.08", "0.075"), ("11.50", "12.40")
+STANDING = Decimal("0.55")
 KG = {"grid_import": "0.38", "solar": "0.04", "generator": "0.80"}
 
 
-def days_ago(days: int) -> date:
-    return (datetime.now(UTC) - timedelta(days=days)).date()
+def days_before(end: datetime, days: int) -> date:
+    return (end - timedelta(days=days)).date()
 
 
 class DemoApi(Meters, SqlApi):
@@ -42,17 +44,18 @@ class DemoApi(Meters, SqlApi):
     span: DemoSpan
     zone: ZoneInfo
     registry: Registry
+    end: datetime
     #: what was answered while the year was stored and not computed, by what was asked
     meanwhile: dict[str, Document]
 
     def ask_meanwhile(self, line: str) -> None:
         """At the line that says that all readings are stored."""
         if line.startswith("stored"):
-            self.meanwhile = self.five_days_ago()
+            self.meanwhile = self.five_days_before_end()
 
-    def five_days_ago(self) -> dict[str, Document]:
+    def five_days_before_end(self) -> dict[str, Document]:
         """Some days, by what is asked."""
-        stretch = {"start_time": f"{days_ago(5)}", "end_time": f"{days_ago(3)}"}
+        stretch = {"start_time": f"{days_before(self.end, 5)}", "end_time": f"{days_before(self.end, 3)}"}
         several = ("consumption", "cost", "balance", "emissions", "availability")
         return {what: self.answer(what, bucket="day", **stretch) for what in several}
 
@@ -64,14 +67,16 @@ class DemoApi(Meters, SqlApi):
 
 
 @contextmanager
-def demo_api(home: Path, uri: str, zone: str, length: timedelta, *, beside: bool) -> Iterator[DemoApi]:
+def demo_api(
+    home: Path, uri: str, zone: str, length: timedelta, end: datetime | None, *, beside: bool
+) -> Iterator[DemoApi]:
     """The demonstration, made in a database of its own. beside: with a device whose rollups are up to date."""
     chosen = DemoRegisters.choose(get_registry())
     registry = Registry.of(chosen.grid.datatype, chosen.solar.datatype)
     name = "demo_" + zone.replace("/", "_").lower()
     app, meters = make_meters(home, uri, name, tuple(registry), device_timezone=zone)
     found = DemoApi(app, meters.settings)
-    found.types = tuple(registry)
+    found.types, found.end = tuple(registry), end or datetime.now(UTC)
     found.registry, found.zone, found.meanwhile = registry, ZoneInfo(zone), {}
     try:
         found.clear()
@@ -86,7 +91,7 @@ def demo_api(home: Path, uri: str, zone: str, length: timedelta, *, beside: bool
                 found.run_rollups()
         with app.app_context():
             database = get_context().mongo.database
-            found.span = make_demo(found.settings, db.session, database, registry, found.ask_meanwhile, length)
+            found.span = make_demo(found.settings, db.session, database, registry, found.ask_meanwhile, length, end)
         yield found
     finally:
         with app.app_context():
@@ -103,6 +108,8 @@ class Plain:
     zone: ZoneInfo
     registers: DemoRegisters
     counted: dict[str, dict[datetime, Decimal]] = field(default_factory=lambda: defaultdict(dict))
+    times: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    day_prices: tuple[str, str] = DAY_PRICES
     _series: dict[str, list[tuple[datetime, Decimal]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,6 +117,7 @@ class Plain:
         for one in readings(self.span, self.zone):
             if one.device_id == site.PREFIX + site.SPIKED and one.time == self.span.spike:
                 continue
+            self.times[one.device_id].append(one.time)
             for name, total in self._shown(one):
                 if name in before:
                     self.counted[name][one.time] = total - before[name]
@@ -154,8 +162,40 @@ class Plain:
         found = Decimal(0)
         for time, energy in self.within(name, begin, end):
             hour = time.astimezone(self.zone).hour
-            prices = NIGHT_PRICES if hour >= 22 or hour < 6 else DAY_PRICES
+            prices = NIGHT_PRICES if hour >= 22 or hour < 6 else self.day_prices
             found += energy * Decimal(prices[self.version(time)])
+        return found
+
+    def bought_by(self, consumer: site.Consumer, begin: datetime, end: datetime) -> Decimal:
+        """The same of a sub-meter, or of the two that were there one after the other."""
+        if consumer.key != site.SWAPPED:
+            return self.bought(consumer.device_id, begin, end)
+        change = self.span.swap + QUARTER
+        old = self.bought(consumer.device_id, begin, min(end, change))
+        return old + self.bought(site.SWAPPED_TO, max(begin, change), end)
+
+    def standing(self, begin: datetime, end: datetime) -> Decimal:
+        """A price for each local midnight."""
+        midnights = boundaries(begin, end, Unit.DAY, self.zone)[:-1]
+        return STANDING * sum(1 for day in midnights if day.astimezone(self.zone).date() >= self.valid_from)
+
+    def replace(self, name: str, counted: dict[datetime, Decimal]) -> None:
+        """Other energy than was counted, at some times."""
+        self.counted[name] |= counted
+        self._series.pop(name, None)
+
+    def missing(self, consumer: site.Consumer, begin: datetime, end: datetime) -> int:
+        """The quarter-hours without a sample in them, which lie between samples that are over an hour apart."""
+        change = self.span.swap + QUARTER
+        found = 0
+        while begin < end:
+            device = consumer.device_id
+            if consumer.key == site.SWAPPED and begin >= change:
+                device = site.SWAPPED_TO
+            times = self.times[device]
+            place = bisect_left(times, begin + QUARTER)
+            found += times[place - 1] < begin and times[place] - times[place - 1] > 4 * QUARTER
+            begin += QUARTER
         return found
 
     def sold(self, begin: datetime, end: datetime) -> Decimal:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -15,16 +17,32 @@ from greenpower.cli.console import console_actor
 from greenpower.demo import site
 from greenpower.demo.remove import remove_demo
 from greenpower.demo.write import DemoError, DemoRegisters, had_meter_points, make_demo
+from greenpower.demo.year import QUARTER
 from greenpower.energy.calendar import Unit, boundaries
+from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.schema.layout import layout
 from greenpower.sql import Device, MeterPoint, ServiceZone
 from greenpower.sql.actor import acting
 from greenpower.sql.extensions import db
 from greenpower.stack import Mongod
-from tests.demo.demo_site import KG, OTHER, PEAK_PRICES, DemoApi, Plain, demo_api
+from tests.demo.demo_site import (
+    DAY_PRICES,
+    FED_IN_PRICES,
+    KG,
+    NIGHT_PRICES,
+    OTHER,
+    PEAK_PRICES,
+    STANDING,
+    DemoApi,
+    Plain,
+    demo_api,
+)
 
-#: all that happens in a year happens in it
-SHORT = timedelta(days=8)
+#: whose energy is corrected
+CORRECTED = "PRESSES"
+
+#: all that happens in a year happens in it, and a change of the clocks in a month that can be closed
+SHORT, SHORT_END = timedelta(days=40), datetime(2026, 4, 2, tzinfo=UTC)
 
 
 @pytest.fixture(
@@ -40,7 +58,9 @@ SHORT = timedelta(days=8)
 )
 def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterator[DemoApi]:
     zone, length = request.param
-    with demo_api(tmp_path_factory.mktemp("demo"), mongod.uri, zone, length, beside=length == SHORT) as api:
+    is_short = length == SHORT
+    end = SHORT_END if is_short else None
+    with demo_api(tmp_path_factory.mktemp("demo"), mongod.uri, zone, length, end, beside=is_short) as api:
         yield api
 
 
@@ -85,7 +105,7 @@ def test_energy_of_each_point(demo: DemoApi, plain: Plain, days: list[datetime])
 
 def test_nothing_was_final_before_it_was_computed(demo: DemoApi) -> None:
     """Asked when all readings were stored, and the rollups of other devices had passed the year long ago."""
-    was, now = demo.meanwhile, demo.five_days_ago()
+    was, now = demo.meanwhile, demo.five_days_before_end()
     opened = set()
     for what in ("consumption", "cost", "emissions"):
         for point, known in zip(was[what]["points"], now[what]["points"], strict=True):
@@ -134,19 +154,48 @@ def test_cost_to_the_last_digit(demo: DemoApi, plain: Plain, days: list[datetime
         begin, end = stretch(bought)
         assert _amount(bought["lines"], "energy") == plain.bought(site.GRID, begin, end)
         assert _amount(fed_in["lines"], "energy") == plain.sold(begin, end)
-        midnights = boundaries(begin, end, Unit.DAY, demo.zone)[:-1]
-        nights = sum(1 for day in midnights if day.astimezone(demo.zone).date() >= plain.valid_from)
-        assert _amount(bought["lines"], "standing") == nights * Decimal("0.55")
+        assert _amount(bought["lines"], "standing") == plain.standing(begin, end)
         power, _ = plain.peak(begin, end)
         last_day = end - timedelta(minutes=1)
         assert _amount(bought["lines"], "demand") == power * Decimal(PEAK_PRICES[plain.version(last_day)])
     begin, end = stretch(body)
     for consumer in site.CONSUMERS:
-        if consumer.key != site.SWAPPED:
-            amount = _amount(points[consumer.point]["total"]["lines"], "energy")
-            assert amount == plain.bought(consumer.device_id, begin, end), consumer.point
-    for point in body["points"]:
-        assert sum(Decimal(row["amount"]) for row in point["results"]) == Decimal(point["total"]["amount"])
+        amount = _amount(points[consumer.point]["total"]["lines"], "energy")
+        assert amount == plain.bought_by(consumer, begin, end), consumer.point
+
+
+def test_the_parts_are_the_whole_in_money_too(demo: DemoApi, days: list[datetime]) -> None:
+    """Buckets of any length and zones: their sums are the same, to the last digit."""
+    months = boundaries(days[0], days[-1], Unit.MONTH, demo.zone)
+    stretches = {"start_time": months[0].isoformat(), "end_time": months[-1].isoformat()}
+    whole = demo.answer("cost", bucket="month", **stretches)
+    totals = {point["point_id"]: Decimal(point["total"]["amount"]) for point in whole["points"]}
+    for bucket in ("day", "week", "month"):
+        for point in demo.answer("cost", bucket=bucket, **stretches)["points"]:
+            assert sum(Decimal(row["amount"]) for row in point["results"]) == Decimal(point["total"]["amount"])
+            # Weeks at the ends are whole ones, so their total is another.
+            assert bucket == "week" or Decimal(point["total"]["amount"]) == totals[point["point_id"]], bucket
+    with demo.app.app_context():
+        zones = {row.name: row.id for row in db.session.scalars(select(ServiceZone))}
+    parts = sum(_total(demo.answer("cost", bucket="month", **stretches, zone_id=zones[name])) for name in site.ZONES)
+    own = sum(Decimal(point["total"]["amount"]) for point in whole["points"] if point["zone"] == site.SITE)
+    assert parts + own == _total(whole) == sum(totals.values())
+    assert _total(demo.answer("cost", bucket="day", **stretches, zone_id=zones[site.SITE])) == _total(whole)
+
+
+def test_data_availability(demo: DemoApi, plain: Plain, days: list[datetime]) -> None:
+    body = demo.answer("availability", **asked(days, "day"))
+    found = {point["name"]: point for point in body["points"]}
+    for name in site.SOURCES:
+        assert found[name]["total"]["missing"] == {} and found[name]["total"]["percent"] == 100
+    for consumer in site.CONSUMERS:
+        for row in found[consumer.point]["results"]:
+            begin, end = (at.astimezone(UTC) for at in stretch(row))
+            missing = plain.missing(consumer, begin, end)
+            assert row["missing"] == ({"silence": missing} if missing else {}), (consumer.key, row)
+            assert row["expected"] == (end - begin) // QUARTER == row["available"] + missing
+    silent = next(consumer for consumer in site.CONSUMERS if consumer.key == site.SILENT)
+    assert found[silent.point]["total"]["missing"]
 
 
 def test_carbon_dioxide(demo: DemoApi, plain: Plain, days: list[datetime]) -> None:
@@ -176,6 +225,135 @@ def test_what_went_wrong_is_to_be_seen(demo: DemoApi) -> None:
     begin, end = demo.span.imbalance
     balance = demo.answer("balance", start_time=begin.isoformat(), end_time=end.isoformat(), bucket="hour")
     assert balance["total"]["unmetered"]["energy"] < 0
+
+
+def test_closed_months_and_adjustments(demo: DemoApi, plain: Plain, days: list[datetime]) -> None:
+    """Each whole month is closed; then energy of one meter is corrected, readings of another come late, and a version
+    of the tariff is replaced. What was closed stays, and what differs is what a plain recomputation says."""
+    months = list(pairwise(boundaries(days[0], days[-1], Unit.MONTH, demo.zone)))
+    months = [(begin, end) for begin, end in months if days[0] <= begin and end <= days[-1]]
+    path = "/api/energy/periods/"
+    periods = [
+        demo.good("POST", path, {"month": f"{begin.astimezone(demo.zone):%Y-%m}"}, code=201)["id"]
+        for begin, _ in months
+    ]
+    assert periods
+    closed = [_figures(demo.good("GET", f"{path}{period}/")) for period in periods]
+    was = [_plain_figures(plain, *month) for month in months]
+    for figures, expected in zip(closed, was, strict=True):
+        for name, (energy, bought, kg) in expected.items():
+            assert figures[name][0] == energy, name
+            assert figures[name][2] == kg, name
+            assert name not in site.SOURCES or figures[name][1] == bought, name
+    change_what_is_known(demo, plain, *months[-1])
+    for period, figures, before, month in zip(periods, closed, was, months, strict=True):
+        answer = demo.good("GET", f"{path}{period}/")
+        assert _figures(answer) == figures
+        now = _plain_figures(plain, *month)
+        differing = {
+            name: tuple(
+                (new or Decimal(0)) - (old or Decimal(0)) for new, old in zip(now[name], before[name], strict=True)
+            )
+            for name in now
+        }
+        shown = {row["name"]: row for row in answer["adjustments"]}
+        assert set(shown) == {name for name, values in differing.items() if any(values)}
+        for name, row in shown.items():
+            assert tuple(Decimal(row[key]) for key in ("energy", "amount", "kg")) == differing[name], name
+    presses = next(consumer for consumer in site.CONSUMERS if consumer.key == CORRECTED)
+    assert "correction" in shown[presses.point]["reasons"]
+    stretches = {"start_time": months[0][0].isoformat(), "end_time": months[-1][1].isoformat()}
+    for what, key in (("consumption", "energy"), ("cost", "amount"), ("emissions", "kg")):
+        kept = demo.answer(what, bucket="month", **stretches)["points"]
+        current = demo.answer(what, bucket="month", figures="current", **stretches)["points"]
+        for point, known in zip(kept, current, strict=True):
+            pairs = zip((*point["results"], point["total"]), (*known["results"], known["total"]), strict=True)
+            for row, truth in pairs:
+                assert row["adjustment"] is not None
+                whole = Decimal(str(row[key])) + Decimal(str(row["adjustment"]))
+                assert float(whole) == pytest.approx(float(truth[key]), abs=1e-6)
+                assert key == "energy" or whole == Decimal(truth[key])
+
+
+def change_what_is_known(demo: DemoApi, plain: Plain, begin: datetime, end: datetime) -> None:
+    """Correct energy in a month, send late readings of a silence, and replace the first version of the tariff."""
+    # A Saturday, on which there is no peak.
+    day = next(day for day in boundaries(begin, end, Unit.DAY, demo.zone) if day.astimezone(demo.zone).weekday() == 5)
+    span = day + timedelta(hours=8), day + timedelta(hours=12)
+    device = site.PREFIX + CORRECTED
+    body = {"kind": "fixed", "type": plain.registers.grid.datatype.name, "field": plain.registers.grid.field}
+    body |= {"reason": "known from a bill", "begin": span[0].isoformat(), "end": span[1].isoformat()}
+    demo.good("POST", f"/api/devices/{device}/corrections/", {**body, "energy": 64.0}, code=201)
+    plain.replace(device, {time: Decimal(0) for time, _ in plain.within(device, *span)} | {span[0]: Decimal(64)})
+    _send_late(demo, plain)
+    [tariff] = demo.get("/api/energy/tariffs/").get_json()["results"]
+    plain.day_prices = ("0.30", DAY_PRICES[1])
+    rates = [
+        {"name": "night", "price": NIGHT_PRICES[0], "begin": "22:00", "end": "06:00"},
+        {"name": "day", "price": plain.day_prices[0]},
+        {"name": "fed in", "price": FED_IN_PRICES[0], "direction": "export"},
+    ]
+    version = {
+        "valid_from": f"{plain.valid_from}", "rates": rates,
+        "standing": [{"name": "meter", "price": f"{STANDING}", "per": "day"}],
+        "demand": {"name": "peak", "price": PEAK_PRICES[0], "minutes": 15, "free": "0"},
+    }  # fmt: skip
+    demo.good("POST", f"/api/energy/tariffs/{tariff['id']}/versions/", version, code=201)
+
+
+def _send_late(demo: DemoApi, plain: Plain) -> None:
+    """A reading in the middle of the silence, which says that a quarter of its energy was counted before."""
+    datatype, name = plain.registers.grid.datatype, site.PREFIX + site.SILENT
+    begin, end = demo.span.silence
+    times = plain.times[name]
+    place = bisect_left(times, begin)
+    after, middle = times[place], begin + (end - begin) / 2
+    middle = middle.replace(minute=0, second=0)
+    whole = plain.counted[name][after]
+    part = (whole / 4).quantize(Decimal("0.01"))
+    raw = demo.database[datatype.collection]
+    last = raw.find_one({"device_id": name, "timestamp": times[place - 1]})
+    assert last is not None
+    field = plain.registers.grid.field
+    value = Decimal(str(last["payload"][field])) + part * int(plain.registers.grid.counts)
+    late = {key: value for key, value in last.items() if key != "_id"}
+    raw.insert_one({**late, "timestamp": middle, "payload": {field: float(value)}})
+    invalidate(demo.database.rollup_marks, [Place.of(datatype.name, datatype.tiers[0].prefix, name, middle)])
+    for _ in range(2):
+        demo.run_rollups()
+    plain.replace(name, {middle: part, after: whole - part})
+
+
+Figures = dict[str, tuple[Decimal | None, ...]]
+
+
+def _figures(period: dict[str, Any]) -> Figures:
+    """By name energy, amount and kg as they were closed."""
+    return {
+        figure["name"]: tuple(
+            None if figure[key] is None else Decimal(figure[key]) for key in ("energy", "amount", "kg")
+        )
+        for figure in period["figures"]
+    }
+
+
+def _plain_figures(plain: Plain, begin: datetime, end: datetime) -> Figures:
+    """The same of a month, recomputed; of sub-meters without the charge for their demand."""
+    found: Figures = {}
+    for name, (role, device) in site.SOURCES.items():
+        energy = plain.energy("exported" if role == "grid_export" else device, begin, end)
+        amount = None
+        if role == "grid_export":
+            amount = plain.sold(begin, end)
+        elif role == "grid_import":
+            power, _ = plain.peak(begin, end)
+            charge = power * Decimal(PEAK_PRICES[plain.version(end - timedelta(minutes=1))])
+            amount = plain.bought(device, begin, end) + plain.standing(begin, end) + charge
+        found[name] = energy, amount, energy * Decimal(KG[role]) if role in KG else None
+    for consumer in site.CONSUMERS:
+        amount = plain.bought_by(consumer, begin, end) + plain.standing(begin, end)
+        found[consumer.point] = plain.of_consumer(consumer, begin, end), amount, None
+    return found
 
 
 def test_everything_is_labelled(demo: DemoApi) -> None:
@@ -211,6 +389,11 @@ def test_it_is_removed_whole_and_alone(demo: DemoApi) -> None:
 def _points(demo: DemoApi) -> dict[str, int]:
     with demo.app.app_context():
         return {row.name: row.id for row in db.session.scalars(select(MeterPoint))}
+
+
+def _total(body: dict[str, Any]) -> Decimal:
+    [total] = body["totals"]
+    return Decimal(total["amount"])
 
 
 def _amount(lines: list[dict[str, str]], kind: str) -> Decimal:
