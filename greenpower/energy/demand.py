@@ -1,7 +1,8 @@
 """Demand: the average power over a quarter or half of an hour, its highest in a period, and the running one. Pure.
 
 An interval whose energy includes a silence longer than itself does not say how high the power was: the energy is
-averaged over the silence, so that a meter that comes back makes no peak.
+averaged over the silence, so that a meter that comes back makes no peak. So is that of a meter that is read less often
+than once an interval: over the intervals without samples right before.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from itertools import pairwise
 from greenpower.energy.amount import UNIT, Amount
 
 SECONDS_PER_HOUR = 3_600
+#: so much before a range is looked at; of a meter that is read less often the first interval tells too much
+LOOK_BACK = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """The average power of an interval. power: in the carrier's unit per hour (kW), exactly. averaged: over a silence
-    that is longer than the interval."""
+    """The average power of an interval. power: in the carrier's unit per hour (kW), exactly. averaged: over a
+    time that is longer than the interval."""
 
     begin: datetime
     end: datetime
@@ -59,14 +62,27 @@ def intervals(begin: datetime, end: datetime, minutes: int) -> list[datetime]:
     return found
 
 
-def demands(boundaries: Sequence[datetime], amounts: Sequence[Amount], minutes: int) -> Iterator[Demand]:
-    """The power of each interval of which something is known."""
+def averaged_over(silence_s: int, empty: int, minutes: int) -> int:
+    """Over how many seconds the energy of an interval is averaged. empty: intervals right before without samples."""
     seconds = minutes * 60
+    return silence_s if silence_s > seconds else seconds * (1 + empty)
+
+
+def demands(
+    boundaries: Sequence[datetime], amounts: Sequence[Amount], minutes: int, since: datetime | None = None
+) -> Iterator[Demand]:
+    """The power of each interval of which something is known, from a time on. Those up to `LOOK_BACK` before it tell
+    how long the first one's energy took."""
+    seconds = minutes * 60
+    empty = 0
     for (begin, end), amount in zip(pairwise(boundaries), amounts, strict=True):
         if not amount.counted:
+            empty += 1
             continue
-        averaged = amount.silence_s > seconds
-        over = amount.silence_s if averaged else seconds
+        over = averaged_over(amount.silence_s, empty, minutes)
+        averaged, empty = over > seconds, 0
+        if since is not None and begin < since:
+            continue
         yield Demand(
             begin=begin,
             end=end,

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from greenpower.energy.amount import UNIT, Amount, per_count
-from greenpower.energy.demand import SECONDS_PER_HOUR, PeakDemand
+from greenpower.energy.demand import LOOK_BACK, SECONDS_PER_HOUR, PeakDemand, averaged_over
 from greenpower.energy.month import Month
 from greenpower.energy.point import PointPart
 from greenpower.energy.point_reader import PointEnergy, PointReader
@@ -66,24 +66,25 @@ def read_peaks(reader: PointReader, month: Month, minutes: int) -> dict[int, Pea
     """By point the highest of the averages over some minutes of a month, as `demand.peak` finds it; points of which
     nothing is known are absent. reader: of the month. Raises PyMongoError."""
     step = minutes * 60 // QUARTER_SECONDS
-    count = -(-(month.end - month.begin) // (step * QUARTER)) * step
+    begin = month.begin - LOOK_BACK
+    count = -(-(month.end - begin) // (step * QUARTER)) * step
     found: defaultdict[int, QuarterEnergy] = defaultdict(lambda: QuarterEnergy.empty(count // step))
     for counter, parts in reader.parts_by_counter():
-        quarters = read_quarters(counter.reader, counter.devices, month.begin, month.begin + count * QUARTER)
+        quarters = read_quarters(counter.reader, counter.devices, begin, begin + count * QUARTER)
         for point, part in parts:
             factor = per_count(counter.unit, point.carrier.unit)
             if factor is not None:
-                own = _within(quarters[part.device_id], part, month)
+                own = _within(quarters[part.device_id], part, begin)
                 _add_intervals(found[point.number], own, step, part.sign * factor)
-    peaks = ((number, _peak(of, month.begin, minutes)) for number, of in found.items())
+    peaks = ((number, _peak(of, begin, month.begin, minutes)) for number, of in found.items())
     return {number: peak for number, peak in peaks if peak is not None}
 
 
-def _within(of: QuarterEnergy, part: PointPart, month: Month) -> QuarterEnergy:
-    """The quarter-hours of a month for which a part counts; the others without anything."""
+def _within(of: QuarterEnergy, part: PointPart, begin: datetime) -> QuarterEnergy:
+    """The quarter-hours from a time on for which a part counts; the others without anything."""
     count = len(of.energy)
-    first = 0 if part.begins_at is None else max(0, (part.begins_at - month.begin) // QUARTER)
-    last = count if part.ends_at is None else min(count, (part.ends_at - month.begin) // QUARTER)
+    first = 0 if part.begins_at is None else max(0, (part.begins_at - begin) // QUARTER)
+    last = count if part.ends_at is None else min(count, max(0, (part.ends_at - begin) // QUARTER))
     if (first, last) == (0, count):
         return of
     found = QuarterEnergy.empty(count)
@@ -111,12 +112,17 @@ def _add_intervals(whole: QuarterEnergy, of: QuarterEnergy, step: int, factor: i
         whole.silence[place] = max(whole.silence[place], sum(of.silence[span]))
 
 
-def _peak(of: QuarterEnergy, begin: datetime, minutes: int) -> PeakDemand | None:
+def _peak(of: QuarterEnergy, begin: datetime, since: datetime, minutes: int) -> PeakDemand | None:
     best: tuple[int, int, int] | None = None
+    first = (since - begin) // timedelta(minutes=minutes)
+    empty = 0
     for place, (energy, counted, silence) in enumerate(zip(of.energy, of.counted, of.silence, strict=True)):
-        over = max(silence, minutes * 60)
+        if not counted:
+            empty += 1
+            continue
+        over, empty = averaged_over(silence, empty, minutes), 0
         # Power is energy / over: compared without dividing.
-        if counted and (best is None or energy * best[1] > best[0] * over):
+        if place >= first and (best is None or energy * best[1] > best[0] * over):
             best = energy, over, place
     if best is None:
         return None

@@ -31,6 +31,7 @@ OTHER = "33B1225950027"
 DAY_PRICES, NIGHT_PRICES = ("0.29", "0.32"), ("0.19", "0.21")
 FED_IN_PRICES, PEAK_PRICES = ("0.08", "0.075"), ("11.50", "12.40")
 STANDING = Decimal("0.55")
+DAY = timedelta(days=1)
 KG = {"grid_import": "0.38", "solar": "0.04", "generator": "0.80"}
 
 
@@ -205,8 +206,25 @@ class Plain:
 
     def peak(self, begin: datetime, end: datetime) -> tuple[Decimal, datetime]:
         """The highest quarter-hour of the grid in kW, the first of equal ones, and when it began."""
+        return self._peak(site.GRID, self.within(site.GRID, begin - DAY, end), begin)
+
+    def peak_of(self, consumer: site.Consumer, begin: datetime, end: datetime) -> tuple[Decimal, datetime]:
+        """The same of a sub-meter, whose energy is averaged since the reading before."""
+        if consumer.key != site.SWAPPED:
+            name = consumer.device_id
+            return self._peak(name, self.within(name, begin - DAY * 20, end), begin)
+        change = self.span.swap + QUARTER
+        old = self.within(consumer.device_id, begin - DAY, min(end, change))
+        new = self.within(site.SWAPPED_TO, max(begin - DAY, change), end)
+        return self._peak(consumer.device_id if old else site.SWAPPED_TO, old + new, begin)
+
+    def _peak(self, first: str, counted: list[tuple[datetime, Decimal]], since: datetime) -> tuple[Decimal, datetime]:
+        """first: the meter of the first of them."""
         found = (Decimal(-1), datetime.max.replace(tzinfo=UTC))
-        for time, energy in self.within(site.GRID, begin, end):
-            if energy * 4 > found[0]:
-                found = (energy * 4, time)
+        before = self.times[first][bisect_left(self.times[first], counted[0][0]) - 1]
+        for time, energy in counted:
+            power = energy * 3_600 / Decimal((time - before) // timedelta(seconds=1))
+            if time >= since and round(power, 9) > round(found[0], 9):
+                found = (power, time)
+            before = time
         return found

@@ -29,7 +29,7 @@ from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.json import answer
 from greenpower.energy.amount import Amount
 from greenpower.energy.calendar import local_text
-from greenpower.energy.demand import Demand, RunningDemand, demands, intervals, peak, running
+from greenpower.energy.demand import LOOK_BACK, Demand, RunningDemand, demands, intervals, peak, running
 from greenpower.energy.point import Point
 from greenpower.energy.tariff import DEMAND_MINUTES
 from greenpower.mongo.client import Document
@@ -60,7 +60,7 @@ class DemandPeakSchema(ma.Schema):
     start = ma.fields.String(required=True, metadata=describe("start of the interval, local time"))
     end = ma.fields.String(required=True, metadata=describe("end of the interval, local time"))
     averaged = ma.fields.Boolean(
-        required=True, metadata=describe("whether it is averaged over a silence longer than the interval")
+        required=True, metadata=describe("whether it is averaged over a time without samples, longer than the interval")
     )
     final = ma.fields.Boolean(required=True, metadata=describe("whether no later sample is expected to change it"))
     undecided = ma.fields.Boolean(
@@ -141,7 +141,7 @@ def find_demand(query: dict[str, Any]) -> Document:
     begun = max(1, -((begin - asked.now) // step))
     end = min(asked.boundaries[-1], begin + begun * step)
     check_intervals(asked, begin, end, query["minutes"])
-    cuts = intervals(begin, end, query["minutes"])
+    cuts = intervals(begin - LOOK_BACK, end, query["minutes"])
     found = read_points(asked, asked.points, cuts)
     before = _before(asked, query["minutes"])
     return {
@@ -170,9 +170,11 @@ def _before(asked: Asked, minutes: int) -> dict[int, list[Demand]]:
     if not asked.compared:
         return {}
     check_intervals(asked, asked.compared[0], asked.compared[-1], minutes)
-    cuts = intervals(asked.compared[0], asked.compared[-1], minutes)
+    cuts = intervals(asked.compared[0] - LOOK_BACK, asked.compared[-1], minutes)
     found = read_points(asked, asked.points, cuts)
-    return {number: list(demands(cuts, amounts, minutes)) for number, amounts in found.amounts.items()}
+    return {
+        number: list(demands(cuts, amounts, minutes, asked.compared[0])) for number, amounts in found.amounts.items()
+    }
 
 
 def _demand(
@@ -185,7 +187,7 @@ def _demand(
     minutes = query["minutes"]
     goes_on = cuts[-2] <= asked.now < cuts[-1]
     ended = len(amounts) - goes_on
-    all_demands = list(demands(cuts[: ended + 1], amounts[:ended], minutes))
+    all_demands = list(demands(cuts[: ended + 1], amounts[:ended], minutes, asked.boundaries[0]))
     rows = [{"peak": _peak(asked, found)} for found in _peaks(asked.boundaries, all_demands)]
     last = None
     if goes_on:
