@@ -398,7 +398,7 @@ def _url_weakness(url: str) -> str:
 
 
 # What `keep_settings` has read: jobs are short, and reading the settings would be a third of one.
-_KEPT: list[Settings] = []
+_KEPT_SETTINGS: list[Settings] = []
 
 
 def run_file(home: Path) -> Path:
@@ -414,8 +414,8 @@ def load_settings(*, of_run: bool = True, **overrides: Any) -> Settings:
     `overrides` are attribute names and win over everything else. A secret may be in a file that the environment names:
     `ADMIN_PASSWORD_FILE` for `ADMIN_PASSWORD`; beside the setting itself that is an error.
     """
-    if _KEPT and of_run and not overrides:
-        return _KEPT[-1]
+    if _KEPT_SETTINGS and of_run and not overrides:
+        return _KEPT_SETTINGS[-1]
     overrides = {**_from_files(), **overrides}
     home = overrides.get("greenpower_home") or os.environ.get("GREENPOWER_HOME")
     home = home or _env_file(Path(".env")).get("GREENPOWER_HOME") or "var"
@@ -437,8 +437,8 @@ def keep_settings() -> Settings:
 
     Raises ConfigError.
     """
-    _KEPT[:] = [load_settings()]
-    return _KEPT[-1]
+    _KEPT_SETTINGS[:] = [load_settings()]
+    return _KEPT_SETTINGS[-1]
 
 
 def setting_warnings() -> list[str]:
