@@ -9,7 +9,7 @@ are kept for some days, so that a backup of the manifest finds its files.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 
 from pymongo.collection import Collection
@@ -65,22 +65,26 @@ def clear_month(
         # One wrong bit may lie where no value is read from today.
         if store.sum(file["path"]) != (file["size"], file["sha256"]):
             raise ArchiveFileError(f"archive file {file['path']} is damaged")
-        deleted += _clear_file(readings, store, file, month["month"], tell)
+        deleted += _clear_file(readings, store, file, month, tell)
         mark_cleared(manifest, month["_id"], file["path"])
         tell(ArchiveStep.CLEARED)
     return deleted
 
 
 def _clear_file(
-    readings: Collection[Document], store: FileStore, file: ArchivedFileDocument, month: datetime, tell: Tell
+    readings: Collection[Document],
+    store: FileStore,
+    file: ArchivedFileDocument,
+    month: ArchiveMonthDocument,
+    tell: Tell,
 ) -> int:
     first, last = key_order(file["first"]), key_order(file["last"])
     archived = (row for table in store.groups(file["path"]) for row in to_documents(table))
     devices = file["first"]["device_id"], file["last"]["device_id"]
-    held = (row for row in held_readings(readings, month, devices) if first <= key_of(row) <= last)
+    held = (row for row in held_readings(readings, month["month"], devices) if first <= key_of(row) <= last)
     known = (two for one, two in join(archived, held) if one is not None and two is not None and adds_nothing(one, two))
     deleted = 0
     while batch := list(islice(known, DELETE_BATCH_ROWS)):
-        deleted += delete_archived(readings, batch)
+        deleted += delete_archived(readings, month["type"], batch)
         tell(ArchiveStep.DELETED)
     return deleted

@@ -101,7 +101,7 @@ class Collector:
             if held is not None:
                 (known if archived is not None and adds_nothing(archived, held) else new).append(held)
         if file["cleared"]:
-            delete_archived(self._readings, known)
+            delete_archived(self._readings, self._month["type"], known)
         return new
 
     def _switch(self, parts: Sequence[Sequence[Document]], replaced: Sequence[str]) -> None:

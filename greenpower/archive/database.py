@@ -14,7 +14,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from greenpower.archive.collection import ArchivedReadings
-from greenpower.archive.read import DELETES_FROM_MONGODB, ArchiveView
+from greenpower.archive.read import ArchiveView
 from greenpower.catalog.registry import get_registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType
@@ -25,7 +25,7 @@ READING_COMMANDS = frozenset({"count", "distinct", "find", "aggregate"})
 
 
 class ArchivedDatabase(FederatedDatabase):
-    """A database. Where nothing of a type is archived, or all of it is still in MongoDB, its collection is MongoDB's.
+    """A database. Where nothing of a type is archived, its collection is MongoDB's.
 
     Aggregations over a database must not look into partly archived collections: they raise NotImplementedError.
     """
@@ -66,10 +66,7 @@ class ArchivedDatabase(FederatedDatabase):
 
     def _is_archived(self, name: Any) -> bool:
         datatype = self._types.get(name)
-        if datatype is None:
-            return False
-        months = self._view.months(datatype.name)
-        return bool(months) and (DELETES_FROM_MONGODB or any(f["cleared"] for month in months for f in month["files"]))
+        return datatype is not None and bool(self._view.months(datatype.name))
 
 
 def open_database(

@@ -14,6 +14,8 @@ from pymongo.collection import Collection
 from greenpower.archive.columns import CODEC
 from greenpower.archive.months import end_of_month
 from greenpower.mongo.client import Document
+from greenpower.mongo.readings.gathered import RECENT, SEEN_KEYS, seen_query
+from greenpower.mongo.schema.layout import SEEN
 
 DELETE_BATCH_ROWS = 1_000
 
@@ -35,17 +37,24 @@ def holds_any(collection: Collection[Document], month: datetime) -> bool:
     return collection.find_one(query, {"_id": 1}) is not None
 
 
-def delete_archived(collection: Collection[Document], documents: Sequence[Document]) -> int:
+def delete_archived(collection: Collection[Document], type_name: str, documents: Sequence[Document]) -> int:
     """Delete readings, in order, that nobody has written since they were read. Returns how many. Raises PyMongoError.
 
-    The newest reading of a device stays, so that its last value is found without the archive.
+    The newest reading of a device stays, so that its last value is found without the archive. Where values come one by
+    one, the readings stay that have the newest value of a field.
     """
     last = {document["device_id"]: document for document in documents}
-    newest = {device for device, document in last.items() if _is_newest(collection, document)}
+    newest = {device: one["timestamp"] for device, one in last.items() if _is_newest(collection, one)}
+    rows = collection.database[SEEN].find(seen_query(type_name, last), SEEN_KEYS)
+    fields = {row["device_id"]: row["fields"] for row in rows if row.get("fields")}
+    kept = {(device, time) for device, times in fields.items() for time in times.values()}
+    # What `fields` does not know yet lies so close to the newest reading.
+    begins = {device: time - RECENT if device in fields else time for device, time in newest.items()}
     queries = [
         {"_id": document["_id"], "updated_at": document["updated_at"]}
         for document in documents
-        if document["device_id"] not in newest or document is not last[document["device_id"]]
+        if (key := (document["device_id"], document["timestamp"])) not in kept
+        and (key[0] not in begins or key[1] < begins[key[0]])
     ]
     if not queries:
         return 0

@@ -32,9 +32,6 @@ from greenpower.mongo.schema.layout import ARCHIVE_MANIFEST
 if TYPE_CHECKING:
     from greenpower.archive.ordered import OrderedReadings
 
-# Whether runs delete. Only when lists, exports, consumption, rollups, import and replay all ask the archive too: until
-# then an archived month is a checked copy, and MongoDB keeps its readings.
-DELETES_FROM_MONGODB = False
 # How old the view of the manifest may be.
 MANIFEST_SECONDS = 60.0
 # A month read in this time misses nothing, even from a manifest of that age (`greenpower.archive.clear`).

@@ -19,7 +19,6 @@ from greenpower.archive.collect import MAX_FILE_ROWS, Collector
 from greenpower.archive.files import FileStore
 from greenpower.archive.held import holds_any
 from greenpower.archive.months import begin_of_month, end_of_month, last_month_end
-from greenpower.archive.read import DELETES_FROM_MONGODB
 from greenpower.archive.step import Tell, tell_nobody
 from greenpower.config import Settings
 from greenpower.datatype import DataType
@@ -44,7 +43,6 @@ def run_archive(
     *,
     now: datetime | None = None,
     seconds: float = float("inf"),
-    delete: bool = DELETES_FROM_MONGODB,
     clear_after: timedelta = CLEAR_AFTER,
     keep_replaced: timedelta = KEEP_REPLACED,
     max_rows: int = MAX_FILE_ROWS,
@@ -52,7 +50,7 @@ def run_archive(
 ) -> ArchiveCounts:
     """Archive a type's readings of all whole months that ended `ARCHIVE_AFTER_DAYS` ago.
 
-    seconds: no month is begun after that time. delete: whether what was archived is deleted from MongoDB.
+    seconds: no month is begun after that time.
 
     Raises ManifestTakenError, ArchiveFileError, OSError, PyMongoError; another run goes on where this one stopped.
     """
@@ -67,8 +65,7 @@ def run_archive(
         month = take_month(manifest, datatype.name, begin, owner)
         try:
             remove_old_files(manifest, store, month, tell, keep_replaced)
-            if delete:
-                counts.deleted += clear_month(manifest, readings, store, month, owner, tell, clear_after)
+            counts.deleted += clear_month(manifest, readings, store, month, owner, tell, clear_after)
             month = take_month(manifest, datatype.name, begin, owner)
             collector = Collector(manifest, readings, store, month, owner, tell, max_rows)
             collector.collect()

@@ -1,4 +1,4 @@
-"""`greenpower archive`: write old readings to Parquet files, check the files, write readings back."""
+"""`greenpower archive`: move old readings into Parquet files, check the files, write readings back."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ STATUS_WIDTH = 160
 
 @click.group()
 def archive() -> None:
-    """Keep old readings in Parquet files as well."""
+    """Move old readings into Parquet files, and back."""
 
 
 @archive.command()
 @TYPES
 def run(names: tuple[str, ...]) -> None:
-    """Write whole months that are old enough to files, and compare them.
+    """Move whole months that are old enough into files.
 
-    A month that was archived before gets what came since. MongoDB keeps its readings in this release.
+    A run writes and compares. A later one, at least ten minutes after, deletes from MongoDB what the files have. A
+    month that was archived before gets what came since.
     """
     with _database() as (db, settings):
         if not settings.archive_after_days:
@@ -52,7 +53,8 @@ def run(names: tuple[str, ...]) -> None:
         for datatype in _types(names):
             began = time.monotonic()
             counts = run_archive(db, datatype, settings)
-            click.echo(f"{datatype.name}: {counts.archived} readings archived, {time.monotonic() - began:.1f} s")
+            done = f"{counts.archived} readings archived, {counts.deleted} deleted from MongoDB"
+            click.echo(f"{datatype.name}: {done}, {time.monotonic() - began:.1f} s")
 
 
 @archive.command()

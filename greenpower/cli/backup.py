@@ -22,9 +22,11 @@ from greenpower.bus.forget import forget_values
 from greenpower.bus.keys import STATUS_CHANNEL
 from greenpower.catalog.registry import get_registry
 from greenpower.config import ConfigError, Settings, load_settings
+from greenpower.mongo.archive.document import ArchiveMonthDocument
+from greenpower.mongo.archive.manifest import read_months
 from greenpower.mongo.client import sync_client
 from greenpower.mongo.processes.heartbeat import running
-from greenpower.mongo.schema.layout import ensure_indexes
+from greenpower.mongo.schema.layout import ARCHIVE_MANIFEST, ensure_indexes
 from greenpower.mongo.schema.version import check_at_start
 from greenpower.private_files import make_private_folder, private_files
 from greenpower.sql.extensions import db
@@ -57,6 +59,7 @@ def backup(folder: Path, check: bool) -> None:
             db.engine.connect() as connection,
         ):
             _say("written", write_backup(folder, client[settings.mongo_db_name], connection, tell))
+            _say_archive(settings, read_months(client[settings.mongo_db_name][ARCHIVE_MANIFEST]))
 
 
 @click.command()
@@ -122,6 +125,15 @@ def _say(what: str, manifest: Manifest) -> None:
     documents = sum(part.documents for part in manifest.parts)
     size = sum(part.size for part in manifest.parts)
     click.echo(f"backup of {manifest.created_at:%Y-%m-%d %H:%M} UTC {what}: {documents} documents, {size} bytes")
+
+
+def _say_archive(settings: Settings, months: list[ArchiveMonthDocument]) -> None:
+    """Say what is not in the backup."""
+    count = sum(bool(month["files"]) for month in months)
+    if count:
+        place = settings.archive_url.get_secret_value().partition("?")[0].rpartition("@")[2]
+        where = f"at {place}" if place else f"in {settings.greenpower_home / 'archive'}"
+        click.echo(f"not in it: {count} archived months {where}; copy them too", err=True)
 
 
 @contextmanager

@@ -32,10 +32,8 @@ def archive_entry(datatype: DataType) -> Entry:
 
 
 def archives(settings: Settings) -> bool:
-    """Whether the job is to run. Not where runs only copy: each would compare every archived month again."""
-    from greenpower.archive.read import DELETES_FROM_MONGODB
-
-    return settings.archive_after_days > 0 and DELETES_FROM_MONGODB
+    """Whether the job is to run."""
+    return settings.archive_after_days > 0
 
 
 def move(type_name: str) -> dict[str, Any]:

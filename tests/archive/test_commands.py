@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import redis
 from click.testing import CliRunner
 from pymongo.database import Database
 
-from greenpower.archive import read
-from greenpower.archive.run import run_archive
 from greenpower.catalog.registry import get_registry
+from greenpower.cli.init import init_sql
 from greenpower.cli.jobs import job_entries
 from greenpower.cli.main import group
 from greenpower.config import ConfigError, Settings
@@ -46,8 +46,6 @@ def test_a_month_goes_and_comes_back(db: Database[Document], settings: Settings)
     assert db["grid_rt_data"].count_documents({}) == 10
     db[ARCHIVE_MANIFEST].update_many({}, {"$set": {"files.0.written_at": OLD}})  # a while ago
     assert call("run", "--type", "rt")[0] == 0
-    assert db["grid_rt_data"].count_documents({}) == 10  # readers do not ask the archive yet
-    run_archive(db, get_registry()["rt"], archiving(settings), delete=True)
     assert db["grid_rt_data"].count_documents({}) == 1  # its newest one
     status = call("status")[1]
     assert "rt" in status and "2026-01" in status
@@ -71,20 +69,30 @@ def test_off_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHIVE_AFTER_DAYS", "0")
     with pytest.raises(ConfigError):
         call("run")
-    monkeypatch.setattr(read, "DELETES_FROM_MONGODB", True)
     assert move("rt") == {"outcome": "off"}
     assert move("nothing") == {"outcome": "not_declared"}
 
 
 @pytest.mark.usefixtures("known")
-def test_the_job_does_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert move("rt") == {"outcome": "off"}
-    monkeypatch.setattr(read, "DELETES_FROM_MONGODB", True)
+def test_the_job_does_a_run() -> None:
     assert move("rt") == {"outcome": "done", "archived": 10, "deleted": 0, "months": 1}
 
 
-def test_it_is_scheduled_where_it_is_wanted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "DELETES_FROM_MONGODB", True)
+@pytest.mark.usefixtures("known")
+def test_a_backup_says_what_it_does_not_have(settings: Settings, tmp_path: Path) -> None:
+    init_sql(settings)
+
+    def backup(name: str) -> str:
+        done = CliRunner().invoke(group, ["backup", str(tmp_path / name)], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stderr
+
+    assert "not in it" not in backup("before")
+    assert call("run", "--type", "rt")[0] == 0
+    assert f"not in it: 1 archived months in {settings.greenpower_home / 'archive'}; copy them too" in backup("after")
+
+
+def test_it_is_scheduled_where_it_is_wanted(settings: Settings) -> None:
     with redis.Redis.from_url(settings.redis_address) as connection:
 
         def names(of: Settings) -> set[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,8 +26,9 @@ from greenpower.archive.step import ArchiveStep
 from greenpower.archive.verify import verify_archive
 from greenpower.config import Settings
 from greenpower.mongo.archive.manifest import ManifestTakenError, read_months, take_month
-from greenpower.mongo.client import Document
-from greenpower.mongo.schema.layout import ARCHIVE_MANIFEST
+from greenpower.mongo.client import Document, sync_client
+from greenpower.mongo.readings.gathered import READING_KEYS, SEEN_KEYS, fold_newest, newest_query, seen_query
+from greenpower.mongo.schema.layout import ARCHIVE_MANIFEST, SEEN
 from tests.archive.world import APRIL, JUNE, MARCH, MAY, archive, archiving, everything, fill, held, make_reading
 from tests.rollups.world import POWER
 
@@ -145,6 +149,25 @@ def test_the_last_reading_of_a_device_stays_until_there_is_a_newer_one(
     assert left == [("D2", 4), ("D1", 9)]
 
 
+def test_the_newest_value_of_each_gathered_field_stays(db: Database[Document], settings: Settings) -> None:
+    """Of D1 a value came at a time for three fields; one of them has not come since the fourth hour."""
+    rows = [make_reading("D1", MARCH + timedelta(hours=n), {"abc"[n % 3 if n < 5 else n % 2]: n}) for n in range(12)]
+    rows += [make_reading("D2", MARCH + timedelta(hours=n), {"a": n}) for n in range(4)]
+    rows += [make_reading("D1", JUNE, {"a": 99})]
+    db[POWER.collection].insert_many(rows)
+    newest = fold_newest(row for row in rows if row["device_id"] == "D1")["D1"]
+    db[SEEN].insert_one({"_id": f"{POWER.name}|D1", "type": POWER.name, "device_id": "D1", "fields": newest.times})
+    before = sorted(everything(db, settings))
+    for _ in range(3):
+        archive(db, settings)
+    left = {(row["device_id"], *row["payload"].items()) for row in db[POWER.collection].find()}
+    assert left == {("D1", ("a", 99)), ("D1", ("b", 11)), ("D1", ("c", 2)), ("D2", ("a", 3))}
+    assert sorted(everything(db, settings)) == before
+    seen = db[SEEN].find(seen_query(POWER.name, ["D1"]), SEEN_KEYS)
+    found = db[POWER.collection].find(newest_query({"D1": JUNE}, seen), READING_KEYS)
+    assert fold_newest(found)["D1"].values == newest.values
+
+
 def test_months_come_back(db: Database[Document], settings: Settings) -> None:
     fill(db)
     before = everything(db, settings)
@@ -249,11 +272,12 @@ def tell(step):
 with sync_client(settings) as client:
     db = client[settings.mongo_db_name]
     for _ in range(3):
-        archive(db, settings, max_rows=50, keep_replaced=timedelta(0), tell=tell)
+        clear_after = timedelta(seconds=float(sys.argv[3]))
+        archive(db, settings, max_rows=50, keep_replaced=clear_after, clear_after=clear_after, tell=tell)
 """
 
 
-def killed_after(settings: Settings, steps: int) -> bool:
+def killed_after(settings: Settings, steps: int, clear_after: float = 0.0) -> bool:
     """Whether a process that archives was killed before its end."""
     values = settings.model_dump(mode="json", include={"greenpower_home", "mongo_db_name", "archive_after_days"})
     given = Settings(_env_file=None, **values).model_dump_json(include=set(values))  # type: ignore[call-arg]
@@ -262,7 +286,7 @@ def killed_after(settings: Settings, steps: int) -> bool:
         "Settings.model_validate_json(sys.argv[1])", "Settings(_env_file=None, **__import__('json').loads(sys.argv[1]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, given, str(steps)],
+        [sys.executable, "-c", script, given, str(steps), str(clear_after)],
         cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
@@ -307,6 +331,56 @@ def test_kill_in_the_middle(db: Database[Document], settings: Settings) -> None:
 @pytest.mark.slow
 def test_kill_at_every_step(db: Database[Document], settings: Settings) -> None:
     assert check_kills(db, settings, range(100)) >= 8
+
+
+class Readers:
+    """Threads that read all the time. `wrong`: what was not as it should be. A reading that took longer than the time
+    after which readings are deleted does not count; the product looks the manifest up again then."""
+
+    def __init__(self, settings: Settings, right: list[bytes], allowed: float) -> None:
+        self.counted, self.wrong = 0, list[int]()
+        self._asked = settings, right, allowed
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._read) for _ in range(2)]
+
+    def _read(self) -> None:
+        settings, right, allowed = self._asked
+        with sync_client(settings) as client:
+            while not self._stop.is_set():
+                began = time.monotonic()
+                found = sorted(everything(client[settings.mongo_db_name], settings))
+                if time.monotonic() - began < allowed:
+                    self.counted += 1
+                    if found != right:
+                        self.wrong.append(len(found))
+
+    def __enter__(self) -> Readers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_readers_see_all_while_runs_are_killed(db: Database[Document], settings: Settings) -> None:
+    """Runs that archive, delete and are killed after each number of steps, while others read."""
+    allowed = 5.0
+    fill(db, per_month=30)
+    with Readers(settings, sorted(everything(db, settings)), allowed) as readers:
+        killed = 0
+        for count in itertools.count():
+            killed += killed_after(archiving(settings), count % 12, clear_after=allowed)
+            expire_leases(db)
+            if held(db, MARCH, MAY) <= 3:
+                break
+    assert readers.wrong == []
+    assert killed >= 3 and readers.counted > 20
+    assert problems(db, settings) == []
 
 
 def test_times_of_months() -> None:

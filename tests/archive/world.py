@@ -56,9 +56,7 @@ def archiving(settings: Settings) -> Settings:
 
 def archive(db: Database[Document], settings: Settings, **options: Any) -> ArchiveCounts:
     """A run that deletes what earlier runs have archived, at once."""
-    return run_archive(
-        db, POWER, archiving(settings), **{"now": NOW, "delete": True, "clear_after": timedelta(0), **options}
-    )
+    return run_archive(db, POWER, archiving(settings), **{"now": NOW, "clear_after": timedelta(0), **options})
 
 
 def everything(db: Database[Document], settings: Settings, **options: Any) -> list[bytes]:

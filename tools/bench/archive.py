@@ -138,7 +138,7 @@ def measure(home: Path, meters: int) -> list[Row]:
         floors = [milliseconds(lambda: len(list(readings.find(query))), expected)]
         floors.append(milliseconds(lambda: len(list(readings.find(query, shown))), expected))
         began = time.perf_counter()
-        run_archive(db, datatype, settings, now=later, delete=True, clear_after=timedelta(0))
+        run_archive(db, datatype, settings, now=later, clear_after=timedelta(0))
         cleared = time.perf_counter() - began
         view = ArchiveView(db, settings)
         fields = ["zyggl"]

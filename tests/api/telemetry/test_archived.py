@@ -12,7 +12,6 @@ import pytest
 from pymongo.database import Database
 
 from greenpower.api.telemetry.tier_views import forget_tier_views
-from greenpower.archive import database as database_of_archive
 from greenpower.archive.database import ArchivedDatabase
 from greenpower.archive.months import begin_of_month
 from greenpower.archive.restore import restore_month
@@ -70,7 +69,7 @@ class ArchivedMeters:
 
     def archive(self, **options: Any) -> ArchiveCounts:
         settings = self.meters.settings.model_copy(update={"archive_after_days": AFTER_DAYS})
-        options = {"delete": True, "clear_after": timedelta(0), "max_rows": 700, **options}
+        options = {"clear_after": timedelta(0), "max_rows": 700, **options}
         counts = run_archive(self.plain, METER, settings, **options)
         self.look_again()
         return counts
@@ -167,8 +166,7 @@ def differing(before: Answers, after: Answers) -> list[tuple[str, bytes, bytes]]
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_answers_stay_the_same(archived: ArchivedMeters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_of_archive, "DELETES_FROM_MONGODB", True)
+def test_answers_stay_the_same(archived: ArchivedMeters) -> None:
     before = archived.answers()
     assert sum(map(len, before.values())) > 300_000
     assert not isinstance(archived.readings, FederatedReadings)
