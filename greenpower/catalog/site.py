@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from greenpower.datatype import Kind
+from greenpower.datatype import Electrical, Kind
 from greenpower.datatype.carrier import Carrier, PointRole
 from greenpower.framing.block import BIT, LAYOUTS, ORDERS
 from greenpower.framing.modbus import READS
@@ -99,6 +99,11 @@ class SiteField(_SiteModel):
     greatest_rate: float | None = Field(None, description="largest plausible increase of a counter, units per hour")
     codes: dict[int, str] | None = Field(None, description="names of an enumeration's values, by code or bit")
     bits: bool | None = Field(None, description="whether the codes of an enumeration are bits")
+    measures: str | None = Field(
+        None, description=f"electrical quantity, for checks of the wiring: {', '.join(Electrical)}"
+    )
+    phase: str | None = Field(None, description="phase that it is of: `a`, `b`, `c`; `ab` between two; `n` neutral")
+    circuit: str | None = Field(None, description="circuit that it is of, in a device that measures several")
 
 
 class SitePoint(SiteField):

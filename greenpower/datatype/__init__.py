@@ -12,6 +12,7 @@ from greenpower.datatype.command import Answer, Command, Message, Order, Paramet
 from greenpower.datatype.declaration import DataType, Parser
 from greenpower.datatype.deprecated import warn_renamed
 from greenpower.datatype.dialled import Dialled
+from greenpower.datatype.electrical import Electrical
 from greenpower.datatype.error import DeclarationError, FrameError
 from greenpower.datatype.field import ON_OFF, Field, normalise
 from greenpower.datatype.frame import Frame, Noted, Reading
@@ -41,6 +42,7 @@ __all__ = [
     "DeclarationError",
     "Dialled",
     "Dialogue",
+    "Electrical",
     "Field",
     "Frame",
     "FrameError",

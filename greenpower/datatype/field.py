@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from decimal import Decimal
 
 from greenpower.datatype.conversion import Conversion, exact
+from greenpower.datatype.electrical import check_electrical
 from greenpower.datatype.error import DeclarationError
 from greenpower.datatype.kind import ENERGY_KINDS, Kind
 from greenpower.datatype.unit import unit_of
@@ -37,8 +38,9 @@ class Field:
     send instead, by text in any case: `ON_OFF`. low, high: plausible range in `unit`; a value outside is left out and
     noted. modulus: the value at which a counter or daily counter starts again at 0. greatest_rate: the fastest
     plausible rise of a register, or use that a delta tells, in `unit` per hour (for kWh that is kW). codes: the names
-    of an enumeration's values, by code; with `bits` of its bits, by number from 0, the lowest. conversion: worked out
-    when a type is loaded, not given. Raises DeclarationError.
+    of an enumeration's values, by code; with `bits` of its bits, by number from 0, the lowest. measures: the electrical
+    quantity, one of `Electrical`; phase: of which phase, "" for the total; circuit: of which circuit, for devices that
+    measure several. conversion: worked out when a type is loaded, not given. Raises DeclarationError.
     """
 
     name: str
@@ -56,6 +58,9 @@ class Field:
     sent_in: str = ""
     scale: float | str | Decimal = 1
     words: Mapping[str, float] = field(default_factory=dict, hash=False)
+    measures: str = ""
+    phase: str = ""
+    circuit: str = ""
     conversion: Conversion | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +93,10 @@ class Field:
                 raise DeclarationError(f"field {self.name!r}: {name}={limit} is not above 0")
         self._check_codes()
         self._check_as_sent()
+        try:
+            check_electrical(self.measures, self.phase, self.circuit, self.unit, self.kind)
+        except DeclarationError as error:
+            raise DeclarationError(f"field {self.name!r}: {error}") from None
 
     def _check_codes(self) -> None:
         if self.kind is not Kind.ENUMERATION:

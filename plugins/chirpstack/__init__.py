@@ -37,10 +37,12 @@ FIELDS = (
     value("co2", "ppm", ("co2", "CO2"), 0, 50_000, title="carbon dioxide"),
     value("illuminance", "lx", ("illuminance", "light", "lux"), 0, 200_000),
     value("soil_moisture", "%", ("soil_moisture", "moisture"), 0, 100, title="moisture of the soil"),
-    value("active_power", "kW", ("power", "active_power"), -10_000, 10_000, sent_in="W"),
-    value("voltage", "V", ("voltage",), 0, 1_000),
-    value("current", "A", ("current",), -10_000, 10_000),
-    register("active_energy", "kWh", ("energy", "active_energy"), greatest_rate=GREATEST_POWER),
+    value("active_power", "kW", ("power", "active_power"), -10_000, 10_000, sent_in="W", measures="active_power"),
+    value("voltage", "V", ("voltage",), 0, 1_000, measures="voltage"),
+    value("current", "A", ("current",), -10_000, 10_000, measures="current"),
+    register(
+        "active_energy", "kWh", ("energy", "active_energy"), greatest_rate=GREATEST_POWER, measures="active_energy"
+    ),
     register("volume", "m³", ("volume", "water_volume"), greatest_rate=GREATEST_FLOW, title="volume of water or gas"),
     value("battery", "%", ("battery", "battery_level", OF_STATUS), 0, 100),
     Field("signal", unit="dBm", source="rxInfo.0.rssi", low=-200, high=50, title="signal strength at a gateway"),

@@ -19,16 +19,29 @@ amperes = partial(Field, unit="A", low=0, high=1_000)
 volume = partial(Field, unit="m³", kind=Kind.COUNTER, low=0, high=10**8, greatest_rate=1_000)
 
 FIELDS = (
-    register("active_energy_imported_1", title="active energy, imported, tariff 1"),
-    register("active_energy_imported_2", title="active energy, imported, tariff 2"),
-    register("active_energy_exported_1", title="active energy, exported, tariff 1"),
-    register("active_energy_exported_2", title="active energy, exported, tariff 2"),
-    kilowatts("active_power_imported", title="active power, imported"),
-    kilowatts("active_power_exported", title="active power, exported"),
-    *(kilowatts(f"active_power_imported_{key}", title=f"active power, imported{words}") for key, words in PHASES),
-    *(kilowatts(f"active_power_exported_{key}", title=f"active power, exported{words}") for key, words in PHASES),
-    *(volts(f"voltage_{key}", title=f"voltage{words}") for key, words in PHASES),
-    *(amperes(f"current_{key}", title=f"current{words}") for key, words in PHASES),
+    register("active_energy_imported_1", title="active energy, imported, tariff 1", measures="active_energy"),
+    register("active_energy_imported_2", title="active energy, imported, tariff 2", measures="active_energy"),
+    register("active_energy_exported_1", title="active energy, exported, tariff 1", measures="active_energy_returned"),
+    register("active_energy_exported_2", title="active energy, exported, tariff 2", measures="active_energy_returned"),
+    kilowatts("active_power_imported", title="active power, imported", measures="active_power"),
+    kilowatts("active_power_exported", title="active power, exported", measures="active_power_returned"),
+    *(
+        kilowatts(
+            f"active_power_imported_{key}", title=f"active power, imported{words}", measures="active_power", phase=key
+        )
+        for key, words in PHASES
+    ),
+    *(
+        kilowatts(
+            f"active_power_exported_{key}",
+            title=f"active power, exported{words}",
+            measures="active_power_returned",
+            phase=key,
+        )
+        for key, words in PHASES
+    ),
+    *(volts(f"voltage_{key}", title=f"voltage{words}", measures="voltage", phase=key) for key, words in PHASES),
+    *(amperes(f"current_{key}", title=f"current{words}", measures="current", phase=key) for key, words in PHASES),
     Field("tariff", unit="1", kind=Kind.STATE, low=0, high=9, title="tariff in force"),
     Field("power_failures", unit="1", kind=Kind.STATE, low=0, high=10**5, title="power failures so far"),
     volume("volume", title="volume that a meter of gas or water counted"),

@@ -38,12 +38,20 @@ HARMONICS = {3: "3rd", 5: "5th", 7: "7th"}
 PHASES = ("a", "b", "c")
 
 TOTALS = (
-    active("zygsz", title="import active energy", source="iactive"),
-    active("fygsz", title="export active energy", source="eactive"),
+    active("zygsz", title="import active energy", source="iactive", measures="active_energy"),
+    active("fygsz", title="export active energy", source="eactive", measures="active_energy_returned"),
     reactive("zwgsz", title="import reactive energy", source="ireact"),
     reactive("fwgsz", title="export reactive energy", source="ereact"),
     apparent("zszsz", title="apparent energy"),
-    *(active(f"pos_en_{phase}", title=f"import active energy, phase {phase.upper()}") for phase in PHASES),
+    *(
+        active(
+            f"pos_en_{phase}",
+            title=f"import active energy, phase {phase.upper()}",
+            measures="active_energy",
+            phase=phase,
+        )
+        for phase in PHASES
+    ),
     *(
         active(f"{tag}y{letter}sz", title=f"{way} active energy, tariff {tariff}")
         for tariff, letter in TARIFFS.items()

@@ -20,27 +20,48 @@ register = partial(Field, unit="kWh", low=0, high=10_000_000, greatest_rate=GREA
 yes_no = partial(Field, unit="1", kind=Kind.STATE, low=0, high=1)
 
 FIELDS = (
-    kilowatts("active_power", source="power", title="active power"),
+    kilowatts("active_power", source="power", title="active power", measures="active_power"),
     kilowatts("dc_power", source="powerdc", title="power of all inputs"),
     Field(
-        "reactive_power", unit="kvar", sent_in="var", source="reactivepower", low=-100, high=100, title="reactive power"
+        "reactive_power",
+        unit="kvar",
+        sent_in="var",
+        source="reactivepower",
+        low=-100,
+        high=100,
+        title="reactive power",
+        measures="reactive_power",
     ),
-    Field("power_factor", unit="1", source="powerfactor", low=-1, high=1, title="power factor"),
+    Field(
+        "power_factor", unit="1", source="powerfactor", low=-1, high=1, title="power factor", measures="power_factor"
+    ),
     volts("voltage", title="voltage"),
     amperes("current", title="current"),
     *(
-        volts(f"voltage_{key}", source=f"voltage ph{one}-n", title=f"voltage, phase {key.upper()}")
+        volts(
+            f"voltage_{key}",
+            source=f"voltage ph{one}-n",
+            title=f"voltage, phase {key.upper()}",
+            measures="voltage",
+            phase=key,
+        )
         for key, one in PHASES
     ),
     *(
-        amperes(f"current_{key}", source=f"current ph{one}", title=f"current, phase {key.upper()}")
+        amperes(
+            f"current_{key}",
+            source=f"current ph{one}",
+            title=f"current, phase {key.upper()}",
+            measures="current",
+            phase=key,
+        )
         for key, one in PHASES
     ),
-    Field("frequency", unit="Hz", low=0, high=100, title="frequency"),
+    Field("frequency", unit="Hz", low=0, high=100, title="frequency", measures="frequency"),
     Field("efficiency", unit="%", low=0, high=100, title="efficiency"),
     Field("irradiation", unit="%", low=0, high=200, title="power, share of what the modules can give"),
     Field("temperature", unit="°C", low=-60, high=150, title="temperature"),
-    register("active_energy", kind=Kind.COUNTER, source="yieldtotal", title="yield"),
+    register("active_energy", kind=Kind.COUNTER, source="yieldtotal", title="yield", measures="active_energy"),
     register("active_energy_today", kind=Kind.DAILY, source="yieldday", sent_in="Wh", title="yield of the day"),
     Field("power_limit", unit="%", source="limit_relative", low=0, high=100, title="limit that is set"),
     yes_no("reachable", title="reachable, 1 yes"),

@@ -25,16 +25,31 @@ def float_at(field: str, register: int, factor: str = "1") -> RegisterPoint:
 
 
 FIELDS = (
-    *(volts(f"voltage_{phase}", title=f"voltage, phase {phase.upper()}") for phase in PHASES),
-    *(amperes(f"current_{phase}", title=f"current, phase {phase.upper()}") for phase in PHASES),
-    *(watts(f"active_power_{phase}", unit="kW", title=f"active power, phase {phase.upper()}") for phase in PHASES),
-    watts("active_power", unit="kW", title="active power"),
-    watts("apparent_power", unit="kVA", title="apparent power"),
-    watts("reactive_power", unit="kvar", title="reactive power"),
-    Field("power_factor", unit="1", low=-1, high=1, title="power factor"),
-    Field("frequency", unit="Hz", low=0, high=100, title="frequency"),
-    register("active_energy_imported", title="active energy, imported"),
-    register("active_energy_exported", title="active energy, exported"),
+    *(
+        volts(f"voltage_{phase}", title=f"voltage, phase {phase.upper()}", measures="voltage", phase=phase)
+        for phase in PHASES
+    ),
+    *(
+        amperes(f"current_{phase}", title=f"current, phase {phase.upper()}", measures="current", phase=phase)
+        for phase in PHASES
+    ),
+    *(
+        watts(
+            f"active_power_{phase}",
+            unit="kW",
+            title=f"active power, phase {phase.upper()}",
+            measures="active_power",
+            phase=phase,
+        )
+        for phase in PHASES
+    ),
+    watts("active_power", unit="kW", title="active power", measures="active_power"),
+    watts("apparent_power", unit="kVA", title="apparent power", measures="apparent_power"),
+    watts("reactive_power", unit="kvar", title="reactive power", measures="reactive_power"),
+    Field("power_factor", unit="1", low=-1, high=1, title="power factor", measures="power_factor"),
+    Field("frequency", unit="Hz", low=0, high=100, title="frequency", measures="frequency"),
+    register("active_energy_imported", title="active energy, imported", measures="active_energy"),
+    register("active_energy_exported", title="active energy, exported", measures="active_energy_returned"),
 )
 
 POLL = ModbusPoll(

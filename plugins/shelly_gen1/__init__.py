@@ -20,13 +20,36 @@ register = partial(
 )  # fmt: skip
 
 FIELDS = (
-    Field("active_power", source="power", unit="kW", sent_in="W", low=-1_000, high=1_000, title="active power"),
-    Field("reactive_power", unit="kvar", sent_in="var", low=-1_000, high=1_000, title="reactive power"),
-    Field("power_factor", source="pf", unit="1", low=-1, high=1, title="power factor"),
-    Field("voltage", unit="V", low=0, high=1_000, title="voltage"),
-    Field("current", unit="A", low=0, high=1_000, title="current"),
-    register("active_energy", source="total", sent_in="Wh", title="active energy"),
-    register("active_energy_returned", source="total_returned", sent_in="Wh", title="active energy returned"),
+    Field(
+        "active_power",
+        source="power",
+        unit="kW",
+        sent_in="W",
+        low=-1_000,
+        high=1_000,
+        title="active power",
+        measures="active_power",
+    ),
+    Field(
+        "reactive_power",
+        unit="kvar",
+        sent_in="var",
+        low=-1_000,
+        high=1_000,
+        title="reactive power",
+        measures="reactive_power",
+    ),
+    Field("power_factor", source="pf", unit="1", low=-1, high=1, title="power factor", measures="power_factor"),
+    Field("voltage", unit="V", low=0, high=1_000, title="voltage", measures="voltage"),
+    Field("current", unit="A", low=0, high=1_000, title="current", measures="current"),
+    register("active_energy", source="total", sent_in="Wh", title="active energy", measures="active_energy"),
+    register(
+        "active_energy_returned",
+        source="total_returned",
+        sent_in="Wh",
+        title="active energy returned",
+        measures="active_energy_returned",
+    ),
     register(
         "relay_energy", source="energy", sent_in="watt * minute", title="active energy of a relay since it started"
     ),

@@ -18,12 +18,20 @@ kilowatts = partial(Field, unit="kW", low=-1_000_000, high=1_000_000)
 register = partial(Field, unit="Wh", kind=Kind.COUNTER, low=0, high=10**15, greatest_rate=GREATEST_POWER)
 
 FIELDS = (
-    *(amperes(f"current_{phase}", title=f"current, phase {phase.upper()}") for phase in PHASES),
-    amperes("current_n", title="current, neutral"),
+    *(
+        amperes(f"current_{phase}", title=f"current, phase {phase.upper()}", measures="current", phase=phase)
+        for phase in PHASES
+    ),
+    amperes("current_n", title="current, neutral", measures="current", phase="n"),
     amperes("current_g", title="current, ground"),
-    *(kilowatts(f"active_power_{phase}", title=f"active power, phase {phase.upper()}") for phase in PHASES),
-    register("active_energy_delivered", title="active energy, delivered"),
-    register("active_energy_received", title="active energy, received"),
+    *(
+        kilowatts(
+            f"active_power_{phase}", title=f"active power, phase {phase.upper()}", measures="active_power", phase=phase
+        )
+        for phase in PHASES
+    ),
+    register("active_energy_delivered", title="active energy, delivered", measures="active_energy"),
+    register("active_energy_received", title="active energy, received", measures="active_energy_returned"),
 )
 
 POLL = ModbusPoll(

@@ -22,15 +22,50 @@ register = partial(Field, unit="Wh", kind=Kind.COUNTER, low=0, high=10**15, grea
 celsius = partial(Field, unit="°C", low=-60, high=200)
 
 FIELDS = (
-    *(amperes(f"current{key}", title=f"current{words}") for key, words in PHASES),
-    *(volts(f"voltage{key}", title=f"voltage to neutral{words}") for key, words in PHASES),
-    *(volts(f"voltage_{pair}", title=f"voltage, phases {pair.upper()}") for pair in PAIRS),
-    *(power(f"active_power{key}", unit="kW", title=f"active power{words}") for key, words in PHASES),
-    *(power(f"apparent_power{key}", unit="kVA", title=f"apparent power{words}") for key, words in PHASES),
-    *(power(f"reactive_power{key}", unit="kvar", title=f"reactive power{words}") for key, words in PHASES),
-    *(Field(f"power_factor{key}", unit="1", low=-1, high=1, title=f"power factor{words}") for key, words in PHASES),
-    Field("frequency", unit="Hz", low=0, high=100, title="frequency"),
-    register("active_energy", title="active energy, made by the inverter"),
+    *(amperes(f"current{key}", title=f"current{words}", measures="current", phase=key[1:]) for key, words in PHASES),
+    *(
+        volts(f"voltage{key}", title=f"voltage to neutral{words}", measures="voltage", phase=key[1:])
+        for key, words in PHASES
+    ),
+    *(
+        volts(f"voltage_{pair}", title=f"voltage, phases {pair.upper()}", measures="voltage", phase=pair)
+        for pair in PAIRS
+    ),
+    *(
+        power(f"active_power{key}", unit="kW", title=f"active power{words}", measures="active_power", phase=key[1:])
+        for key, words in PHASES
+    ),
+    *(
+        power(
+            f"apparent_power{key}", unit="kVA", title=f"apparent power{words}", measures="apparent_power", phase=key[1:]
+        )
+        for key, words in PHASES
+    ),
+    *(
+        power(
+            f"reactive_power{key}",
+            unit="kvar",
+            title=f"reactive power{words}",
+            measures="reactive_power",
+            phase=key[1:],
+        )
+        for key, words in PHASES
+    ),
+    *(
+        Field(
+            f"power_factor{key}",
+            unit="1",
+            low=-1,
+            high=1,
+            title=f"power factor{words}",
+            measures="power_factor",
+            phase=key[1:],
+        )
+        for key, words in PHASES
+    ),
+    Field("frequency", unit="Hz", low=0, high=100, title="frequency", measures="frequency"),
+    register("active_energy", title="active energy, made by the inverter", measures="active_energy"),
+    # Which way counts as positive power differs between makers of meters: these are compared with nothing.
     *(register(f"active_energy_exported{key}", title=f"active energy, exported{words}") for key, words in PHASES),
     *(register(f"active_energy_imported{key}", title=f"active energy, imported{words}") for key, words in PHASES),
     amperes("dc_current", title="direct current"),

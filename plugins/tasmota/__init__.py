@@ -42,9 +42,15 @@ relay = partial(Field, unit="1", kind=Kind.STATE, words=ON_OFF, low=0, high=1)
 def phased(make: partial[Field], name: str, key: str) -> Iterator[Field]:
     """A value of `ENERGY`: a number, or in meters of three phases a list of three."""
     title = name.replace("_", " ")
-    yield make(name, source=f"ENERGY.{key}", title=title)
+    yield make(name, source=f"ENERGY.{key}", title=title, measures=name)
     for number, phase in enumerate("abc"):
-        yield make(f"{name}_{phase}", source=f"ENERGY.{key}.{number}", title=f"{title}, phase {phase.upper()}")
+        yield make(
+            f"{name}_{phase}",
+            source=f"ENERGY.{key}.{number}",
+            title=f"{title}, phase {phase.upper()}",
+            measures=name,
+            phase=phase,
+        )
 
 
 def of_air(key: str) -> tuple[str, ...]:
@@ -59,8 +65,10 @@ FIELDS = (
     *phased(factor, "power_factor", "Factor"),
     *phased(volts, "voltage", "Voltage"),
     *phased(amperes, "current", "Current"),
-    Field("frequency", unit="Hz", source="ENERGY.Frequency", low=0, high=100, title="frequency"),
-    register("active_energy", kind=Kind.COUNTER, source="ENERGY.Total", title="active energy"),
+    Field("frequency", unit="Hz", source="ENERGY.Frequency", low=0, high=100, title="frequency", measures="frequency"),
+    register(
+        "active_energy", kind=Kind.COUNTER, source="ENERGY.Total", title="active energy", measures="active_energy"
+    ),
     register("active_energy_today", kind=Kind.DAILY, source="ENERGY.Today", title="active energy since midnight"),
     Field(
         "temperature",

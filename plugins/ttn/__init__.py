@@ -33,8 +33,10 @@ FIELDS = (
     value("soil_moisture", "%", "soil.moisture", ("soil_moisture",), 0, 100, title="moisture of the soil"),
     value("wind_speed", "m/s", "wind.speed", ("wind_speed",), 0, 120),
     value("wind_direction", "°", "wind.direction", ("wind_direction",), 0, 360, kind=Kind.ANGLE),
-    value("active_power", "kW", "", ("power", "active_power"), -10_000, 10_000, sent_in="W"),
-    register("active_energy", "kWh", keys=("energy", "active_energy"), greatest_rate=GREATEST_POWER),
+    value("active_power", "kW", "", ("power", "active_power"), -10_000, 10_000, sent_in="W", measures="active_power"),
+    register(
+        "active_energy", "kWh", keys=("energy", "active_energy"), greatest_rate=GREATEST_POWER, measures="active_energy"
+    ),
     register("volume", "m³", keys=("volume",), greatest_rate=GREATEST_FLOW, title="volume of water or gas"),
     value("battery", "%", "", ("battery_level",), 0, 100),
     value("battery_voltage", "V", "battery", ("battery_voltage",), 0, 100, title="voltage of the battery"),

@@ -33,9 +33,15 @@ def phase(key: str, line: str) -> tuple[Field, ...]:
     """What meters, inverters and the system as a whole have of each phase."""
     of = f"phase {key.upper()}"
     return (
-        kilowatts(f"active_power_{key}", source=f"Ac/{line}/Power", title=f"active power, {of}"),
-        volts(f"voltage_{key}", source=f"Ac/{line}/Voltage", title=f"voltage, {of}"),
-        amperes(f"current_{key}", source=f"Ac/{line}/Current", title=f"current, {of}"),
+        kilowatts(
+            f"active_power_{key}",
+            source=f"Ac/{line}/Power",
+            title=f"active power, {of}",
+            measures="active_power",
+            phase=key,
+        ),
+        volts(f"voltage_{key}", source=f"Ac/{line}/Voltage", title=f"voltage, {of}", measures="voltage", phase=key),
+        amperes(f"current_{key}", source=f"Ac/{line}/Current", title=f"current, {of}", measures="current", phase=key),
         kilowatts(f"input_power_{key}", source=f"Ac/ActiveIn/{line}/P", title=f"power from the AC input, {of}"),
         kilowatts(f"output_power_{key}", source=f"Ac/Out/{line}/P", title=f"power to the AC output, {of}"),
         kilowatts(f"grid_power_{key}", source=f"Ac/Grid/{line}/Power", title=f"power from the grid, {of}"),
@@ -44,11 +50,24 @@ def phase(key: str, line: str) -> tuple[Field, ...]:
 
 
 FIELDS = (
-    kilowatts("active_power", source="Ac/Power", title="active power"),
+    kilowatts("active_power", source="Ac/Power", title="active power", measures="active_power"),
     *(field for key, line in PHASES for field in phase(key, line)),
-    Field("frequency", unit="Hz", source=("Ac/Frequency", "Ac/Out/L1/F"), low=0, high=100, title="frequency"),
-    register("active_energy", source="Ac/Energy/Forward", title="active energy"),
-    register("active_energy_returned", source="Ac/Energy/Reverse", title="active energy returned"),
+    Field(
+        "frequency",
+        unit="Hz",
+        source=("Ac/Frequency", "Ac/Out/L1/F"),
+        low=0,
+        high=100,
+        title="frequency",
+        measures="frequency",
+    ),
+    register("active_energy", source="Ac/Energy/Forward", title="active energy", measures="active_energy"),
+    register(
+        "active_energy_returned",
+        source="Ac/Energy/Reverse",
+        title="active energy returned",
+        measures="active_energy_returned",
+    ),
     volts("dc_voltage", source=("Dc/0/Voltage", "Dc/Battery/Voltage"), title="voltage, DC"),
     amperes("dc_current", source=("Dc/0/Current", "Dc/Battery/Current"), title="current, DC"),
     kilowatts("dc_power", source=("Dc/0/Power", "Dc/Battery/Power"), title="power, DC"),
