@@ -29,6 +29,8 @@ LONGEST_FIRST = (
     "tests/api/energy/test_turns.py",
     "tests/api/test_zones.py",
     "tests/rollups/test_holds.py",
+    "tests/wiring/test_planted.py",
+    "tests/wiring/test_good.py",
     "tests/ingest/sources/test_backpressure.py",
     "tests/ingest/test_promise.py",
     "tests/ingest/test_sparkplug.py",

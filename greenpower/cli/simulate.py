@@ -17,6 +17,7 @@ from greenpower.log import set_up_logging
 from greenpower.simulator.fault import FAULTS, Sender
 from greenpower.simulator.fleet import Fleet, can_simulate, make_fleet
 from greenpower.simulator.run import Simulation, SimulationPlan, Totals
+from greenpower.simulator.wiring_fault import WIRING_FAULTS
 
 log = logging.getLogger("greenpower.simulator")
 
@@ -31,7 +32,12 @@ def _listed(value: str, known: list[str], what: str) -> list[str]:
     return chosen
 
 
-EPILOG = "Faults:\n\n" + "\n\n".join(f"{name}: {meaning}" for name, meaning in FAULTS.items())
+EPILOG = "\n\n".join(
+    (
+        "Faults:", *(f"{name}: {meaning}" for name, meaning in FAULTS.items()),
+        "Wiring:", *(f"{name}: {fault.meaning}" for name, fault in WIRING_FAULTS.items()),
+    )
+)  # fmt: skip
 
 
 @click.command(epilog=EPILOG)
@@ -42,10 +48,21 @@ EPILOG = "Faults:\n\n" + "\n\n".join(f"{name}: {meaning}" for name, meaning in F
 )
 @click.option("--type", "types", default="", metavar="NAME,…", help="Data types to simulate. Default: all that can be.")
 @click.option("--faults", default="", metavar="NAME,…", help="Faults to add; see below.")
+@click.option(
+    "--wiring", type=click.Choice(tuple(WIRING_FAULTS)), metavar="NAME",
+    help="How MQTT devices are wired wrong; see below.",
+)  # fmt: skip
 @click.option("--count", type=click.IntRange(1), help="Stop after this many readings.")
 @click.option("--duration", type=POSITIVE, help="Stop after this many seconds.")
 def simulate(
-    devices: int, rate: float | None, seed: int, types: str, faults: str, count: int | None, duration: float | None
+    devices: int,
+    rate: float | None,
+    seed: int,
+    types: str,
+    faults: str,
+    wiring: str | None,
+    count: int | None,
+    duration: float | None,
 ) -> None:
     """Send readings of simulated devices.
 
@@ -65,7 +82,7 @@ def simulate(
     if fleet.devices:
         settings.need("MQTT_BROKER")
     log.info("%d devices (%s), %g readings/s, seed %d", len(fleet), ", ".join(fleet.names), rate, seed)
-    sender = Sender(wrong, seed)
+    sender = Sender(wrong, seed, wiring or "")
 
     async def go() -> Totals:
         stop = asyncio.Event()

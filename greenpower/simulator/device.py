@@ -15,6 +15,7 @@ from greenpower.datatype.json_parser import JsonParser
 from greenpower.datatype.json_wire import models_of
 from greenpower.datatype.wire import Model
 from greenpower.simulator.clue import USUAL_ELAPSED
+from greenpower.simulator.rewiring import rewired
 from greenpower.simulator.value import Measured
 
 #: one device in so many has no load
@@ -50,6 +51,11 @@ class SimulatedDevice:
         """The values at a time (aware), by field. since: as for `sample`; None: a minute ago."""
         elapsed = USUAL_ELAPSED if since is None else max(0.0, (at - since).total_seconds())
         return self.measured.at(*local_seconds(at, self.zone), elapsed)
+
+    def measure_rewired(self, at: datetime, since: datetime | None, wiring: str) -> Mapping[str, float]:
+        """The same of a device that is wired with a fault."""
+        values, (second, _) = self.measure(at, since), local_seconds(at, self.zone)
+        return rewired(self.datatype.fields, values, wiring, self.measured.feeder, second)
 
     def send(self, sample: Sample) -> list[Packet]:
         """The packets of a reading, in the order sent."""

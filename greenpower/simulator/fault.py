@@ -8,7 +8,7 @@ Faults are drawn from the seed, the device and the time, so a run can be repeate
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -42,10 +42,12 @@ class Sender:
     `flush`.
     """
 
-    def __init__(self, faults: Iterable[str] = (), seed: int = 0) -> None:
+    def __init__(self, faults: Iterable[str] = (), seed: int = 0, wiring: str = "") -> None:
+        """wiring: one of `WIRING_FAULTS`, which all devices have then."""
         self.faults = frozenset(faults)
         self.counts: Counter[str] = Counter()
         self.seed = seed
+        self.wiring = wiring
         self._held: list[Packet] = []
         self._sent: dict[tuple[str, str], datetime] = {}
 
@@ -54,9 +56,11 @@ class Sender:
         since = self._sent.get((device.datatype.name, device.device_id))
         self._sent[device.datatype.name, device.device_id] = at
         sample = device.sample(at, since)
+        if self.wiring:
+            sample = replace(sample, values=device.measure_rewired(at, since, self.wiring))
         if registers := register_faults(self.faults):
             values, struck = misread(
-                device.datatype, device.device_id, at, lambda time: device.measure(time, since), registers
+                device.datatype, device.device_id, at, lambda time: self._measure(device, time, since), registers
             )
             sample = replace(sample, values=values)
             self.counts.update(struck)
@@ -78,6 +82,9 @@ class Sender:
         if "reorder" in self.faults:
             return self._reordered(good, random)
         return good
+
+    def _measure(self, device: SimulatedDevice, at: datetime, since: datetime | None) -> Mapping[str, float]:
+        return device.measure_rewired(at, since, self.wiring) if self.wiring else device.measure(at, since)
 
     def flush(self) -> list[Packet]:
         """The packets that were held back."""
