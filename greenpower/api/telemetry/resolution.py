@@ -18,8 +18,11 @@ from greenpower.api.telemetry.parameters import MAX_POINTS_PER_DEVICE
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.query import QUERY_SECONDS, between, end_of, one_of
+from greenpower.mongo.rollups.on_the_fly import MAX_DOCUMENTS_ON_THE_FLY
 from greenpower.mongo.rollups.past import RETENTION_LEEWAY
+from greenpower.mongo.rollups.source import count_within
 from greenpower.mongo.rollups.tier_view import TierView
+from greenpower.mongo.rollups.watermarks import EPOCH
 from greenpower.mongo.schema.layout import SEEN
 
 # If no devices are given, the rule looks at this many.
@@ -47,19 +50,25 @@ def choose_tier_view(
     up to `end`.
 
     If all that have data there give more points, the coarsest of them; if none has, the one that goes back furthest.
-    start: None for the first row there is; end: None for now. devices: empty for all. Raises PyMongoError.
+    Before a tier's first run its rows are made from the readings, as far as they are few enough for that. start: None
+    for the first row there is; end: None for now. devices: empty for all. Raises PyMongoError.
     """
     readings, *tiers = tier_views
     end = datetime.now(UTC) if end is None else end
     with pymongo.timeout(QUERY_SECONDS):
         if start is None and tiers:
             start = _first_time(db, (tiers[-1].collection, readings.collection), devices)
-        reaching = [tier for tier in tiers if tier.done_until is not None and _has_data_at(tier, start)]
+        there = [tier for tier in tiers if _has_data_at(tier, start)]
+        reaching = [tier for tier in there if tier.done_until is not None]
         if not _has_data_at(readings, start):
             if not reaching:
                 return min(tier_views, key=lambda tier_view: tier_view.kept_from)
-        elif not reaching or _few_readings(db, datatype, readings, start, end, devices):
+        elif _few_readings(db, datatype, readings, start, end, devices):
             return readings
+        elif not reaching:
+            if not there or not _can_be_made(db, readings, start, end, devices):
+                return readings
+            reaching = there
     for tier in reaching:
         assert tier.window is not None
         if start is not None and (end - start) // timedelta(seconds=tier.window) < MAX_POINTS_PER_DEVICE:
@@ -108,6 +117,15 @@ def _few_readings(
         db[readings.collection].find_one({"device_id": device, **span}, shown, sort=order, skip=MAX_POINTS_PER_DEVICE)
         for device in list(devices)[:SAMPLE_DEVICES] or _recent_devices(db, datatype)
     )
+
+
+def _can_be_made(
+    db: Database[Document], readings: TierView, start: datetime | None, end: datetime, devices: Sequence[str]
+) -> bool:
+    """Whether buckets of a range can be made from its readings while an answer waits."""
+    most = MAX_DOCUMENTS_ON_THE_FLY
+    count = count_within(db[readings.collection], start or EPOCH, end, most + 1, devices=devices or None)
+    return count <= most
 
 
 def _recent_devices(db: Database[Document], datatype: DataType) -> list[str]:
