@@ -56,6 +56,9 @@ class Settings(BaseSettings):
         description="plugins in force: `meter,station` for only these, `+meter,-station` to change what is by default, "
         "`all`; empty: the site file's list, else those that are by default",
     )
+    watchdog_seconds: float = Field(
+        60, ge=0, description="a process that hangs for so long ends with exit code 70, to be started again; 0: never"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level that is logged")
     log_format: Literal["text", "json"] = Field(
         "text", description="`text` for people, `json` for programs (one object per line)"

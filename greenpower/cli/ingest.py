@@ -9,10 +9,11 @@ import click
 import uvloop
 
 from greenpower.catalog.registry import get_registry
-from greenpower.config import load_settings
+from greenpower.config import Settings, load_settings
 from greenpower.ingest.runner import Runner
 from greenpower.ingest.transports import TRANSPORTS
 from greenpower.log import set_up_logging
+from greenpower.loops import watched_event_loop
 from greenpower.mongo.processes.heartbeat import running
 
 
@@ -35,4 +36,9 @@ def ingest(**chosen: bool) -> None:
     settings.check_production()
     set_up_logging(settings.log_level, settings.log_format)
     with running(settings, "ingest"):
-        uvloop.run(Runner(settings=settings, registry=get_registry(), transports=transports).run())
+        uvloop.run(_watched(Runner(settings=settings, registry=get_registry(), transports=transports), settings))
+
+
+async def _watched(runner: Runner, settings: Settings) -> None:
+    async with watched_event_loop("ingest", settings.watchdog_seconds):
+        await runner.run()

@@ -29,7 +29,7 @@ from greenpower.jobs.presence import presence_entry
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entries
 from greenpower.jobs.worker import BACKOFF, STALLED_SECONDS, JobWorker
 from greenpower.log import set_up_logging
-from greenpower.loops import ThreadLoop
+from greenpower.loops import ThreadLoop, Watchdog
 from greenpower.mongo.processes.heartbeat import running
 from greenpower.mongo.schema.version import check_at_start
 from greenpower.rollups.plan import all_plans
@@ -127,8 +127,10 @@ def _connect() -> redis.Redis:
 def _run(name: str, work: Callable[[ThreadLoop], None]) -> None:
     """Run in this thread until a signal comes: signals reach no other."""
     expected = (redis.RedisError, OSError)
-    with running(load_settings(), name):
-        ThreadLoop(name, work, stalled_after=STALLED_SECONDS, expected=expected, backoff=BACKOFF).run()
+    settings = load_settings()
+    loop = ThreadLoop(name, work, stalled_after=STALLED_SECONDS, expected=expected, backoff=BACKOFF)
+    with running(settings, name), Watchdog(name, settings.watchdog_seconds, lambda: loop.pulse):
+        loop.run()
 
 
 def _end_on_signals(loop: ThreadLoop) -> None:

@@ -14,6 +14,7 @@ import click
 from greenpower.broken_file import clear_place
 from greenpower.cli.preloaded import COMMAND as PRELOADED
 from greenpower.config import ConfigError, Settings, load_settings, run_file, setting_warnings
+from greenpower.loops import watched_event_loop
 from greenpower.private_files import close_to_others, private_files, sqlite_files
 from greenpower.stack.broker_save import sessions_saved
 from greenpower.stack.child import Child, part_child
@@ -122,6 +123,8 @@ async def _run(settings: Settings, output: Output, extras: tuple[Service, ...], 
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
+            async with watched_event_loop(ME, settings.watchdog_seconds):
+                await stopping
         await stopping
         if fork_server is not None:
             fork_server.stop()  # what waits to be forked need not wait any longer

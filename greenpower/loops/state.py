@@ -74,6 +74,11 @@ class Loop:
             self._up_since = self._advanced
         self._note_recovery()
 
+    @property
+    def pulse(self) -> object:
+        """Another value after each round and each failure: the same for long means that it hangs."""
+        return self._advanced, self.restarts
+
     def health(self) -> dict[str, Any]:
         """`{ok, running, restarts, last_error, seconds_since_advance}`; last_error is the error's class, without text.
 

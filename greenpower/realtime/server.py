@@ -8,10 +8,12 @@ import signal
 import socket
 
 import eventlet
+import eventlet.patcher
 import eventlet.wsgi
 
 from greenpower.catalog.registry import Registry
 from greenpower.config import ConfigError, Settings
+from greenpower.loops import PulseCounter, Watchdog
 from greenpower.realtime.gateway import RealtimeGateway
 from greenpower.realtime.protocol import GatewayLimits, timed
 
@@ -29,6 +31,14 @@ STOP_SECONDS = 1.0
 
 def serve(settings: Settings, registry: Registry) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError if the port cannot be used."""
+    rounds = PulseCounter()
+    # A thread of the system: greenlets do not run while another one hangs.
+    threads = eventlet.patcher.original("threading")
+    with Watchdog("realtime", settings.watchdog_seconds, lambda: rounds.count, threads):
+        _serve(settings, registry, rounds)
+
+
+def _serve(settings: Settings, registry: Registry, rounds: PulseCounter) -> None:
     stopping = False
 
     def on_signal(*_: object) -> None:
@@ -42,6 +52,7 @@ def serve(settings: Settings, registry: Registry) -> None:
     gateway.loops.start()
     # First read all that Redis holds: the snapshot of the first client must be complete.
     while not gateway.feed.health()["ok"] and not stopping:
+        rounds.advance()
         eventlet.sleep(POLL_SECONDS)
     if stopping:
         gateway.loops.stop(STOP_SECONDS)
@@ -65,6 +76,7 @@ def serve(settings: Settings, registry: Registry) -> None:
         debug=False,
     )
     while not stopping and not server.dead:
+        rounds.advance()
         eventlet.sleep(POLL_SECONDS)
     # Clients notice that the connection is closed and connect again; nothing has to be saved here.
     if server.dead and not stopping:
