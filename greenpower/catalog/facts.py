@@ -44,6 +44,7 @@ RESERVED_COLLECTIONS = frozenset(
         "push_keys",
         "restores",
         "import_uploads",
+        "wiring_findings",
         "notifications",
     }
 )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from greenpower.cli.check import check
 from greenpower.cli.exchange import exchange
 from greenpower.cli.listen import listen
 from greenpower.cli.table import print_table, shown_time
@@ -30,6 +31,7 @@ def devices() -> None:
     """List devices and send them commands."""
 
 
+devices.add_command(check)
 devices.add_command(commands)
 devices.add_command(exchange)
 devices.add_command(listen)

@@ -27,6 +27,7 @@ from greenpower.jobs.imports import imports_entry
 from greenpower.jobs.notify import notify_entry
 from greenpower.jobs.presence import presence_entry
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entries
+from greenpower.jobs.wiring import wiring_entry
 from greenpower.jobs.worker import BACKOFF, STALLED_SECONDS, JobWorker
 from greenpower.log import set_up_logging
 from greenpower.loops import ThreadLoop, Watchdog
@@ -108,6 +109,7 @@ def job_entries(registry: Registry, settings: Settings, connection: redis.Redis)
         commands_entry(),
         imports_entry(),
         notify_entry(),
+        wiring_entry(),
         *old,
         *announced,
     ]

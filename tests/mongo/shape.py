@@ -46,6 +46,7 @@ from greenpower.mongo.rollups.document import (
 )
 from greenpower.mongo.schema import layout
 from greenpower.mongo.schema.version import SchemaDocument
+from greenpower.mongo.wiring.document import WiringFindingDocument
 
 View = Any  # a TypedDict
 #: the views of the core's collections
@@ -76,6 +77,7 @@ VIEWS: dict[str, tuple[View, ...]] = {
     layout.PROCESSES: (ProcessDocument,),
     layout.RESTORES: (RestoreDocument,),
     layout.UPLOADS: (UploadDocument,),
+    layout.WIRING_FINDINGS: (WiringFindingDocument,),
     layout.NOTIFICATIONS: (NoticeDocument,),
 }
 #: those of the data types' collections

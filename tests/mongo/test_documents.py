@@ -73,10 +73,12 @@ from greenpower.mongo.schema.layout import (
     SESSIONS,
     UPLOADS,
     WATERMARKS,
+    WIRING_FINDINGS,
     ensure_indexes,
     layout,
 )
 from greenpower.mongo.schema.migrate import Event, migrate
+from greenpower.mongo.wiring.store import dismiss_finding, open_findings, save_findings
 from greenpower.notify.notice import Attachment, Notice
 from greenpower.notify.put import put
 from tests.ingest.gathered import EM, value
@@ -335,6 +337,14 @@ def write_all(db: Database[Document], settings: Settings) -> None:
     for _ in range(3):
         query = {"type": "rt", "new_devices": False, "dry_run": False}
         add_upload(db[UPLOADS], type_name="rt", query=query, by={"kind": "user", "name": "ada"}, data=b"x", now=T0)
+    finding = {
+        "name": "reversed_ct", "check": "reversed_ct", "phases": ["a"], "certainty": "sure", "saw": "s",
+        "figures": {"power_kw": 1.5}, "faulty": 90, "samples": 96, "follows": "",
+    }  # fmt: skip
+    save_findings(db[WIRING_FINDINGS], {("M1", ""): [finding]}, [], T0)
+    [open_one] = open_findings(db[WIRING_FINDINGS])
+    dismiss_finding(db[WIRING_FINDINGS], open_one["_id"], "ann", "intended", T0, {"id": "c4", "entry": "{}"})
+    save_findings(db[WIRING_FINDINGS], {}, [("M1", "", "reversed_ct")], T0 + timedelta(days=1))
     for error in ("", "no header"):
         upload = claim_upload(db[UPLOADS], T0)
         assert upload is not None and note_progress(db[UPLOADS], upload, {"rows": 1}, T0)

@@ -23,6 +23,8 @@ from greenpower.api.system.process_checks import SCHEDULER_KEYS
 from greenpower.bus.job_counts import BUCKET_NAMES, JOB_COUNTS, read_job_counts
 from greenpower.control.order import COMMAND_QUEUE
 from greenpower.mongo.rollups.lag import read_lags
+from greenpower.mongo.schema.layout import WIRING_FINDINGS
+from greenpower.mongo.wiring.store import count_findings
 
 READ_SECONDS = 2.0
 # Of registered workers; each key expires soon after the worker's last heartbeat.
@@ -80,12 +82,17 @@ class JobMetrics(Collector):
             "greenpower_oldest_invalidation_seconds", "how long the oldest hour of a device waits to be computed again"
         )
         waiting = GaugeMetricFamily("greenpower_invalidations", "hours of devices that wait to be computed again")
+        findings = GaugeMetricFamily(
+            "greenpower_wiring_findings", "current findings of the checks of the wiring", labels=("name", "state")
+        )
         if self._context is not None:
+            for (name, state), number in count_findings(self._context.mongo.database[WIRING_FINDINGS]).items():
+                findings.add_metric((name, state), number)
             with pymongo.timeout(READ_SECONDS):
                 lags = read_lags(self._context.mongo.database, self._context.registry, datetime.now(UTC))
             oldest.add_metric((), max((lag.oldest for lag in lags), default=0.0))
             waiting.add_metric((), sum(lag.invalidations for lag in lags))
-        return [oldest, waiting]
+        return [oldest, waiting, findings]
 
 
 def _there(redis: Redis, pattern: str) -> int:

@@ -46,6 +46,7 @@ SCHEMA = "schema"
 PROCESSES = "processes"
 RESTORES = "restores"
 UPLOADS = "import_uploads"
+WIRING_FINDINGS = "wiring_findings"
 NOTIFICATIONS = "notifications"
 # Of the processes that run and of work under way, not of what is stored: no backup has them, and no restore replaces
 # them.
@@ -61,6 +62,8 @@ MESSAGES_TTL = 7 * 86_400
 PROCESSES_TTL = 86_400
 # Times at which ingest listened: kept longer than any device may be silent.
 LISTENING_TTL = 90 * 86_400
+# Findings that later days no longer showed.
+CLOSED_FINDINGS_TTL = 400 * 86_400
 UPLOADS_TTL = 30 * 86_400
 # Commands and their results are in SQL; only answers to commands of others stay here.
 ANSWERS_TTL = 30 * 86_400
@@ -196,6 +199,17 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
             Index(keys=("device_id", "at", "revoked_at"), unique=True),
             Index(keys=("new_device_id", "at")),
             Index(keys=("applied",), partial={"applied": False}),
+            unaudited,
+        ),
+    )
+    yield (
+        WIRING_FINDINGS,
+        (
+            Index(keys=("device_id", "circuit", "name"), unique=True, partial={"current": True}, suffix="_current"),
+            Index(keys=("device_id", "last_seen")),
+            Index(keys=("state", "last_seen")),
+            Index(keys=("last_seen",)),
+            Index(keys=("closed_at",), ttl=CLOSED_FINDINGS_TTL),
             unaudited,
         ),
     )
