@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file in one step. An existing file is replaced and keeps its mode, and its owner if that is allowed.
 
     Raises OSError; the old file is then unchanged. (click's atomic file would replace it by a part when the disk is
@@ -21,5 +21,5 @@ def write_whole(path: Path, text: str) -> None:
         with suppress(PermissionError):
             os.chown(draft, there.st_uid, there.st_gid)
         draft.chmod(there.st_mode)
-    draft.write_text(text, "utf-8")
+    draft.write_bytes(content.encode() if isinstance(content, str) else content)
     draft.replace(path)

@@ -46,6 +46,7 @@ COMMANDS = {
     "points": "greenpower.cli.points:points",
     "periods": "greenpower.cli.periods:periods",
     "notify": "greenpower.cli.notify:notify",
+    "report": "greenpower.cli.report:report",
     "incidents": "greenpower.cli.incidents:incidents",
     "ensure-indexes": "greenpower.cli.database:ensure_indexes",
     "shard": "greenpower.cli.database:shard",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import openpyxl
 import pytest
 from sqlalchemy import select
 
@@ -21,6 +23,9 @@ from greenpower.demo.year import QUARTER
 from greenpower.energy.calendar import Unit, boundaries
 from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.schema.layout import layout
+from greenpower.reports.form import MEDIA_TYPES, ReportForm
+from greenpower.reports.period import last_ended
+from greenpower.reports.report import number_text
 from greenpower.sql import Device, MeterPoint, ServiceZone
 from greenpower.sql.actor import acting
 from greenpower.sql.extensions import db
@@ -37,6 +42,7 @@ from tests.demo.demo_site import (
     Plain,
     demo_api,
 )
+from tests.reports.test_form import pdf_text
 
 #: whose energy is corrected
 CORRECTED = "PRESSES"
@@ -382,6 +388,75 @@ def test_a_second_one_is_refused(demo: DemoApi) -> None:
         make_demo(demo.settings, db.session, get_context().mongo.database, demo.registry)
 
 
+def test_a_report_says_what_the_other_routes_say(demo: DemoApi, plain: Plain) -> None:
+    month = last_month(demo)
+    report = demo.answer("report", period="month", start=month)
+    query = {"bucket": "month", "start_time": report["start"], "end_time": report["end"]}
+    balance = demo.answer("balance", **query, carrier="electricity", compare="previous")
+    assert report["consumption"]["value"] == balance["total"]["consumption"]["energy"]
+    assert report["consumption"]["previous"] == balance["compared_total"]
+    assert report["unmetered"]["value"] == balance["total"]["unmetered"]["energy"]
+    begin, end = datetime.fromisoformat(report["start"]), datetime.fromisoformat(report["end"])
+    assert report["roles"]["grid_import"] == near(plain.energy(site.GRID, begin, end))
+    days = [row["energy"] for row in report["days"] if row["energy"] is not None]
+    assert sum(days) == near(Decimal(str(report["consumption"]["value"])))
+    grid = [number for name, number in _points(demo).items() if "grid" in name or "fed in" in name]
+    cost = demo.answer("cost", **query, point_id=grid)
+    assert [(row["currency"], row["amount"]) for row in report["costs"]] == [
+        (row["currency"], row["amount"]) for row in cost["totals"]
+    ]
+    peak = demo.answer("demand", **query, point_id=grid, role="grid_import")["points"][0]["peak"]
+    assert [(row["power"], row["start"]) for row in report["peaks"]] == [(peak["power"], peak["start"])]
+    assert report["kg"] == demo.answer("emissions", **query)["kg"]
+    points = {row["name"]: row["total"] for row in demo.answer("consumption", **query)["points"]}
+    assert {row["name"]: row["energy"] for row in report["points"]} == {
+        name: total["energy"] for name, total in points.items()
+    }
+    assert report["honesty"]["silence_s"] == sum(total["silence_s"] for total in points.values())
+    assert report["honesty"]["undecided"] == [name for name, total in points.items() if total["undecided"]]
+    available = demo.answer("availability", **query)["points"]
+    expected, there = (sum(row["total"][key] for row in available) for key in ("expected", "available"))
+    assert report["honesty"]["available"] == round(100 * there / expected, 2)
+    zones = [row["name"] for row in report["zones"]]
+    assert {*zones} == {*site.ZONES}
+    assert zones == sorted(zones, key=lambda name: -next(z["energy"] for z in report["zones"] if z["name"] == name))
+
+
+def test_a_report_as_a_file_has_the_same_numbers(demo: DemoApi) -> None:
+    month = last_month(demo)
+    report = demo.answer("report", period="month", start=month)
+    answers = {}
+    for form in ("pdf", "xlsx", "html"):
+        response = demo.get("/api/energy/report/", period="month", start=month, format=form, tz=demo.zone.key)
+        assert response.status_code == 200 and response.headers["Cache-Control"] == "no-store"
+        assert response.mimetype == MEDIA_TYPES[ReportForm(form)]
+        answers[form] = response.data
+    book = openpyxl.load_workbook(io.BytesIO(answers["xlsx"]), data_only=True)
+    total = list(book["Days"].iter_rows(min_row=2, values_only=True))[-1]
+    assert total[0] == "Sum" and total[1] == near(Decimal(str(report["consumption"]["value"])))
+    energies = {row[0]: row[3] for row in book["Meter points"].iter_rows(min_row=2, values_only=True)}
+    assert energies == {row["name"]: row["energy"] for row in report["points"]}
+    text, page = pdf_text(answers["pdf"]), answers["html"].decode()
+    for number in (number_text(report["consumption"]["value"]), number_text(report["costs"][0]["rounded"], 2)):
+        assert number in text and number in page
+
+
+def test_a_report_of_a_zone_and_of_a_zone_without_points(demo: DemoApi) -> None:
+    with demo.app.app_context():
+        zones = {row.name: row.id for row in db.session.scalars(select(ServiceZone))}
+    hall = demo.answer("report", start=last_month(demo), zone_id=zones[site.HALL])
+    assert hall["scope"] == site.HALL and hall["costs_of"] == "all" and hall["zones"] == []
+    assert {row["zone"] for row in hall["points"]} == {site.HALL}
+    empty = demo.good("POST", "/api/service-zones/", {"name": "বিদ্যুৎ"}, code=201)
+    found = demo.answer("report", zone_id=empty["id"])
+    assert (found["points"], found["costs"], found["kg"], found["consumption"]["value"]) == ([], [], None, None)
+    for form in ("pdf", "xlsx", "html"):
+        assert demo.get("/api/energy/report/", zone_id=empty["id"], format=form).status_code == 200
+    demo.good("DELETE", f"/api/service-zones/{empty['id']}/", code=204)
+    for wrong in ({"start": "x"}, {"period": "day"}, {"format": "doc"}, {"zone_id": 99999}, {"start": "9999-12"}):
+        assert demo.get("/api/energy/report/", **wrong).status_code == 422, wrong
+
+
 def test_it_is_removed_whole_and_alone(demo: DemoApi) -> None:
     """The last test: it takes away what the others read."""
     raw = DemoRegisters.choose(demo.registry).grid.datatype.collection
@@ -398,6 +473,11 @@ def test_it_is_removed_whole_and_alone(demo: DemoApi) -> None:
         left.update(demo.database[name].distinct("device_id"))
     assert left <= {OTHER}
     assert demo.database[raw].count_documents({"device_id": OTHER}) == was
+
+
+def last_month(demo: DemoApi) -> str:
+    """The newest month of which the demonstration has all."""
+    return last_ended(demo.span.end, Unit.MONTH, demo.zone).name
 
 
 def _points(demo: DemoApi) -> dict[str, int]:

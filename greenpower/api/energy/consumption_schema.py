@@ -19,7 +19,8 @@ EXAMPLE_BUCKET = "2026-03-29"
 EXAMPLE_START, EXAMPLE_END = "2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"
 
 
-def _known_zone(name: str) -> None:
+def known_time_zone(name: str) -> None:
+    """Raises ValidationError for a name that is no time zone."""
     if problem := time_zone_problem(name):
         raise ma.ValidationError(problem)
 
@@ -46,7 +47,7 @@ class CalendarQuery(RangeQuery):
         metadata=describe("length of the calendar buckets; weeks are ISO weeks, which start on Monday"),
     )
     tz = ma.fields.String(
-        validate=_known_zone,
+        validate=known_time_zone,
         metadata=describe("time zone of the calendar, an IANA name; default: DEVICE_TIMEZONE", example="Asia/Dhaka"),
     )
 

@@ -10,6 +10,7 @@ from greenpower.api.energy.emissions import add_emissions
 from greenpower.api.energy.flat_points import add_flat_points
 from greenpower.api.energy.point_consumption import add_point_consumption
 from greenpower.api.energy.profile import add_profile
+from greenpower.api.energy.report import add_report
 from greenpower.api.http.blueprint import Blueprint
 
 
@@ -25,6 +26,7 @@ def make_blueprint() -> Blueprint:
         add_emissions,
         add_availability,
         add_flat_points,
+        add_report,
     ):
         add(blueprint)
     return blueprint

@@ -111,6 +111,7 @@ def test_the_schema_names_every_resource(schema: dict[str, Any]) -> None:
         "/api/energy/periods/{period_id}/reopen/",
         "/api/energy/points/",
         "/api/energy/profile/",
+        "/api/energy/report/",
         "/api/energy/points/proposal/",
         "/api/energy/points/table/",
         "/api/energy/points/{point_id}/",
