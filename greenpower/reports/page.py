@@ -30,7 +30,7 @@ th{color:#5b6875;font-weight:600}.n{text-align:right;white-space:nowrap}
 svg{width:100%;height:auto}svg text{font-size:11px;fill:#5b6875}.bar{fill:#2f8f5b}.line{stroke:#d9e0e6}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}tr,svg{break-inside:avoid}}
 """
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 900, 220, 70, 24, 10
+CHART_WIDTH, CHART_HEIGHT, LEFT, BOTTOM, TOP = 900, 220, 70, 24, 10
 ROW, NAMES, ROOM = 26, 220, 110
 
 
@@ -81,18 +81,18 @@ def _table(table: ReportTable) -> Iterator[str]:
 
 def _columns(chart: BarChart) -> str:
     """Upright bars over a scale."""
-    inner, step = HEIGHT - BOTTOM - TOP, (WIDTH - LEFT) / max(1, len(chart.values))
+    inner, step = CHART_HEIGHT - BOTTOM - TOP, (CHART_WIDTH - LEFT) / max(1, len(chart.values))
 
     def y(value: float) -> float:
         return TOP + inner * (1 - chart.height(value))
 
-    found = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)}">']
+    found = [f'<svg viewBox="0 0 {CHART_WIDTH} {CHART_HEIGHT}" role="img" aria-label="{escape(chart.title)}">']
     for line in chart.lines:
-        found.append(f'<line class="line" x1="{LEFT}" x2="{WIDTH}" y1="{y(line):.1f}" y2="{y(line):.1f}"/>')
+        found.append(f'<line class="line" x1="{LEFT}" x2="{CHART_WIDTH}" y1="{y(line):.1f}" y2="{y(line):.1f}"/>')
         found.append(f'<text x="{LEFT - 6}" y="{y(line) + 4:.1f}" text-anchor="end">{line_text(line)}</text>')
     for number, (label, value) in enumerate(zip(chart.labels, chart.values, strict=True)):
         x = LEFT + number * step
-        found.append(f'<text x="{x + step / 2:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(label)}</text>')
+        found.append(f'<text x="{x + step / 2:.1f}" y="{CHART_HEIGHT - 8}" text-anchor="middle">{escape(label)}</text>')
         if value is not None:
             top, low = min(y(value), y(0)), max(y(value), y(0))
             found.append(
@@ -104,12 +104,12 @@ def _columns(chart: BarChart) -> str:
 
 def _rows(chart: BarChart) -> str:
     """Lying bars, with their names and values."""
-    height, inner = ROW * len(chart.values), WIDTH - NAMES - ROOM
+    height, inner = ROW * len(chart.values), CHART_WIDTH - NAMES - ROOM
 
     def x(value: float) -> float:
         return NAMES + inner * chart.height(value)
 
-    found = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(chart.title)}">']
+    found = [f'<svg viewBox="0 0 {CHART_WIDTH} {height}" role="img" aria-label="{escape(chart.title)}">']
     for number, (label, value) in enumerate(zip(chart.labels, chart.values, strict=True)):
         y = number * ROW
         assert value is not None
