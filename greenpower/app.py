@@ -16,6 +16,7 @@ from greenpower.api.accounts import api_keys, login, me, push_keys, users
 from greenpower.api.accounts.restriction import init_visible
 from greenpower.api.accounts.revocation_cache import redis_client
 from greenpower.api.accounts.token import ACCESS_LIFETIME, REFRESH_LIFETIME
+from greenpower.api.alarms import kinds, occurrences, rules, silences
 from greenpower.api.devices import commands, devices, zones
 from greenpower.api.devices.device import DeviceConverter, path_parameter
 from greenpower.api.energy import (
@@ -73,6 +74,10 @@ RESOURCES: tuple[Callable[[], Blueprint], ...] = (
     emission_factors.make_blueprint,
     notification_channels.make_blueprint,
     notification_log.make_blueprint,
+    occurrences.make_blueprint,
+    rules.make_blueprint,
+    silences.make_blueprint,
+    kinds.make_blueprint,
     data_types.make_blueprint,
     incidents.make_blueprint,
     device_incidents.make_blueprint,

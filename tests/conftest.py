@@ -25,6 +25,7 @@ hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 pytest_plugins = (
+    "tests.alarms.more_kinds",
     "tests.kept_database",
     "tests.sql_servers",
     "tests.api.energy.meter",

@@ -20,6 +20,7 @@ from greenpower.backup.table import to_document
 from greenpower.mongo.client import Document
 from greenpower.mongo.schema.layout import (
     ADJUSTMENTS,
+    ALARM_PROGRESS,
     ATTEMPTS,
     ENERGY_DAYS,
     EVENTS,
@@ -100,16 +101,16 @@ def in_order(mongo: Database[Document]) -> list[str]:
     """The collections in the order in which a running system may be copied.
 
     The schema version comes first: a migration goes on after a restore and does again what it had done meanwhile.
-    Watermarks come before what they vouch for. Then comes what numbers are computed from, then the invalidations, then
-    the results: of a reading that is in the backup either the invalidation is there too, or it was done before its
-    results were copied. Events come last, after the readings that come from them, so that a replay finds what is
-    missing.
+    Watermarks come before what they vouch for, and how far alarms were judged before the readings and the alarms. Then
+    comes what numbers are computed from, then the invalidations, then the results: of a reading that is in the backup
+    either the invalidation is there too, or it was done before its results were copied. Events come last, after the
+    readings that come from them, so that a replay finds what is missing.
     """
     there = mongo.list_collection_names()
     names = sorted(name for name in there if not name.startswith(("system.", STAGED)) and name not in LEFT_OUT)
     results = [name for name in names if name in LEDGER or _is_tier(mongo[name])]
     last = [name for name in (INVALIDATIONS, *results, EVENTS) if name in names]
-    first = [name for name in (SCHEMA, WATERMARKS) if name in names]
+    first = [name for name in (SCHEMA, WATERMARKS, ALARM_PROGRESS) if name in names]
     return [*first, *(name for name in names if name not in (*first, *last)), *last]
 
 

@@ -8,6 +8,8 @@
 | `greenpower:status:<type>` | hash, device id -> status message |
 | `greenpower:homeassistant` | hash, topic -> hash of the message that the broker retains there; and the mark |
 | `greenpower:notify:woken` | there from when the job that sends notices was woken until it looks |
+| `greenpower:alarms:wanted` | there while there is something for the evaluator of alarms to do |
+| `greenpower:alarm` | channel: a list of alarm messages |
 | `greenpower:reading:<type>` | channel: `{"type", "readings": [reading message, …]}` |
 | `greenpower:status` | channel: a list of status messages |
 
@@ -23,6 +25,8 @@ REBUILDING = PREFIX + "latest:rebuilding"
 STATUS_CHANNEL = PREFIX + "status"
 HOMEASSISTANT = PREFIX + "homeassistant"
 NOTIFY_WOKEN = PREFIX + "notify:woken"
+ALARMS_WANTED = PREFIX + "alarms:wanted"
+ALARM_CHANNEL = PREFIX + "alarm"
 
 
 def latest_key(type_name: str) -> str:

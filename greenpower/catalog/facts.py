@@ -46,6 +46,8 @@ RESERVED_COLLECTIONS = frozenset(
         "import_uploads",
         "wiring_findings",
         "notifications",
+        "alarms",
+        "alarm_progress",
     }
 )
 

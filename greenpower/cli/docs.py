@@ -13,8 +13,10 @@ import click
 from pydantic import SecretStr
 
 import greenpower
+from greenpower.alarms.kind_table import alarm_kinds
 from greenpower.catalog.registry import RegistryError, discover, load_registry
 from greenpower.catalog.selection import ALL
+from greenpower.cli.alarm_reference import with_alarm_kinds
 from greenpower.cli.reference import commands_page, fields_page, settings_page
 from greenpower.config import Settings
 from greenpower.datatype.table import with_tables
@@ -58,6 +60,12 @@ def commands_pages() -> Pages:
     group = click.get_current_context().find_root().command
     assert isinstance(group, click.Group)
     return {ROOT / "docs" / "commands.md": commands_page(group)}
+
+
+def alarm_pages() -> Pages:
+    """The table of kinds in docs/alarms.md."""
+    path = ROOT / "docs" / "alarms.md"
+    return {path: with_alarm_kinds(path.read_text("utf-8"), alarm_kinds().values())}
 
 
 def route_pages() -> Pages:
@@ -105,6 +113,7 @@ GENERATED_PAGES: dict[str, tuple[str, Callable[[], Pages]]] = {
     "types": ("docs/fields.md: every data type with its fields.", lambda: field_pages()),
     "settings": ("docs/settings.md: every setting.", lambda: settings_pages()),
     "commands": ("docs/commands.md: every command.", lambda: commands_pages()),
+    "alarms": ("Kinds of rules in docs/alarms.md.", lambda: alarm_pages()),
     "routes": ("docs/api.md: every route of the API.", lambda: route_pages()),
     "postman": ("Postman collection of the API.", lambda: postman_pages()),
 }

@@ -18,7 +18,8 @@ from greenpower.bus.job_queue import drop_pickled_from_queue
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings, keep_settings, load_settings
 from greenpower.homeassistant.publish import is_announced
-from greenpower.jobs import archive, commands, device_sync, homeassistant, imports, notify, presence, rollup
+from greenpower.jobs import alarms, archive, commands, device_sync, homeassistant, imports, notify, presence, rollup
+from greenpower.jobs.alarms import alarms_entry
 from greenpower.jobs.archive import archive_entry, archives
 from greenpower.jobs.commands import commands_entry
 from greenpower.jobs.device_sync import devices_entry
@@ -52,8 +53,8 @@ def worker() -> None:
     get_registry()
     configure_mappers()
     known = (
-        rollup.roll, device_sync.sync, presence.check, commands.work, homeassistant.work, archive.move, imports.work,
-        notify.work,
+        alarms.work, rollup.roll, device_sync.sync, presence.check, commands.work, homeassistant.work, archive.move,
+        imports.work, notify.work,
     )  # fmt: skip
     log.debug("jobs: %s", [function.__module__ for function in known])
 
@@ -110,6 +111,7 @@ def job_entries(registry: Registry, settings: Settings, connection: redis.Redis)
         imports_entry(),
         notify_entry(),
         wiring_entry(),
+        alarms_entry(),
         *old,
         *announced,
     ]

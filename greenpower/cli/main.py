@@ -48,6 +48,7 @@ COMMANDS = {
     "notify": "greenpower.cli.notify:notify",
     "report": "greenpower.cli.report:report",
     "incidents": "greenpower.cli.incidents:incidents",
+    "alarms": "greenpower.cli.alarms:alarms",
     "ensure-indexes": "greenpower.cli.database:ensure_indexes",
     "shard": "greenpower.cli.database:shard",
 }

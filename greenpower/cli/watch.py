@@ -108,6 +108,9 @@ class Board:
     def on_statuses(self, statuses: list[Message]) -> None:
         self.cache.add_statuses(statuses)
 
+    def on_alarms(self, events: list[Message]) -> None:
+        """Alarms are not shown."""
+
     def on_revoked(self, family: str) -> None:
         """There are no logins here."""
 

@@ -1,7 +1,7 @@
 """The device job: registers the devices that ingest has seen and deletes unconfirmed ones that are silent, writes the
 settings cache that ingest and the rollups read, invalidates what a changed greatest power or a correction touches,
-finishes meter exchanges that were cut short, writes missing entries of the audit, and marks in Redis revoked logins and
-which devices restricted users and keys may see.
+finishes meter exchanges that were cut short, writes missing entries of the audit, and marks in Redis revoked logins,
+which devices restricted users and keys may see, and whether there is anything to do for alarms.
 
 Each step compares what should be with what is, and writes the difference. So it may be repeated, and several may run
 at once, beside the API.
@@ -20,6 +20,7 @@ from redis import Redis, RedisError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from greenpower.alarms.wanted import mark_wanted
 from greenpower.archive.database import open_database
 from greenpower.bus import revocation
 from greenpower.bus.visibility import write_visible
@@ -89,8 +90,9 @@ def sync() -> str:
         try:
             mark_revocations(session, redis)
             write_visible(redis, devices_of_all(session))
+            mark_wanted(session, db, redis)
         except RedisError as error:
-            log.warning("revocations, or who may see which devices, are not in Redis: %.200s", error)
+            log.warning("revocations, who may see which devices, or alarms, are not in Redis: %.200s", error)
     return (
         f"{done.registered} registered, {done.written} settings written, {done.confirmed} confirmed, "
         f"{done.expired} expired"

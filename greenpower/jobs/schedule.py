@@ -33,13 +33,16 @@ JOB_TIMEOUT_SECONDS = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A periodic job. name: unique, of letters, digits, `_` and `-`. function: dotted. every, timeout: seconds."""
+    """A periodic job. name: unique, of letters, digits, `_` and `-`. function: dotted. every, timeout: seconds. wanted:
+    a key in Redis; it is not queued while there is none. first: it goes before all that wait."""
 
     name: str
     function: str
     args: tuple[Any, ...]
     every: int
     timeout: int = JOB_TIMEOUT_SECONDS
+    wanted: str = ""
+    first: bool = False
 
     @property
     def id(self) -> str:
@@ -176,9 +179,12 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
 
     def enqueue_job(self, job: Job) -> None:
         """Queue a job unless it waits there already: after a time without workers each job is queued once."""
-        if is_queued(self.connection, job.id):
+        entry = self.entries.get(job.id)
+        unwanted = entry is not None and entry.wanted and not self.connection.exists(entry.wanted)
+        if unwanted or is_queued(self.connection, job.id):
             self.connection.zadd(self.scheduled_jobs_key, {job.id: time.time() + job.meta["interval"]})
         else:
+            job.enqueue_at_front = entry is not None and entry.first
             super().enqueue_job(job)
 
 

@@ -16,11 +16,11 @@ from typing import NotRequired, TypedDict
 from pymongo.database import Database
 
 from greenpower.mongo.client import Document
-from greenpower.mongo.schema.layout import CORRECTIONS, EXCHANGES, INCIDENTS, PUSH_KEYS, WIRING_FINDINGS
+from greenpower.mongo.schema.layout import ALARMS, CORRECTIONS, EXCHANGES, INCIDENTS, PUSH_KEYS, WIRING_FINDINGS
 
 UNAUDITED = "unaudited"
 #: What people change in MongoDB.
-AUDITED_COLLECTIONS = (CORRECTIONS, INCIDENTS, EXCHANGES, PUSH_KEYS, WIRING_FINDINGS)
+AUDITED_COLLECTIONS = (CORRECTIONS, INCIDENTS, EXCHANGES, PUSH_KEYS, WIRING_FINDINGS, ALARMS)
 # Both conditions are for the index: it is of the few documents that have an entry.
 ANY_ENTRY: Document = {UNAUDITED: {"$exists": True}, f"{UNAUDITED}.id": {"$gt": ""}}
 

@@ -19,6 +19,7 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.readings.federated import ArchivedSpan, FederatedDatabase, FederatedReadings
 from greenpower.mongo.schema.layout import (
     ADJUSTMENTS,
+    ALARM_PROGRESS,
     CLOCKS,
     DEVICE_SETTINGS,
     EXCHANGES,
@@ -41,7 +42,7 @@ NAMED_BY_DEVICE = frozenset({CLOCKS, DEVICE_SETTINGS})
 # What the rollups note for themselves: no answer shows it.
 NOTES = frozenset({WATERMARKS, FIELD_KINDS, INVALIDATIONS, INVALIDATION_READS, ADJUSTMENTS})
 # What belongs to the whole site.
-OF_SITE = frozenset({NOTIFICATIONS, PUSH_KEYS, PROCESSES, RESTORES, SCHEMA, UPLOADS})
+OF_SITE = frozenset({ALARM_PROGRESS, NOTIFICATIONS, PUSH_KEYS, PROCESSES, RESTORES, SCHEMA, UPLOADS})
 
 
 class NotVisibleError(Exception):

@@ -18,6 +18,8 @@ ALL = "*"
 MAX_HZ = 20.0
 SNAPSHOT_DEVICES = 250
 MAX_READINGS_PER_MESSAGE = 2_000
+# More alarms than these do not wait for a slow client: it is told that it missed some.
+MAX_WAITING_ALARMS = 1_000
 
 Key = tuple[str, str]
 Fields = frozenset[str] | None
@@ -46,7 +48,8 @@ class Subscription:
 @dataclass(slots=True, eq=False, kw_only=True)
 class Client:
     """One connection. statuses: the newest ones that wait to be sent, by (type, device). visible: the devices of the
-    service zones that it is restricted to; None: not restricted. asked: how often that was looked up."""
+    service zones that it is restricted to; None: not restricted. asked: how often that was looked up. wants_alarms:
+    whether it asked for them; alarms: those that wait to be sent, missed: how many more there were."""
 
     sid: str
     eio_sid: str
@@ -55,6 +58,9 @@ class Client:
     statuses: dict[Key, Message] = field(default_factory=dict)
     visible: frozenset[str] | None = None
     asked: int = 0
+    wants_alarms: bool = False
+    alarms: list[Message] = field(default_factory=list)
+    missed: int = 0
 
     def may_see(self, type_name: str, device: str | None = None) -> bool:
         """Whether it may see a type, or a device of it, now."""
@@ -89,10 +95,29 @@ class Client:
         if self.claims.may_have(READ_DEVICES) and self.sees(status["type"], status["device_id"]):
             self.statuses[status["type"], status["device_id"]] = status
 
+    def note_alarms(self, events: Iterable[Message]) -> bool:
+        """Something happened to alarms. Returns whether anything waits for it then."""
+        if self.wants_alarms:
+            for event in events:
+                if not self.may_see_alarm(event):
+                    continue
+                if len(self.alarms) < MAX_WAITING_ALARMS:
+                    self.alarms.append(event)
+                else:
+                    self.missed += 1
+        return bool(self.alarms)
+
+    def may_see_alarm(self, event: Message) -> bool:
+        """Whether it may see an alarm. One of a point or zone is for those who may see everything: the gateway does not
+        know in which zone a point lies."""
+        if event["device_id"] is None or event["type"] is None:
+            return self.visible is None and self.claims.devices is None and self.claims.types is None
+        return self.may_see(event["type"], event["device_id"])
+
     @property
     def waits(self) -> bool:
         """Whether anything waits to be sent."""
-        return bool(self.statuses) or any(
+        return bool(self.statuses or self.alarms) or any(
             item.changed or item.snapshot is not None for item in self.subscriptions.values()
         )
 
@@ -105,6 +130,10 @@ class Client:
             waiting, self.statuses = self.statuses, {}
             if statuses := [status for key, status in waiting.items() if self.may_see(*key)]:
                 return "device_status", statuses
+        if self.alarms:
+            events, self.alarms, missed, self.missed = self.alarms, [], self.missed, 0
+            if seen := [event for event in events if self.may_see_alarm(event)]:
+                return "alarm", {"events": seen, "missed": missed}
         readings = self._readings(cache, now)
         return ("reading", readings) if readings else None
 

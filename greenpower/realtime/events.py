@@ -20,7 +20,7 @@ from greenpower.realtime.client import Client
 from greenpower.realtime.hub import Hub
 from greenpower.realtime.metrics import RealtimeMetrics
 from greenpower.realtime.request import BadRequest, RequestLimit, read_subscribe, read_unsubscribe
-from greenpower.realtime.token import Refused, SocketClaims, check_token
+from greenpower.realtime.token import READ_ALARMS, Refused, SocketClaims, check_token
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ class ClientEvents:
             ("disconnect", self._disconnect),
             ("subscribe", self._subscribe),
             ("unsubscribe", self._unsubscribe),
+            ("subscribe_alarms", lambda data=None: self._want_alarms(data, True)),
+            ("unsubscribe_alarms", lambda data=None: self._want_alarms(data, False)),
             ("renew", self._renew),
         ):
             socketio.on_event(name, handler, namespace=NAMESPACE)
@@ -115,6 +117,20 @@ class ClientEvents:
         except BadRequest as error:
             return _refusal(error)
         return {"ok": True, "type": key[0], "device_id": key[1]}
+
+    def _want_alarms(self, data: object, wanted: bool) -> dict[str, object]:
+        try:
+            client = self._client()
+            if data not in (None, {}):
+                raise BadRequest("bad-request", "this takes nothing")
+            if wanted and not client.claims.may_have(READ_ALARMS):
+                raise BadRequest("forbidden")
+        except BadRequest as error:
+            return _refusal(error)
+        client.wants_alarms = wanted
+        if not wanted:
+            client.alarms.clear()
+        return {"ok": True}
 
     def _renew(self, data: object = None) -> dict[str, object]:
         """Replace the token of a connection by a newer one of the same user or key, with the same limits."""

@@ -15,13 +15,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from greenpower.bus.keys import STATUS_CHANNEL, latest_key, reading_channel, status_key
+from greenpower.bus.keys import ALARM_CHANNEL, STATUS_CHANNEL, latest_key, reading_channel, status_key
 from greenpower.bus.message import Message
 from greenpower.bus.revocation import REVOCATION_CHANNEL
 from greenpower.bus.visibility import VISIBLE_CHANNEL
 from greenpower.loops import Backoff, ThreadLoop
 from greenpower.realtime.value import (
     BadValue,
+    check_alarm,
     check_list,
     check_reading,
     check_status,
@@ -47,6 +48,7 @@ class FeedListener(Protocol):
 
     def on_readings(self, type_name: str, readings: list[Message]) -> None: ...
     def on_statuses(self, statuses: list[Message]) -> None: ...
+    def on_alarms(self, events: list[Message]) -> None: ...
     def on_revoked(self, family: str) -> None: ...
     def on_visible(self, subject: str) -> None: ...
     def on_loaded(self) -> None: ...
@@ -67,7 +69,7 @@ class Feed:
     """Listens for some data types. After each connect it passes on all that Redis holds, so nothing is missed.
 
     skipped: called with the source of each value that is left out: `latest`, `status`, `reading-channel`,
-    `status-channel`, `revocation-channel` for bad values, `listener` where the listener failed.
+    `status-channel`, `alarm-channel`, `revocation-channel` for bad values, `listener` where the listener failed.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Feed:
         """Listen until the loop is stopped. `idle` is called several times a second. Raises RedisError, OSError."""
         with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
             # First subscribe, then read: a value in between comes twice, and the older one changes nothing.
-            pubsub.subscribe(*self._types, STATUS_CHANNEL, REVOCATION_CHANNEL, VISIBLE_CHANNEL)
+            pubsub.subscribe(*self._types, STATUS_CHANNEL, ALARM_CHANNEL, REVOCATION_CHANNEL, VISIBLE_CHANNEL)
             for name in self._types.values():
                 self._load(name)
             self._tell(self._listener.on_loaded)
@@ -150,6 +152,10 @@ class Feed:
             statuses = self._checked("status-channel", data, lambda found: found, check_status)
             if statuses:
                 self._tell(self._listener.on_statuses, statuses)
+        elif channel == ALARM_CHANNEL.encode():
+            events = self._checked("alarm-channel", data, lambda found: found, check_alarm)
+            if events:
+                self._tell(self._listener.on_alarms, events)
         elif name := self._types.get(channel):
             readings = self._checked("reading-channel", data, _readings_of, lambda found: check_reading(name, found))
             if readings:

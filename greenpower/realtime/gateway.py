@@ -90,6 +90,9 @@ class RealtimeGateway:
     def on_statuses(self, statuses: list[Message]) -> None:
         self.hub.statuses(statuses)
 
+    def on_alarms(self, events: list[Message]) -> None:
+        self.hub.alarms(events)
+
     def on_revoked(self, family: str) -> None:
         for client in self.hub.revoke(family):
             self._end(client, "token-revoked")

@@ -96,6 +96,12 @@ class Hub:
                     client.note_status(status)
                     self._keep_waiting(client)
 
+    def alarms(self, events: list[Message]) -> None:
+        """What happened to alarms."""
+        for client in self.clients.values():
+            if client.note_alarms(events):
+                self.waiting[client] = None
+
     def revoke(self, family: str) -> list[Client]:
         """A login was revoked. Returns its clients."""
         self._revoked[family] = self._clock()

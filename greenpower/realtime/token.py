@@ -12,7 +12,7 @@ from greenpower.bus.visibility import ZONES_CLAIM
 ISSUER = "greenpower"
 MAX_TOKEN_LENGTH = 8192
 # Scopes that a key needs; users may read everything.
-READ_TELEMETRY, READ_DEVICES = "telemetry:read", "devices:read"
+READ_TELEMETRY, READ_DEVICES, READ_ALARMS = "telemetry:read", "devices:read", "alarms:read"
 
 
 class Refused(Exception):

@@ -74,6 +74,17 @@ def check_status(value: object) -> Message:
     return {"status": None, "since": None, **value}
 
 
+def check_alarm(value: object) -> Message:
+    """An alarm message, else BadValue."""
+    if not isinstance(value, dict):
+        raise BadValue("not an object")
+    if not isinstance(value.get("id"), str) or not isinstance(value.get("event"), str):
+        raise BadValue("no event")
+    if not isinstance(value.get("type"), str | None) or not isinstance(value.get("device_id"), str | None):
+        raise BadValue("no subject")
+    return value
+
+
 def check_list(value: object) -> list[object]:
     """A list, else BadValue."""
     if not isinstance(value, list):

@@ -1,5 +1,5 @@
-"""What is kept in SQL: users, roles, keys, devices, zones, commands, meter points, tariffs, notification channels, the
-audit.
+"""What is kept in SQL: users, roles, keys, devices, zones, commands, meter points, tariffs, notification channels,
+rules of alarms, the audit.
 
 Telemetry is in `greenpower.mongo`.
 
@@ -7,6 +7,7 @@ Importing this package makes every model known to the metadata that migrations a
 """
 
 from greenpower.sql import audit_listener, restriction, visible_zones  # noqa: F401 - they listen from now on
+from greenpower.sql.alarm_rule import AlarmSilence, StoredAlarmRule
 from greenpower.sql.api_key import ApiKey, Scope
 from greenpower.sql.audit_entry import AuditAction, AuditEntry, AuditObject
 from greenpower.sql.closed_period import ClosedPeriod
@@ -24,6 +25,7 @@ from greenpower.sql.user import User
 from greenpower.sql.zone_role import ZoneRole
 
 __all__ = [
+    "AlarmSilence",
     "ApiKey",
     "AuditAction",
     "AuditEntry",
@@ -43,6 +45,7 @@ __all__ = [
     "RoleName",
     "Scope",
     "ServiceZone",
+    "StoredAlarmRule",
     "StoredTariffVersion",
     "Tariff",
     "TokenFamily",

@@ -40,6 +40,8 @@ class Scope(StrEnum):
     ZONES_WRITE = "service-zones:write"
     ENERGY_READ = "energy:read"
     ENERGY_WRITE = "energy:write"
+    ALARMS_READ = "alarms:read"
+    ALARMS_WRITE = "alarms:write"
 
 
 class ApiKey(Base):

@@ -50,6 +50,9 @@ class AuditObject(StrEnum):
     PUSH_KEY = "push_key"
     IMPORT = "import"
     NOTIFICATION_CHANNEL = "notification_channel"
+    ALARM_RULE = "alarm_rule"
+    ALARM_SILENCE = "alarm_silence"
+    ALARM = "alarm"
 
 
 class AuditEntry(Base):

@@ -111,6 +111,8 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
     key = served.make("/api/api-keys/", name="reader", scopes=["telemetry:read"])
     push_key = served.make("/api/push-keys/", name="pusher")
     tariff = served.make("/api/energy/tariffs/", **TARIFF)
+    rule = served.make("/api/alarms/rules/", name="silent", kind="silence")
+    silence = served.make("/api/alarms/silences/", reason="maintenance")
     part = {"type": "eny_now", "device_id": "33B1225950027", "field": "zygsz"}
     point = served.make("/api/energy/points/", name="Grid", role="grid_import", parts=[part])
     period = served.make("/api/energy/periods/", month="2026-03")
@@ -130,6 +132,8 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
         client_id=key["public_id"],
         push_key=str(push_key["id"]),
         tariff_id=str(tariff["id"]),
+        rule_id=str(rule["id"]),
+        silence_id=str(silence["id"]),
         point_id=str(point["id"]),
         period_id=str(period["id"]),
         channel_id=str(channel["id"]),
@@ -137,7 +141,7 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
     assert served.everything() == before
     assert all(execution["assertions"] for execution in executions)
     there = [item for folder in json.loads((ROOT / POSTMAN).read_text())["item"] for item in folder["item"]]
-    unknown = ("incident", "correction", "exchange", "command_id", "upload_id", "at", "claim")
+    unknown = ("incident", "correction", "exchange", "command_id", "upload_id", "at", "claim", "alarm_id")
     wanted = {
         item["name"]
         for item in there

@@ -118,7 +118,9 @@ class World:
 
     def ask(self, caller: Caller, path: str, method: str, number: str, body: bool) -> TestResponse:
         """Ask with nothing in the body, so that nothing changes."""
-        place = re.sub(r"\{\w+\}", number, re.sub(r"\{(incident|exchange|correction|push_key)\}", EXAMPLE_ID, path))
+        place = re.sub(
+            r"\{\w+\}", number, re.sub(r"\{(incident|exchange|correction|push_key|alarm_id)\}", EXAMPLE_ID, path)
+        )
         token = self.tokens.get(caller.name)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if caller.in_header:

@@ -21,10 +21,11 @@ import pytest
 from bson import ObjectId
 from werkzeug.test import TestResponse
 
+from greenpower.alarms.subject import AlarmSubject, SubjectKind, device_subject
 from greenpower.api.http.context import get_context
 from greenpower.api.http.openapi import operations
 from greenpower.catalog.facts import counters
-from greenpower.mongo.schema.layout import CORRECTIONS, EVENTS, EXCHANGES, INCIDENTS, SEEN
+from greenpower.mongo.schema.layout import ALARMS, CORRECTIONS, EVENTS, EXCHANGES, INCIDENTS, SEEN
 from greenpower.sql import (
     ClosedPeriod,
     Device,
@@ -44,6 +45,7 @@ from greenpower.sql.restriction import restrict
 from greenpower.sql.setup import make_user
 from greenpower.sql.time import now
 from greenpower.stack import Mongod
+from tests.alarms.one_alarm import raised_alarm
 from tests.api.system.test_audit import Site, serving_site
 from tests.api.test_roles import KEYS_OF_DEVICES, PUBLIC
 from tests.api.world import PASSWORD
@@ -76,12 +78,17 @@ OF_SITE = {
     "GET /api/notifications/channels/", "POST /api/notifications/channels/", "GET /api/notifications/log/",
     "GET /api/notifications/channels/{channel_id}/", "PATCH /api/notifications/channels/{channel_id}/",
     "DELETE /api/notifications/channels/{channel_id}/", "POST /api/notifications/channels/{channel_id}/test/",
+    "GET /api/alarms/rules/", "POST /api/alarms/rules/", "GET /api/alarms/rules/{rule_id}/",
+    "PATCH /api/alarms/rules/{rule_id}/", "DELETE /api/alarms/rules/{rule_id}/", "GET /api/alarms/silences/",
+    "POST /api/alarms/silences/", "GET /api/alarms/silences/{silence_id}/", "PATCH /api/alarms/silences/{silence_id}/",
+    "DELETE /api/alarms/silences/{silence_id}/",
     "GET /api/rollups/", "GET /api/audit/", "GET /api/audit/export/",
 }  # fmt: skip
 # Operations that are the same for all: they name no zone, and nothing in one.
 SAME_FOR_ALL = {
     "GET /api/users/me/", "POST /api/users/me/password/", "GET /api/roles/", "GET /api/data-types/",
     "GET /api/energy/tariffs/", "GET /api/energy/tariffs/{tariff_id}/", "GET /api/energy/emission-factors/",
+    "GET /api/alarms/kinds/",
 }  # fmt: skip
 # What a path asks for, by the name of its parameter: of outside, and what there is not.
 PATHS: dict[str, tuple[str, ...]] = {
@@ -91,7 +98,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "period_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
     "command_id": (f"{NUMBERS}1",),
     "tariff_id": (f"{NUMBERS}1",),
-    **dict.fromkeys(("incident", "correction", "exchange"), (DOCUMENTS + "0" * 14 + "1",)),
+    **dict.fromkeys(("incident", "correction", "exchange", "alarm_id"), (DOCUMENTS + "0" * 14 + "1",)),
 }
 QUERIES: dict[str, str] = {
     "device_id": f"{HIDDEN}1", "zone_id": f"{NUMBERS}1", "point_id": f"{NUMBERS}1", "id": DOCUMENTS + "0" * 14 + "1",
@@ -237,6 +244,16 @@ class World(Site):
             "reason": device, "revoked_at": None, "applied": True,
         }  # fmt: skip
         self.database[EXCHANGES].insert_one(exchange)
+        subjects = [device_subject("rt", device)]
+        if number == "1":  # points and a zone that are not seen
+            hidden = int(f"{NUMBERS}1")
+            subjects += [
+                AlarmSubject(kind, number=hidden, name=HIDDEN) for kind in (SubjectKind.POINT, SubjectKind.ZONE)
+            ]
+        for order, subject in enumerate(subjects):
+            alarm = raised_alarm(subject, AT)
+            alarm["_id"] = self._number(number if order == 0 else f"{order + 6}" if number else "")
+            self.database[ALARMS].insert_one(alarm)
 
     def _guests(self) -> dict[str, Guest]:
         found = {}
@@ -248,7 +265,7 @@ class World(Site):
                 restrict(user, {1: role})
             scopes = sorted(
                 f"{area}:{how}"
-                for area in ("telemetry", "devices", "service-zones", "energy")
+                for area in ("telemetry", "devices", "service-zones", "energy", "alarms")
                 for how in ("read", "write")
             )
             key, text = new_key("key", scopes, now() + timedelta(days=1), None)
@@ -370,7 +387,7 @@ def questions(world: World, *, with_keys: bool = False, briefly: bool = False) -
         choices = INSIDE.get(names[0], ("1",)) if names else ("",)
         for choice in choices:
             place = fill_path(path, lambda name, choice=choice: choice if name in INSIDE else "1")  # type: ignore[misc]
-            if {"incident", "correction", "exchange"} & {*names}:
+            if {"incident", "correction", "exchange", "alarm_id"} & {*names}:
                 continue  # of one document: below
             for query in islice(variants(path, operation), 1 if briefly else None):
                 yield path, place, query
@@ -483,6 +500,7 @@ BODIES: dict[str, Document] = {
         "at": AT.isoformat(), "readings": {"power": {"c": {"last": 9, "first": 1}}}, "reason": "old",
     },
     "PATCH /api/devices/{id}/meter-exchanges/{exchange}/": {"at": AT.isoformat(), "reason": "x"},
+    "POST /api/alarms/{alarm_id}/acknowledge/": {"note": "x"},
 }  # fmt: skip
 
 
@@ -497,8 +515,10 @@ def test_modules_that_go_around_it_are_few_and_named() -> None:
             (r"\.mongo\.database\b", "api/"),
         )
     }
-    # Points are chosen by their zone; what they counted is theirs, whichever devices measured it.
-    assert found[r"\bwhole_database\(\)"] == {"api/http/context.py", "api/energy/point_query.py"}
+    # Points are chosen by their zone; what they counted is theirs, whichever devices measured it. So are alarms.
+    assert found[r"\bwhole_database\(\)"] == {
+        "api/http/context.py", "api/energy/point_query.py", "api/alarms/occurrences.py",
+    }  # fmt: skip
     # Tariffs are inherited from points that are not shown; the copy for the gateway is of everybody.
     assert found[r"\bseeing_everything\(\)"] == {
         "sql/visible_zones.py", "energy/site.py", "api/accounts/restriction.py", "api/energy/point_query.py",

@@ -129,6 +129,9 @@ class _Snapshot:
     def on_statuses(self, statuses: list[Message]) -> None:
         self.cache.add_statuses(statuses)
 
+    def on_alarms(self, events: list[Message]) -> None:
+        pass
+
 
 def go_through(settings: Settings, batches: Iterable[Batch], *faults: Fault, registry: Registry | None = None) -> Told:
     """Put batches through a pipeline, one after the other."""

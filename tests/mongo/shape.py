@@ -8,6 +8,13 @@ from types import NoneType, UnionType
 from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from greenpower.mongo.adjustments.document import AdjustmentDocument
+from greenpower.mongo.alarms.document import (
+    AlarmChunkDocument,
+    AlarmDocument,
+    AlarmPositionDocument,
+    AlarmRoundDocument,
+    AlarmRuleStatusDocument,
+)
 from greenpower.mongo.archive.document import ArchiveMonthDocument
 from greenpower.mongo.corrections.document import CorrectionDocument
 from greenpower.mongo.devices.document import (
@@ -79,6 +86,13 @@ VIEWS: dict[str, tuple[View, ...]] = {
     layout.UPLOADS: (UploadDocument,),
     layout.WIRING_FINDINGS: (WiringFindingDocument,),
     layout.NOTIFICATIONS: (NoticeDocument,),
+    layout.ALARMS: (AlarmDocument,),
+    layout.ALARM_PROGRESS: (
+        AlarmPositionDocument,
+        AlarmChunkDocument,
+        AlarmRuleStatusDocument,
+        AlarmRoundDocument,
+    ),
 }
 #: those of the data types' collections
 OF_TYPES: tuple[View, ...] = (ReadingDocument, CopyDocument, BucketDocument)

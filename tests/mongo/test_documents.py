@@ -13,6 +13,10 @@ import pytest
 from bson import ObjectId
 from pymongo.database import Database
 
+from greenpower.alarms.change import ChangeMaker, ended
+from greenpower.alarms.machine import Episode
+from greenpower.alarms.rule import AlarmRule
+from greenpower.alarms.subject import device_subject
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings
 from greenpower.datatype import Answer
@@ -25,6 +29,8 @@ from greenpower.measure.counter.counted import CounterEvent
 from greenpower.measure.counter.rules import Incident
 from greenpower.measure.slot import Slot
 from greenpower.mongo.adjustments.store import begin_adjustments, read_stale, save_adjustment
+from greenpower.mongo.alarms.progress import finish_round, read_times, save_positions, save_statuses, save_times
+from greenpower.mongo.alarms.store import acknowledge_alarm, write_changes
 from greenpower.mongo.archive.document import ArchivedFileDocument, ArchiveKey
 from greenpower.mongo.archive.manifest import add_pending, switch, take_month
 from greenpower.mongo.client import Document, async_client, sync_client
@@ -55,6 +61,8 @@ from greenpower.mongo.rollups.unfinished import Unfinished, Work
 from greenpower.mongo.rollups.watermarks import move_watermark
 from greenpower.mongo.schema.layout import (
     ADJUSTMENTS,
+    ALARM_PROGRESS,
+    ALARMS,
     ANSWERS,
     ARCHIVE_MANIFEST,
     ATTEMPTS,
@@ -334,6 +342,7 @@ def write_all(db: Database[Document], settings: Settings) -> None:
     first = [db[NOTIFICATIONS].find_one({"key": "a"}, {"_id": 1})["_id"]]  # type: ignore[index]
     claim_notices(db[NOTIFICATIONS], first, "c", T0, T0 + timedelta(minutes=1))
     finish_notices(db[NOTIFICATIONS], first, "c", NoticeState.SENT, "250 OK", T0)
+    keep_alarms(db)
     for _ in range(3):
         query = {"type": "rt", "new_devices": False, "dry_run": False}
         add_upload(db[UPLOADS], type_name="rt", query=query, by={"kind": "user", "name": "ada"}, data=b"x", now=T0)
@@ -349,6 +358,33 @@ def write_all(db: Database[Document], settings: Settings) -> None:
         upload = claim_upload(db[UPLOADS], T0)
         assert upload is not None and note_progress(db[UPLOADS], upload, {"rows": 1}, T0)
         assert finish_upload(db[UPLOADS], upload, T0, {"rows": 1}, error)
+
+
+def keep_alarms(db: Database[Document]) -> None:
+    """Alarms in every state, and what a round keeps."""
+    rule = AlarmRule(
+        number=1, name="r", kind="threshold", params={}, type="rt", devices=(), zone=None, points=(), for_s=60,
+        severity="info", text="", channels=(1,), since=T0,
+    )  # fmt: skip
+    maker = ChangeMaker(rule=rule, silences=(), now=T0)
+    later = T0 + timedelta(minutes=2)
+    changes = []
+    for device, raised_at in (("D1", None), ("D2", later), ("D3", later)):
+        episode = Episode(begin=T0, value=1.5, raised_at=raised_at, raised_value=1.5)
+        changes.append(maker.begun(device_subject("rt", device), episode, later))
+    write_changes(db[ALARMS], [change for change in changes if change is not None], 1)
+    pending, active, other = db[ALARMS].find().sort("device_id", 1)
+    over = Episode(begin=T0, value=1.5, ended_at=later)
+    cancelled = maker.continued(device_subject("rt", "D1"), pending, over, later)
+    assert cancelled is not None
+    write_changes(db[ALARMS], [cancelled, ended(other, "rule_gone", later)], 2)
+    assert acknowledge_alarm(db[ALARMS], active["_id"], "ada", "seen", {"id": "c4", "entry": "{}"})
+    progress = db[ALARM_PROGRESS]
+    save_times(progress, 1, read_times(progress, [1])[1], {"rt|D1": T0}, 1)
+    save_positions(progress, {"rt": (T0, T0)})
+    save_statuses(progress, [{"rule_id": 1, "judged_at": T0, "problem": "", "subjects": 3}])
+    told = {"_id": "round", "number": 1, "began_at": T0, "ended_at": T0, "readings": 1, "lag": 0.5, "errors": 0}
+    finish_round(progress, 0, told)
 
 
 def test_every_collection_of_the_layout_has_its_views(settings: Settings) -> None:

@@ -21,7 +21,10 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.asynchronous.database import AsyncDatabase
+from sqlalchemy.orm import Session
 
+from greenpower.alarms.evaluator import Evaluator
+from greenpower.alarms.tell import tell
 from greenpower.api.telemetry.tier_views import forget_tier_views
 from greenpower.catalog.registry import Registry
 from greenpower.datatype import json_parser
@@ -32,6 +35,7 @@ from greenpower.ingest.replay.replay import Replay
 from greenpower.jobs.device_sync import finish_exchanges, sync_devices
 from greenpower.jobs.missing_entries import write_missing_entries
 from greenpower.jobs.presence import judge
+from greenpower.mongo.alarms.find import listed
 from greenpower.mongo.client import async_client
 from greenpower.mongo.corrections.document import CorrectionKind
 from greenpower.mongo.corrections.late_decision import decide_late
@@ -45,6 +49,8 @@ from greenpower.mongo.rollups.invalidations import Place, invalidate
 from greenpower.mongo.rollups.lag import read_lags
 from greenpower.mongo.schema.layout import (
     ADJUSTMENTS,
+    ALARM_PROGRESS,
+    ALARMS,
     ARCHIVE_MANIFEST,
     CLOCKS,
     CORRECTIONS,
@@ -61,6 +67,7 @@ from greenpower.mongo.schema.layout import (
     WATERMARKS,
 )
 from greenpower.rollups.backfill import backfill
+from greenpower.sql.alarm_rule import StoredAlarmRule
 from greenpower.sql.session import sql_session
 from greenpower.stack import Mongod
 from tests.api.conftest import close_app
@@ -252,8 +259,29 @@ class World(Meters):
             sync_devices(session, self.database)
             finish_exchanges(session, self.database, self.settings)
             write_missing_entries(session, self.database, self.now)
+            self.judge_alarms(session)
         asyncio.run(self._work())
         forget_tier_views(self.app)
+
+    def judge_alarms(self, session: Session) -> None:
+        """Two rounds of each kind of rule about devices, with late readings, and passing on."""
+        params: dict[str, Document] = {"threshold": {"field": METER.fields[0].name, "above": -1.0}}
+        for kind in ("threshold", "silence", "incidents"):
+            rule = StoredAlarmRule(
+                name=kind, kind=kind, params=params.get(kind, {}), type=METER.name, devices=[], points=[], channels=[],
+                severity="info", since=self.now - timedelta(days=9),
+            )  # fmt: skip
+            session.add(rule)
+        session.commit()
+        registry = Registry.of(METER)
+        for _ in range(2):
+            Evaluator(self.database, session, registry, self.settings, lambda datatype: frozenset({"mqtt"})).run()
+            tell(self.database, None, self.now)
+            # What was looked at is looked at again, and what comes is late.
+            self.database[ALARM_PROGRESS].delete_many({"_id": f"position|{METER.name}"})
+            self.database[ALARMS].update_many({"open": True}, {"$set": {"begin": self.now}})
+        where = listed(device_id=self.device(1), start=self.now - timedelta(days=1), end=self.now)
+        assert self.database[ALARMS].count_documents(where)
 
     async def _work(self) -> None:
         async with async_client(self.settings) as client:
@@ -429,7 +457,7 @@ def test_nothing_sorts_a_collection(record: Record) -> None:
 def test_each_collection_was_asked(record: Record) -> None:
     asked = {one.collection for one in record.asked}
     assert {EVENTS, CLOCKS, SEEN, LISTENING, DEVICE_SETTINGS, INVALIDATIONS, WATERMARKS, INCIDENTS} <= asked
-    assert {CORRECTIONS, ADJUSTMENTS, EXCHANGES, MESSAGES} <= asked
+    assert {CORRECTIONS, ADJUSTMENTS, EXCHANGES, MESSAGES, ALARMS, ALARM_PROGRESS} <= asked
     assert {METER.collection, *(tier.prefix + METER.collection for tier in METER.tiers)} <= asked
     assert len(record.of(EVENTS)) > 100 and len(record.of(METER.collection)) > 50
     print(len(record.asked), "queries explained")

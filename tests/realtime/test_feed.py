@@ -150,6 +150,10 @@ class Fragile:
         for status in statuses:
             self._take("statuses", status["device_id"])
 
+    def on_alarms(self, events: list[Message]) -> None:
+        for event in events:
+            self._take("alarms", event["id"])
+
     def on_revoked(self, family: str) -> None:
         self._take("revoked", family)
 

@@ -22,8 +22,10 @@ from greenpower.api.http.context import Context
 from greenpower.api.system.process_checks import SCHEDULER_KEYS
 from greenpower.bus.job_counts import BUCKET_NAMES, JOB_COUNTS, read_job_counts
 from greenpower.control.order import COMMAND_QUEUE
+from greenpower.mongo.alarms.find import count_alarms
+from greenpower.mongo.alarms.progress import read_round
 from greenpower.mongo.rollups.lag import read_lags
-from greenpower.mongo.schema.layout import WIRING_FINDINGS
+from greenpower.mongo.schema.layout import ALARM_PROGRESS, ALARMS, WIRING_FINDINGS
 from greenpower.mongo.wiring.store import count_findings
 
 READ_SECONDS = 2.0
@@ -92,7 +94,26 @@ class JobMetrics(Collector):
                 lags = read_lags(self._context.mongo.database, self._context.registry, datetime.now(UTC))
             oldest.add_metric((), max((lag.oldest for lag in lags), default=0.0))
             waiting.add_metric((), sum(lag.invalidations for lag in lags))
-        return [oldest, waiting, findings]
+        return [oldest, waiting, findings, *self._of_alarms()]
+
+    def _of_alarms(self) -> list[Metric]:
+        alarms = GaugeMetricFamily("greenpower_alarms", "alarms that are open", labels=("state", "severity"))
+        lag = GaugeMetricFamily(
+            "greenpower_alarm_lag_seconds", "how long the oldest reading of the last round waited to be judged"
+        )
+        age = GaugeMetricFamily("greenpower_alarm_round_age_seconds", "seconds since the last round of alarms ended")
+        errors = CounterMetricFamily("greenpower_alarm_rule_failures", "times that a rule could not be judged")
+        if self._context is not None:
+            db = self._context.mongo.database
+            for labels, number in sorted(count_alarms(db[ALARMS]).items()):
+                alarms.add_metric(labels, number)
+            with pymongo.timeout(READ_SECONDS):
+                last = read_round(db[ALARM_PROGRESS])
+            if last is not None:
+                lag.add_metric((), last["lag"])
+                age.add_metric((), max(0.0, (datetime.now(UTC) - last["ended_at"]).total_seconds()))
+                errors.add_metric((), last["errors"])
+        return [alarms, lag, age, errors]
 
 
 def _there(redis: Redis, pattern: str) -> int:

@@ -48,6 +48,8 @@ RESTORES = "restores"
 UPLOADS = "import_uploads"
 WIRING_FINDINGS = "wiring_findings"
 NOTIFICATIONS = "notifications"
+ALARMS = "alarms"
+ALARM_PROGRESS = "alarm_progress"
 # Of the processes that run and of work under way, not of what is stored: no backup has them, and no restore replaces
 # them.
 NOT_DATA = (PROCESSES, RESTORES, UPLOADS)
@@ -69,6 +71,8 @@ UPLOADS_TTL = 30 * 86_400
 ANSWERS_TTL = 30 * 86_400
 # Late results of a job that was frozen for longer are missed only if it was killed right after writing them.
 ATTEMPTS_TTL = 86_400
+# An alarm that was pending and not raised: kept as long as its readings may be judged again.
+CANCELLED_ALARMS_TTL = 86_400
 # The few documents whose entry of the audit is still to be written (`greenpower.mongo.unaudited`).
 UNAUDITED_KEYS, WITH_ENTRY = ("unaudited.id",), {"unaudited": {"$exists": True}}
 # Events of frames that added nothing: few, and often searched for.
@@ -213,6 +217,22 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
             unaudited,
         ),
     )
+    yield (
+        ALARMS,
+        (
+            Index(keys=("rule_id", "subject", "begin"), unique=True),
+            Index(keys=("rule_id", "subject"), unique=True, partial={"open": True}, suffix="_of_open"),
+            Index(keys=("open",), partial={"open": True}),
+            Index(keys=("round",)),
+            Index(keys=("untold", "updated_at"), partial={"untold": True}),
+            Index(keys=("state", "begin")),
+            Index(keys=("device_id", "begin")),
+            Index(keys=("begin",)),
+            Index(keys=("cancelled_at",), ttl=CANCELLED_ALARMS_TTL),
+            unaudited,
+        ),
+    )
+    yield ALARM_PROGRESS, (Index(keys=("rule_id",)),)
     # The second index: those that depend on what a run writes, which are those of late or of an open end, as a rule.
     yield ADJUSTMENTS, (Index(keys=("type", "stale")), Index(keys=("type", "needs_end")))
     # The second index: which counters have a day, for totals, and for what has to be cleared or computed again.

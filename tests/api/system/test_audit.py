@@ -19,6 +19,7 @@ from bson import ObjectId
 from click.testing import CliRunner
 from pydantic import SecretStr
 
+from greenpower.alarms.subject import device_subject
 from greenpower.api.http.openapi import operations
 from greenpower.app import create_app
 from greenpower.catalog.registry import Registry, load_registry
@@ -30,6 +31,7 @@ from greenpower.sql import RoleName
 from greenpower.sql.confirmation import add_heard
 from greenpower.sql.extensions import db
 from greenpower.stack import Mongod
+from tests.alarms.one_alarm import raised_alarm
 from tests.api.conftest import KEY, close_app
 from tests.api.test_roles import PUBLIC
 from tests.api.world import PASSWORD, SqlApi
@@ -109,6 +111,20 @@ class Site(SqlApi):
 
     def new_tariff(self) -> Document:
         return {"name": self.name("tariff"), "currency": "EUR", **VERSION, "valid_from": "2026-01-01"}
+
+    def new_rule(self) -> Document:
+        return {"name": self.name("rule"), "kind": "silence", "params": {}}
+
+    def rule(self) -> str:
+        return f"/api/alarms/rules/{self.make('/api/alarms/rules/', **self.new_rule())['id']}/"
+
+    def silence(self) -> str:
+        return f"/api/alarms/silences/{self.make('/api/alarms/silences/', reason='x')['id']}/"
+
+    def alarm(self) -> str:
+        alarm = raised_alarm(device_subject("power", self.name("heard")), RECENT)
+        self.database.alarms.insert_one(alarm)
+        return f"/api/alarms/{alarm['_id']}/acknowledge/"
 
     def tariff(self) -> int:
         number: int = self.make("/api/energy/tariffs/", **self.new_tariff())["id"]
@@ -213,6 +229,13 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
         "meter_point", lambda s: (f"/api/energy/points/{s.point()}/", {"description": "x"}),
     ),
     "DELETE /api/energy/points/{}/": ("meter_point", lambda s: (f"/api/energy/points/{s.point()}/", None)),
+    "POST /api/alarms/rules/": ("alarm_rule", lambda s: ("/api/alarms/rules/", s.new_rule())),
+    "PATCH /api/alarms/rules/{}/": ("alarm_rule", lambda s: (s.rule(), {"for_s": 60})),
+    "DELETE /api/alarms/rules/{}/": ("alarm_rule", lambda s: (s.rule(), None)),
+    "POST /api/alarms/silences/": ("alarm_silence", lambda s: ("/api/alarms/silences/", {"reason": "x"})),
+    "PATCH /api/alarms/silences/{}/": ("alarm_silence", lambda s: (s.silence(), {"reason": "y"})),
+    "DELETE /api/alarms/silences/{}/": ("alarm_silence", lambda s: (s.silence(), None)),
+    "POST /api/alarms/{}/acknowledge/": ("alarm", lambda s: (s.alarm(), {"note": "x"})),
     "POST /api/energy/tariffs/": ("tariff", lambda s: ("/api/energy/tariffs/", s.new_tariff())),
     "PATCH /api/energy/tariffs/{}/": (
         "tariff", lambda s: (f"/api/energy/tariffs/{s.tariff()}/", {"is_default": True}),

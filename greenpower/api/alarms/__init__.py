@@ -1,0 +1,1 @@
+"""Alarms: their rules, silences, and what happened."""

@@ -1,0 +1,1 @@
+"""Alarms in MongoDB: writes that may come twice, and what a round keeps."""
