@@ -59,6 +59,9 @@ REPORT = {
     "points": [
         {"name": "a year of points", "ms": 700.0, "floor_ms": 70.0, "ratio": 10.0, "times": None, "goal_ms": 1_000},
     ],
+    "alarms": [
+        {"name": "a round of alarms", "ms": 900.0, "floor_ms": 300.0, "ratio": 3.0, "times": None, "goal_ms": 30_000},
+    ],
     "live": {"live": {"one": SHARE, "all": SHARE}, "floor": {"one": SHARE, "all": SHARE}},
     "idle": {"ready_s": 5.0, "first_value_s": 7.0, "idle": [
         {"after_s": 60.0, "memory_mb": 500.0, "cpu": 0.04, "memory_by_process": {"up": 500.0}, "cpu_by_process": {}}]},

@@ -127,7 +127,8 @@ class Evaluator:
         checked = self._check(work, rules, site, devices)
         self._end_orphans(work, rules, checked)
         self._end_silences(work)
-        look = ReadingLook(self._db, self._registry, self._settings, checked, now)
+        began = None if last is None else last["began_at"]
+        look = ReadingLook(self._db, self._registry, self._settings, checked, now, began)
         self._judge_all(work, look.newest(), look)
         self._observe_all(work, view, checked)
         changes = write_changes(self._db[ALARMS], work.changes, work.number)

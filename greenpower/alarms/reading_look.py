@@ -33,7 +33,7 @@ OVERLAP = timedelta(seconds=10)
 
 class ReadingLook:
     """The new readings of a round. positions: up to where they were looked at: newest, settled. oldest: when the oldest
-    of those that were new was stored."""
+    of those that were new was stored. last: when the last round began."""
 
     def __init__(
         self,
@@ -42,10 +42,12 @@ class ReadingLook:
         settings: Settings,
         checked: Iterable[CheckedRule],
         now: datetime,
+        last: datetime | None = None,
     ) -> None:
         self._db = db
         self._registry = registry
         self._now = now
+        self._last = last
         self._horizon = now - timedelta(seconds=settings.changes_horizon_seconds)
         self._rules: defaultdict[str, list[CheckedRule]] = defaultdict(list)
         for item in checked:
@@ -75,7 +77,6 @@ class ReadingLook:
         begin = min(item.rule.since for item in rules) - TICK
         newest, settled = (begin, begin) if known is None else (known["newest"], known["settled"])
         newest, settled = max(newest, begin), max(settled, begin)
-        looked_until = newest + OVERLAP
         readings = self._collection(name)
         shown = reading_projection(_fields(rules))
         fresh, newest_until = find_written(readings, newest, self._now, shown)
@@ -86,7 +87,7 @@ class ReadingLook:
             again, settled_until = find_written(readings, settled, min(self._horizon, newest), shown)
         # Never back: where the clock was set back, what is there is read again until it is where it was.
         self.positions[name] = max(newest, min(newest_until, self._now - OVERLAP)), settled_until
-        stored = [item["updated_at"] for item in fresh if known is None or item["updated_at"] > looked_until]
+        stored = [item["updated_at"] for item in fresh if self._last is None or item["updated_at"] > self._last]
         self.readings += len(stored)
         if stored:
             self.oldest = stored[0] if self.oldest is None else min(self.oldest, stored[0])

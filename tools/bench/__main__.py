@@ -16,6 +16,7 @@ from typing import Any
 
 from greenpower.stack import Mongod, Mosquitto
 from tools.bench import (
+    alarms,
     api,
     archive,
     dialled,
@@ -50,7 +51,7 @@ MEMBERS = 2
 
 PARTS = (
     "ingest", "push", "topics", "dialled", "import", "growth", "size", "archive", "rollups", "api", "reads", "points",
-    "live", "idle",
+    "alarms", "live", "idle",
 )  # fmt: skip
 ROLLUPS = (rollup_gauges, rollup_counters, rollup_cascade, rollup_shared)
 
@@ -141,6 +142,7 @@ def main() -> None:
         "api": lambda: api.run(quick=quick),
         "reads": lambda: reads.run(quick=quick),
         "points": lambda: points.run(quick=quick),
+        "alarms": lambda: alarms.run(quick=quick),
         "live": lambda: live.run(quick=quick),
         "idle": lambda: idle.run(quick=quick),
     }

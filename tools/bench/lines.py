@@ -40,6 +40,8 @@ def lines_of(report: Report) -> list[Line]:
         found += _reads("reads", report["reads"])
     if "points" in report:
         found += _reads("points", report["points"])
+    if "alarms" in report:
+        found += _reads("alarms", report["alarms"])
     if "live" in report:
         found += _live("live", report["live"])
     if "idle" in report:
