@@ -41,8 +41,12 @@ def test_of_values(world: AlarmWorld) -> None:
 def test_of_figures(world: AlarmWorld, kind: str) -> None:
     point = add_point(world, "p", "a")
     add_point(world, "child", "b", role="load", parent_id=point)
-    params = {"demand": {"above": 10.0}, "budget": {"limit": 1.0, "period": "day"}, "imbalance": {"hours": 1},
-              "availability": {"below": 99.0}}  # fmt: skip
+    params: dict[str, dict[str, object]] = {
+        "demand": {"above": 10.0},
+        "budget": {"limit": 1.0, "period": "day"},
+        "imbalance": {"hours": 1},
+        "availability": {"below": 99.0},
+    }
     rule_id = world.add_rule(kind, params[kind], points=[point], since=T0)
     count(world, "a", 12.0, -240, -5)
     count(world, "b", 6.0, -240, -5)
