@@ -17,7 +17,7 @@ from greenpower.api.accounts.restriction import init_visible
 from greenpower.api.accounts.revocation_cache import redis_client
 from greenpower.api.accounts.token import ACCESS_LIFETIME, REFRESH_LIFETIME
 from greenpower.api.alarms import kinds, occurrences, rules, silences
-from greenpower.api.devices import commands, devices, zones
+from greenpower.api.devices import commands, devices, findings, zones
 from greenpower.api.devices.device import DeviceConverter, path_parameter
 from greenpower.api.energy import (
     corrections,
@@ -66,6 +66,7 @@ RESOURCES: tuple[Callable[[], Blueprint], ...] = (
     push_keys.make_blueprint,
     devices.make_blueprint,
     commands.make_blueprint,
+    findings.make_blueprint,
     zones.make_blueprint,
     points.make_blueprint,
     energy.make_blueprint,

@@ -53,6 +53,7 @@ class AuditObject(StrEnum):
     ALARM_RULE = "alarm_rule"
     ALARM_SILENCE = "alarm_silence"
     ALARM = "alarm"
+    WIRING_FINDING = "wiring_finding"
 
 
 class AuditEntry(Base):

@@ -15,6 +15,7 @@ from functools import cache
 from greenpower.wiring import checks
 from greenpower.wiring.circuit import Circuit
 from greenpower.wiring.outcome import Outcome, WiringCheck, WiringFault, WiringFinding
+from greenpower.wiring.tree import FAULT as CHILDREN_FAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ def all_checks() -> tuple[WiringCheck, ...]:
 def all_faults() -> dict[str, WiringFault]:
     """The faults that the checks of a circuit can name."""
     return {fault.name: fault for check in all_checks() for fault in check.faults}
+
+
+def fault_of(name: str) -> WiringFault | None:
+    """A fault by its name, of a circuit or of a tree of meter points."""
+    return CHILDREN_FAULT if name == CHILDREN_FAULT.name else all_faults().get(name)
 
 
 def ask_all(circuit: Circuit) -> list[CheckAnswer]:

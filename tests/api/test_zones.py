@@ -25,7 +25,11 @@ from greenpower.alarms.subject import AlarmSubject, SubjectKind, device_subject
 from greenpower.api.http.context import get_context
 from greenpower.api.http.openapi import operations
 from greenpower.catalog.facts import counters
+<<<<<<< HEAD
 from greenpower.mongo.schema.layout import ALARMS, CORRECTIONS, EVENTS, EXCHANGES, INCIDENTS, SEEN
+=======
+from greenpower.mongo.schema.layout import CORRECTIONS, EVENTS, EXCHANGES, INCIDENTS, SEEN, WIRING_FINDINGS
+>>>>>>> 27caa98 (List findings of the wiring checks, and take that one is as intended)
 from greenpower.sql import (
     ClosedPeriod,
     Device,
@@ -98,7 +102,11 @@ PATHS: dict[str, tuple[str, ...]] = {
     "period_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
     "command_id": (f"{NUMBERS}1",),
     "tariff_id": (f"{NUMBERS}1",),
+<<<<<<< HEAD
     **dict.fromkeys(("incident", "correction", "exchange", "alarm_id"), (DOCUMENTS + "0" * 14 + "1",)),
+=======
+    **dict.fromkeys(("incident", "correction", "exchange", "finding"), (DOCUMENTS + "0" * 14 + "1",)),
+>>>>>>> 27caa98 (List findings of the wiring checks, and take that one is as intended)
 }
 QUERIES: dict[str, str] = {
     "device_id": f"{HIDDEN}1", "zone_id": f"{NUMBERS}1", "point_id": f"{NUMBERS}1", "id": DOCUMENTS + "0" * 14 + "1",
@@ -232,6 +240,12 @@ class World(Site):
             "reason": device, "updated_at": AT,
         }  # fmt: skip
         self.database[INCIDENTS].insert_one(incident)
+        finding = {
+            "_id": self._number(number), "device_id": device, "circuit": "", "check": "frequency", "name": "frequency",
+            "phases": [], "certainty": "sure", "saw": device, "figures": {}, "faulty": 1, "samples": 1, "follows": "",
+            "first_seen": AT, "last_seen": AT, "state": "open", "current": True,
+        }  # fmt: skip
+        self.database[WIRING_FINDINGS].insert_one(finding)
         correction = {
             "_id": self._number(number), **of_counter, "kind": "exclusion", "number": 0, "begin": AT,
             "end": AT + timedelta(minutes=1), "reason": device, "made_by": "x", "made_at": AT, "revoked_at": None,
@@ -387,7 +401,11 @@ def questions(world: World, *, with_keys: bool = False, briefly: bool = False) -
         choices = INSIDE.get(names[0], ("1",)) if names else ("",)
         for choice in choices:
             place = fill_path(path, lambda name, choice=choice: choice if name in INSIDE else "1")  # type: ignore[misc]
+<<<<<<< HEAD
             if {"incident", "correction", "exchange", "alarm_id"} & {*names}:
+=======
+            if {"incident", "correction", "exchange", "finding"} & {*names}:
+>>>>>>> 27caa98 (List findings of the wiring checks, and take that one is as intended)
                 continue  # of one document: below
             for query in islice(variants(path, operation), 1 if briefly else None):
                 yield path, place, query
@@ -492,6 +510,7 @@ BODIES: dict[str, Document] = {
     "PATCH /api/devices/{id}/": {"name": "x"},
     "POST /api/devices/{id}/commands/": {"command": "set_interval", "parameters": {"interval": 60}},
     "PATCH /api/devices/{id}/incidents/{incident}/": {"status": "confirmed", "reason": "seen"},
+    "POST /api/devices/findings/{finding}/dismiss/": {"note": "intended"},
     "POST /api/devices/{id}/corrections/": CORRECTION,
     "PATCH /api/devices/{id}/corrections/{correction}/": {"end": AT.isoformat(), "reason": "x"},
     "POST /api/devices/{id}/meter-swaps/": SWAP,

@@ -86,7 +86,8 @@ from greenpower.mongo.schema.layout import (
     layout,
 )
 from greenpower.mongo.schema.migrate import Event, migrate
-from greenpower.mongo.wiring.store import dismiss_finding, open_findings, save_findings
+from greenpower.mongo.wiring.document import DISMISSED
+from greenpower.mongo.wiring.store import judge_finding, open_findings, save_findings
 from greenpower.notify.notice import Attachment, Notice
 from greenpower.notify.put import put
 from tests.ingest.gathered import EM, value
@@ -352,7 +353,7 @@ def write_all(db: Database[Document], settings: Settings) -> None:
     }  # fmt: skip
     save_findings(db[WIRING_FINDINGS], {("M1", ""): [finding]}, [], T0)
     [open_one] = open_findings(db[WIRING_FINDINGS])
-    dismiss_finding(db[WIRING_FINDINGS], open_one["_id"], "ann", "intended", T0, {"id": "c4", "entry": "{}"})
+    judge_finding(db[WIRING_FINDINGS], open_one["_id"], DISMISSED, "ann", "intended", T0, {"id": "c4", "entry": "{}"})
     save_findings(db[WIRING_FINDINGS], {}, [("M1", "", "reversed_ct")], T0 + timedelta(days=1))
     for error in ("", "no header"):
         upload = claim_upload(db[UPLOADS], T0)

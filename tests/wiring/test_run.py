@@ -24,7 +24,8 @@ from greenpower.jobs.wiring import check
 from greenpower.mongo.client import Document, sync_client
 from greenpower.mongo.schema.layout import SEEN, WIRING_FINDINGS, ensure_indexes
 from greenpower.mongo.wiring.day import read_minutes
-from greenpower.mongo.wiring.store import count_findings, dismiss_finding, open_findings, save_findings
+from greenpower.mongo.wiring.document import DISMISSED
+from greenpower.mongo.wiring.store import count_findings, judge_finding, open_findings, save_findings
 from greenpower.simulator.rewiring import rewired
 from greenpower.simulator.value import Measured
 from greenpower.wiring import point_days
@@ -96,7 +97,7 @@ def test_a_finding_is_kept_goes_on_is_dismissed_and_is_closed(db: Database[Docum
     [lead] = db[WIRING_FINDINGS].find({"name": "voltage_lead"})
     assert (lead["first_seen"], lead["last_seen"]) == (NOW, NOW + DAY)
 
-    dismissed = dismiss_finding(db[WIRING_FINDINGS], lead["_id"], "ann", "a test bench", NOW, None)
+    dismissed = judge_finding(db[WIRING_FINDINGS], lead["_id"], DISMISSED, "ann", "a test bench", NOW, None)
     assert dismissed is not None and dismissed["state"] == "dismissed" and dismissed["note"] == "a test bench"
     run_checks(site, NOW + DAY, 600)
     assert names(db, state="open") == ["reversed_ct", "same_phase"]
@@ -106,7 +107,7 @@ def test_a_finding_is_kept_goes_on_is_dismissed_and_is_closed(db: Database[Docum
     fill(db, BAD, NOW + 2 * DAY)
     assert run_checks(site, NOW + 2 * DAY, 600).closed == 3
     assert list(open_findings(db[WIRING_FINDINGS])) == [] and names(db, current=True) == []
-    assert dismiss_finding(db[WIRING_FINDINGS], lead["_id"], "ann", "", NOW, None) is None
+    assert judge_finding(db[WIRING_FINDINGS], lead["_id"], DISMISSED, "ann", "", NOW, None) is None
     fill(db, BAD, NOW + 3 * DAY, "voltage-lead")
     assert run_checks(site, NOW + 3 * DAY, 600).new == 3
     assert names(db, state="open", name="voltage_lead") == ["voltage_lead"]

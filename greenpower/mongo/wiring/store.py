@@ -18,7 +18,7 @@ from pymongo.collection import Collection
 from greenpower.mongo.client import Document
 from greenpower.mongo.query import QUERY_SECONDS
 from greenpower.mongo.unaudited import UnauditedEntry, pushed
-from greenpower.mongo.wiring.document import CLOSED, DISMISSED, OPEN, WiringFindingDocument
+from greenpower.mongo.wiring.document import CLOSED, OPEN, WiringFindingDocument
 
 Place = tuple[str, str]
 
@@ -88,16 +88,24 @@ def open_findings(
     yield from cast("Iterable[WiringFindingDocument]", collection.find(query).sort([("first_seen", 1), ("_id", 1)]))
 
 
-def dismiss_finding(
+def find_current(collection: Collection[Document], finding: ObjectId) -> WiringFindingDocument | None:
+    """A finding that is not closed. Raises PyMongoError, soon."""
+    with pymongo.timeout(QUERY_SECONDS):
+        return cast("WiringFindingDocument | None", collection.find_one({"_id": finding, "current": True}))
+
+
+def judge_finding(
     collection: Collection[Document],
     finding: ObjectId,
+    state: str,
     user: str,
     note: str,
     now: datetime,
     entry: UnauditedEntry | None,
 ) -> WiringFindingDocument | None:
-    """Mark a current finding as intended; None if there is none. Raises PyMongoError, soon."""
-    change = {"$set": {"state": DISMISSED, "dismissed_by": user, "dismissed_at": now, "note": note}}
+    """Keep what a person says of a current finding: that it is as intended (`dismissed`), or is `open` again. None if
+    there is none. Raises PyMongoError, soon."""
+    change = {"$set": {"state": state, "dismissed_by": user, "dismissed_at": now, "note": note}}
     with pymongo.timeout(QUERY_SECONDS):
         found = collection.find_one_and_update(
             {"_id": finding, "current": True}, pushed(change, entry), return_document=ReturnDocument.AFTER

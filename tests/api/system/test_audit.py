@@ -94,6 +94,15 @@ class Site(SqlApi):
         self.database.counter_incidents.insert_one(document)
         return f"/api/devices/{device['id']}/incidents/{document['_id']}/"
 
+    def finding(self) -> str:
+        document = {
+            "_id": ObjectId(), "device_id": self.device("power")["device_id"], "circuit": "", "check": "frequency",
+            "name": "frequency", "phases": [], "certainty": "sure", "saw": "25 Hz", "figures": {}, "faulty": 9,
+            "samples": 9, "follows": "", "first_seen": RECENT, "last_seen": RECENT, "state": "open", "current": True,
+        }  # fmt: skip
+        self.database.wiring_findings.insert_one(document)
+        return f"/api/devices/findings/{document['_id']}/dismiss/"
+
     def new_point(self) -> Document:
         part = {"type": "power", "device_id": self.device("power")["device_id"], "field": "c"}
         return {"name": self.name("point"), "role": "load", "parts": [part]}
@@ -260,6 +269,7 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
     "PATCH /api/devices/{}/incidents/{}/": (
         "incident", lambda s: (s.incident(), {"status": "confirmed", "reason": "seen"}),
     ),
+    "POST /api/devices/findings/{}/dismiss/": ("wiring_finding", lambda s: (s.finding(), {"note": "a test bench"})),
     "POST /api/devices/{}/corrections/": ("correction", lambda s: s.of_device("corrections", CORRECTION)),
     "PATCH /api/devices/{}/corrections/{}/": (
         "correction",
