@@ -149,6 +149,8 @@ def test_the_schema_names_every_resource(schema: dict[str, Any]) -> None:
                 "consumption/flat/",
             )
         ),
+        "/api/devices/findings/",
+        "/api/devices/findings/{finding}/dismiss/",
         "/api/audit/",
         "/api/audit/export/",
         "/api/users/",
@@ -167,7 +169,9 @@ def test_what_needs_a_token_says_so_and_what_does_not_does_not(api: Api, schema:
         for method, operation in operations.items():
             if method == "parameters":
                 continue
-            place = re.sub(r"\{\w+\}", "1", re.sub(r"\{(incident|correction|exchange|push_key)\}", EXAMPLE_ID, path))
+            place = re.sub(
+                r"\{\w+\}", "1", re.sub(r"\{(incident|correction|exchange|push_key|finding)\}", EXAMPLE_ID, path)
+            )
             answer = api.client.open(place, method=method, json={} if "requestBody" in operation else None)
             needs_token = answer.get_json().get("code") == 401
             # A form, of which 401 says that it holds no key; and keys of devices, which ingest checks.
