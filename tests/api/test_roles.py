@@ -119,11 +119,9 @@ class World:
     def ask(self, caller: Caller, path: str, method: str, number: str, body: bool) -> TestResponse:
         """Ask with nothing in the body, so that nothing changes."""
         place = re.sub(
-<<<<<<< HEAD
-            r"\{\w+\}", number, re.sub(r"\{(incident|exchange|correction|push_key|alarm_id)\}", EXAMPLE_ID, path)
-=======
-            r"\{\w+\}", number, re.sub(r"\{(incident|exchange|correction|push_key|finding)\}", EXAMPLE_ID, path)
->>>>>>> 27caa98 (List findings of the wiring checks, and take that one is as intended)
+            r"\{\w+\}",
+            number,
+            re.sub(r"\{(incident|exchange|correction|push_key|alarm_id|finding)\}", EXAMPLE_ID, path),
         )
         token = self.tokens.get(caller.name)
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -25,11 +25,7 @@ from greenpower.alarms.subject import AlarmSubject, SubjectKind, device_subject
 from greenpower.api.http.context import get_context
 from greenpower.api.http.openapi import operations
 from greenpower.catalog.facts import counters
-<<<<<<< HEAD
-from greenpower.mongo.schema.layout import ALARMS, CORRECTIONS, EVENTS, EXCHANGES, INCIDENTS, SEEN
-=======
-from greenpower.mongo.schema.layout import CORRECTIONS, EVENTS, EXCHANGES, INCIDENTS, SEEN, WIRING_FINDINGS
->>>>>>> 27caa98 (List findings of the wiring checks, and take that one is as intended)
+from greenpower.mongo.schema.layout import ALARMS, CORRECTIONS, EVENTS, EXCHANGES, INCIDENTS, SEEN, WIRING_FINDINGS
 from greenpower.sql import (
     ClosedPeriod,
     Device,
@@ -102,11 +98,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "period_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
     "command_id": (f"{NUMBERS}1",),
     "tariff_id": (f"{NUMBERS}1",),
-<<<<<<< HEAD
-    **dict.fromkeys(("incident", "correction", "exchange", "alarm_id"), (DOCUMENTS + "0" * 14 + "1",)),
-=======
-    **dict.fromkeys(("incident", "correction", "exchange", "finding"), (DOCUMENTS + "0" * 14 + "1",)),
->>>>>>> 27caa98 (List findings of the wiring checks, and take that one is as intended)
+    **dict.fromkeys(("incident", "correction", "exchange", "alarm_id", "finding"), (DOCUMENTS + "0" * 14 + "1",)),
 }
 QUERIES: dict[str, str] = {
     "device_id": f"{HIDDEN}1", "zone_id": f"{NUMBERS}1", "point_id": f"{NUMBERS}1", "id": DOCUMENTS + "0" * 14 + "1",
@@ -401,11 +393,7 @@ def questions(world: World, *, with_keys: bool = False, briefly: bool = False) -
         choices = INSIDE.get(names[0], ("1",)) if names else ("",)
         for choice in choices:
             place = fill_path(path, lambda name, choice=choice: choice if name in INSIDE else "1")  # type: ignore[misc]
-<<<<<<< HEAD
-            if {"incident", "correction", "exchange", "alarm_id"} & {*names}:
-=======
-            if {"incident", "correction", "exchange", "finding"} & {*names}:
->>>>>>> 27caa98 (List findings of the wiring checks, and take that one is as intended)
+            if {"incident", "correction", "exchange", "alarm_id", "finding"} & {*names}:
                 continue  # of one document: below
             for query in islice(variants(path, operation), 1 if briefly else None):
                 yield path, place, query
