@@ -28,6 +28,7 @@ from greenpower.api.energy import (
     incidents,
     periods,
     points,
+    report_schedules,
     tariffs,
 )
 from greenpower.api.http.auth import init_auth
@@ -73,6 +74,7 @@ RESOURCES: tuple[Callable[[], Blueprint], ...] = (
     periods.make_blueprint,
     tariffs.make_blueprint,
     emission_factors.make_blueprint,
+    report_schedules.make_blueprint,
     notification_channels.make_blueprint,
     notification_log.make_blueprint,
     occurrences.make_blueprint,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import click
 import redis
@@ -17,8 +18,11 @@ from sqlalchemy.orm import configure_mappers
 from greenpower.bus.job_queue import drop_pickled_from_queue
 from greenpower.catalog.registry import Registry, get_registry
 from greenpower.config import Settings, keep_settings, load_settings
+from greenpower.datatype.carrier import Carrier
 from greenpower.homeassistant.publish import is_announced
-from greenpower.jobs import alarms, archive, commands, device_sync, homeassistant, imports, notify, presence, rollup
+from greenpower.jobs import (
+    alarms, archive, commands, device_sync, homeassistant, imports, notify, presence, reports, rollup,
+)
 from greenpower.jobs.alarms import alarms_entry
 from greenpower.jobs.archive import archive_entry, archives
 from greenpower.jobs.commands import commands_entry
@@ -27,6 +31,7 @@ from greenpower.jobs.homeassistant import homeassistant_entry
 from greenpower.jobs.imports import imports_entry
 from greenpower.jobs.notify import notify_entry
 from greenpower.jobs.presence import presence_entry
+from greenpower.jobs.reports import reports_entry, set_report_source
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entries
 from greenpower.jobs.wiring import wiring_entry
 from greenpower.jobs.worker import BACKOFF, STALLED_SECONDS, JobWorker
@@ -34,6 +39,8 @@ from greenpower.log import set_up_logging
 from greenpower.loops import ThreadLoop, Watchdog
 from greenpower.mongo.processes.heartbeat import running
 from greenpower.mongo.schema.version import check_at_start
+from greenpower.reports.mail import ScheduledReport
+from greenpower.reports.report import Report
 from greenpower.rollups.plan import all_plans
 
 SCHEDULER_SECONDS = 5  # the finest interval is some seconds; a job is queued at most so late
@@ -54,8 +61,9 @@ def worker() -> None:
     configure_mappers()
     known = (
         alarms.work, rollup.roll, device_sync.sync, presence.check, commands.work, homeassistant.work, archive.move,
-        imports.work, notify.work,
+        imports.work, notify.work, reports.work,
     )  # fmt: skip
+    set_report_source(_make_report)
     log.debug("jobs: %s", [function.__module__ for function in known])
 
     failed_before, looked_for_older = False, False
@@ -110,11 +118,27 @@ def job_entries(registry: Registry, settings: Settings, connection: redis.Redis)
         commands_entry(),
         imports_entry(),
         notify_entry(),
+        reports_entry(),
         wiring_entry(),
         alarms_entry(),
         *old,
         *announced,
     ]
+
+
+def _make_report(asked: ScheduledReport) -> Report:
+    """What a schedule asks for. Imports the API's code: only a child that has a report to make needs it."""
+    from greenpower.cli.report import ask_report
+
+    settings = load_settings()
+    return ask_report(
+        settings,
+        asked.period.unit,
+        asked.period.name,
+        Carrier(asked.carrier),
+        ZoneInfo(settings.device_timezone),
+        asked.zone_id,
+    )
 
 
 def _name() -> str:

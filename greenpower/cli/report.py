@@ -53,20 +53,26 @@ def report(unit: str, start: str | None, zone: str | None, carrier: str, output:
             f"--output: give a name that ends with {', '.join(f'.{form}' for form in ReportForm)}"
         ) from None
     settings = load_settings()
-    query: dict[str, Any] = {
-        "period": Unit(unit), "tz": ZoneInfo(settings.device_timezone), "carrier": Carrier(carrier),
-    }  # fmt: skip
+    found = ask_report(settings, Unit(unit), start, Carrier(carrier), ZoneInfo(settings.device_timezone), zone)
+    file = render_report(found, form, fonts=settings.greenpower_home / FONTS_FOLDER)
+    write_whole(output, file.data)
+    click.echo(f"{output}: {found.title}")
+
+
+def ask_report(
+    settings: Settings, unit: Unit, start: str | None, carrier: Carrier, tz: ZoneInfo, zone: str | int | None
+) -> Report:
+    """A report as the API makes it. zone: name or id of a service zone; None: the site. Raises ConfigError."""
+    query: dict[str, Any] = {"period": unit, "tz": tz, "carrier": carrier}
     if start is not None:
         query["start"] = start
     with api_context(settings):
         if zone is not None:
-            query["zone_id"] = db.session.scalar(select(ServiceZone.id).where(ServiceZone.name == zone))
+            column = ServiceZone.id if isinstance(zone, int) else ServiceZone.name
+            query["zone_id"] = db.session.scalar(select(ServiceZone.id).where(column == zone))
             if query["zone_id"] is None:
                 raise ConfigError(f"--zone: there is none of the name {zone!r}")
-        found: Report = find_report(query)
-    file = render_report(found, form, fonts=settings.greenpower_home / FONTS_FOLDER)
-    write_whole(output, file.data)
-    click.echo(f"{output}: {found.title}")
+        return find_report(query)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from greenpower.sql.device_status import DeviceStatusChange
 from greenpower.sql.emission_factor import EmissionFactor
 from greenpower.sql.meter_point import MeterPoint
 from greenpower.sql.notification_channel import NotificationChannel
+from greenpower.sql.report_schedule import ReportSchedule
 from greenpower.sql.role import Role, RoleName
 from greenpower.sql.service_zone import ServiceZone
 from greenpower.sql.tariff import StoredTariffVersion, Tariff
@@ -41,6 +42,7 @@ __all__ = [
     "EmissionFactor",
     "MeterPoint",
     "NotificationChannel",
+    "ReportSchedule",
     "Role",
     "RoleName",
     "Scope",

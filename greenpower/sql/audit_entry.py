@@ -54,6 +54,7 @@ class AuditObject(StrEnum):
     ALARM_SILENCE = "alarm_silence"
     ALARM = "alarm"
     WIRING_FINDING = "wiring_finding"
+    REPORT_SCHEDULE = "report_schedule"
 
 
 class AuditEntry(Base):

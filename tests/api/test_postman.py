@@ -117,6 +117,7 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
     point = served.make("/api/energy/points/", name="Grid", role="grid_import", parts=[part])
     period = served.make("/api/energy/periods/", month="2026-03")
     channel = served.make("/api/notifications/channels/", name="Team", url="json://127.0.0.1:9")
+    schedule = served.make("/api/energy/report-schedules/", name="Month", channels=[channel["id"]])
     user = served.http.get("/api/users/me/").json()
     before = served.everything()
     executions = newman(
@@ -137,6 +138,7 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
         point_id=str(point["id"]),
         period_id=str(period["id"]),
         channel_id=str(channel["id"]),
+        schedule_id=str(schedule["id"]),
     )
     assert served.everything() == before
     assert all(execution["assertions"] for execution in executions)

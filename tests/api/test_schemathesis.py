@@ -83,6 +83,8 @@ REFERRING = {
     ("POST", "/api/service-zones/"),
     ("PATCH", "/api/service-zones/{zone_id}/"),
     ("POST", "/api/push-keys/"),
+    ("POST", "/api/energy/report-schedules/"),
+    ("PATCH", "/api/energy/report-schedules/{schedule_id}/"),
     ("POST", "/api/notifications/channels/"),
     ("PATCH", "/api/notifications/channels/{channel_id}/"),
     ("POST", "/api/devices/"),

@@ -82,6 +82,9 @@ OF_SITE = {
     "PATCH /api/alarms/rules/{rule_id}/", "DELETE /api/alarms/rules/{rule_id}/", "GET /api/alarms/silences/",
     "POST /api/alarms/silences/", "GET /api/alarms/silences/{silence_id}/", "PATCH /api/alarms/silences/{silence_id}/",
     "DELETE /api/alarms/silences/{silence_id}/",
+    "GET /api/energy/report-schedules/", "POST /api/energy/report-schedules/",
+    "GET /api/energy/report-schedules/{schedule_id}/", "PATCH /api/energy/report-schedules/{schedule_id}/",
+    "DELETE /api/energy/report-schedules/{schedule_id}/",
     "GET /api/rollups/", "GET /api/audit/", "GET /api/audit/export/",
 }  # fmt: skip
 # Operations that are the same for all: they name no zone, and nothing in one.

@@ -153,6 +153,15 @@ class Site(SqlApi):
         made = self.make("/api/notifications/channels/", name=self.name("channel"), url="json://127.0.0.1:9/x")
         return f"/api/notifications/channels/{made['id']}/"
 
+    def new_schedule(self) -> Document:
+        return {"name": self.name("schedule"), "channels": [int(self.channel().split("/")[-2])]}
+
+    def schedule(self) -> str:
+        """The path of a report schedule."""
+        return (
+            f"/api/energy/report-schedules/{self.make('/api/energy/report-schedules/', **self.new_schedule())['id']}/"
+        )
+
     def period(self) -> str:
         zone = self.zone()["id"]
         made = self.make("/api/energy/periods/", month="2026-03", zone_id=zone)
@@ -265,6 +274,11 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
     ),
     "DELETE /api/notifications/channels/{}/": ("notification_channel", lambda s: (s.channel(), None)),
     "POST /api/notifications/channels/{}/test/": ("notification_channel", lambda s: (f"{s.channel()}test/", None)),
+    "POST /api/energy/report-schedules/": (
+        "report_schedule", lambda s: ("/api/energy/report-schedules/", s.new_schedule()),
+    ),
+    "PATCH /api/energy/report-schedules/{}/": ("report_schedule", lambda s: (s.schedule(), {"formats": ["pdf"]})),
+    "DELETE /api/energy/report-schedules/{}/": ("report_schedule", lambda s: (s.schedule(), None)),
     "POST /api/devices/{}/commands/": ("command", lambda s: s.of_device("commands", COMMAND, types=("rt",))),
     "PATCH /api/devices/{}/incidents/{}/": (
         "incident", lambda s: (s.incident(), {"status": "confirmed", "reason": "seen"}),

@@ -112,6 +112,8 @@ def test_the_schema_names_every_resource(schema: dict[str, Any]) -> None:
         "/api/energy/points/",
         "/api/energy/profile/",
         "/api/energy/report/",
+        "/api/energy/report-schedules/",
+        "/api/energy/report-schedules/{schedule_id}/",
         "/api/energy/points/proposal/",
         "/api/energy/points/table/",
         "/api/energy/points/{point_id}/",
