@@ -21,7 +21,16 @@ from greenpower.config import Settings, keep_settings, load_settings
 from greenpower.datatype.carrier import Carrier
 from greenpower.homeassistant.publish import is_announced
 from greenpower.jobs import (
-    alarms, archive, commands, device_sync, homeassistant, imports, notify, presence, reports, rollup,
+    alarms,
+    archive,
+    commands,
+    device_sync,
+    homeassistant,
+    imports,
+    notify,
+    presence,
+    reports,
+    rollup,
 )
 from greenpower.jobs.alarms import alarms_entry
 from greenpower.jobs.archive import archive_entry, archives
