@@ -23,10 +23,10 @@ NO_DIRECTION = 1e-9
 class AngleColumns:
     """By field: the sums of sines and cosines of the samples, the first and the last in degrees, the integrals of sine
     and cosine over time between these two (seconds), and the angle before the first. leads: None where nothing is known
-    before."""
+    before. sines, cosines: None for one sample, of which they are made when they are asked for."""
 
-    sines: Sequence[float]
-    cosines: Sequence[float]
+    sines: Sequence[float] | None
+    cosines: Sequence[float] | None
     firsts: Sequence[Number]
     lasts: Sequence[Number]
     sine_integrals: Sequence[float]
@@ -37,14 +37,14 @@ class AngleColumns:
     def of_one(cls, values: Sequence[Number], leads: Sequence[Number] | None) -> Self:
         """Of one sample per field."""
         zeros = [0.0] * len(values)
-        return cls(_sines(values), _cosines(values), values, values, zeros, zeros, leads)
+        return cls(None, None, values, values, zeros, zeros, leads)
 
     @classmethod
     def of_several(
         cls, series: Sequence[Sequence[Number]], held: Sequence[float], leads: Sequence[Number] | None
     ) -> Self:
         """Of several samples per field. held: for how long each but the last holds, in seconds."""
-        sines, cosines = [_sines(values) for values in series], [_cosines(values) for values in series]
+        sines, cosines = [sines_of(values) for values in series], [cosines_of(values) for values in series]
         return cls(
             add_up(sines),
             add_up(cosines),
@@ -61,18 +61,33 @@ class AngleColumns:
         but the last holds, in seconds."""
         held = [(part.lasts, gap) for part, gap in zip(parts, gaps, strict=False) if gap]
         sines = [part.sine_integrals for part in parts]
-        sines += [[value * gap for value in _sines(lasts)] for lasts, gap in held]
+        sines += [[value * gap for value in sines_of(lasts)] for lasts, gap in held]
         cosines = [part.cosine_integrals for part in parts]
-        cosines += [[value * gap for value in _cosines(lasts)] for lasts, gap in held]
+        cosines += [[value * gap for value in cosines_of(lasts)] for lasts, gap in held]
         return cls(
-            add_up(zip(*(part.sines for part in parts), strict=True)),
-            add_up(zip(*(part.cosines for part in parts), strict=True)),
+            add_up(zip(*(part.sine_sums() for part in parts), strict=True)),
+            add_up(zip(*(part.cosine_sums() for part in parts), strict=True)),
             parts[0].firsts,
             parts[-1].lasts,
             add_up(zip(*sines, strict=True)),
             add_up(zip(*cosines, strict=True)),
             parts[0].leads,
         )
+
+    @classmethod
+    def of_singles(
+        cls, series: Sequence[Sequence[float]], gaps: Sequence[float], leads: Sequence[Number] | None
+    ) -> Self:
+        """As `merged`, of stretches with one sample each. series: by field the samples."""
+        return cls.of_several(series, gaps, leads)
+
+    def sine_sums(self) -> Sequence[float]:
+        """The sums of sines."""
+        return sines_of(self.firsts) if self.sines is None else self.sines
+
+    def cosine_sums(self) -> Sequence[float]:
+        """The sums of cosines."""
+        return cosines_of(self.firsts) if self.cosines is None else self.cosines
 
     def values(self, n: int, seconds: Seconds) -> list[float | None]:
         """The circular means over time, None where the angles cancel out; over the samples where none holds."""
@@ -83,8 +98,8 @@ class AngleColumns:
         if self.leads is None:
             before = 0.0
         rows = zip(
-            _sines(leads), self.sine_integrals, _sines(self.lasts),
-            _cosines(leads), self.cosine_integrals, _cosines(self.lasts), strict=True,
+            sines_of(leads), self.sine_integrals, sines_of(self.lasts),
+            cosines_of(leads), self.cosine_integrals, cosines_of(self.lasts), strict=True,
         )  # fmt: skip
         return [
             _direction(s0 * before + s1 + s2 * after, c0 * before + c1 + c2 * after, whole)
@@ -95,7 +110,7 @@ class AngleColumns:
         """What has to be kept of so many samples, but for the leads."""
         if n == 1:
             return (self.firsts,)
-        return self.sines, self.cosines, self.firsts, self.lasts, self.sine_integrals, self.cosine_integrals
+        return self.sine_sums(), self.cosine_sums(), self.firsts, self.lasts, self.sine_integrals, self.cosine_integrals
 
     @classmethod
     def restored(cls, n: int, columns: Sequence[Sequence[Number]], leads: Sequence[Number] | None) -> Self:
@@ -107,6 +122,8 @@ class AngleColumns:
 
     def state(self, place: int, n: int) -> State:
         """`{n, sin, cos}` of a field: what merges without times."""
+        if self.sines is None or self.cosines is None:
+            return {"n": n, "sin": sines_of([self.firsts[place]])[0], "cos": cosines_of([self.firsts[place]])[0]}
         return {"n": n, "sin": self.sines[place], "cos": self.cosines[place]}
 
     def mean(self, place: int, n: int) -> float | None:
@@ -114,11 +131,13 @@ class AngleColumns:
         return angle_value(self.state(place, n))
 
 
-def _sines(values: Sequence[Number]) -> list[float]:
+def sines_of(values: Sequence[Number]) -> list[float]:
+    """The sines of degrees."""
     return list(map(math.sin, map(math.radians, values)))
 
 
-def _cosines(values: Sequence[Number]) -> list[float]:
+def cosines_of(values: Sequence[Number]) -> list[float]:
+    """The cosines of degrees."""
     return list(map(math.cos, map(math.radians, values)))
 
 

@@ -13,7 +13,13 @@ from greenpower.measure.held_block import HELD_COLUMNS, HeldBlock, merge_blocks
 from greenpower.measure.kinds import STATES_OF
 from greenpower.measure.spec import Spec
 from greenpower.measure.state import Number, State
-from greenpower.measure.stored_block import block_document, read_blocks, read_timing, timing_document
+from greenpower.measure.stored_block import (
+    block_document,
+    merge_same_fields,
+    read_blocks,
+    read_timing,
+    timing_document,
+)
 from greenpower.measure.timing import Timing, merge_timings, seconds_within
 from greenpower.measure.windows import floor
 
@@ -103,7 +109,9 @@ def merge_buckets(
         last=max(part["last"] for part in coverage),
         settled=all(document["final"] for document in documents),
     )
-    blocks = [[block for block, _ in read_blocks(document)] for document in documents]
+    timings = [timing for part in coverage if (timing := read_timing(part)) is not None]
+    timing, gaps = merge_timings(timings) if len(timings) == len(coverage) else (None, [])
+    blocks: list[list[HeldBlock]] | None = None
     names: dict[str, None] = {}
     for document in documents:
         names.update(dict.fromkeys(document["stats"]))
@@ -112,28 +120,30 @@ def merge_buckets(
             continue
         kind = spec.kind(name)
         if kind in HELD_COLUMNS:
+            if blocks is None:
+                blocks = [[block for block, _ in read_blocks(document)] for document in documents]
             states = _timeless(name, kind, documents, blocks)
         else:
             key = STATES_OF[kind].key
             states = [state for document in documents if (state := document["stats"].get(name)) and key in state]
         if states:
             bucket.put(name, kind, STATES_OF[kind].merge(states))
-    names_kept: dict[tuple[Kind, tuple[str, ...]], list[str]] = {}
 
     def kept(block: HeldBlock) -> HeldBlock | None:
         """A block with the fields that still are of its kind, and whose times are known everywhere."""
-        shape = (block.kind, block.names)
-        if (left := names_kept.get(shape)) is None:
-            left = names_kept[shape] = _names_kept(block, spec, bucket.stats)
+        left = spec.names_of_kind(block.kind, block.names)
+        if bucket.stats:
+            left = [name for name in left if name not in bucket.stats]
         return block if len(left) == len(block.names) else block.select(left) if left else None
 
-    timings = [timing for part in coverage if (timing := read_timing(part)) is not None]
-    bucket.put_blocks(
-        merge_timings(timings)[0] if len(timings) == len(coverage) else None,
-        merge_blocks([[same for block in part if (same := kept(block))] for part in blocks]),
-        length,
-        settled_before,
-    )
+    alike = merge_same_fields(documents, timings, timing, gaps) if timing is not None and blocks is None else None
+    if alike is not None:
+        merged = [same for block in alike if (same := kept(block))]
+    else:
+        if blocks is None:
+            blocks = [[block for block, _ in read_blocks(document)] for document in documents]
+        merged = merge_blocks([[same for block in part if (same := kept(block))] for part in blocks])
+    bucket.put_blocks(timing, merged, length, settled_before)
     # What is open at the end is what the last one that has the field says.
     left = {name for name in bucket.stats if spec.kind(name).is_register}
     for document in reversed(documents):
@@ -161,16 +171,6 @@ def _timeless(
             if block.kind is kind and name in block.names:
                 states.append(block.columns.state(block.names.index(name), block.timing.n))
     return states if known else []
-
-
-def _names_kept(block: HeldBlock, spec: Spec, timeless: Mapping[str, State]) -> list[str]:
-    """The fields of a block that still are of its kind, and whose times are known everywhere."""
-    kinds, kind, refused = spec.kinds, block.kind, spec.refused
-    return [
-        name
-        for name in block.names
-        if kinds.get(name, Kind.GAUGE) is kind and name not in refused and name not in timeless
-    ]
 
 
 def statistics_of(document: Mapping[str, Any]) -> dict[str, State]:

@@ -64,6 +64,21 @@ class GaugeColumns:
             parts[0].leads,
         )
 
+    @classmethod
+    def of_singles(
+        cls, series: Sequence[Sequence[float]], gaps: Sequence[float], leads: Sequence[Number] | None
+    ) -> Self:
+        """As `merged`, of stretches with one sample each. series: by field the samples."""
+        return cls(
+            add_up(series),
+            list(map(min, series)),
+            list(map(max, series)),
+            [values[0] for values in series],
+            [values[-1] for values in series],
+            add_up([tuple(map(mul, values, gaps)) for values in series]),
+            leads,
+        )
+
     def values(self, n: int, seconds: Seconds) -> Sequence[Number]:
         """The means over time; over the samples where no value holds for any time."""
         whole, before, after = seconds.total, seconds.lead, seconds.last

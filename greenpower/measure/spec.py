@@ -15,6 +15,7 @@ from greenpower.measure.state import Number
 NO_DECISIONS: Mapping[str, OperatorDecision] = {}
 NO_DECISION = OperatorDecision()
 
+KNOWN_FIELD_SETS = 1_024
 # What every meter is believed without a further look, in kW. Limits are learned above it.
 FLOOR_KW = 50
 
@@ -31,6 +32,7 @@ class Spec:
     limits: Mapping[str, Limits] = field(default_factory=dict)
     codes: Mapping[str, CodeSet] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
+    _kept: dict[tuple[Kind, tuple[str, ...]], list[str]] = field(default_factory=dict, compare=False, repr=False)
     _rules: dict[str, CounterRules] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -61,6 +63,14 @@ class Spec:
     def kind(self, name: str) -> Kind:
         """The kind of a field, declared or not."""
         return self.kinds.get(name, Kind.GAUGE)
+
+    def names_of_kind(self, kind: Kind, names: tuple[str, ...]) -> list[str]:
+        """Those of some fields that are of a kind and not left out."""
+        if (kept := self._kept.get((kind, names))) is None:
+            kept = [name for name in names if self.kind(name) is kind and name not in self.refused]
+            if len(self._kept) < KNOWN_FIELD_SETS:
+                self._kept[kind, names] = kept
+        return kept
 
     @property
     def has_days(self) -> bool:

@@ -83,10 +83,54 @@ def read_blocks(document: Mapping[str, Any]) -> Iterator[tuple[HeldBlock, float]
         assert timing is not None
         kind = Kind(stored.get("kind", Kind.GAUGE))
         names = _names(stored["fields"])
-        columns: list[Sequence[Number]] = _unpack(stored["data"], len(names))
-        leads = None if timing.lead_until is None else columns.pop()
-        restored = HELD_COLUMNS[kind].restored(timing.n, columns, leads)
+        restored = _restored(HELD_COLUMNS[kind], timing, _unpack(stored["data"], len(names)))
         yield HeldBlock(kind, names, timing, restored), place["seconds"]
+
+
+def merge_same_fields(
+    documents: Sequence[Mapping[str, Any]], timings: Sequence[Timing], merged: Timing, gaps: Sequence[float]
+) -> list[HeldBlock] | None:
+    """The blocks of a stretch from the stored buckets of adjacent windows, in order, where all have the same fields,
+    with the times of their readings; None otherwise. merged, gaps: of the timings, as `merge_timings` gives them.
+
+    As `merge_blocks` merges them, in half the time: most devices send all their fields with each reading.
+    """
+    shape = [(stored["fields"], stored.get("kind", Kind.GAUGE)) for stored in documents[0].get("blocks", ())]
+    for document in documents:
+        blocks = document.get("blocks", ())
+        if [(stored["fields"], stored.get("kind", Kind.GAUGE)) for stored in blocks] != shape:
+            return None
+        if any("timing" in stored for stored in blocks):
+            return None
+    found = []
+    for number, (fields, kind) in enumerate(shape):
+        names = _names(fields)
+        data = [document["blocks"][number]["data"] for document in documents]
+        columns = _merge_columns(HELD_COLUMNS[Kind(kind)], data, len(names), timings, merged, gaps)
+        found.append(HeldBlock(Kind(kind), names, merged, columns))
+    return found
+
+
+def _merge_columns(
+    make: Any,
+    data: Sequence[bytes | list[Number]],
+    width: int,
+    timings: Sequence[Timing],
+    merged: Timing,
+    gaps: Sequence[float],
+) -> Any:
+    every = [_unpack(one, width) for one in data]
+    leads = None if merged.lead_until is None else every[0][-1]
+    if merged.n == len(data) > 1:
+        # One sample each: at once, field by field.
+        return make.of_singles(list(zip(*[columns[0] for columns in every], strict=True)), gaps, leads)
+    parts = [_restored(make, timing, columns) for timing, columns in zip(timings, every, strict=True)]
+    return make.merged(parts, gaps) if len(parts) > 1 else parts[0]
+
+
+def _restored(make: Any, timing: Timing, columns: list[Sequence[Number]]) -> Any:
+    leads = None if timing.lead_until is None else columns.pop()
+    return make.restored(timing.n, columns, leads)
 
 
 @lru_cache(maxsize=KNOWN_FIELD_SETS)
