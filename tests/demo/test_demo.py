@@ -111,6 +111,8 @@ def test_energy_of_each_point(demo: DemoApi, plain: Plain, days: list[datetime])
 
 def test_nothing_was_final_before_it_was_computed(demo: DemoApi) -> None:
     """Asked when all readings were stored, and the rollups of other devices had passed the year long ago."""
+    if demo.end != SHORT_END:
+        pytest.skip("no rollups have passed that year")
     was, now = demo.meanwhile, demo.five_days_before_end()
     opened = set()
     for what in ("consumption", "cost", "emissions"):
