@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from greenpower.sql import ClosedPeriod
+from greenpower.sql import ClosedPeriod, RoleName, User
 from greenpower.sql.extensions import db
+from greenpower.sql.restriction import restrict
+from greenpower.sql.setup import make_user
 from greenpower.stack import Mongod
-from tests.api.conftest import close_app
+from tests.api.conftest import close_app, refused
 from tests.api.energy.meter import METER, make_meters
 from tests.api.energy.test_periods import RATE, STEPS, Site
 from tests.api.energy.test_points import FOR_EVER, ZONE
+from tests.api.world import PASSWORD
 
 Document = dict[str, Any]
 MORE = Decimal(3)
@@ -306,3 +309,36 @@ def test_a_month_in_which_nothing_was_known_stays_so(site: Site) -> None:
     site.good("POST", "/api/energy/periods/", {"month": "2026-01"}, code=201)
     [row] = by_name(ask(site, "consumption", "month", "2026-01-01", "2026-01-31"))["hall"]["results"]
     assert row["energy"] is None and row["adjustment"] == 0 and row["closed"][0]["kept"]
+
+
+def test_who_is_restricted_gets_the_closed_figures_of_their_own_points(site: Site) -> None:
+    """The month was closed for the site; what came late is of a point that they may not see."""
+    zone = site.good("POST", "/api/service-zones/", {"name": "Halls"}, code=201)["id"]
+    hall = f"/api/energy/points/{site.points['hall']}/"
+    site.good("PATCH", hall, {"zone_id": zone})
+    with site.app.app_context():
+        assert make_user("guest", PASSWORD, RoleName.VIEWER)
+        restrict(db.session.query(User).filter_by(username="guest").one(), {zone: RoleName.VIEWER})
+        db.session.commit()
+    token = site.log_in("guest", PASSWORD).get_json()["access"]
+    number = site.close()
+    site.shift(3)
+    try:
+        for what in ("consumption", "cost", "emissions"):
+            for bucket in ("month", "day"):
+                asked = (site, what, bucket, "2026-03-01", "2026-03-31")
+                whole, own = by_name(ask(*asked)), by_name(ask(*asked, token=token))
+                assert own == {"hall": whole["hall"]}, what
+                assert set(whole) == {"hall", "shop"}
+        [closed] = by_name(ask(*asked, token=token))["hall"]["total"]["closed"]
+        assert (closed["period_id"], closed["kept"], closed["reasons"]) == (number, True, [])
+        assert [row["name"] for row in site.period(number)["adjustments"]] == ["shop"]
+        seen = site.get(f"/api/energy/periods/{number}/", token)
+        assert [row["name"] for row in seen.get_json()["figures"]] == ["hall"]
+        assert seen.get_json()["adjustments"] == [] and "shop" not in seen.text
+        balance = ask(site, "balance", "month", "2026-03-01", "2026-03-31", token=token)["results"][0]
+        assert Decimal(str(balance["consumption"]["energy"])) == MARCH["hall"]
+        assert refused(site.ask("POST", "/api/energy/periods/", {"month": "2026-02"}, token=token), 403)
+    finally:
+        site.shift(-3)
+        site.good("PATCH", hall, {"zone_id": None})
