@@ -24,13 +24,20 @@ def test_nothing_is_stale(part: str) -> None:
 
 
 def test_all_of_it_is_written_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alarms = docs.ROOT / "docs" / "alarms.md"
     monkeypatch.setattr(docs, "ROOT", tmp_path)
     (tmp_path / "docs").mkdir()
+    text = alarms.read_text("utf-8")  # of which one table is generated
+    (tmp_path / "docs" / "alarms.md").write_text(
+        text.replace("### `threshold`: Value", "### `threshold`: Old value"), "utf-8"
+    )
     assert CliRunner().invoke(group, ["docs", "all"]).exit_code == 1
     assert CliRunner().invoke(group, ["docs", "all", "--write"]).exit_code == 0
     result = CliRunner().invoke(group, ["docs", "all"])
     assert (result.exit_code, result.output) == (0, "")
+    assert (tmp_path / "docs" / "alarms.md").read_text("utf-8") == text
     assert {path.name for path in (tmp_path / "docs").iterdir()} == {
+        "alarms.md",
         "api.md",
         "commands.md",
         "fields.md",

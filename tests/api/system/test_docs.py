@@ -72,6 +72,14 @@ def test_the_schema_names_every_resource(schema: dict[str, Any]) -> None:
     system = {path for path in schema["paths"] if path.startswith("/api/health/")}
     assert system >= {"/api/health/", "/api/health/mqtt/", "/api/health/tcp/"}
     assert set(schema["paths"]) - system == {
+        "/api/alarms/",
+        "/api/alarms/kinds/",
+        "/api/alarms/rules/",
+        "/api/alarms/rules/{rule_id}/",
+        "/api/alarms/silences/",
+        "/api/alarms/silences/{silence_id}/",
+        "/api/alarms/{alarm_id}/",
+        "/api/alarms/{alarm_id}/acknowledge/",
         "/api/api-keys/",
         "/api/api-keys/client-credentials/",
         "/api/api-keys/token/",
@@ -172,7 +180,9 @@ def test_what_needs_a_token_says_so_and_what_does_not_does_not(api: Api, schema:
             if method == "parameters":
                 continue
             place = re.sub(
-                r"\{\w+\}", "1", re.sub(r"\{(incident|correction|exchange|push_key|finding)\}", EXAMPLE_ID, path)
+                r"\{\w+\}",
+                "1",
+                re.sub(r"\{(incident|correction|exchange|push_key|finding|alarm_id)\}", EXAMPLE_ID, path),
             )
             answer = api.client.open(place, method=method, json={} if "requestBody" in operation else None)
             needs_token = answer.get_json().get("code") == 401
