@@ -177,7 +177,7 @@ def test_archived_months_take_imports(db: Database[Document], settings: Settings
     db[POWER.collection].insert_one(make_reading("D9", datetime.now(UTC), {"g": 1}))
     using = archiving(settings)
     for _ in range(2):
-        run_archive(db, POWER, using, delete=True, clear_after=timedelta(0))
+        run_archive(db, POWER, using, clear_after=timedelta(0))
     kept = db[POWER.collection].count_documents({})
     assert kept < 10
     whole = everything(db, settings)
@@ -190,7 +190,7 @@ def test_archived_months_take_imports(db: Database[Document], settings: Settings
     assert outcome(import_bytes(settings, POWER, as_csv(other))) == (10, 0, 0)
     assert outcome(import_bytes(settings, POWER, as_csv(some))) == (800, 1_200, 0)
     for _ in range(3):
-        run_archive(db, POWER, using, delete=True, clear_after=timedelta(0))
+        run_archive(db, POWER, using, clear_after=timedelta(0))
     assert db[POWER.collection].count_documents({}) < 10
     assert len(everything(db, settings)) == 2_001
     assert outcome(import_bytes(settings, POWER, as_csv(some + other))) == (0, 2_010, 0)
