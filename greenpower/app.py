@@ -44,6 +44,7 @@ from greenpower.api.http.request_metrics import init_request_metrics
 from greenpower.api.http.version import init_versions
 from greenpower.api.notifications import channels as notification_channels
 from greenpower.api.notifications import log as notification_log
+from greenpower.api.outbound import targets as outbound_targets
 from greenpower.api.system import audit, docs, health, metrics, rollups
 from greenpower.api.telemetry import data_types, events, imports, push, resource
 from greenpower.archive.database import open_database
@@ -81,6 +82,7 @@ RESOURCES: tuple[Callable[[], Blueprint], ...] = (
     rules.make_blueprint,
     silences.make_blueprint,
     kinds.make_blueprint,
+    outbound_targets.make_blueprint,
     data_types.make_blueprint,
     incidents.make_blueprint,
     device_incidents.make_blueprint,

@@ -162,6 +162,14 @@ class Settings(BaseSettings):
         0, ge=0, le=8, description="number of proxies in front of the API whose `X-Forwarded-*` headers are trusted"
     )
     changes_horizon_seconds: int = Field(180, ge=1, description="age at which a row appears in `changes/`")
+    outbound_networks: str = Field(
+        "",
+        description="networks that outbound targets may be in, such as `10.0.0.0/8, 203.0.113.7`; empty: all but this "
+        "machine, link-local and reserved ones",
+    )
+    outbound_tls_ca: Path | None = Field(
+        None, description="file with certificates that outbound targets are checked against; empty: the system's"
+    )
     realtime_port: int = Field(8001, ge=0, le=65535, description="port of the Socket.IO gateway")
     ingest_http_host: str = Field("127.0.0.1", description="address of ingest's `/health` and `/metrics`")
     ingest_http_port: int = Field(7002, ge=0, le=65535, description="port of ingest's `/health` and `/metrics`")
@@ -246,7 +254,7 @@ class Settings(BaseSettings):
                 raise ValueError("is not host:port, or several of these separated by commas")
         return value
 
-    @field_validator("metrics_networks")
+    @field_validator("metrics_networks", "outbound_networks")
     @classmethod
     def _networks(cls, value: str) -> str:
         for part in _parts(value):
@@ -326,6 +334,11 @@ class Settings(BaseSettings):
     def networks_of_metrics(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks from which metrics are read without a token."""
         return tuple(map(ip_network, _parts(self.metrics_networks)))
+
+    @property
+    def networks_of_outbound(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks that outbound targets may be in; empty for the usual ones."""
+        return tuple(map(ip_network, _parts(self.outbound_networks)))
 
     @property
     def ingest_places(self) -> tuple[tuple[str, int], ...]:

@@ -10,6 +10,7 @@
 | `greenpower:notify:woken` | there from when the job that sends notices was woken until it looks |
 | `greenpower:alarms:wanted` | there while there is something for the evaluator of alarms to do |
 | `greenpower:alarm` | channel: a list of alarm messages |
+| `greenpower:outbound:woken` | the same, of the job that serves outbound targets |
 | `greenpower:reading:<type>` | channel: `{"type", "readings": [reading message, …]}` |
 | `greenpower:status` | channel: a list of status messages |
 
@@ -27,6 +28,7 @@ HOMEASSISTANT = PREFIX + "homeassistant"
 NOTIFY_WOKEN = PREFIX + "notify:woken"
 ALARMS_WANTED = PREFIX + "alarms:wanted"
 ALARM_CHANNEL = PREFIX + "alarm"
+OUTBOUND_WOKEN = PREFIX + "outbound:woken"
 
 
 def latest_key(type_name: str) -> str:

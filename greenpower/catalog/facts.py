@@ -48,6 +48,7 @@ RESERVED_COLLECTIONS = frozenset(
         "notifications",
         "alarms",
         "alarm_progress",
+        "outbound_positions",
     }
 )
 

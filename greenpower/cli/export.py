@@ -10,8 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from greenpower.api.telemetry.export_format import FORMATS, NDJSON, SHAPES, columns_of, make_writer
 from greenpower.api.telemetry.parameters import unknown_field
-from greenpower.api.telemetry.row import presenter, row_projection
-from greenpower.api.telemetry.row_corrections import naming
 from greenpower.archive.database import open_database
 from greenpower.catalog.registry import get_registry
 from greenpower.cli.time_option import EndOption, TimeOption
@@ -19,6 +17,8 @@ from greenpower.config import load_settings
 from greenpower.mongo.client import sync_client
 from greenpower.mongo.devices.known import known_devices
 from greenpower.mongo.rollups.export import stream
+from greenpower.mongo.rollups.named_corrections import naming
+from greenpower.mongo.rollups.present import presenter, row_projection
 from greenpower.mongo.rollups.rows import RowQuery, Rows
 from greenpower.mongo.rollups.tier_view import RAW, read_tier_views
 

@@ -28,6 +28,7 @@ from greenpower.jobs import (
     homeassistant,
     imports,
     notify,
+    outbound,
     presence,
     reports,
     rollup,
@@ -39,6 +40,7 @@ from greenpower.jobs.device_sync import devices_entry
 from greenpower.jobs.homeassistant import homeassistant_entry
 from greenpower.jobs.imports import imports_entry
 from greenpower.jobs.notify import notify_entry
+from greenpower.jobs.outbound import outbound_entry
 from greenpower.jobs.presence import presence_entry
 from greenpower.jobs.reports import reports_entry, set_report_source
 from greenpower.jobs.schedule import QUEUE, Entry, JobScheduler, rollup_entries
@@ -70,7 +72,7 @@ def worker() -> None:
     configure_mappers()
     known = (
         alarms.work, rollup.roll, device_sync.sync, presence.check, commands.work, homeassistant.work, archive.move,
-        imports.work, notify.work, reports.work,
+        imports.work, notify.work, reports.work, outbound.work,
     )  # fmt: skip
     set_report_source(_make_report)
     log.debug("jobs: %s", [function.__module__ for function in known])
@@ -130,6 +132,7 @@ def job_entries(registry: Registry, settings: Settings, connection: redis.Redis)
         reports_entry(),
         wiring_entry(),
         alarms_entry(),
+        outbound_entry(),
         *old,
         *announced,
     ]

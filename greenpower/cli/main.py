@@ -47,6 +47,7 @@ COMMANDS = {
     "periods": "greenpower.cli.periods:periods",
     "notify": "greenpower.cli.notify:notify",
     "report": "greenpower.cli.report:report",
+    "outbound": "greenpower.cli.outbound:outbound",
     "incidents": "greenpower.cli.incidents:incidents",
     "alarms": "greenpower.cli.alarms:alarms",
     "ensure-indexes": "greenpower.cli.database:ensure_indexes",

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from greenpower.api.telemetry.row import presenter, statistics
 from greenpower.datatype import DataType, Dialled
 from greenpower.ingest.arrival import Arrival, FrameReading
 from greenpower.ingest.steps.birth_book import BirthBook
@@ -26,6 +25,7 @@ from greenpower.measure.spec import Spec
 from greenpower.measure.windows import ceil, floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.readings.store import Fragment, merge_fragments
+from greenpower.mongo.rollups.present import presenter, statistics
 from greenpower.mongo.rollups.tier_view import RAW, TierView
 from greenpower.simulator.device import topic_for
 

@@ -27,6 +27,7 @@ from greenpower.mongo.schema.layout import (
     INVALIDATION_READS,
     INVALIDATIONS,
     NOTIFICATIONS,
+    OUTBOUND_POSITIONS,
     PROCESSES,
     PUSH_KEYS,
     RESTORES,
@@ -42,7 +43,9 @@ NAMED_BY_DEVICE = frozenset({CLOCKS, DEVICE_SETTINGS})
 # What the rollups note for themselves: no answer shows it.
 NOTES = frozenset({WATERMARKS, FIELD_KINDS, INVALIDATIONS, INVALIDATION_READS, ADJUSTMENTS})
 # What belongs to the whole site.
-OF_SITE = frozenset({ALARM_PROGRESS, NOTIFICATIONS, PUSH_KEYS, PROCESSES, RESTORES, SCHEMA, UPLOADS})
+OF_SITE = frozenset(
+    {ALARM_PROGRESS, NOTIFICATIONS, OUTBOUND_POSITIONS, PUSH_KEYS, PROCESSES, RESTORES, SCHEMA, UPLOADS}
+)
 
 
 class NotVisibleError(Exception):

@@ -1,5 +1,5 @@
 """What is kept in SQL: users, roles, keys, devices, zones, commands, meter points, tariffs, notification channels,
-rules of alarms, the audit.
+rules of alarms, outbound targets, the audit.
 
 Telemetry is in `greenpower.mongo`.
 
@@ -17,6 +17,7 @@ from greenpower.sql.device_status import DeviceStatusChange
 from greenpower.sql.emission_factor import EmissionFactor
 from greenpower.sql.meter_point import MeterPoint
 from greenpower.sql.notification_channel import NotificationChannel
+from greenpower.sql.outbound_target import OutboundContent, OutboundKind, OutboundTarget
 from greenpower.sql.report_schedule import ReportSchedule
 from greenpower.sql.role import Role, RoleName
 from greenpower.sql.service_zone import ServiceZone
@@ -42,6 +43,9 @@ __all__ = [
     "EmissionFactor",
     "MeterPoint",
     "NotificationChannel",
+    "OutboundContent",
+    "OutboundKind",
+    "OutboundTarget",
     "ReportSchedule",
     "Role",
     "RoleName",

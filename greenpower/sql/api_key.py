@@ -42,6 +42,8 @@ class Scope(StrEnum):
     ENERGY_WRITE = "energy:write"
     ALARMS_READ = "alarms:read"
     ALARMS_WRITE = "alarms:write"
+    OUTBOUND_READ = "outbound:read"
+    OUTBOUND_WRITE = "outbound:write"
 
 
 class ApiKey(Base):

@@ -55,6 +55,7 @@ class AuditObject(StrEnum):
     ALARM = "alarm"
     WIRING_FINDING = "wiring_finding"
     REPORT_SCHEDULE = "report_schedule"
+    OUTBOUND_TARGET = "outbound_target"
 
 
 class AuditEntry(Base):

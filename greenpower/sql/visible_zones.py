@@ -23,6 +23,7 @@ from greenpower.sql.device import Device
 from greenpower.sql.device_command import DeviceCommand
 from greenpower.sql.device_status import DeviceStatusChange
 from greenpower.sql.meter_point import MeterPoint
+from greenpower.sql.outbound_target import OutboundTarget
 from greenpower.sql.service_zone import ServiceZone
 
 _zones: ContextVar[frozenset[int] | None] = ContextVar("visible_zones", default=None)
@@ -66,6 +67,7 @@ def _criteria(zones: frozenset[int]) -> list[Any]:
         ServiceZone: ServiceZone.id.in_(wanted),
         Device: Device.zone_id.in_(wanted),
         MeterPoint: MeterPoint.zone_id.in_(wanted),
+        OutboundTarget: OutboundTarget.zone_id.in_(wanted),
         ClosedPeriod: ClosedPeriod.zone_id.in_(wanted) | of_site,
         DeviceCommand: DeviceCommand.device_id.in_(devices),
         DeviceStatusChange: DeviceStatusChange.device_id.in_(devices),

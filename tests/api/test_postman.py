@@ -118,6 +118,8 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
     period = served.make("/api/energy/periods/", month="2026-03")
     channel = served.make("/api/notifications/channels/", name="Team", url="json://127.0.0.1:9")
     schedule = served.make("/api/energy/report-schedules/", name="Month", channels=[channel["id"]])
+    target = {"kind": "webhook", "address": "https://example.org/x", "content": "readings", "enabled": False}
+    target = served.make("/api/outbound/targets/", name="Target", **target)
     user = served.http.get("/api/users/me/").json()
     before = served.everything()
     executions = newman(
@@ -139,6 +141,7 @@ def test_newman_runs_the_whole_collection_green_and_changes_nothing(served: Serv
         period_id=str(period["id"]),
         channel_id=str(channel["id"]),
         schedule_id=str(schedule["id"]),
+        target_id=str(target["id"]),
     )
     assert served.everything() == before
     assert all(execution["assertions"] for execution in executions)

@@ -86,6 +86,8 @@ REFERRING = {
     ("POST", "/api/energy/report-schedules/"),
     ("PATCH", "/api/energy/report-schedules/{schedule_id}/"),
     ("POST", "/api/notifications/channels/"),
+    ("POST", "/api/outbound/targets/"),
+    ("PATCH", "/api/outbound/targets/{target_id}/"),
     ("PATCH", "/api/notifications/channels/{channel_id}/"),
     ("POST", "/api/devices/"),
     ("PATCH", "/api/devices/{id}/"),

@@ -34,6 +34,7 @@ from greenpower.sql import (
     DeviceType,
     EmissionFactor,
     MeterPoint,
+    OutboundTarget,
     RoleName,
     ServiceZone,
     Tariff,
@@ -99,6 +100,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "zone_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
     "point_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
     "period_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
+    "target_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
     "command_id": (f"{NUMBERS}1",),
     "tariff_id": (f"{NUMBERS}1",),
     **dict.fromkeys(("incident", "correction", "exchange", "alarm_id", "finding"), (DOCUMENTS + "0" * 14 + "1",)),
@@ -191,6 +193,15 @@ class World(Site):
             month = {"month": date(2026, 3, 1), "timezone": "UTC", "zone_id": place, "scope": text, "reason": text}
             period = ClosedPeriod(id=number, figures=[figure], **month)
             db.session.add(period)
+        for number, target_name, place, devices in (
+            (hidden[0], f"{HIDDEN} target", beside.id, []), (hidden[1], f"{HIDDEN} target of the site", None, []),
+            (1, f"{SHOWN} target", 1, [f"{HIDDEN}1", f"{SHOWN}1"]),
+        ):  # fmt: skip
+            target = OutboundTarget(
+                id=number, name=target_name, kind="webhook", address=f"https://{HIDDEN}/", secret=HIDDEN,
+                content="readings", types=[], devices=devices, fields=[], zone_id=place,
+            )  # fmt: skip
+            db.session.add(target)
         for number, device_number, name in ((hidden[0], hidden[0], f"{HIDDEN}1"), (1, 1, f"{SHOWN}1")):
             command = DeviceCommand(
                 id=number, device_id=device_number, wire_id=name, type="rt", command="set_interval", parameters={},
@@ -274,7 +285,7 @@ class World(Site):
                 restrict(user, {1: role})
             scopes = sorted(
                 f"{area}:{how}"
-                for area in ("telemetry", "devices", "service-zones", "energy", "alarms")
+                for area in ("telemetry", "devices", "service-zones", "energy", "alarms", "outbound")
                 for how in ("read", "write")
             )
             key, text = new_key("key", scopes, now() + timedelta(days=1), None)
@@ -503,6 +514,7 @@ BODIES: dict[str, Document] = {
     "PATCH /api/devices/{id}/incidents/{incident}/": {"status": "confirmed", "reason": "seen"},
     "POST /api/devices/findings/{finding}/dismiss/": {"note": "intended"},
     "POST /api/devices/{id}/corrections/": CORRECTION,
+    "PATCH /api/outbound/targets/{target_id}/": {"enabled": False},
     "PATCH /api/devices/{id}/corrections/{correction}/": {"end": AT.isoformat(), "reason": "x"},
     "POST /api/devices/{id}/meter-swaps/": SWAP,
     "PATCH /api/devices/{id}/meter-swaps/{incident}/": {"at": AT.isoformat(), "reason": "x"},
@@ -527,7 +539,7 @@ def test_modules_that_go_around_it_are_few_and_named() -> None:
     }
     # Points are chosen by their zone; what they counted is theirs, whichever devices measured it. So are alarms.
     assert found[r"\bwhole_database\(\)"] == {
-        "api/http/context.py", "api/energy/point_query.py", "api/alarms/occurrences.py",
+        "api/http/context.py", "api/energy/point_query.py", "api/alarms/occurrences.py", "api/outbound/targets.py",
     }  # fmt: skip
     # Tariffs are inherited from points that are not shown; the copy for the gateway is of everybody.
     assert found[r"\bseeing_everything\(\)"] == {

@@ -11,11 +11,11 @@ import pytest
 from pymongo.database import Database
 
 from greenpower.api.telemetry.export_format import NARROW, WIDE, columns_of, make_writer
-from greenpower.api.telemetry.row import present_reading
 from greenpower.catalog.registry import load_registry
 from greenpower.config import Settings
 from greenpower.datatype import DataType, Field, Kind
 from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.present import present_reading
 from tests.archive.world import make_reading
 from tests.importing.files import import_bytes, read
 from tests.rollups.world import POWER

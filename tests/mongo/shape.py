@@ -30,6 +30,7 @@ from greenpower.mongo.energy.document import IntervalDocument, MonthDocument
 from greenpower.mongo.events.document import EventDocument
 from greenpower.mongo.imports.document import UploadDocument
 from greenpower.mongo.notifications.document import NoticeDocument
+from greenpower.mongo.outbound.document import OutboundPositionDocument
 from greenpower.mongo.processes.document import ProcessDocument, RestoreDocument
 from greenpower.mongo.readings.document import (
     FragmentDocument,
@@ -93,6 +94,7 @@ VIEWS: dict[str, tuple[View, ...]] = {
         AlarmRuleStatusDocument,
         AlarmRoundDocument,
     ),
+    layout.OUTBOUND_POSITIONS: (OutboundPositionDocument,),
 }
 #: those of the data types' collections
 OF_TYPES: tuple[View, ...] = (ReadingDocument, CopyDocument, BucketDocument)

@@ -47,6 +47,16 @@ from greenpower.mongo.energy.ledger_part import LedgerPart
 from greenpower.mongo.imports.uploads import add_upload, claim_upload, finish_upload, note_progress
 from greenpower.mongo.notifications.document import NoticeState
 from greenpower.mongo.notifications.outbox import claim_notices, finish_notices
+from greenpower.mongo.outbound.positions import (
+    FeedPosition,
+    Gap,
+    ask_for_test,
+    claim_target,
+    let_target_go,
+    note_failure,
+    note_test,
+    save_position,
+)
 from greenpower.mongo.processes.heartbeat import ProcessHeartbeat
 from greenpower.mongo.processes.mark import begin_mark
 from greenpower.mongo.readings.clock_mark import ARRIVAL
@@ -76,6 +86,7 @@ from greenpower.mongo.schema.layout import (
     LISTENING,
     MESSAGES,
     NOTIFICATIONS,
+    OUTBOUND_POSITIONS,
     PUSH_KEYS,
     SEEN,
     SESSIONS,
@@ -344,6 +355,15 @@ def write_all(db: Database[Document], settings: Settings) -> None:
     claim_notices(db[NOTIFICATIONS], first, "c", T0, T0 + timedelta(minutes=1))
     finish_notices(db[NOTIFICATIONS], first, "c", NoticeState.SENT, "250 OK", T0)
     keep_alarms(db)
+    positions = db[OUTBOUND_POSITIONS]
+    for target in (1, 2):
+        assert claim_target(positions, target, "c", T0, T0 + timedelta(minutes=1)) is not None
+        place = FeedPosition(T0, first[0])
+        assert save_position(positions, target, "c", "rt", place, gap=Gap(T0, T0), is_new_gap=True, rows=2, at=T0)
+        note_failure(positions, target, "c", "status 500", T0, T0 + timedelta(minutes=1))
+        ask_for_test(positions, target, T0)
+    let_target_go(positions, 2, "c")
+    note_test(positions, 2, T0, ok=True, said="taken", now=T0)
     for _ in range(3):
         query = {"type": "rt", "new_devices": False, "dry_run": False}
         add_upload(db[UPLOADS], type_name="rt", query=query, by={"kind": "user", "name": "ada"}, data=b"x", now=T0)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
@@ -24,8 +24,9 @@ from greenpower.bus.job_counts import BUCKET_NAMES, JOB_COUNTS, read_job_counts
 from greenpower.control.order import COMMAND_QUEUE
 from greenpower.mongo.alarms.find import count_alarms
 from greenpower.mongo.alarms.progress import read_round
+from greenpower.mongo.outbound.positions import all_positions, lag_of
 from greenpower.mongo.rollups.lag import read_lags
-from greenpower.mongo.schema.layout import ALARM_PROGRESS, ALARMS, WIRING_FINDINGS
+from greenpower.mongo.schema.layout import ALARM_PROGRESS, ALARMS, OUTBOUND_POSITIONS, WIRING_FINDINGS
 from greenpower.mongo.wiring.store import count_findings
 
 READ_SECONDS = 2.0
@@ -94,7 +95,7 @@ class JobMetrics(Collector):
                 lags = read_lags(self._context.mongo.database, self._context.registry, datetime.now(UTC))
             oldest.add_metric((), max((lag.oldest for lag in lags), default=0.0))
             waiting.add_metric((), sum(lag.invalidations for lag in lags))
-        return [oldest, waiting, findings, *self._of_alarms()]
+        return [oldest, waiting, findings, *self._of_alarms(), *self._of_outbound()]
 
     def _of_alarms(self) -> list[Metric]:
         alarms = GaugeMetricFamily("greenpower_alarms", "alarms that are open", labels=("state", "severity"))
@@ -114,6 +115,29 @@ class JobMetrics(Collector):
                 age.add_metric((), max(0.0, (datetime.now(UTC) - last["ended_at"]).total_seconds()))
                 errors.add_metric((), last["errors"])
         return [alarms, lag, age, errors]
+
+    def _of_outbound(self) -> list[Metric]:
+        deliveries = CounterMetricFamily(
+            "greenpower_outbound_deliveries", "batches that outbound targets took", labels=("target",)
+        )
+        rows = CounterMetricFamily("greenpower_outbound_rows", "rows in them", labels=("target",))
+        errors = CounterMetricFamily("greenpower_outbound_errors", "deliveries that failed", labels=("target",))
+        gaps = CounterMetricFamily(
+            "greenpower_outbound_gaps", "times that rows expired before they were sent", labels=("target",)
+        )
+        lag = GaugeMetricFamily(
+            "greenpower_outbound_lag_seconds", "how far a target is behind what could be sent", labels=("target",)
+        )
+        if self._context is not None:
+            until = datetime.now(UTC) - timedelta(seconds=self._context.settings.changes_horizon_seconds)
+            with pymongo.timeout(READ_SECONDS):
+                found = all_positions(self._context.mongo.database[OUTBOUND_POSITIONS])
+            for target, position in found.items():
+                values: Any = position
+                for family, key in ((deliveries, "deliveries"), (rows, "rows"), (errors, "errors"), (gaps, "gaps")):
+                    family.add_metric((str(target),), values[key])
+                lag.add_metric((str(target),), lag_of(position, until))
+        return [deliveries, rows, errors, gaps, lag]
 
 
 def _there(redis: Redis, pattern: str) -> int:

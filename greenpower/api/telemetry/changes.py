@@ -16,13 +16,13 @@ from greenpower.api.http.json import answer
 from greenpower.api.http.paging import MAX_PAGE_SIZE, link
 from greenpower.api.telemetry.parameters import resolution_field
 from greenpower.api.telemetry.resolution import tier_view_named
-from greenpower.api.telemetry.row import presenter, row_projection
-from greenpower.api.telemetry.row_corrections import naming
 from greenpower.api.telemetry.schema import Schemas
 from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.changes import find_changes
+from greenpower.mongo.rollups.named_corrections import naming
+from greenpower.mongo.rollups.present import presenter, row_projection
 from greenpower.mongo.rollups.tier_view import RAW
 from greenpower.sql import RoleName
 

@@ -30,12 +30,12 @@ from greenpower.api.telemetry.export_format import (
 from greenpower.api.telemetry.export_slots import EXPORT_SLOTS, MAX_EXPORTS, MAX_EXPORTS_PER_CALLER
 from greenpower.api.telemetry.parameters import fields_field, resolution_field
 from greenpower.api.telemetry.resolution import open_end, tier_view_named
-from greenpower.api.telemetry.row import Present, presenter, row_projection
-from greenpower.api.telemetry.row_corrections import naming
 from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups.export import stream
+from greenpower.mongo.rollups.named_corrections import naming
+from greenpower.mongo.rollups.present import Present, presenter, row_projection
 from greenpower.mongo.rollups.rows import RowQuery, Rows
 from greenpower.mongo.rollups.tier_view import RAW
 from greenpower.sql import RoleName

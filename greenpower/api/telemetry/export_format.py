@@ -1,6 +1,6 @@
 """Formats of exports: they turn rows into bytes, batch by batch. Parquet is in `greenpower.api.telemetry.parquet`.
 
-Rows have the shape that `greenpower.api.telemetry.row` gives them.
+Rows have the shape that `greenpower.mongo.rollups.present` gives them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from greenpower.api.http.csv_text import csv_lines
 from greenpower.api.http.json import encode, iso
-from greenpower.api.telemetry.row_corrections import NAMED
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.named_corrections import NAMED
 
 NDJSON, CSV, PARQUET = "ndjson", "csv", "parquet"
 FORMATS = (NDJSON, CSV, PARQUET)

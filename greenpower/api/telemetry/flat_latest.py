@@ -23,9 +23,9 @@ from greenpower.api.http.flat_form import (
 from greenpower.api.http.known import device_field
 from greenpower.api.http.paging import MAX_PAGE_SIZE, link
 from greenpower.api.telemetry.parameters import fields_field
-from greenpower.api.telemetry.row import field_projection, present_reading
 from greenpower.datatype import DataType
 from greenpower.mongo.readings.latest import add_newest_values, by_time, find_latest
+from greenpower.mongo.rollups.present import field_projection, present_reading
 from greenpower.mongo.schema.layout import SEEN
 from greenpower.sql import RoleName
 

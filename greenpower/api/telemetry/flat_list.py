@@ -29,9 +29,9 @@ from greenpower.api.http.time_range import RangeQuery
 from greenpower.api.http.turns import turn
 from greenpower.api.telemetry.parameters import AUTO, fields_field, resolution_field
 from greenpower.api.telemetry.resolution import choose_tier_view, tier_view_named
-from greenpower.api.telemetry.row import presenter, row_projection
 from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
+from greenpower.mongo.rollups.present import presenter, row_projection
 from greenpower.mongo.rollups.rows import RowQuery, Rows
 from greenpower.sql import RoleName
 

@@ -15,14 +15,14 @@ from greenpower.api.http.json import answer
 from greenpower.api.http.known import device_field
 from greenpower.api.http.paging import MAX_PAGE_SIZE, link
 from greenpower.api.telemetry.parameters import COUNT_MODES, ESTIMATED, EXACT, fields_field
-from greenpower.api.telemetry.row import Present, field_projection, present_reading
-from greenpower.api.telemetry.row_corrections import naming
 from greenpower.api.telemetry.schema import Schemas
 from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
 from greenpower.mongo.client import Document
 from greenpower.mongo.query import count, estimate
 from greenpower.mongo.readings.latest import add_newest_values, find_latest, find_seen
+from greenpower.mongo.rollups.named_corrections import naming
+from greenpower.mongo.rollups.present import Present, field_projection, present_reading
 from greenpower.mongo.schema.layout import SEEN
 from greenpower.sql import RoleName
 

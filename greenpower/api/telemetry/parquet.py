@@ -11,8 +11,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from greenpower.api.telemetry.export_format import FileColumns
-from greenpower.api.telemetry.row_corrections import NAMED
 from greenpower.mongo.client import Document
+from greenpower.mongo.rollups.named_corrections import NAMED
 
 ROWS_PER_GROUP = 20_000
 

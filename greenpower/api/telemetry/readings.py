@@ -37,12 +37,12 @@ from greenpower.api.telemetry.parameters import (
     resolution_field,
 )
 from greenpower.api.telemetry.resolution import choose_tier_view, open_end, tier_view_named
-from greenpower.api.telemetry.row import presenter, row_projection
-from greenpower.api.telemetry.row_corrections import naming
 from greenpower.api.telemetry.schema import Schemas
 from greenpower.api.telemetry.tier_views import tier_views_of
 from greenpower.datatype import DataType
+from greenpower.mongo.rollups.named_corrections import naming
 from greenpower.mongo.rollups.on_the_fly import MAX_DOCUMENTS_ON_THE_FLY
+from greenpower.mongo.rollups.present import presenter, row_projection
 from greenpower.mongo.rollups.rows import RowQuery, Rows
 from greenpower.mongo.rollups.tier_view import RAW
 from greenpower.sql import RoleName

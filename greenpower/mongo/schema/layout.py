@@ -50,6 +50,7 @@ WIRING_FINDINGS = "wiring_findings"
 NOTIFICATIONS = "notifications"
 ALARMS = "alarms"
 ALARM_PROGRESS = "alarm_progress"
+OUTBOUND_POSITIONS = "outbound_positions"
 # Of the processes that run and of work under way, not of what is stored: no backup has them, and no restore replaces
 # them.
 NOT_DATA = (PROCESSES, RESTORES, UPLOADS)
@@ -165,6 +166,7 @@ def layout(datatypes: Iterable[DataType], settings: Settings) -> Iterator[tuple[
             Index(keys=("done_at",), ttl=settings.mongo_notifications_ttl_seconds),
         ),
     )
+    yield OUTBOUND_POSITIONS, ()
     yield ATTEMPTS, (Index(keys=("type", "prefix")), Index(keys=("at",), ttl=ATTEMPTS_TTL))
     yield (
         INCIDENTS,

@@ -162,6 +162,11 @@ class Site(SqlApi):
             f"/api/energy/report-schedules/{self.make('/api/energy/report-schedules/', **self.new_schedule())['id']}/"
         )
 
+    def target(self) -> str:
+        """The path of an outbound target."""
+        made = self.make("/api/outbound/targets/", **{**TARGET, "name": self.name("target")})
+        return f"/api/outbound/targets/{made['id']}/"
+
     def period(self) -> str:
         zone = self.zone()["id"]
         made = self.make("/api/energy/periods/", month="2026-03", zone_id=zone)
@@ -173,6 +178,7 @@ class Site(SqlApi):
 
 
 VERSION: Document = {"valid_from": "2026-07-01", "rates": [{"name": "day", "price": "0.25"}]}
+TARGET: Document = {"kind": "webhook", "address": "https://u:argon2@example.org/x", "content": "readings"}
 FACTOR: Document = {"valid_from": "2026-01-01", "kg_per_unit": "0.363"}
 CORRECTION: Document = {
     "type": "power", "field": "c", "kind": "exclusion", "begin": RECENT.isoformat(),
@@ -279,6 +285,14 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
     ),
     "PATCH /api/energy/report-schedules/{}/": ("report_schedule", lambda s: (s.schedule(), {"formats": ["pdf"]})),
     "DELETE /api/energy/report-schedules/{}/": ("report_schedule", lambda s: (s.schedule(), None)),
+    "POST /api/outbound/targets/": (
+        "outbound_target", lambda s: ("/api/outbound/targets/", {**TARGET, "name": s.name("target")}),
+    ),
+    "PATCH /api/outbound/targets/{}/": (
+        "outbound_target", lambda s: (s.target(), {"address": "https://u:argon2@example.org/y"}),
+    ),
+    "DELETE /api/outbound/targets/{}/": ("outbound_target", lambda s: (s.target(), None)),
+    "POST /api/outbound/targets/{}/test/": ("outbound_target", lambda s: (f"{s.target()}test/", None)),
     "POST /api/devices/{}/commands/": ("command", lambda s: s.of_device("commands", COMMAND, types=("rt",))),
     "PATCH /api/devices/{}/incidents/{}/": (
         "incident", lambda s: (s.incident(), {"status": "confirmed", "reason": "seen"}),

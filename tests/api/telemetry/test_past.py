@@ -10,12 +10,12 @@ import orjson
 import pytest
 
 from greenpower.api.http.json import encode
-from greenpower.api.telemetry.row import presenter
 from greenpower.datatype import DataType
 from greenpower.measure.windows import floor
 from greenpower.mongo.client import Document
 from greenpower.mongo.rollups import on_the_fly
 from greenpower.mongo.rollups.past import past_stretch
+from greenpower.mongo.rollups.present import presenter
 from tests.api.energy.meter import METER, PATH, Meters, Reading
 from tests.rollups.world import run_all
 

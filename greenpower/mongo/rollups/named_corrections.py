@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from pymongo.database import Database
 
-from greenpower.api.telemetry.row import Present
 from greenpower.mongo.client import Document
 from greenpower.mongo.corrections.document import OF_SAMPLES, CorrectionDocument, CorrectionKind
 from greenpower.mongo.corrections.store import read_active
+from greenpower.mongo.rollups.present import Present
 from greenpower.mongo.rollups.tier_view import TierView
 from greenpower.mongo.schema.layout import CORRECTIONS
 
