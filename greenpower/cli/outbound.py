@@ -1,4 +1,4 @@
-"""`greenpower outbound`: targets that readings, buckets and closed bills are sent to, for an administrator of the
+"""`greenpower outbound`: targets that readings and buckets are sent to, for an administrator of the
 machine."""
 
 from __future__ import annotations

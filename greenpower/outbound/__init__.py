@@ -1,4 +1,4 @@
-"""Sending to other programs: readings, buckets and closed bills to webhooks and MQTT, at least once and in order.
+"""Sending to other programs: readings and buckets to webhooks and MQTT, at least once and in order.
 
     feeds      what there is for a target behind a position: rows that have settled, as `changes/` shows them
     batch      rows as they are sent, with a delivery id

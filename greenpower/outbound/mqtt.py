@@ -1,7 +1,6 @@
 """MQTT: each row is a message with QoS 1; a batch is taken when the broker has acknowledged all of them.
 
     {prefix}/{type}/{device}     a row, as JSON with `content`, `type` and `resolution`
-    {prefix}/closed_bills        a closed month
     {prefix}/test                a test
 
 Over MQTT 5 a message carries its delivery id, time and signature as user properties. What belongs here: connection,

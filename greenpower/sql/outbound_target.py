@@ -1,4 +1,4 @@
-"""Outbound targets: programs that readings, buckets and closed bills are sent to as they come.
+"""Outbound targets: programs that readings and buckets are sent to as they come.
 
 What belongs here: the row. What does not: how far each has been served (`greenpower.mongo.outbound`), sending
 (`greenpower.outbound`).
@@ -34,7 +34,6 @@ class OutboundContent(StrEnum):
 
     READINGS = "readings"
     BUCKETS = "buckets"
-    CLOSED_BILLS = "closed_bills"
 
 
 class OutboundTarget(Base):

@@ -1,1 +1,1 @@
-"""`/api/outbound/`: programs that readings, buckets and closed bills are sent to as they come."""
+"""`/api/outbound/`: programs that readings and buckets are sent to as they come."""

@@ -108,8 +108,6 @@ def _check(target: OutboundTarget, registry: Registry, settings: Settings) -> No
     if unknown:
         raise OutboundTargetError("types", f"There is no data type {unknown[0]!r}.")
     _check_resolution(target, content, registry)
-    if content is OutboundContent.CLOSED_BILLS and (target.types or target.devices or target.fields):
-        raise OutboundTargetError("content", "Closed bills are of meter points: no types, devices or fields are given.")
     if target.zone_id is None:
         if visible_zones() is not None:
             raise OutboundTargetError("zone_id", "Your targets are of a service zone: name one.")

@@ -61,7 +61,7 @@ def make_blueprint() -> Blueprint:
         "outbound_targets",
         __name__,
         url_prefix="/api/outbound/targets",
-        description="Programs that are sent readings, buckets and closed bills",
+        description="Programs that are sent readings and buckets",
     )
 
     @blueprint.route("/")
