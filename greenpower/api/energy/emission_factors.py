@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from greenpower.api.energy.tariffs_schema import PRICE
 from greenpower.api.http.blueprint import Blueprint, describe
-from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field
+from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field, valid_from_field
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import PageQuery, PageSchema, example_page, sql_page_answer
 from greenpower.datatype.carrier import Carrier, PointRole
@@ -43,9 +43,7 @@ class NewFactor(ma.Schema):
     role = ma.fields.Enum(
         PointRole, by_value=True, load_default=PointRole.GRID_IMPORT, metadata=describe("role of the points")
     )
-    valid_from = ma.fields.Date(
-        required=True, metadata=describe("local day from which it is valid", example="2026-01-01")
-    )
+    valid_from = valid_from_field()
     kg_per_unit = ma.fields.String(
         required=True,
         validate=ma.validate.Regexp(PRICE, error="Give a decimal number as text, such as 0.363."),

@@ -7,7 +7,14 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.fields import EXAMPLE_TIME, WholeNumber, text_field, time_field, time_zone_problem
+from greenpower.api.http.fields import (
+    EXAMPLE_TIME,
+    WholeNumber,
+    text_field,
+    time_field,
+    time_zone_problem,
+    valid_from_field,
+)
 from greenpower.api.http.paging import PageQuery, PageSchema
 from greenpower.datatype.carrier import Carrier
 from greenpower.energy.tariff import ALL_DAYS, ALL_MONTHS, DEMAND_MINUTES, ChargePeriod, Direction
@@ -122,9 +129,7 @@ class TariffDemandCharge(ma.Schema):
 class NewTariffVersion(ma.Schema):
     """What a tariff says from a day on."""
 
-    valid_from = ma.fields.Date(
-        required=True, metadata=describe("local day from which it is valid", example="2026-01-01")
-    )
+    valid_from = valid_from_field()
     rates = ma.fields.List(
         ma.fields.Nested(TariffRate),
         required=True,

@@ -7,6 +7,7 @@ type (`greenpower.api.telemetry.parameters`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -23,6 +24,9 @@ EXAMPLE_TYPE = "meter"
 EXAMPLE_TOPIC = "site/meter"
 
 MAX_DEVICES = 100
+# Days beyond these are slips of the keyboard; at the ends of the calendar a zone may have no such moment.
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(9998, 12, 31)
+USABLE_DAY = r"^(19[0-9]{2}|[2-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])-"
 MAX_ITEM_LENGTH = 64
 # For the schema; `_one_line` has the last word (`$` accepts a final newline, in Python alone).
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -41,6 +45,17 @@ def time_zone_problem(name: str) -> str | None:
 def time_field(what: str, *, null: bool = False) -> ma.fields.DateTime:
     """A time in an answer, always present: ISO 8601, UTC. what: its description; null: whether it may be null."""
     return ma.fields.DateTime(required=True, allow_none=null, metadata=describe(what, example=EXAMPLE_TIME))
+
+
+def valid_from_field() -> ma.fields.Date:
+    """In a body: the local day from which something is valid."""
+    metadata = describe("local day from which it is valid", example="2026-01-01", pattern=USABLE_DAY)
+    return ma.fields.Date(required=True, validate=_usable_day, metadata=metadata)
+
+
+def _usable_day(day: date) -> None:
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ma.ValidationError(f"Give a day from {FIRST_DAY} to {LAST_DAY}.")
 
 
 def text_field(

@@ -60,6 +60,12 @@ def test_a_factor_that_is_no_number_is_refused(site: Site, kg: str) -> None:  # 
     assert refused(response, 422) and "0.363" in response.text
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "9999-12-31"])
+def test_a_factor_from_the_ends_of_the_calendar_is_refused(site: Site, day: str) -> None:  # noqa: F811
+    response = site.ask("POST", PATH, {"valid_from": day, "kg_per_unit": "0.4"})
+    assert refused(response, 422) and "1900-01-01 to 9998-12-31" in response.text
+
+
 def test_emissions_are_compared_with_those_before(site: Site, points: dict[str, int], factors: list[int]) -> None:  # noqa: F811
     """By the factors that were valid then."""
     body = site.ask_for("emissions", **LATER, compare="previous")

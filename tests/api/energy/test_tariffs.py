@@ -79,6 +79,8 @@ def test_a_tariff_that_a_point_has_stays(site: Site, made: dict[str, Any]) -> No
         ({"currency": "Euro"}, "such as EUR"),
         ({"timezone": "Europe/Berln"}, "no time zone"),
         ({"valid_from": "January"}, "not a date such as"),
+        ({"valid_from": "0001-01-01"}, "from 1900-01-01"),
+        ({"valid_from": "9999-12-31"}, "to 9998-12-31"),
         ({"holidays": ["25.12."]}, "not a date such as"),
     ],
 )
