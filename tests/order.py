@@ -26,6 +26,7 @@ LONGEST_FIRST = (
     "tests/api/telemetry/test_uploads.py",
     "tests/api/energy/test_closed_answers.py",
     "tests/api/energy/test_points_behind.py",
+    "tests/api/energy/test_divisors.py",
     "tests/api/energy/test_turns.py",
     "tests/api/test_zones.py",
     "tests/alarms/test_evaluator.py",

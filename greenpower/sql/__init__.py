@@ -14,6 +14,7 @@ from greenpower.sql.closed_period import ClosedPeriod
 from greenpower.sql.device import Device, DeviceStatus, DeviceType
 from greenpower.sql.device_command import CommandState, DeviceCommand, DeviceCommandStep
 from greenpower.sql.device_status import DeviceStatusChange
+from greenpower.sql.divisor import Divisor
 from greenpower.sql.emission_factor import EmissionFactor
 from greenpower.sql.meter_point import MeterPoint
 from greenpower.sql.notification_channel import NotificationChannel
@@ -40,6 +41,7 @@ __all__ = [
     "DeviceStatus",
     "DeviceStatusChange",
     "DeviceType",
+    "Divisor",
     "EmissionFactor",
     "MeterPoint",
     "NotificationChannel",

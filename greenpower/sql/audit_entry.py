@@ -47,6 +47,7 @@ class AuditObject(StrEnum):
     TARIFF_VERSION = "tariff_version"
     EMISSION_FACTOR = "emission_factor"
     CLOSED_PERIOD = "closed_period"
+    DIVISOR = "divisor"
     PUSH_KEY = "push_key"
     IMPORT = "import"
     NOTIFICATION_CHANNEL = "notification_channel"

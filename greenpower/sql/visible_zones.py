@@ -22,6 +22,7 @@ from greenpower.sql.closed_period import ClosedPeriod
 from greenpower.sql.device import Device
 from greenpower.sql.device_command import DeviceCommand
 from greenpower.sql.device_status import DeviceStatusChange
+from greenpower.sql.divisor import Divisor
 from greenpower.sql.meter_point import MeterPoint
 from greenpower.sql.outbound_target import OutboundTarget
 from greenpower.sql.service_zone import ServiceZone
@@ -68,6 +69,7 @@ def _criteria(zones: frozenset[int]) -> list[Any]:
         Device: Device.zone_id.in_(wanted),
         MeterPoint: MeterPoint.zone_id.in_(wanted),
         OutboundTarget: OutboundTarget.zone_id.in_(wanted),
+        Divisor: Divisor.zone_id.in_(wanted),
         ClosedPeriod: ClosedPeriod.zone_id.in_(wanted) | of_site,
         DeviceCommand: DeviceCommand.device_id.in_(devices),
         DeviceStatusChange: DeviceStatusChange.device_id.in_(devices),

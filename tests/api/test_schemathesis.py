@@ -74,6 +74,8 @@ REFERRING = {
     ("PATCH", "/api/alarms/rules/{rule_id}/"),
     ("POST", "/api/alarms/silences/"),
     ("PATCH", "/api/alarms/silences/{silence_id}/"),
+    ("POST", "/api/energy/divisors/"),
+    ("PATCH", "/api/energy/divisors/{divisor_id}/"),
     ("POST", "/api/energy/periods/"),
     ("POST", "/api/energy/points/"),
     ("POST", "/api/energy/points/table/"),
@@ -115,8 +117,8 @@ EXCLUDED = (
     ),
     Exclusion(
         check=positive_data_acceptance,
-        applies=lambda method, path, names: bool({"device_id", "type", "field", "zone_id"} & names),
-        reason="OpenAPI cannot say which devices, data types, fields and service zones there are: 422",
+        applies=lambda method, path, names: bool({"device_id", "type", "field", "zone_id", "per"} & names),
+        reason="OpenAPI cannot say which devices, data types, fields, service zones and divisors there are: 422",
     ),
     Exclusion(
         check=content_type_conformance,

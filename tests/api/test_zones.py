@@ -32,6 +32,7 @@ from greenpower.sql import (
     DeviceCommand,
     DeviceStatusChange,
     DeviceType,
+    Divisor,
     EmissionFactor,
     MeterPoint,
     OutboundTarget,
@@ -74,6 +75,8 @@ OF_SITE = {
     "POST /api/energy/tariffs/", "PATCH /api/energy/tariffs/{tariff_id}/", "DELETE /api/energy/tariffs/{tariff_id}/",
     "POST /api/energy/tariffs/{tariff_id}/versions/", "DELETE /api/energy/tariffs/{tariff_id}/versions/{version_id}/",
     "POST /api/energy/emission-factors/", "DELETE /api/energy/emission-factors/{factor_id}/",
+    "POST /api/energy/divisors/", "PATCH /api/energy/divisors/{divisor_id}/",
+    "DELETE /api/energy/divisors/{divisor_id}/",
     "POST /api/energy/periods/", "POST /api/energy/periods/{period_id}/reopen/", "POST /api/telemetry/import/",
     "GET /api/telemetry/import/{upload_id}/",
     "GET /api/notifications/channels/", "POST /api/notifications/channels/", "GET /api/notifications/log/",
@@ -101,13 +104,14 @@ PATHS: dict[str, tuple[str, ...]] = {
     "point_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
     "period_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
     "target_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
+    "divisor_id": (f"{NUMBERS}1", f"{NUMBERS}2"),
     "command_id": (f"{NUMBERS}1",),
     "tariff_id": (f"{NUMBERS}1",),
     **dict.fromkeys(("incident", "correction", "exchange", "alarm_id", "finding"), (DOCUMENTS + "0" * 14 + "1",)),
 }
 QUERIES: dict[str, str] = {
     "device_id": f"{HIDDEN}1", "zone_id": f"{NUMBERS}1", "point_id": f"{NUMBERS}1", "id": DOCUMENTS + "0" * 14 + "1",
-    "new_device_id": f"{HIDDEN}1",
+    "new_device_id": f"{HIDDEN}1", "per": f"{NUMBERS}1",
 }  # fmt: skip
 
 
@@ -184,6 +188,10 @@ class World(Site):
             )  # fmt: skip
             db.session.add(point)
             db.session.flush()
+        for number, place in ((hidden[0], beside.id), (hidden[1], None), (1, 1)):
+            name = f"{SHOWN} divisor" if place == 1 else f"{HIDDEN} divisor {number}"
+            counter = {"counter": {"type": "power", "device_id": f"{HIDDEN}1", "field": "c"}}
+            db.session.add(Divisor(id=number, name=name, unit="p", kind="counter", content=counter, zone_id=place))
         figure = {
             "point_id": hidden[0], "name": HIDDEN, "unit": "kWh", "energy": "1", "undecided": False, "corrections": [],
             "parts": [], "kg": None,
@@ -537,9 +545,11 @@ def test_modules_that_go_around_it_are_few_and_named() -> None:
             (r"\.mongo\.database\b", "api/"),
         )
     }
-    # Points are chosen by their zone; what they counted is theirs, whichever devices measured it. So are alarms.
+    # Points and divisors are chosen by their zone; what they counted is theirs, whichever devices measured it. So are
+    # alarms.
     assert found[r"\bwhole_database\(\)"] == {
-        "api/http/context.py", "api/energy/point_query.py", "api/alarms/occurrences.py", "api/outbound/targets.py",
+        "api/http/context.py", "api/energy/point_query.py", "api/energy/divided.py", "api/alarms/occurrences.py",
+        "api/outbound/targets.py",
     }  # fmt: skip
     # Tariffs are inherited from points that are not shown; the copy for the gateway is of everybody.
     assert found[r"\bseeing_everything\(\)"] == {

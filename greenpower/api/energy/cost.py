@@ -12,6 +12,7 @@ import marshmallow as ma
 from flask import Response
 
 from greenpower.api.energy.closed_answer import FiguresHead, closed_field, closed_rows
+from greenpower.api.energy.divided import DividedHead, DividedQuery, Division, divide, divided_field
 from greenpower.api.energy.point_answer import (
     AmountSchema,
     BucketHead,
@@ -74,6 +75,7 @@ class CostValues(ma.Schema):
     adjustment = ma.fields.String(required=True, allow_none=True, metadata=describe(ADJUSTMENT, example="-1.25"))
     energy = ma.fields.Nested(AmountSchema, required=True)
     closed = closed_field()
+    per = divided_field()
 
 
 def _compared(what: str) -> ma.fields.String:
@@ -113,7 +115,11 @@ class CurrencyTotal(ma.Schema):
     change = change_field()
 
 
-class CostSchema(CalendarHead, FiguresHead, CorrectionsSchema):
+class CostQuery(FiguresQuery, DividedQuery):
+    """Which meter points, in which buckets, with what they are compared, and by what costs are divided."""
+
+
+class CostSchema(CalendarHead, FiguresHead, CorrectionsSchema, DividedHead):
     """What points cost."""
 
     compared_with = ma.fields.Nested(ComparisonSchema, required=True, allow_none=True)
@@ -132,7 +138,7 @@ def add_cost(blueprint: Blueprint) -> None:
     @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="Cost of meter points by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
-    @blueprint.arguments(FiguresQuery)
+    @blueprint.arguments(CostQuery)
     @blueprint.response(200, CostSchema)
     def cost(query: dict[str, Any]) -> Response:
         return answer(find_cost(query))
@@ -152,13 +158,15 @@ def find_cost(query: dict[str, Any]) -> Document:
     asked = ask(query)
     bills = _bills(asked, asked.closed_cuts)
     before = {} if asked.compared_cuts is None else _bills(asked, asked.compared_cuts).costs
+    division = divide(asked, query)
     priced = {item.point.number for item in bills.books}
     return {
         **calendar_head(asked),
         "figures": asked.figures.value,
+        **division.head,
         "compared_with": comparison(asked),
         "totals": _totals(asked, bills, before),
-        "points": [_point(asked, item, bills, before.get(item.point.number)) for item in bills.books],
+        "points": [_point(asked, division, item, bills, before.get(item.point.number)) for item in bills.books],
         "without_tariff": [point_head(point, asked.site) for point in asked.points if point.number not in priced],
         "corrections": corrections_of(bills.corrections),
     }
@@ -185,11 +193,17 @@ def _bills(asked: Asked, closed: ClosedCuts) -> _Bills:
     return _Bills(books=books, costs=costs, corrections=corrections)
 
 
-def _point(asked: Asked, item: PointBook, bills: _Bills, before: BookedValues[BookedCost] | None) -> Document:
+def _point(
+    asked: Asked, division: Division, item: PointBook, bills: _Bills, before: BookedValues[BookedCost] | None
+) -> Document:
     currency = item.tariff.tariff.currency
     booked = bills.costs[item.point.number]
     closed, closed_buckets = closed_rows(asked, booked, lambda found: found.amount)
-    rows = [_cost_row(found, currency, of) for found, of in zip(booked.buckets, closed_buckets, strict=True)]
+    rows = [
+        {**_cost_row(found, currency, of), **division.bucket(place, _known(found), found.amount)}
+        for place, (found, of) in enumerate(zip(booked.buckets, closed_buckets, strict=True))
+    ]
+    whole = booked.total
     compared: Document = {}
     values = None
     if asked.before is not None:
@@ -201,10 +215,14 @@ def _point(asked: Asked, item: PointBook, bills: _Bills, before: BookedValues[Bo
         "tariff_id": item.tariff.tariff.number,
         "tariff": item.tariff.tariff.name,
         "currency": currency,
-        "total": _cost_row(booked.total, currency, closed),
+        "total": {**_cost_row(whole, currency, closed), **division.total(_known(whole), whole.amount)},
         **compared,
         "results": bucket_rows(asked, rows, values),
     }
+
+
+def _known(found: BookedCost) -> Decimal | None:
+    return found.cost.amount if found.cost.lines else None
 
 
 def _known_text(cost: Cost) -> str | None:

@@ -11,6 +11,7 @@ import marshmallow as ma
 from flask import Response
 
 from greenpower.api.energy.closed_answer import FiguresHead, closed_field, closed_rows
+from greenpower.api.energy.divided import DividedHead, DividedQuery, Division, divide, divided_field
 from greenpower.api.energy.point_answer import (
     AmountSchema,
     BucketHead,
@@ -61,6 +62,7 @@ class EmissionValues(ma.Schema):
     )
     energy = ma.fields.Nested(AmountSchema, required=True)
     closed = closed_field()
+    per = divided_field()
 
 
 def _compared(what: str) -> ma.fields.String:
@@ -84,7 +86,11 @@ class PointEmissionSchema(PointHead):
     results = ma.fields.List(ma.fields.Nested(EmissionBucket), required=True)
 
 
-class EmissionSchema(CalendarHead, FiguresHead, CorrectionsSchema):
+class EmissionQuery(FiguresQuery, DividedQuery):
+    """Which meter points, in which buckets, with what they are compared, and by what emissions are divided."""
+
+
+class EmissionSchema(CalendarHead, FiguresHead, CorrectionsSchema, DividedHead):
     """The emissions of points."""
 
     kg = ma.fields.String(
@@ -103,7 +109,7 @@ def add_emissions(blueprint: Blueprint) -> None:
     @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="CO2 of meter points by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
-    @blueprint.arguments(FiguresQuery)
+    @blueprint.arguments(EmissionQuery)
     @blueprint.response(200, EmissionSchema)
     def emissions(query: dict[str, Any]) -> Response:
         return answer(find_emissions(query))
@@ -120,6 +126,7 @@ def find_emissions(query: dict[str, Any]) -> Document:
     books = {point: book for point, book in books.items() if book.factors or point.number in emitted}
     found, corrections = _emitted(asked, books, asked.closed_cuts)
     before = None if asked.compared_cuts is None else _emitted(asked, books, asked.compared_cuts)[0]
+    division = divide(asked, query)
     tops = asked.site.top(books)
     whole: Document = {}
     kilograms = sum_known(found[point.number].total.kg for point in tops)
@@ -129,13 +136,14 @@ def find_emissions(query: dict[str, Any]) -> Document:
     return {
         **calendar_head(asked),
         "figures": asked.figures.value,
+        **division.head,
         "compared_with": comparison(asked),
         "kg": decimal_text(kilograms or Decimal(0)),
         **whole,
         "points": [
             {
                 **point_head(point, asked.site),
-                **_rows(asked, found[point.number], None if before is None else before[point.number]),
+                **_rows(asked, division, found[point.number], None if before is None else before[point.number]),
             }
             for point in books
         ],
@@ -162,15 +170,25 @@ def _emitted(
     return rows, found.corrections
 
 
-def _rows(asked: Asked, booked: BookedValues[BookedEmission], before: BookedValues[BookedEmission] | None) -> Document:
+def _rows(
+    asked: Asked,
+    division: Division,
+    booked: BookedValues[BookedEmission],
+    before: BookedValues[BookedEmission] | None,
+) -> Document:
     closed, closed_buckets = closed_rows(asked, booked, lambda found: found.kg)
-    rows: Document = {"total": _row(booked.total, closed)}
+    whole = booked.total
+    rows: Document = {"total": {**_row(whole, closed), **division.total(whole.kg, whole.amount)}}
     values = None
     if asked.before is not None:
         known = None if before is None else before.total.kg
         rows |= {"compared_total": _text(known), "change": change(booked.total.kg, known)}
         values = [_text(item.kg) for item in before.buckets] if before is not None else []
-    return {**rows, "results": bucket_rows(asked, map(_row, booked.buckets, closed_buckets), values)}
+    buckets = (
+        {**_row(item, of), **division.bucket(place, item.kg, item.amount)}
+        for place, (item, of) in enumerate(zip(booked.buckets, closed_buckets, strict=True))
+    )
+    return {**rows, "results": bucket_rows(asked, buckets, values)}
 
 
 def _row(item: BookedEmission, closed: Sequence[Document]) -> Document:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import marshmallow as ma
 from flask import Response
 
 from greenpower.api.energy.closed_answer import FiguresHead, book_amounts, closed_field, closed_rows
+from greenpower.api.energy.divided import DividedHead, DividedQuery, Division, divide, divided_field
 from greenpower.api.energy.point_answer import (
     AmountSchema,
     BucketHead,
@@ -43,12 +45,18 @@ class PointBucketSchema(BucketHead, AmountSchema):
         allow_none=True, metadata=describe("what it was in the bucket that it is compared with; only with `compare`")
     )
     closed = closed_field()
+    per = divided_field()
 
 
 class PointTotalSchema(AmountSchema):
     """An amount in the whole range."""
 
     closed = closed_field()
+    per = divided_field()
+
+
+class PointConsumptionQuery(FiguresQuery, DividedQuery):
+    """Which meter points, in which buckets, with what they are compared, and by what they are divided."""
 
 
 class PointEnergySchema(PointHead):
@@ -64,7 +72,7 @@ class PointEnergySchema(PointHead):
     results = ma.fields.List(ma.fields.Nested(PointBucketSchema), required=True)
 
 
-class PointConsumptionSchema(CalendarHead, FiguresHead, CorrectionsSchema):
+class PointConsumptionSchema(CalendarHead, FiguresHead, CorrectionsSchema, DividedHead):
     """What points counted."""
 
     compared_with = ma.fields.Nested(ComparisonSchema, required=True, allow_none=True)
@@ -78,7 +86,7 @@ def add_point_consumption(blueprint: Blueprint) -> None:
     @blueprint.guarded(RoleName.VIEWER, in_zones=True)
     @blueprint.doc(summary="Energy of meter points by calendar buckets", description=DESCRIPTION)
     @blueprint.errors(422, 503)
-    @blueprint.arguments(FiguresQuery)
+    @blueprint.arguments(PointConsumptionQuery)
     @blueprint.response(200, PointConsumptionSchema)
     def point_consumption(query: dict[str, Any]) -> Response:
         return answer(find_point_consumption(query))
@@ -89,6 +97,7 @@ def find_point_consumption(query: dict[str, Any]) -> Document:
     asked = ask(query)
     found = read_points(asked, asked.points, asked.closed_cuts.cuts)
     booked = book_amounts(asked.closed_cuts, asked.points, found.amounts)
+    division = divide(asked, query)
     before: dict[int, BookedValues[Amount]] = {}
     if asked.compared_cuts is not None:
         known = read_points(asked, asked.points, asked.compared_cuts.cuts)
@@ -96,11 +105,12 @@ def find_point_consumption(query: dict[str, Any]) -> Document:
     return {
         **calendar_head(asked),
         "figures": asked.figures.value,
+        **division.head,
         "compared_with": comparison(asked),
         "points": [
             {
                 **point_head(point, asked.site),
-                **_rows(asked, booked[point.number], before.get(point.number)),
+                **_rows(asked, division, booked[point.number], before.get(point.number)),
             }
             for point in asked.points
         ],
@@ -108,16 +118,23 @@ def find_point_consumption(query: dict[str, Any]) -> Document:
     }
 
 
-def _rows(asked: Asked, booked: BookedValues[Amount], before: BookedValues[Amount] | None) -> Document:
+def _rows(
+    asked: Asked, division: Division, booked: BookedValues[Amount], before: BookedValues[Amount] | None
+) -> Document:
     closed, closed_buckets = closed_rows(asked, booked, lambda found: found.energy)
-    rows: Document = {"total": {**amount_row(booked.total), "closed": closed}}
+    whole = booked.total
+    rows: Document = {"total": {**amount_row(whole), "closed": closed, **division.total(_exact(whole), whole)}}
     values = None
     if asked.before is not None:
         known = None if before is None else before.total.value
         rows |= {"compared_total": known, "change": change(booked.total.value, known)}
         values = [amount.value for amount in before.buckets] if before is not None else []
-    pairs = zip(booked.buckets, closed_buckets, strict=True)
-    return {
-        **rows,
-        "results": bucket_rows(asked, ({**amount_row(amount), "closed": of} for amount, of in pairs), values),
-    }
+    found = (
+        {**amount_row(amount), "closed": of, **division.bucket(place, _exact(amount), amount)}
+        for place, (amount, of) in enumerate(zip(booked.buckets, closed_buckets, strict=True))
+    )
+    return {**rows, "results": bucket_rows(asked, found, values)}
+
+
+def _exact(amount: Amount) -> Decimal | None:
+    return amount.exact if amount.counted else None

@@ -42,6 +42,7 @@ Document = dict[str, Any]
 Request = tuple[str, Document | None]
 RECENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 numbers = count(1)
+AREA = {"unit": "m²", "values": [{"valid_from": "2026-01-01", "value": "100"}]}
 
 
 class Site(SqlApi):
@@ -167,6 +168,11 @@ class Site(SqlApi):
         made = self.make("/api/outbound/targets/", **{**TARGET, "name": self.name("target")})
         return f"/api/outbound/targets/{made['id']}/"
 
+    def divisor(self) -> str:
+        """The path of a divisor."""
+        made = self.make("/api/energy/divisors/", name=self.name("divisor"), **AREA)
+        return f"/api/energy/divisors/{made['id']}/"
+
     def period(self) -> str:
         zone = self.zone()["id"]
         made = self.make("/api/energy/periods/", month="2026-03", zone_id=zone)
@@ -240,6 +246,9 @@ CHANGING: dict[str, tuple[str, Callable[[Site], Request]]] = {
         "service_zone", lambda s: (f"/api/service-zones/{s.zone()['id']}/", {"description": "x"}),
     ),
     "DELETE /api/service-zones/{}/": ("service_zone", lambda s: (f"/api/service-zones/{s.zone()['id']}/", None)),
+    "POST /api/energy/divisors/": ("divisor", lambda s: ("/api/energy/divisors/", {"name": s.name("d"), **AREA})),
+    "PATCH /api/energy/divisors/{}/": ("divisor", lambda s: (s.divisor(), {"unit": "ft²"})),
+    "DELETE /api/energy/divisors/{}/": ("divisor", lambda s: (s.divisor(), None)),
     "POST /api/energy/periods/": (
         "closed_period", lambda s: ("/api/energy/periods/", {"month": "2026-03", "zone_id": s.zone()["id"]}),
     ),

@@ -111,6 +111,8 @@ def test_the_schema_names_every_resource(schema: dict[str, Any]) -> None:
         "/api/energy/cost/",
         "/api/energy/cost/flat/",
         "/api/energy/demand/",
+        "/api/energy/divisors/",
+        "/api/energy/divisors/{divisor_id}/",
         "/api/energy/emission-factors/",
         "/api/energy/emission-factors/{factor_id}/",
         "/api/energy/emissions/",
