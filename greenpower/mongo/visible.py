@@ -243,7 +243,9 @@ class VisibleArchived(_LimitedCollection, FederatedReadings):
 
     @property
     def held(self) -> Collection[Document]:
-        return VisibleCollection(self.database, self._inner.held, self._devices)
+        held = self._inner.held
+        # Aggregations over its database are of what MongoDB holds, too.
+        return VisibleCollection(VisibleDatabase(held.database, self._devices), held, self._devices)
 
     @property
     def young_from(self) -> datetime:

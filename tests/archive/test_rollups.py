@@ -20,10 +20,12 @@ from greenpower.mongo.corrections.store import NewCorrection, create, revoke
 from greenpower.mongo.corrections.touch import invalidate_changed_corrections
 from greenpower.mongo.energy.consumption import EnergyReader
 from greenpower.mongo.readings.federated import FederatedReadings
+from greenpower.mongo.rollups.source import newest_before
 from greenpower.mongo.rollups.tier_view import read_tier_views
 from greenpower.mongo.schema.layout import CORRECTIONS, ENERGY_DAYS, INCIDENTS, INTERVALS, WATERMARKS, ensure_indexes
+from greenpower.mongo.visible import VisibleDatabase
 from greenpower.rollups.backfill import backfill
-from tests.archive.world import AFTER_DAYS
+from tests.archive.world import AFTER_DAYS, MARCH, MAY, archive, fill
 from tests.rollups.world import POWER, World
 
 DAY, HOUR, STEP = timedelta(days=1), timedelta(hours=1), timedelta(minutes=12)
@@ -188,3 +190,23 @@ def test_what_expires_in_mongodb_is_whole_in_the_archive(twins: Twins) -> None:
     assert read_tier_views(plain, POWER, kept)[0].whole_from > twins.now - held
     backfill(world.db, POWER, kept, since=twins.second - DAY, until=twins.second, clock=world.clock)
     twins.assert_same()
+
+
+@pytest.mark.parametrize("seen", [{"D1"}, {"D1", "D2"}])
+def test_who_sees_some_devices_gets_the_newest_readings_of_those(
+    db: Database[Document], settings: Settings, seen: set[str]
+) -> None:
+    """Readings before a time, of MongoDB and of the archive."""
+    stored = fill(db)
+    for _ in range(2):
+        archive(db, settings)
+    visible = VisibleDatabase(ArchivedDatabase(db, settings, (POWER,)), frozenset(seen))
+    readings, buckets = (visible[name] for name in POWER.collections[:2])
+    assert isinstance(readings, FederatedReadings)
+    for time in (MARCH + HOUR, MAY - DAY, MAY + HOUR, MAY + 30 * DAY):
+        found = {row[0]: row[1:] for row in newest_before(readings, buckets, ["D1", "D2"], time, 3, 2, 4)}
+        assert found.keys() == seen
+        for device, (newest, made, times) in found.items():
+            plain = sorted(one["timestamp"] for one in stored if one["device_id"] == device and one["timestamp"] < time)
+            assert [one["timestamp"] for one in newest] == plain[-3:]
+            assert made == [] and times == plain[-4:]

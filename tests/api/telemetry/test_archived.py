@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 from pymongo.database import Database
+from sqlalchemy import select
 
 from greenpower.api.telemetry.tier_views import forget_tier_views
 from greenpower.archive.database import ArchivedDatabase
@@ -22,9 +25,14 @@ from greenpower.mongo.client import Document
 from greenpower.mongo.readings.federated import FederatedReadings
 from greenpower.mongo.rollups.past import REMEMBERED
 from greenpower.mongo.schema.layout import ARCHIVE_MANIFEST
+from greenpower.sql import Device, DeviceType, RoleName, ServiceZone, User
+from greenpower.sql.extensions import db
+from greenpower.sql.restriction import restrict
+from greenpower.sql.setup import make_user
 from greenpower.stack import Mongod
 from tests.api.conftest import close_app
 from tests.api.energy.meter import METER, PATH, Meters, Reading, make_meters
+from tests.api.world import PASSWORD
 
 AFTER_DAYS = 42
 MONTHS = 5
@@ -38,6 +46,8 @@ class ArchivedMeters:
 
     def __init__(self, meters: Meters) -> None:
         self.meters = meters
+        #: of somebody else than the administrator
+        self.token: str | None = None
         meters.clear()
         self.begin = begin_of_month(meters.now)
         for _ in range(MONTHS):
@@ -95,14 +105,14 @@ class ArchivedMeters:
 
     def ask(self, path: str, asked: Document) -> bytes:
         """The whole answer, all pages of it, without what the clock says."""
-        response = self.meters.get(path, **asked)
+        response = self.meters.get(path, self.token, **asked)
         assert response.status_code in (200, 422), response.text
         if response.mimetype != "application/json":
             found: bytes = response.data
             return found
         parts = [body := response.get_json()]
         while body.get("next") and len(parts) < 3:
-            response = self.meters.get(body["next"])
+            response = self.meters.get(body["next"], self.token)
             assert response.status_code == 200, response.text
             parts.append(body := response.get_json())
         if "end_time" not in asked:
@@ -160,6 +170,26 @@ def archived(tmp_path_factory: pytest.TempPathFactory, mongod: Mongod) -> Iterat
     close_app(app)
 
 
+@contextmanager
+def as_guest(archived: ArchivedMeters) -> Iterator[None]:
+    """As somebody who may see one device only."""
+    meters = archived.meters
+    with meters.app.app_context():
+        if (zone := db.session.scalar(select(ServiceZone))) is None:
+            zone = ServiceZone(name="one")
+            db.session.add(zone)
+            db.session.flush()
+            db.session.add(Device(device_id="M1", zone_id=zone.id, types=[DeviceType(type=METER.name)]))
+            assert make_user("guest", PASSWORD, RoleName.VIEWER)
+            restrict(db.session.query(User).filter_by(username="guest").one(), {zone.id: RoleName.VIEWER})
+            db.session.commit()
+    archived.token = meters.log_in("guest", PASSWORD).get_json()["access"]
+    try:
+        yield
+    finally:
+        archived.token = None
+
+
 def differing(before: Answers, after: Answers) -> list[tuple[str, bytes, bytes]]:
     return [(name, before[name][:600], after[name][:600]) for name in before if before[name] != after[name]]
 
@@ -168,6 +198,12 @@ def differing(before: Answers, after: Answers) -> list[tuple[str, bytes, bytes]]
 @pytest.mark.timeout(1200)
 def test_answers_stay_the_same(archived: ArchivedMeters) -> None:
     before = archived.answers()
+    with as_guest(archived):
+        shown = archived.answers()
+    assert sum(map(len, shown.values())) > 100_000
+    for name, body in shown.items():
+        # Who names a device that is hidden is told that there is none.
+        assert not re.search(rb'"M2"|(\n|,)M2,|\xc3\x84', body) or b"nknown" in body, (name, body[:300])
     assert sum(map(len, before.values())) > 300_000
     assert not isinstance(archived.readings, FederatedReadings)
     copied = archived.archive()
@@ -178,6 +214,8 @@ def test_answers_stay_the_same(archived: ArchivedMeters) -> None:
     assert moved.deleted > 1_500 and moved.archived == 0
     assert archived.plain[METER.collection].count_documents({}) < 1_500
     assert differing(before, archived.answers()) == []
+    with as_guest(archived):
+        assert differing(shown, archived.answers()) == []
     for month in read_months(archived.plain[ARCHIVE_MANIFEST], METER.name)[1:2]:
         restore_month(archived.plain, METER, archived.settings, month["month"])
     archived.look_again()
