@@ -14,34 +14,21 @@ GREATEST_POWER = 1_000
 
 kilowatts = partial(Field, unit="kW", low=0, high=1_000)
 register = partial(Field, unit="kWh", kind=Kind.COUNTER, low=0, high=10**9, greatest_rate=GREATEST_POWER)
-volts = partial(Field, unit="V", low=0, high=500)
-amperes = partial(Field, unit="A", low=0, high=1_000)
+volts = partial(Field, unit="V", low=0, high=500, measures="voltage")
+amperes = partial(Field, unit="A", low=0, high=1_000, measures="current")
 volume = partial(Field, unit="m³", kind=Kind.COUNTER, low=0, high=10**8, greatest_rate=1_000)
+used, fed_in = partial(kilowatts, measures="active_power"), partial(kilowatts, measures="active_power_returned")
+imported, exported = partial(register, measures="active_energy"), partial(register, measures="active_energy_returned")
 
 FIELDS = (
-    register("active_energy_imported_1", title="active energy, imported, tariff 1", measures="active_energy"),
-    register("active_energy_imported_2", title="active energy, imported, tariff 2", measures="active_energy"),
-    register("active_energy_exported_1", title="active energy, exported, tariff 1", measures="active_energy_returned"),
-    register("active_energy_exported_2", title="active energy, exported, tariff 2", measures="active_energy_returned"),
-    kilowatts("active_power_imported", title="active power, imported", measures="active_power"),
-    kilowatts("active_power_exported", title="active power, exported", measures="active_power_returned"),
-    *(
-        kilowatts(
-            f"active_power_imported_{key}", title=f"active power, imported{words}", measures="active_power", phase=key
-        )
-        for key, words in PHASES
-    ),
-    *(
-        kilowatts(
-            f"active_power_exported_{key}",
-            title=f"active power, exported{words}",
-            measures="active_power_returned",
-            phase=key,
-        )
-        for key, words in PHASES
-    ),
-    *(volts(f"voltage_{key}", title=f"voltage{words}", measures="voltage", phase=key) for key, words in PHASES),
-    *(amperes(f"current_{key}", title=f"current{words}", measures="current", phase=key) for key, words in PHASES),
+    *(imported(f"active_energy_imported_{one}", title=f"active energy, imported, tariff {one}") for one in (1, 2)),
+    *(exported(f"active_energy_exported_{one}", title=f"active energy, exported, tariff {one}") for one in (1, 2)),
+    used("active_power_imported", title="active power, imported"),
+    fed_in("active_power_exported", title="active power, exported"),
+    *(used(f"active_power_imported_{key}", title=f"active power, imported{words}", phase=key) for key, words in PHASES),
+    *(fed_in(f"active_power_exported_{p}", title=f"active power, exported{words}", phase=p) for p, words in PHASES),
+    *(volts(f"voltage_{key}", title=f"voltage{words}", phase=key) for key, words in PHASES),
+    *(amperes(f"current_{key}", title=f"current{words}", phase=key) for key, words in PHASES),
     Field("tariff", unit="1", kind=Kind.STATE, low=0, high=9, title="tariff in force"),
     Field("power_failures", unit="1", kind=Kind.STATE, low=0, high=10**5, title="power failures so far"),
     volume("volume", title="volume that a meter of gas or water counted"),
@@ -57,13 +44,12 @@ CODES = {
     "0-0:96.14.0": "tariff",
     "0-0:96.7.21": "power_failures",
 }
-for number, (phase, _) in enumerate(PHASES):
-    power, measured = 20 + 20 * number, 30 + 20 * number
+for first, (phase, _) in zip((21, 41, 61), PHASES, strict=True):
     CODES |= {
-        f"1-0:{power + 1}.7.0": f"active_power_imported_{phase}",
-        f"1-0:{power + 2}.7.0": f"active_power_exported_{phase}",
-        f"1-0:{measured + 2}.7.0": f"voltage_{phase}",
-        f"1-0:{measured + 1}.7.0": f"current_{phase}",
+        f"1-0:{first}.7.0": f"active_power_imported_{phase}",
+        f"1-0:{first + 1}.7.0": f"active_power_exported_{phase}",
+        f"1-0:{first + 11}.7.0": f"voltage_{phase}",
+        f"1-0:{first + 10}.7.0": f"current_{phase}",
     }
 
 DATATYPE = DataType(

@@ -10,52 +10,32 @@ from greenpower.datatype import DataType, Field, Kind, Mqtt, value_parser
 
 #: kW: the largest of these inverters has 5; a site file can set another
 GREATEST_POWER = 10
-PHASES = (("a", 1), ("b", 2), ("c", 3))
+PHASES = (("a", 1, ", phase A"), ("b", 2, ", phase B"), ("c", 3, ", phase C"))
 GATHER = 5.0
 
 kilowatts = partial(Field, unit="kW", sent_in="W", low=-100, high=100)
+kilovars = partial(Field, unit="kvar", sent_in="var", low=-100, high=100)
 volts = partial(Field, unit="V", low=0, high=1_500)
 amperes = partial(Field, unit="A", low=0, high=100)
+factor = partial(Field, unit="1", low=-1, high=1)
 register = partial(Field, unit="kWh", low=0, high=10_000_000, greatest_rate=GREATEST_POWER)
 yes_no = partial(Field, unit="1", kind=Kind.STATE, low=0, high=1)
+phase_volts, phase_amperes = partial(volts, measures="voltage"), partial(amperes, measures="current")
 
 FIELDS = (
     kilowatts("active_power", source="power", title="active power", measures="active_power"),
     kilowatts("dc_power", source="powerdc", title="power of all inputs"),
-    Field(
-        "reactive_power",
-        unit="kvar",
-        sent_in="var",
-        source="reactivepower",
-        low=-100,
-        high=100,
-        title="reactive power",
-        measures="reactive_power",
-    ),
-    Field(
-        "power_factor", unit="1", source="powerfactor", low=-1, high=1, title="power factor", measures="power_factor"
-    ),
+    kilovars("reactive_power", source="reactivepower", title="reactive power", measures="reactive_power"),
+    factor("power_factor", source="powerfactor", title="power factor", measures="power_factor"),
     volts("voltage", title="voltage"),
     amperes("current", title="current"),
     *(
-        volts(
-            f"voltage_{key}",
-            source=f"voltage ph{one}-n",
-            title=f"voltage, phase {key.upper()}",
-            measures="voltage",
-            phase=key,
-        )
-        for key, one in PHASES
+        phase_volts(f"voltage_{p}", source=f"voltage ph{n}-n", title=f"voltage{words}", phase=p)
+        for p, n, words in PHASES
     ),
     *(
-        amperes(
-            f"current_{key}",
-            source=f"current ph{one}",
-            title=f"current, phase {key.upper()}",
-            measures="current",
-            phase=key,
-        )
-        for key, one in PHASES
+        phase_amperes(f"current_{p}", source=f"current ph{n}", title=f"current{words}", phase=p)
+        for p, n, words in PHASES
     ),
     Field("frequency", unit="Hz", low=0, high=100, title="frequency", measures="frequency"),
     Field("efficiency", unit="%", low=0, high=100, title="efficiency"),

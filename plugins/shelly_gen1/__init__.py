@@ -15,41 +15,18 @@ WATT_MINUTES = "watt-minutes of the last interval; `total` is the register"
 CHANNEL = "shellies/{device}/emeter/{channel}"
 GATHER = 2.0
 
-register = partial(
-    Field, unit="kWh", kind=Kind.COUNTER, low=0, high=10_000_000, greatest_rate=GREATEST_POWER
-)  # fmt: skip
+power = partial(Field, low=-1_000, high=1_000)
+register = partial(Field, unit="kWh", kind=Kind.COUNTER, low=0, high=10_000_000, greatest_rate=GREATEST_POWER)
+active, returned = partial(register, measures="active_energy"), partial(register, measures="active_energy_returned")
 
 FIELDS = (
-    Field(
-        "active_power",
-        source="power",
-        unit="kW",
-        sent_in="W",
-        low=-1_000,
-        high=1_000,
-        title="active power",
-        measures="active_power",
-    ),
-    Field(
-        "reactive_power",
-        unit="kvar",
-        sent_in="var",
-        low=-1_000,
-        high=1_000,
-        title="reactive power",
-        measures="reactive_power",
-    ),
+    power("active_power", source="power", unit="kW", sent_in="W", title="active power", measures="active_power"),
+    power("reactive_power", unit="kvar", sent_in="var", title="reactive power", measures="reactive_power"),
     Field("power_factor", source="pf", unit="1", low=-1, high=1, title="power factor", measures="power_factor"),
     Field("voltage", unit="V", low=0, high=1_000, title="voltage", measures="voltage"),
     Field("current", unit="A", low=0, high=1_000, title="current", measures="current"),
-    register("active_energy", source="total", sent_in="Wh", title="active energy", measures="active_energy"),
-    register(
-        "active_energy_returned",
-        source="total_returned",
-        sent_in="Wh",
-        title="active energy returned",
-        measures="active_energy_returned",
-    ),
+    active("active_energy", source="total", sent_in="Wh", title="active energy"),
+    returned("active_energy_returned", source="total_returned", sent_in="Wh", title="active energy returned"),
     register(
         "relay_energy", source="energy", sent_in="watt * minute", title="active energy of a relay since it started"
     ),
