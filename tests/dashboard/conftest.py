@@ -114,6 +114,19 @@ def settled(page: Page) -> None:
     )
 
 
+def chart_in_view(page: Page) -> dict[str, float]:
+    """Scroll the chart into view. Returns where it is: `x`, `y`, `width`, `height`. At once: it may be drawn anew."""
+    found: dict[str, float] = page.evaluate(
+        """() => {
+            const chart = document.querySelector(".u-over");
+            chart.scrollIntoViewIfNeeded();  // of Chromium
+            const {x, y, width, height} = chart.getBoundingClientRect();
+            return {x, y, width, height};
+        }"""
+    )
+    return found
+
+
 @pytest.fixture
 def visitor(world: World, browser: Browser) -> Iterator[Visit]:
     """Somebody who opened the page and has not logged in. The console must stay quiet."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import expect
 
-from tests.dashboard.conftest import Visit, settled
+from tests.dashboard.conftest import Visit, chart_in_view, settled
 from tests.dashboard.world import METER, ZONE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -73,11 +73,8 @@ def test_history_is_zoomed_into_last_week(visit: Visit) -> None:
 
     week = shown()
     assert week[1] - week[0] == pytest.approx(7 * 86_400, abs=2)
-    plot = panel.locator(".u-over")
     settled(page)
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    assert box is not None
+    box = chart_in_view(page)
     left, right, middle = box["x"] + box["width"] / 7, box["x"] + 2 * box["width"] / 7, box["y"] + 60
     page.mouse.move(left, middle)
     page.mouse.down()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page
 
-from tests.dashboard.conftest import NARROW, Visit, settled
+from tests.dashboard.conftest import NARROW, Visit, chart_in_view, settled
 from tests.dashboard.world import METER, ZONE, World
 
 Fingers = list[tuple[float, float]]
@@ -54,11 +54,8 @@ def test_fingers_move_and_stretch_a_chart(phone: Visit) -> None:
     page = phone.open(f"#/device/rt/{METER}?last={7 * DAY}")
     panel = page.get_by_role("region", name="History")
     panel.locator("[data-resolution='10m']").wait_for()
-    plot = panel.locator(".u-over")
     settled(page)
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    assert box is not None
+    box = chart_in_view(page)
     session = page.context.new_cdp_session(page)
     left, width, middle = box["x"], box["width"], box["y"] + box["height"] / 2
     week = shown(page)
@@ -86,11 +83,8 @@ def test_fingers_move_and_stretch_a_chart(phone: Visit) -> None:
 
 def test_up_and_down_scrolls_the_page(phone: Visit) -> None:
     page = phone.open(f"#/device/rt/{METER}?last={7 * DAY}")
-    plot = page.get_by_role("region", name="History").locator(".u-over")
     settled(page)
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    assert box is not None
+    box = chart_in_view(page)
     session = page.context.new_cdp_session(page)
     top = page.evaluate("() => scrollY")
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
