@@ -14,6 +14,7 @@ from greenpower.catalog.conversion import with_conversions
 from greenpower.catalog.dialled import with_dialled
 from greenpower.catalog.site import Site, SiteError, SiteField, SiteType
 from greenpower.datatype import UNITS, DataType, DeclarationError, Dialled, Field, Http, Kind, Mqtt, Tcp, UnitOfMeasure
+from greenpower.datatype.electrical import check_electrical
 from greenpower.datatype.field import ROLLING_KINDS
 from greenpower.datatype.metered import Metered, check_metered
 from greenpower.datatype.unit import energy_per_hour, unit_of
@@ -237,7 +238,8 @@ def _units(site: Site, problems: list[str]) -> dict[str, UnitOfMeasure]:
 
 def _changed_field(field: Field, given: Mapping[str, Any]) -> Field:
     """A declared field with the site's changes. One that becomes another kind loses the limits that kind has not,
-    unless the site gives them: of a net register that is a range without a negative half. Raises DeclarationError."""
+    unless the site gives them: of a net register that is a range without a negative half. One that does not measure the
+    declared quantity any more, by its unit or kind, measures none that is known. Raises DeclarationError."""
     kind = given.get("kind", field.kind)
     fitting: dict[str, Any] = {}
     if kind is not field.kind:
@@ -247,4 +249,9 @@ def _changed_field(field: Field, given: Mapping[str, Any]) -> Field:
             fitting["greatest_rate"] = None
         if kind is Kind.NET and field.low == 0:
             fitting["low"] = None if field.high is None else -field.high
+    if field.measures and "measures" not in given:
+        try:
+            check_electrical(field.measures, field.phase, field.circuit, given.get("unit", field.unit), kind)
+        except DeclarationError:  # it is another quantity now
+            fitting |= {"measures": "", "phase": "", "circuit": ""}
     return replace(field, **{**fitting, **given})

@@ -80,7 +80,9 @@ def test_fields_are_changed_and_added(tmp_path: Path) -> None:
         door = { unit = "1", kind = "state", source = ["DI1"], title = "door" }
         """,
     )["rt"]
-    assert field(rt, "ua") == Field("ua", unit="V", low=0, high=300, title="voltage, phase A")
+    assert field(rt, "ua") == Field(
+        "ua", unit="V", low=0, high=300, title="voltage, phase A", measures="voltage", phase="a"
+    )
     assert field(rt, "door") == Field("door", unit="1", kind=Kind.STATE, source=("DI1",), title="door")
     assert rt.stale_after == 700
     assert Checker(rt).check({"ua": 301, "ub": 301, "di1": 1}) == ({"ub": 301, "door": 1}, {"ua": "out-of-range"})
@@ -135,6 +137,8 @@ def test_a_field_of_another_kind_has_the_limits_of_that_kind(tmp_path: Path) -> 
     assert zszsz.greatest_rate is None
     assert {"zygsz", "fygsz"} < set(counters(eny_now)) and "zszsz" not in counters(eny_now)
     assert daily_counters(eny_now) == ("fygsz",)
+    # Of another kind, it is not the quantity that was declared.
+    assert [bool(item.measures) for item in (zygsz, fygsz, zszsz)] == [True, False, False]
 
 
 def test_points_get_names(tmp_path: Path) -> None:
