@@ -13,7 +13,7 @@ from greenpower.api.accounts.restriction import checked_roles, present_zones, se
 from greenpower.api.accounts.revocation_cache import cache_revoked
 from greenpower.api.http.blueprint import Blueprint, describe
 from greenpower.api.http.cache import with_etag
-from greenpower.api.http.fields import EXAMPLE_TIME, time_field
+from greenpower.api.http.fields import EXAMPLE_TIME, FullMatch, time_field
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import PageQuery, PageSchema, example_page, sql_page_answer
 from greenpower.sql import RoleName, User
@@ -92,7 +92,7 @@ class NewUser(ma.Schema):
 
     username = ma.fields.String(
         required=True,
-        validate=ma.validate.Regexp(r"^[A-Za-z0-9_.@+-]{1,150}$"),
+        validate=FullMatch(r"^[A-Za-z0-9_.@+-]{1,150}$"),
         metadata=describe("letters, digits and . @ + - _", example="ada"),
     )
     password = password_field("first password", required=True)

@@ -11,6 +11,7 @@ from greenpower.api.http.fields import (
     EXAMPLE_DEVICE_ID,
     EXAMPLE_TIME,
     EXAMPLE_TYPE,
+    FullMatch,
     WholeNumber,
     text_field,
     time_field,
@@ -179,6 +180,6 @@ class NewDevice(DeviceChange):
 
     device_id = ma.fields.String(
         required=True,
-        validate=(ma.validate.Length(1, 64), ma.validate.Regexp(r"^[^\x00-\x20$\x7f][^\x00-\x1f\x7f]*$"), _device_id),
+        validate=(ma.validate.Length(1, 64), FullMatch(r"^[^\x00-\x20$\x7f][^\x00-\x1f\x7f]*$"), _device_id),
         metadata=describe("id that the device sends", example=EXAMPLE_DEVICE_ID),
     )

@@ -12,6 +12,7 @@ from greenpower.api.http.fields import (
     EXAMPLE_DEVICE_ID,
     EXAMPLE_TIME,
     EXAMPLE_TYPE,
+    FullMatch,
     WholeNumber,
     text_field,
     time_field,
@@ -45,7 +46,7 @@ class ConstantSchema(ma.Schema):
     valid_from = valid_from_field()
     value = ma.fields.String(
         required=True,
-        validate=ma.validate.Regexp(NUMBER, error="Give a decimal number as text, such as 1250.5."),
+        validate=FullMatch(NUMBER, error="Give a decimal number as text, such as 1250.5."),
         metadata=describe("the value; a decimal number as text", example="1250.5"),
     )
 

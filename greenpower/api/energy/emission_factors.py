@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from greenpower.api.energy.tariffs_schema import PRICE
 from greenpower.api.http.blueprint import Blueprint, describe
-from greenpower.api.http.fields import EXAMPLE_TIME, text_field, time_field, valid_from_field
+from greenpower.api.http.fields import EXAMPLE_TIME, FullMatch, text_field, time_field, valid_from_field
 from greenpower.api.http.json import answer
 from greenpower.api.http.paging import PageQuery, PageSchema, example_page, sql_page_answer
 from greenpower.datatype.carrier import Carrier, PointRole
@@ -46,7 +46,7 @@ class NewFactor(ma.Schema):
     valid_from = valid_from_field()
     kg_per_unit = ma.fields.String(
         required=True,
-        validate=ma.validate.Regexp(PRICE, error="Give a decimal number as text, such as 0.363."),
+        validate=FullMatch(PRICE, error="Give a decimal number as text, such as 0.363."),
         metadata=describe("kg of CO2 for each unit; a decimal number as text", example="0.363"),
     )
     source = text_field("where it comes from", 300, load_default="", example="supplier")

@@ -8,13 +8,13 @@ from typing import Any
 import marshmallow as ma
 
 from greenpower.api.http.blueprint import describe
-from greenpower.api.http.fields import EXAMPLE_TIME, WholeNumber, text_field, time_field
+from greenpower.api.http.fields import EXAMPLE_TIME, FullMatch, WholeNumber, text_field, time_field
 from greenpower.api.http.paging import PageQuery, PageSchema
 from greenpower.energy.closing import AdjustmentReason
 from greenpower.sql.closed_period import ClosedPeriod
 from greenpower.sql.user import LARGEST_ID
 
-MONTH = re.compile(r"(19|20)[0-9]{2}-(0[1-9]|1[0-2])")
+MONTH = re.compile(r"^(19|20)[0-9]{2}-(0[1-9]|1[0-2])$")
 EXAMPLE_PERIOD = {
     "id": 1,
     "month": "2026-03",
@@ -35,7 +35,7 @@ class NewPeriod(ma.Schema):
 
     month = ma.fields.String(
         required=True,
-        validate=ma.validate.Regexp(MONTH, error="Give a month such as 2026-03."),
+        validate=FullMatch(MONTH, error="Give a month such as 2026-03."),
         metadata=describe("the month, by the site's clock (DEVICE_TIMEZONE)", example="2026-03"),
     )
     zone_id = WholeNumber(
@@ -57,7 +57,7 @@ class PeriodListQuery(PageQuery):
     """Which closed months."""
 
     month = ma.fields.String(
-        validate=ma.validate.Regexp(MONTH, error="Give a month such as 2026-03."),
+        validate=FullMatch(MONTH, error="Give a month such as 2026-03."),
         metadata=describe("only this month", example="2026-03"),
     )
 

@@ -9,6 +9,7 @@ import marshmallow as ma
 from greenpower.api.http.blueprint import describe
 from greenpower.api.http.fields import (
     EXAMPLE_TIME,
+    FullMatch,
     WholeNumber,
     text_field,
     time_field,
@@ -65,7 +66,7 @@ def is_demand_minutes(value: int) -> None:
 
 def _price(what: str, **options: Any) -> ma.fields.String:
     return ma.fields.String(
-        validate=ma.validate.Regexp(PRICE, error="Give a decimal number as text, such as 0.25."),
+        validate=FullMatch(PRICE, error="Give a decimal number as text, such as 0.25."),
         metadata=describe(f"{what}; a decimal number as text", example="0.25"),
         **options,
     )
@@ -83,7 +84,7 @@ def _numbers(what: str, allowed: frozenset[int]) -> ma.fields.List[Any]:
 def _time_of_day(what: str, default: str) -> ma.fields.String:
     return ma.fields.String(
         load_default=default,
-        validate=ma.validate.Regexp(TIME_OF_DAY, error="Give a quarter-hour of the day, such as 06:15."),
+        validate=FullMatch(TIME_OF_DAY, error="Give a quarter-hour of the day, such as 06:15."),
         metadata=describe(what, example=default),
     )
 
@@ -216,7 +217,7 @@ class NewTariff(NewTariffVersion):
     )
     currency = ma.fields.String(
         required=True,
-        validate=ma.validate.Regexp(r"^[A-Z]{3}$", error="Give a currency of ISO 4217, such as EUR."),
+        validate=FullMatch(r"^[A-Z]{3}$", error="Give a currency of ISO 4217, such as EUR."),
         metadata=describe("currency, ISO 4217", example="EUR"),
     )
     timezone = ma.fields.String(

@@ -58,6 +58,15 @@ def _usable_day(day: date) -> None:
         raise ma.ValidationError(f"Give a day from {FIRST_DAY} to {LAST_DAY}.")
 
 
+class FullMatch(ma.validate.Regexp):
+    """A text that a pattern describes whole, up to its last character: `$` also matches before a line break."""
+
+    def __call__(self, value: str) -> str:
+        if self.regex.fullmatch(value) is None:
+            raise ma.ValidationError(self._format_error(value))
+        return value
+
+
 def text_field(
     what: str, max_length: int, min_length: int = 0, *, example: str = "", **options: Any
 ) -> ma.fields.String:

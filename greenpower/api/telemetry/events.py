@@ -17,6 +17,7 @@ from greenpower.api.http.fields import (
     EXAMPLE_TIME,
     EXAMPLE_TOPIC,
     EXAMPLE_TYPE,
+    FullMatch,
     time_field,
 )
 from greenpower.api.http.known import DeviceName, TypeName
@@ -46,7 +47,7 @@ class EventQuery(TimedPageQuery, RangeQuery):
 
     order = order_field("oldest with a time range, otherwise newest")
     id = ma.fields.String(
-        validate=(ma.validate.Regexp(r"^[0-9a-fA-F]{24}$"), ma.validate.Length(equal=24)),
+        validate=(FullMatch(r"^[0-9a-fA-F]{24}$"), ma.validate.Length(equal=24)),
         metadata=describe("only this event, by id"),
     )
     type = TypeName("only of this data type, by name")

@@ -138,7 +138,14 @@ def test_a_month_is_closed_once_until_it_is_opened_again(site: Site) -> None:
 
 def test_what_cannot_be_closed(site: Site) -> None:
     now = datetime.now(ZONE)
-    for body in ({"month": f"{now:%Y-%m}"}, {"month": "2026-13"}, {"month": "2026-03", "zone_id": 999}, {}):
+    for body in (
+        {"month": f"{now:%Y-%m}"},
+        {"month": "2026-13"},
+        {"month": "2026-03-01"},
+        {"month": "2026-03\n"},
+        {"month": "2026-03", "zone_id": 999},
+        {},
+    ):
         assert refused(site.ask("POST", PATH, body), 422)
     assert refused(site.get(f"{PATH}999/"), 404)
 
