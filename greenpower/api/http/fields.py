@@ -6,6 +6,7 @@ type (`greenpower.api.telemetry.parameters`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from functools import cache
@@ -61,8 +62,9 @@ def _usable_day(day: date) -> None:
 class FullMatch(ma.validate.Regexp):
     """A text that a pattern describes whole, up to its last character: `$` also matches before a line break."""
 
-    def __call__(self, value: str) -> str:
-        if self.regex.fullmatch(value) is None:
+    def __call__(self, value: Any) -> Any:
+        pattern: re.Pattern[Any] = self.regex
+        if pattern.fullmatch(value) is None:
             raise ma.ValidationError(self._format_error(value))
         return value
 

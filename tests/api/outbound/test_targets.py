@@ -139,8 +139,8 @@ def test_restricted_operators_make_and_see_those_of_their_zones(api: SqlApi) -> 
     for token in (olga, vera):
         assert [row["name"] for row in api.good("GET", TARGETS, token=token)["results"]] == ["hall"]
     one = f"{TARGETS}{made['id']}/"
-    for zone in (other, None):
-        assert api.ask("PATCH", one, {"zone_id": zone}, token=olga).status_code == 422
+    for zone_id in (other, None):
+        assert api.ask("PATCH", one, {"zone_id": zone_id}, token=olga).status_code == 422
     for number in (of_site["id"], of_other["id"]):
         for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "test/")):
             there = f"{TARGETS}{number}/{path}"
